@@ -1,0 +1,49 @@
+# `make` shows the verbs. `make PYTHON=python3.12 test` chooses the interpreter.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/ready-$(notdir $(PYTHON))
+BIN := $(VENV)/bin
+GROUPS := proxy workflow operator analytics local dev
+
+.PHONY: help setup run test check lint format lock clean browser
+
+help: ## show the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup ## start everything: make run [FLOW=file.json] [WORKFLOWS=2] [PROXIES=2]
+	@exec $(BIN)/switchboard run $(if $(FLOW),--flow "$(FLOW)") $(if $(WORKFLOWS),--workflows "$(WORKFLOWS)") $(if $(PROXIES),--proxies "$(PROXIES)")
+
+test: setup browser check ## check and test everything
+	$(BIN)/python -m pytest
+
+check: setup ## only the static checks
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## put the code into its form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: ## renew requirements.lock (needs uv)
+	UV_NO_CONFIG=1 uv pip compile pyproject.toml $(addprefix --group ,$(GROUPS)) --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
+
+clean: ## remove what can be made again (never the data)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: $(READY)
+
+# The stamp's name holds the interpreter: another PYTHON makes the environment anew.
+$(READY): requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; Switchboard needs Python 3.11 or later (make PYTHON=...)." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Switchboard needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + " (make PYTHON=...).")'
+	@echo "Setting up $(VENV) with $(PYTHON): once, and again when requirements.lock changes."
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation --editable .
+	@touch $@
+
+browser:
+	@deploy/local/chromium.sh

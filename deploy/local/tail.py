@@ -1,0 +1,77 @@
+"""`switchboard log`: the log as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, NamedTuple
+
+import msgspec
+
+from shared.contract import subjects
+from shared.contract.times import format_time
+from shared.runtime.broker import Link
+from shared.runtime.follower import Follower
+from shared.runtime.log import Log, Message
+from shared.runtime.vitals import Vitals
+
+
+class Selection(NamedTuple):
+    """What to print: from position ``start``, or the ``last`` N, of one conversation or of all."""
+
+    start: int | None
+    last: int | None
+    conversation: str | None
+
+
+async def show(log: Log, what: Selection, end: int | None = None) -> None:
+    """Print what the log holds, up to the position ``end``. Raises `Unreachable`."""
+    end = (await log.tail()).last if end is None else end
+    start, subject = what.start or 1, subjects.everyone(what.conversation) if what.conversation else "chat.>"
+    if what.last is not None and not what.conversation:
+        start = max(start, end - what.last + 1)  # nothing is ever deleted: positions are contiguous
+    kept: list[Message] = []
+    async for batch in log.read(start, subject):
+        batch = [message for message in batch if message.position <= end]
+        if what.last is None:
+            _print(batch)
+        else:
+            kept = [*kept, *batch][max(0, len(kept) + len(batch) - what.last) :]
+    _print(kept)
+
+
+async def follow(log: Log, link: Link, vitals: Vitals, what: Selection) -> None:
+    """Print what the log holds, if a beginning is named, and then what comes, until Ctrl-C."""
+    coming: asyncio.Queue[Message] = asyncio.Queue()
+    follower = Follower(log, link, vitals, coming.put_nowait, _replaced)
+    await follower.start()
+    if what.start is not None or what.last is not None:
+        await show(log, what, end=follower.position - coming.qsize())
+    while True:
+        message = await coming.get()
+        if what.conversation in (None, message.conversation):
+            _print([message])
+
+
+def line(message: Message) -> bytes:
+    """One entry as a JSON line: where and when, then what is stored, as it is stored."""
+    head: dict[str, Any] = {
+        "position": message.position,
+        "time": format_time(message.time),
+        "conversation": message.conversation,
+        "author": message.author,
+    }
+    try:
+        entry = msgspec.json.decode(message.data, type=dict[str, Any])
+    except msgspec.DecodeError:
+        entry = {"unreadable": message.data.decode(errors="replace")}
+    return msgspec.json.encode({**head, **entry, **head}) + b"\n"
+
+
+def _replaced() -> None:
+    print("The log was replaced; it begins anew.", file=sys.stderr)
+
+
+def _print(messages: list[Message]) -> None:
+    sys.stdout.buffer.writelines(map(line, messages))
+    sys.stdout.buffer.flush()

@@ -1,0 +1,245 @@
+"""The numbers: the whole log folded into counts and durations.
+
+The same log always gives the same numbers, so a restart only needs to read it again. Everything
+that is shown is bounded: no label, list or table grows with conversations or visitors.
+"""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+from services.analytics.domain.drop_off import DropOff, StateNumbers
+from services.analytics.domain.durations import Durations, Histogram
+from shared.contract.conversation import NEW, Conversation, Owner, Status, step
+from shared.contract.entry import Recorded
+from shared.contract.facts import (
+    ChoiceMade,
+    ConversationClaimed,
+    ConversationHandedBack,
+    ConversationRated,
+    ConversationReset,
+    ConversationResolved,
+    ConversationStarted,
+    DecisionFailed,
+    Fact,
+    FlowAdvanced,
+    FlowStarted,
+    HandoffRequested,
+    InputRefused,
+    OperatorSaid,
+    TextWritten,
+)
+
+OTHER: Final = "other"
+FAILED: Final = "failed"
+#: The reasons told apart. `FAILED` is every `DecisionFailed`; an unknown reason of a refusal is `OTHER`.
+REASONS: Final = (
+    "nothing_asked",
+    "stale_answer",
+    "unknown_choice",
+    "no_transition",
+    "conversation_ended",
+    "conversation_resolved",
+    FAILED,
+    OTHER,
+)
+#: The queues told apart, first come first served; all further ones are `OTHER`.
+MOST_QUEUES: Final = 50
+#: The queue of a handoff that names none.
+DEFAULT_QUEUE: Final = "default"
+
+#: The bounds of the bot's answer times (seconds): a scripted answer takes milliseconds, an assistant's
+#: seconds.
+ANSWER_BOUNDS: Final = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+
+NANOSECONDS: Final = 1_000_000_000
+HOUR: Final = 3600 * NANOSECONDS
+DAY_HOURS: Final = 24
+
+
+class _Tracked:
+    """What the numbers need to know of one conversation."""
+
+    __slots__ = ("asked", "handed_off", "place", "score", "since", "spoken", "state")
+
+    def __init__(self) -> None:
+        self.state: Conversation = NEW
+        self.asked: dict[int, int] = {}  # position and time of the texts and choices without outcome
+        self.since: int | None = None  # when it became a person's: a handoff, or the takeover itself
+        self.spoken = False  # a person has said something since then
+        self.handed_off = False  # it counts in the handoff rate
+        self.score = 0  # the latest rating; 0: none
+        self.place: StateNumbers | None = None  # the flow's state at which it counts as stopped
+
+
+class Projection:
+    """All numbers up to ``position``. Fold every entry of the log, in order."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.time = 0  # when the newest entry was stored, nanoseconds since 1970
+        self.started = 0
+        self.turns = 0
+        self.claims = 0
+        self.resolved = 0
+        self.handed_off = 0  # conversations with at least one handoff
+        self.ratings = 0
+        self.score_sum = 0
+        self.refusals = dict.fromkeys(REASONS, 0)
+        self.handoffs: dict[str, int] = {}
+        self.waiting: dict[str, int] = {}
+        self.open: dict[Owner, int] = dict.fromkeys(get_args(Owner), 0)
+        self.statuses: dict[Status, int] = dict.fromkeys(get_args(Status), 0)
+        self.answers = Histogram(ANSWER_BOUNDS)
+        self.answer_times = Durations()
+        self.waiting_times = Durations()
+        self.first_responses = Durations()
+        self.resolutions = Durations()
+        self.drop_off = DropOff()
+        self._hours: dict[int, int] = {}
+        self._conversations: dict[str, _Tracked] = {}
+
+    def fold(self, recorded: Recorded) -> None:
+        """Count one more entry; one that was folded before changes nothing. Never raises."""
+        if recorded.position <= self.position:
+            return
+        self.position, self.time = recorded.position, recorded.time
+        one = self._conversations.get(recorded.conversation)
+        if one is None:
+            one = self._conversations[recorded.conversation] = _Tracked()
+        before = one.state
+        one.state, facts = step(before, recorded)
+        if recorded.author == "bot" and recorded.cause is not None and before.owes(recorded.cause):
+            self._answer(one, recorded, facts)
+        for fact in facts:
+            self._count(one, recorded, fact)
+        self._move(one, before, one.state)
+
+    def per_hour(self, now: int) -> list[tuple[int, int]]:
+        """Conversations started in each of the 24 hours that end with ``now``'s: (its begin, how many).
+
+        Times in nanoseconds since 1970, UTC.
+        """
+        last = now // HOUR
+        hours = range(last - DAY_HOURS + 1, last + 1)
+        return [(hour * HOUR, self._hours.get(hour, 0)) for hour in hours]
+
+    def _answer(self, one: _Tracked, recorded: Recorded, facts: tuple[Fact, ...]) -> None:
+        asked = one.asked.pop(recorded.cause or 0, None)
+        kinds = {type(fact) for fact in facts}
+        # A bare handoff (a resolved conversation that the visitor reopens) is no answer of the bot's.
+        if asked is None or kinds & {InputRefused, DecisionFailed} or kinds == {HandoffRequested}:
+            return
+        seconds = _seconds(asked, recorded.time)
+        self.turns += 1
+        self.answers.add(seconds)
+        self.answer_times.add(seconds)
+
+    def _count(self, one: _Tracked, recorded: Recorded, fact: Fact) -> None:
+        match fact:
+            case ConversationStarted() | ConversationReset():
+                self._begin(one, recorded.time)
+            case TextWritten() | ChoiceMade():
+                if one.state.unanswered and one.state.unanswered[-1].position == recorded.position:
+                    one.asked[recorded.position] = recorded.time
+            case FlowStarted():
+                self.drop_off.begin(fact.flow, fact.version)
+            case FlowAdvanced():
+                self.drop_off.pass_through(one.state.version, fact.path)
+            case InputRefused():
+                self.refusals[fact.reason if fact.reason in self.refusals else OTHER] += 1
+            case DecisionFailed():
+                self.refusals[FAILED] += 1
+            case ConversationRated():
+                self._rate(one, fact.score)
+            case _:
+                self._count_person(one, recorded.time, fact)
+
+    def _count_person(self, one: _Tracked, time: int, fact: Fact) -> None:
+        """What a person does. The clock runs from the handoff (or takeover) to the resolution."""
+        match fact:
+            case HandoffRequested():
+                self.handoffs[self._queue(fact.queue)] += 1
+                self.handed_off += not one.handed_off
+                one.handed_off = True
+                one.since, one.spoken = time, False
+                one.asked.clear()
+            case ConversationClaimed():
+                self.claims += 1
+                if one.since is None:
+                    one.since, one.spoken = time, False
+                else:
+                    self.waiting_times.add(_seconds(one.since, time))
+                one.asked.clear()
+            case OperatorSaid():
+                if one.since is not None and not one.spoken:
+                    self.first_responses.add(_seconds(one.since, time))
+                one.spoken = True
+            case ConversationHandedBack():
+                one.since = None
+            case ConversationResolved():
+                self.resolved += 1
+                if one.since is not None:
+                    self.resolutions.add(_seconds(one.since, time))
+                one.since = None
+
+    def _begin(self, one: _Tracked, time: int) -> None:
+        """A conversation begins, or begins anew: the one before stays stopped where it stood."""
+        one.asked.clear()
+        one.since, one.handed_off, one.score, one.place = None, False, 0, None
+        self.started += 1
+        hour = time // HOUR
+        self._hours[hour] = self._hours.get(hour, 0) + 1
+        if len(self._hours) > 2 * DAY_HOURS:
+            for old in sorted(self._hours)[:-DAY_HOURS]:
+                del self._hours[old]
+
+    def _rate(self, one: _Tracked, score: int) -> None:
+        """A visitor who rates again replaces the rating."""
+        self.ratings += not one.score
+        self.score_sum += score - one.score
+        one.score = score
+
+    def _move(self, one: _Tracked, before: Conversation, after: Conversation) -> None:
+        """Count the conversation where it now is, no longer where it was."""
+        if _where(before) != _where(after):
+            self._tally(before, -1)
+            self._tally(after, 1)
+        stopped = after.place is not None and after.owner == "bot" and after.status == "open"
+        place = self.drop_off.at(after.version, after.place or "") if stopped and not after.ended else None
+        if place is not one.place:
+            if one.place is not None:
+                one.place.stopped -= 1
+            if place is not None:
+                place.stopped += 1
+            one.place = place
+
+    def _tally(self, state: Conversation, by: int) -> None:
+        if not state.started:
+            return
+        self.statuses[state.status] += by
+        if state.status == "open":
+            self.open[state.owner] += by
+            if state.owner == "queue":
+                self.waiting[self._queue(state.queue)] += by
+
+    def _queue(self, name: str) -> str:
+        """The label of a queue. Once given it stays, so that what was added can be taken away."""
+        name = name or DEFAULT_QUEUE
+        if name not in self.handoffs:
+            name = name if len(self.handoffs) < MOST_QUEUES else OTHER
+            self.handoffs.setdefault(name, 0)
+            self.waiting.setdefault(name, 0)
+        return name
+
+
+def _where(state: Conversation) -> tuple[bool, Status, Owner, str]:
+    return state.started, state.status, state.owner, state.queue
+
+
+def _seconds(begin: int, end: int) -> float:
+    """Never negative: the server's clock may have been set back in between."""
+    return max(0, end - begin) / NANOSECONDS

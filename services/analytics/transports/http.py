@@ -1,0 +1,89 @@
+"""The dashboard, its JSON, and the API's page. Everything a page loads comes from here."""
+
+from __future__ import annotations
+
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, MediaType, Request, Response, get
+from litestar.datastructures import CacheControlHeader, ResponseHeader
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.static_files import create_static_files_router
+from msgspec import Struct
+
+from services.analytics.handlers import Numbers
+from services.analytics.transports.summary import Summary, summarize
+from shared.runtime.vitals import VERSION
+
+STATIC = Path(__file__).parents[1] / "static"
+SWAGGER_UI = Path(str(files("openapi_ui_bundles").joinpath("swagger_ui", "vendor")))
+
+#: No script, style or address but our own; pictures may also lie in the style sheet.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+class NotReady(Struct):
+    """The log is still being read: there are no numbers yet."""
+
+    error: str
+    reasons: dict[str, str]
+    position: int
+
+
+class DocsPage(OpenAPIRenderPlugin):
+    """Swagger UI from our own files, without the inline script that the policy would refuse."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return (STATIC / "docs.html").read_bytes()
+
+
+def build(numbers: Numbers) -> Litestar:
+    """The service's HTTP application."""
+
+    @get("/", media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False)
+    def dashboard() -> bytes:
+        return (STATIC / "dashboard.html").read_bytes()
+
+    @get(
+        "/api/summary",
+        summary="All numbers",
+        description="Counts cover the whole log. 503 until the service has read it to its end.",
+        cache_control=CacheControlHeader(no_store=True),
+        responses={503: ResponseSpec(NotReady, description="The log is still being read")},
+    )
+    async def summary() -> Summary | Response[NotReady]:
+        if not numbers.complete:
+            body = NotReady(
+                "the log has not been read to its end yet", numbers.reasons, numbers.projection.position
+            )
+            return Response(body, status_code=503, headers={"Retry-After": "1"})
+        return summarize(numbers.projection, time.time_ns(), await numbers.last())
+
+    return Litestar(
+        [
+            dashboard,
+            summary,
+            create_static_files_router("/static", [STATIC]),
+            create_static_files_router("/docs/swagger-ui", [SWAGGER_UI]),
+        ],
+        openapi_config=OpenAPIConfig(
+            title="Switchboard analytics",
+            version=VERSION,
+            description="What happened on the log, counted.",
+            path="/docs",
+            render_plugins=[DocsPage(path="/")],
+        ),
+        response_headers=[
+            ResponseHeader(name="Content-Security-Policy", value=POLICY),
+            ResponseHeader(name="X-Content-Type-Options", value="nosniff"),
+            ResponseHeader(name="Referrer-Policy", value="no-referrer"),
+        ],
+        logging_config=None,
+    )

@@ -1,0 +1,173 @@
+"""The form in which the numbers go out as JSON. Times are RFC 3339 in UTC, durations seconds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from services.analytics.domain.drop_off import FlowNumbers
+from services.analytics.domain.durations import Durations
+from services.analytics.domain.projections import FAILED, Projection
+from shared.contract.times import format_time
+
+Share = Annotated[float | None, Meta(description="0 to 1; null while there is nothing to share")]
+Mean = Annotated[float | None, Meta(description="null while there is none")]
+Seconds = Annotated[float | None, Meta(description="in seconds; null while nothing was measured")]
+
+
+class OpenConversations(Struct):
+    """Open conversations by who owns them."""
+
+    bot: int
+    queue: int
+    operator: int
+
+
+class Conversations(Struct):
+    """Started ones count anew after a reset; the others say how the latest of each visitor stand."""
+
+    started: int
+    open: int
+    snoozed: int
+    resolved: int
+    open_by_owner: OpenConversations
+
+
+class Handoffs(Struct):
+    """How often a person was asked for, and how long that took (medians)."""
+
+    total: int
+    by_queue: dict[str, int]
+    waiting_by_queue: Annotated[dict[str, int], Meta(description="visitors who wait now")]
+    rate: Annotated[Share, Meta(description="share of the started conversations with a handoff")]
+    claims: int
+    resolved: int
+    waiting_seconds: Annotated[Seconds, Meta(description="from a handoff to the claim")]
+    first_response_seconds: Annotated[
+        Seconds, Meta(description="from the handoff (or takeover) to the operator's first words")
+    ]
+    resolution_seconds: Annotated[Seconds, Meta(description="from the handoff (or takeover) to the end")]
+
+
+class AnswerTimes(Struct):
+    """How long the bot took, from the stored times of the visitor's message and its answer."""
+
+    count: int
+    p50: Seconds
+    p95: Seconds
+    p99: Seconds
+
+
+class FlowState(Struct):
+    """``stopped`` conversations came no further: still open, or begun anew from here."""
+
+    state: str
+    reached: int
+    stopped: int
+    drop_off: Share
+
+
+class Flow(Struct):
+    """One version of a flow, its states in the order in which they were first reached."""
+
+    flow: str
+    version: str
+    started: int
+    states: list[FlowState]
+
+
+class Ratings(Struct):
+    """One for each conversation, from 1 to 5: the latest."""
+
+    count: int
+    mean: Mean
+
+
+class Hour(Struct):
+    """Conversations started in the hour that begins then."""
+
+    begins: str
+    started: int
+
+
+class Summary(Struct):
+    """All numbers up to one position of the log."""
+
+    position: int
+    lag: Annotated[int | None, Meta(description="entries of the log not counted yet; null: not known")]
+    counted_until: Annotated[str | None, Meta(description="when the newest counted entry was stored")]
+    generated: str
+    conversations: Conversations
+    turns: int
+    refusals: Annotated[dict[str, int], Meta(description="inputs refused, by reason; without failures")]
+    failures: int
+    handoffs: Handoffs
+    bot_answer_seconds: AnswerTimes
+    ratings: Ratings
+    hours: Annotated[list[Hour], Meta(description="the last 24 hours, the oldest first")]
+    flows: Annotated[list[Flow], Meta(description="the one used last first")]
+
+
+def summarize(numbers: Projection, now: int, last: int | None) -> Summary:
+    """``now`` in nanoseconds since 1970; ``last`` is the log's last position, if known."""
+    started = numbers.started
+    return Summary(
+        position=numbers.position,
+        lag=None if last is None else max(0, last - numbers.position),
+        counted_until=format_time(numbers.time) if numbers.position else None,
+        generated=format_time(now),
+        conversations=Conversations(
+            started=started,
+            open=numbers.statuses["open"],
+            snoozed=numbers.statuses["snoozed"],
+            resolved=numbers.statuses["resolved"],
+            open_by_owner=OpenConversations(
+                bot=numbers.open["bot"], queue=numbers.open["queue"], operator=numbers.open["operator"]
+            ),
+        ),
+        turns=numbers.turns,
+        refusals={reason: count for reason, count in numbers.refusals.items() if reason != FAILED},
+        failures=numbers.refusals[FAILED],
+        handoffs=_handoffs(numbers),
+        bot_answer_seconds=AnswerTimes(
+            count=numbers.answer_times.count,
+            p50=_quantile(numbers.answer_times, 0.5),
+            p95=_quantile(numbers.answer_times, 0.95),
+            p99=_quantile(numbers.answer_times, 0.99),
+        ),
+        ratings=Ratings(numbers.ratings, _ratio(numbers.score_sum, numbers.ratings)),
+        hours=[Hour(format_time(begin), count) for begin, count in numbers.per_hour(now)],
+        flows=[_flow(version, flow) for version, flow in reversed(numbers.drop_off.versions.items())],
+    )
+
+
+def _handoffs(numbers: Projection) -> Handoffs:
+    return Handoffs(
+        total=sum(numbers.handoffs.values()),
+        by_queue=numbers.handoffs,
+        waiting_by_queue=numbers.waiting,
+        rate=_ratio(numbers.handed_off, numbers.started),
+        claims=numbers.claims,
+        resolved=numbers.resolved,
+        waiting_seconds=_quantile(numbers.waiting_times, 0.5),
+        first_response_seconds=_quantile(numbers.first_responses, 0.5),
+        resolution_seconds=_quantile(numbers.resolutions, 0.5),
+    )
+
+
+def _flow(version: str, flow: FlowNumbers) -> Flow:
+    states = [
+        FlowState(name, state.reached, state.stopped, _ratio(state.stopped, state.reached))
+        for name, state in flow.states.items()
+    ]
+    return Flow(flow.name, version, flow.started, states)
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _quantile(durations: Durations, share: float) -> float | None:
+    seconds = durations.quantile(share)
+    return None if seconds is None else float(f"{seconds:.3g}")

@@ -1,0 +1,1 @@
+"""The operator service: the desk where people take conversations over."""

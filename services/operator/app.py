@@ -1,0 +1,121 @@
+"""The operator service, put together: the only place that builds its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from nats.aio.msg import Msg
+from prometheus_client import Counter, Gauge
+
+from services.operator.accounts import Accounts
+from services.operator.domain.desk import Desk
+from services.operator.domain.transcript import lines
+from services.operator.handlers import Handlers
+from services.operator.settings import Settings
+from services.operator.transports import http, wire
+from services.operator.transports.events import Hub
+from services.operator.transports.gate import Gate
+from services.operator.transports.login import Door
+from shared.contract import subjects
+from shared.runtime.broker import Link, connect, make_broker
+from shared.runtime.follower import Follower
+from shared.runtime.log import Log, Message
+from shared.runtime.vitals import Receive, Scope, Send, Vitals
+
+TYPING = "typing.*.*.visitor"
+
+
+class App:
+    """Follows the log from its beginning; serves once it has read it."""
+
+    def __init__(self, settings: Settings, vitals: Vitals) -> None:
+        self._settings = settings
+        self._vitals = vitals
+        self._link = Link(vitals)
+        self._broker = make_broker(settings, "operator", self._link)
+        self._desk = Desk()
+        self._hub = Hub()
+        self._handlers: Handlers | None = None
+        self._door: Door | None = None
+        self._follower: Follower | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        vitals.unready("log", "the log has not been read yet")
+        self._commands = Counter(
+            "switchboard_operator_commands_total",
+            "What operators asked for, and how it ended",
+            ["command", "outcome"],
+            registry=vitals.registry,
+        )
+        self._logins = Counter(
+            "switchboard_operator_logins_total", "Logins", ["outcome"], registry=vitals.registry
+        )
+        Gauge(
+            "switchboard_operator_listeners", "Consoles that listen", registry=vitals.registry
+        ).set_function(lambda: len(self._hub))
+        application = http.build(self._desk, self._hub, self._get_handlers, self._get_door)
+        self._gate = Gate(application, vitals, settings.origins)  # type: ignore[arg-type]
+
+    async def start(self) -> None:
+        """Connect and read the log in the background."""
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._end_streams())]
+
+    async def stop(self) -> None:
+        """Let go of the connection; what was answered is stored already."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._follower is not None:
+            await self._follower.stop()
+        if self._door is not None:
+            self._door.accounts.close()
+        with contextlib.suppress(Exception):  # there may be no connection to close
+            await self._broker.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._gate(scope, receive, send)
+
+    async def _run(self) -> None:
+        client = await connect(self._broker, self._link)
+        stream = Log(client)
+        self._follower = Follower(
+            stream, self._link, self._vitals, self._deliver, self._replaced, from_beginning=True
+        )
+        self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
+        self._handlers = Handlers(self._desk, stream, self._follower, self._commands)
+        await client.subscribe(TYPING, cb=self._typing)
+        await self._follower.start()
+
+    def _deliver(self, message: Message) -> None:
+        change = self._desk.apply(message.decode())
+        if not len(self._hub):
+            return
+        summary = self._desk.find(message.conversation)
+        if summary is not None:
+            self._hub.tell("conversation", wire.row(summary))
+            for line in lines(change):
+                self._hub.tell("message", wire.told(summary.id, line))
+
+    def _replaced(self) -> None:
+        """The log is another one: so are the lists."""
+        self._desk.clear()
+        self._hub.close()
+
+    async def _typing(self, message: Msg) -> None:
+        conversation = subjects.address(message.subject).conversation
+        if self._desk.find(conversation) is not None:
+            self._hub.tell("typing", wire.Typing(conversation))
+
+    async def _end_streams(self) -> None:
+        """A stream of events never ends by itself, so it would hold up the end of the process."""
+        while not self._vitals.draining:
+            await asyncio.sleep(0.2)
+        self._hub.close()
+
+    def _get_handlers(self) -> Handlers:
+        assert self._handlers is not None, "the gate opens when the log has been read"
+        return self._handlers
+
+    def _get_door(self) -> Door:
+        assert self._door is not None, "the gate opens when the log has been read"
+        return self._door

@@ -1,0 +1,1 @@
+"""The desk's pure core: what operators see, and what they may do."""

@@ -1,0 +1,157 @@
+"""The desk: every conversation in one line, on the shelves where operators look for it.
+
+`Desk.apply` is the fold. Entries come in the log's order, so the conversation an entry belongs to goes
+to the end of its shelf, and a shelf read backwards is ordered by what happened last, without sorting.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Literal, get_args
+
+import msgspec
+
+from services.operator.domain.transcript import Change, spoken, still_asked
+from shared.contract.conversation import NEW, Conversation, step
+from shared.contract.entry import Recorded
+from shared.contract.facts import (
+    BotSaid,
+    ChoiceAsked,
+    ChoiceMade,
+    ConversationHandedBack,
+    ConversationReset,
+    ConversationResolved,
+    EditorOpened,
+    Fact,
+    HandoffRequested,
+    OperatorSaid,
+    TextWritten,
+)
+
+View = Literal["queue", "mine", "live", "resolved"]
+VIEWS: tuple[View, ...] = get_args(View)
+
+_SPOKEN = frozenset({TextWritten, ChoiceMade, BotSaid, ChoiceAsked, EditorOpened, OperatorSaid})
+_VISITORS = frozenset({TextWritten, ChoiceMade})
+_ANSWERED = frozenset({OperatorSaid, ConversationHandedBack, ConversationResolved, ConversationReset})
+
+
+class Summary(msgspec.Struct):
+    """What the desk knows of one conversation. Times in nanoseconds since 1970, UTC.
+
+    ``waiting`` is since when the visitor waits for a person's word (0: does not), ``waiting_from`` the
+    position at which that began.
+    """
+
+    id: str
+    state: Conversation = NEW
+    started: int = 0
+    updated: int = 0
+    waiting: int = 0
+    waiting_from: int = 0
+    last: Fact | None = None  # the last fact with words in it
+    last_asked: ChoiceAsked | None = None  # the choices on offer when that was said
+    asked: ChoiceAsked | None = None
+    shelves: tuple[str, ...] = ()
+
+    @property
+    def last_line(self) -> str:
+        """The last thing said, in plain text."""
+        return (self.last is not None and spoken(self.last, self.last_asked)) or ""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some conversations of a view. ``next`` goes on behind them; None: there are no more."""
+
+    conversations: list[Summary]
+    next: int | None
+
+
+class Desk:
+    """All conversations, folded from the log."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Summary] = {}
+        self._shelves: dict[str, dict[str, Summary]] = {}
+
+    def clear(self) -> None:
+        """Forget everything: the log is another one."""
+        self._all.clear()
+        self._shelves.clear()
+
+    def find(self, conversation: str) -> Summary | None:
+        """The conversation, if its start is known."""
+        summary = self._all.get(conversation)
+        return summary if summary is not None and summary.state.started else None
+
+    def apply(self, entry: Recorded) -> Change:
+        """Fold one entry."""
+        summary = self._all.get(entry.conversation)
+        if summary is None:
+            summary = self._all[entry.conversation] = Summary(entry.conversation)
+        change = _fold(summary, entry)
+        self._shelve(summary)
+        return change
+
+    def count(self, view: View) -> int:
+        return len(self._shelves.get(view, ()))
+
+    def page(self, view: View, operator: str, limit: int, before: int | None = None) -> Page:
+        """At most ``limit`` conversations of a view, behind the ``next`` of an earlier page.
+
+        The queue begins with who waits longest, the other views with what happened last.
+        """
+        shelf = self._shelves.get(_mine(operator) if view == "mine" else view, {})
+        if view == "queue":
+            rows = sorted(shelf.values(), key=lambda row: row.waiting_from)
+            found = (row for row in rows if before is None or row.waiting_from > before)
+        else:
+            found = (row for row in reversed(shelf.values()) if before is None or row.state.position < before)
+        page = list(islice(found, limit))
+        if len(page) < limit or next(found, None) is None:
+            return Page(page, None)
+        return Page(page, page[-1].waiting_from if view == "queue" else page[-1].state.position)
+
+    def _shelve(self, summary: Summary) -> None:
+        for name in summary.shelves:
+            del self._shelves[name][summary.id]
+        summary.shelves = _shelves(summary.state)
+        for name in summary.shelves:
+            self._shelves.setdefault(name, {})[summary.id] = summary
+
+
+def _mine(operator: str) -> str:
+    return f"mine:{operator}"
+
+
+def _shelves(state: Conversation) -> tuple[str, ...]:
+    if not state.started:
+        return ()
+    if state.status == "resolved":
+        return ("resolved",)
+    if state.owner == "queue":
+        return ("live", "queue")
+    if state.owner == "operator":
+        return ("live", _mine(state.operator))
+    return ("live",)
+
+
+def _fold(summary: Summary, entry: Recorded) -> Change:
+    """Bring the summary up to date."""
+    before, asked = summary.state, summary.asked
+    after, facts = step(before, entry)
+    summary.state = after
+    summary.updated = entry.time
+    if after.started and (not before.started or after.session != before.session):
+        summary.started, summary.last = entry.time, None
+    for fact in facts:
+        kind = type(fact)
+        if kind in _SPOKEN and not (isinstance(fact, EditorOpened) and not fact.text):
+            summary.last, summary.last_asked = fact, summary.asked
+        if kind is HandoffRequested or (kind in _VISITORS and after.owner == "operator"):
+            if not summary.waiting:
+                summary.waiting, summary.waiting_from = entry.time, entry.position
+        elif kind in _ANSWERED:
+            summary.waiting = summary.waiting_from = 0
+        summary.asked = still_asked(fact, summary.asked)
+    return Change(entry, before, facts, asked)

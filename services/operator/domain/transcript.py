@@ -1,0 +1,144 @@
+"""A conversation as lines to read: who said what, and what happened in between. Plain text only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from services.operator.domain.plain import plain
+from shared.contract.conversation import NEW, Conversation, step
+from shared.contract.entry import Recorded
+from shared.contract.facts import (
+    BotSaid,
+    ChoiceAsked,
+    ChoiceMade,
+    ConversationClaimed,
+    ConversationHandedBack,
+    ConversationRated,
+    ConversationReset,
+    ConversationResolved,
+    DecisionFailed,
+    EditorOpened,
+    Fact,
+    HandoffRequested,
+    InputRefused,
+    OperatorSaid,
+    TextWritten,
+)
+
+Who = Literal["visitor", "bot", "operator", "system"]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line. ``time`` in nanoseconds since 1970, UTC; ``name`` is an operator's."""
+
+    position: int
+    time: int
+    who: Who
+    text: str
+    name: str = ""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What one entry did to a conversation: those of its facts that took effect, and the state before."""
+
+    entry: Recorded
+    before: Conversation
+    facts: tuple[Fact, ...]
+    asked: ChoiceAsked | None = None  # the choices last offered before this entry
+
+
+def lines(change: Change) -> list[Line]:
+    """The lines that an entry adds to the transcript."""
+    added = []
+    asked = change.asked
+    for fact in change.facts:
+        said = _line(change, fact, asked)
+        asked = still_asked(fact, asked)
+        if said is not None:
+            who, text, name = said
+            added.append(Line(change.entry.position, change.entry.time, who, text, name))
+    return added
+
+
+def transcript(entries: Iterable[Recorded]) -> list[Line]:
+    """The lines of a whole conversation since the visitor last began anew."""
+    state, asked, told = NEW, None, list[Line]()
+    for entry in entries:
+        before = state
+        state, facts = step(state, entry)
+        if state.session != before.session:
+            told.clear()
+        told.extend(lines(Change(entry, before, facts, asked)))
+        for fact in facts:
+            asked = still_asked(fact, asked)
+    return told
+
+
+def still_asked(fact: Fact, asked: ChoiceAsked | None) -> ChoiceAsked | None:
+    """The choices on offer after ``fact``."""
+    if isinstance(fact, ChoiceAsked):
+        return fact
+    if isinstance(fact, ChoiceMade | ConversationReset):
+        return None
+    return asked
+
+
+def spoken(fact: Fact, asked: ChoiceAsked | None) -> str | None:
+    """The words of a fact that the visitor, the bot or an operator said; None if it is none."""
+    match fact:
+        case TextWritten() | OperatorSaid():
+            return fact.text
+        case ChoiceMade():
+            return plain(fact.text) or _choice(fact, asked)
+        case BotSaid():
+            return plain(fact.text)
+        case ChoiceAsked():
+            return "\n".join([plain(fact.question), *(f"• {plain(choice.text)}" for choice in fact.choices)])
+        case EditorOpened():
+            return plain(fact.text) if fact.text else None
+        case _:
+            return None
+
+
+def _choice(made: ChoiceMade, asked: ChoiceAsked | None) -> str:
+    """The words of a choice that came without them."""
+    for choice in asked.choices if asked is not None else ():
+        if str(choice.item) == str(made.item):
+            return plain(choice.text)
+    return str(made.item)
+
+
+def _line(change: Change, fact: Fact, asked: ChoiceAsked | None) -> tuple[Who, str, str] | None:
+    text = spoken(fact, asked)
+    if text is not None:
+        if isinstance(fact, OperatorSaid):
+            return "operator", text, fact.name or fact.operator
+        return ("visitor" if change.entry.author == "visitor" else "bot"), text, ""
+    told = _told(change.before, fact)
+    return ("system", told, "") if told is not None else None
+
+
+def _told(before: Conversation, fact: Fact) -> str | None:
+    """A happening in words."""
+    who = before.operator_name or before.operator
+    match fact:
+        case HandoffRequested():
+            return f"Waiting for a person in “{fact.queue}”" + (f": {fact.reason}" if fact.reason else "")
+        case ConversationClaimed():
+            return f"{fact.name or fact.operator} took over"
+        case ConversationHandedBack():
+            at = f" at “{fact.state}”" if fact.state else ""
+            return f"{who} handed back to the bot{at}"
+        case ConversationResolved():
+            return f"{who} marked this as resolved"
+        case InputRefused():
+            return f"Not accepted by the bot: {fact.reason}"
+        case DecisionFailed():
+            return f"The bot could not answer: {fact.reason}"
+        case ConversationRated():
+            return f"Rated {fact.score} of 5" + (f": {fact.comment}" if fact.comment else "")
+        case _:
+            return None

@@ -1,0 +1,184 @@
+"""What operators do: fold, decide, append. The append is refused when anything came between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Callable
+
+import msgspec
+import structlog
+from prometheus_client import Counter
+
+from services.operator.domain import decisions
+from services.operator.domain.decisions import Decision, NotYours, Operator
+from services.operator.domain.desk import Desk, Summary
+from services.operator.domain.transcript import Line, transcript
+from shared.contract import subjects
+from shared.contract.conversation import NEW, Conversation, evolve
+from shared.contract.entry import LEVEL, Entry
+from shared.contract.facts import OperatorFact
+from shared.runtime.follower import Follower
+from shared.runtime.log import Conflict, IdReused, Log
+
+log = structlog.get_logger()
+
+#: How often a command decides anew when something came between.
+TRIES = 10
+#: How long a command waits until this replica has read what is stored (seconds).
+CATCH_UP_SECONDS = 3.0
+
+Decide = Callable[[Conversation], Decision]
+
+
+class NotFound(Exception):
+    """There is no such conversation."""
+
+
+class Refused(Exception):
+    """The decision was no; ``why`` says who has the conversation."""
+
+    def __init__(self, why: NotYours) -> None:
+        super().__init__(why.error)
+        self.why = why
+
+
+class NoSuchState(Exception):
+    """The conversation's flow has no state of this name."""
+
+
+class Busy(Exception):
+    """Not now: the log is out of reach, or others are quicker. The same may be tried again."""
+
+
+class Handlers:
+    """The commands and questions of an operator."""
+
+    def __init__(self, desk: Desk, stream: Log, follower: Follower, commands: Counter) -> None:
+        self._desk = desk
+        self._log = stream
+        self._follower = follower
+        self._commands = commands
+        self._states: dict[str, list[str]] = {}
+
+    async def claim(self, conversation: str, who: Operator) -> Summary:
+        return await self._command("claim", conversation, lambda state: decisions.claim(state, who))
+
+    async def say(self, conversation: str, who: Operator, text: str, id: uuid.UUID | None) -> Summary:
+        return await self._command("say", conversation, lambda state: decisions.say(state, who, text), id)
+
+    async def hand_back(self, conversation: str, who: Operator, place: str | None) -> Summary:
+        state = self.summary(conversation).state
+        if place is not None and place not in await self.states(state.version):
+            raise NoSuchState(f"the flow {state.flow or 'of this conversation'!r} has no state {place!r}")
+        return await self._command(
+            "handback", conversation, lambda state: decisions.hand_back(state, who, place)
+        )
+
+    async def resolve(self, conversation: str, who: Operator) -> Summary:
+        return await self._command("resolve", conversation, lambda state: decisions.resolve(state, who))
+
+    async def type(self, conversation: str, who: Operator) -> None:
+        """Tell the visitor that the operator is typing. Never on the log."""
+        decision = decisions.may_type(self.summary(conversation).state, who)
+        if isinstance(decision, NotYours):
+            raise Refused(decision)
+        payload = msgspec.json.encode({"name": who.display})
+        await self._log.client.publish(subjects.typing(conversation, "operator"), payload)
+
+    def summary(self, conversation: str) -> Summary:
+        """The conversation as the desk knows it. Raises `NotFound`."""
+        summary = self._desk.find(conversation)
+        if summary is None:
+            raise NotFound
+        return summary
+
+    async def transcript(self, conversation: str) -> list[Line]:
+        """The conversation's lines since its visitor last began anew. Raises `NotFound`."""
+        self.summary(conversation)
+        return transcript([message.decode() for message in await self._log.fetch(conversation)])
+
+    async def states(self, version: str) -> list[str]:
+        """The names of a flow's states, in its author's order; none for a flow that is not known."""
+        if version not in self._states:
+            content = await self._log.flow(version) if version else None
+            if content is None:
+                return []
+            while len(self._states) >= 32:
+                del self._states[next(iter(self._states))]
+            flow = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+            self._states[version] = [name for name in flow if not name.startswith("$")]
+        return self._states[version]
+
+    async def _command(
+        self, command: str, conversation: str, decide: Decide, id: uuid.UUID | None = None
+    ) -> Summary:
+        """Carry a command out, and say so in one line."""
+        begin, position, outcome = time.perf_counter(), 0, "done"
+        try:
+            position = await self._append(conversation, decide, str(id or uuid.uuid4()))
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._commands.labels(command, outcome).inc()
+            log.info(
+                "command",
+                command=command,
+                conversation=conversation,
+                position=position,
+                outcome=outcome,
+                duration_ms=round((time.perf_counter() - begin) * 1000, 1),
+            )
+        return self.summary(conversation)
+
+    async def _append(self, conversation: str, decide: Decide, id: str) -> int:
+        """Decide and append until nothing comes between; the position of what was stored, or 0."""
+        for _ in range(TRIES):
+            state = self.summary(conversation).state
+            if f"operator:{id}" in state.ids:  # an earlier try, which may have seemed to fail
+                return await self._repeated(conversation, decide, id)
+            facts = _facts(decide(state))
+            if not facts:
+                return 0
+            if state.needs > LEVEL:
+                raise Busy("a newer version of this service must decide here")
+            try:
+                entry = Entry(id=id, facts=facts)
+                position = await self._log.append(
+                    conversation, "operator", entry, expect=state.position, deadline=5.0
+                )
+            except Conflict:
+                await self._catch_up(await self._log.last(conversation))
+                continue
+            with contextlib.suppress(Busy):  # it is stored: a late feed must not make it look undone
+                await self._catch_up(position)
+            return position
+        raise Busy("others were quicker, too often")
+
+    async def _repeated(self, conversation: str, decide: Decide, id: str) -> int:
+        """The position of the entry ``id``, if it is what would have been decided then."""
+        state = NEW
+        for message in await self._log.fetch(conversation):
+            entry = message.decode()
+            if (entry.author, entry.id) == ("operator", id):
+                if decide(state) != entry.facts:
+                    break
+                return entry.position
+            state = evolve(state, entry)
+        raise IdReused("this id was used before, with another content")
+
+    async def _catch_up(self, position: int) -> None:
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                await self._follower.reached(position)
+        except TimeoutError as error:
+            raise Busy("this replica has not read the newest entries yet") from error
+
+
+def _facts(decision: Decision) -> tuple[OperatorFact, ...]:
+    if isinstance(decision, NotYours):
+        raise Refused(decision)
+    return decision

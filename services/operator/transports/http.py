@@ -1,0 +1,244 @@
+"""The operators' API: routes, and how what can go wrong is answered."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import structlog
+from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar.datastructures import Cookie
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, NotAuthorizedException
+from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from services.operator.accounts import Unavailable
+from services.operator.domain.decisions import Operator
+from services.operator.domain.desk import Desk, View
+from services.operator.handlers import Busy, Handlers, NoSuchState, NotFound, Refused
+from services.operator.transports import wire
+from services.operator.transports.events import Hub
+from services.operator.transports.login import COOKIE, Door, TooMany
+from services.operator.transports.pages import OfflineSwagger, pages
+from shared.runtime.declare import SESSION_HOURS
+from shared.runtime.log import Full, IdReused, LogError
+from shared.runtime.vitals import VERSION
+
+log = structlog.get_logger()
+
+#: The largest request (bytes).
+MOST_BODY = 64 * 1024
+
+Req = Request[Any, Any, Any]
+Id = Annotated[str, Parameter(pattern="^[0-9a-f]{32}$", description="the conversation")]
+Limit = Annotated[int, Parameter(ge=1, le=500, description="at most so many conversations")]
+Before = Annotated[int | None, Parameter(ge=0, description="the `next` of the page before")]
+
+
+def _answers(*statuses: int) -> dict[int, ResponseSpec]:
+    """The problems of a route, for its description."""
+    told = {
+        401: "not logged in",
+        404: "no such conversation",
+        409: "someone else has the conversation, or was quicker",
+        422: "what was asked cannot be done",
+        429: "too many failed logins",
+        503: "not ready, or the log is out of reach: try again after `Retry-After`",
+    }
+    return {
+        status: ResponseSpec(wire.Problem, generate_examples=False, description=told[status])
+        for status in (*statuses, 503)
+    }
+
+
+_OPEN: dict[str, Any] = {"status_code": 200, "security": []}
+_COMMAND: dict[str, Any] = {"status_code": 200, "responses": _answers(401, 404, 409)}
+
+
+@post("/api/login", responses=_answers(401, 429), **_OPEN)
+async def login(data: wire.Login, request: Req, door: Door) -> Response[wire.Me]:
+    """Log in: sets the session's cookie."""
+    address = request.client.host if request.client else ""
+    entered = await door.log_in(data.name, data.password, address)
+    if entered is None:
+        raise NotAuthorizedException("name or password is wrong")
+    token, operator = entered
+    me = wire.Me(operator.name, operator.display)
+    return Response(me, cookies=[_cookie(request, token, SESSION_HOURS * 3600)])
+
+
+@post("/api/logout", **_OPEN)
+async def logout(request: Req, door: Door) -> Response[wire.Done]:
+    """Log out: ends the session everywhere."""
+    if token := request.cookies.get(COOKIE):
+        await door.accounts.log_out(token)
+    return Response(wire.Done(), cookies=[_cookie(request, "", 0)])
+
+
+@get("/api/me", responses=_answers(401))
+async def me(operator: Operator) -> wire.Me:
+    """Who is logged in."""
+    return wire.Me(operator.name, operator.display)
+
+
+@get("/api/conversations", responses=_answers(401))
+async def conversations(
+    operator: Operator, desk: Desk, view: View = "queue", limit: Limit = 100, before: Before = None
+) -> wire.Page:
+    """A list: the queue (who waits longest first), mine, live or resolved (the latest first)."""
+    page = desk.page(view, operator.name, limit, before)
+    return wire.Page([wire.row(summary) for summary in page.conversations], page.next)
+
+
+@get("/api/conversations/{id:str}", responses=_answers(401, 404))
+async def conversation(id: Id, operator: Operator, handlers: Handlers) -> wire.Detail:
+    """A conversation with what was said since the visitor last began anew."""
+    lines = await handlers.transcript(id)
+    summary = handlers.summary(id)
+    return wire.detail(summary, lines, await handlers.states(summary.state.version))
+
+
+@post("/api/conversations/{id:str}/claim", **_COMMAND)
+async def claim(id: Id, operator: Operator, handlers: Handlers) -> wire.Row:
+    """Take the conversation over: from here on the bot is silent."""
+    return wire.row(await handlers.claim(id, operator))
+
+
+@post("/api/conversations/{id:str}/say", status_code=200, responses=_answers(401, 404, 409, 422))
+async def say(id: Id, data: wire.Say, operator: Operator, handlers: Handlers) -> wire.Row:
+    """Say something to the visitor."""
+    if not data.text.strip():
+        raise HTTPException("there is nothing to say", status_code=422)
+    if len(data.text.encode()) > wire.MOST_TEXT:
+        raise HTTPException(f"the text is longer than {wire.MOST_TEXT} bytes", status_code=422)
+    return wire.row(await handlers.say(id, operator, data.text, data.id))
+
+
+@post("/api/conversations/{id:str}/typing", **_COMMAND)
+async def typing(id: Id, operator: Operator, handlers: Handlers) -> wire.Done:
+    """Show the visitor that the operator is typing."""
+    await handlers.type(id, operator)
+    return wire.Done()
+
+
+@post("/api/conversations/{id:str}/handback", status_code=200, responses=_answers(401, 404, 409, 422))
+async def handback(id: Id, data: wire.HandBack | None, operator: Operator, handlers: Handlers) -> wire.Row:
+    """Let the bot go on, at `state` or where it was."""
+    return wire.row(await handlers.hand_back(id, operator, data.state if data else None))
+
+
+@post("/api/conversations/{id:str}/resolve", **_COMMAND)
+async def resolve(id: Id, operator: Operator, handlers: Handlers) -> wire.Row:
+    """Close the conversation as done."""
+    return wire.row(await handlers.resolve(id, operator))
+
+
+@get("/api/events", responses=_answers(401), media_type="text/event-stream")
+async def events(operator: Operator, request: Req, door: Door, hub: Hub) -> Stream:
+    """Changes as they happen: `conversation` (its row), `message` (a new line), `typing`."""
+    token = request.cookies.get(COOKIE, "")
+
+    async def still_welcome() -> bool:
+        with contextlib.suppress(Unavailable):
+            return await door.accounts.who(token) is not None
+        return True  # who listens learns nothing while the log is out of reach
+
+    headers = {"X-Accel-Buffering": "no"}
+    return Stream(hub.listen(still_welcome), media_type="text/event-stream", headers=headers)
+
+
+def build(desk: Desk, hub: Hub, handlers: Callable[[], Handlers], door: Callable[[], Door]) -> Litestar:
+    """The ASGI application."""
+
+    async def operator(request: Req, door: Door) -> Operator:
+        token = request.cookies.get(COOKIE)
+        found = await door.accounts.who(token) if token else None
+        if found is None:
+            raise NotAuthorizedException("log in first")
+        return found
+
+    return Litestar(
+        route_handlers=[
+            *(login, logout, me, conversations, conversation, events),
+            *(claim, say, typing, handback, resolve),
+            *pages(),
+        ],
+        dependencies={
+            "desk": Provide(lambda: desk, sync_to_thread=False),
+            "hub": Provide(lambda: hub, sync_to_thread=False),
+            "handlers": Provide(handlers, sync_to_thread=False),
+            "door": Provide(door, sync_to_thread=False),
+            "operator": Provide(operator),
+        },
+        exception_handlers={Exception: _problem},
+        request_max_body_size=MOST_BODY,
+        openapi_config=OpenAPIConfig(
+            title="Switchboard: operator",
+            version=VERSION,
+            path="/docs",
+            render_plugins=[OfflineSwagger()],
+            components=Components(
+                security_schemes={
+                    "cookie": SecurityScheme(type="apiKey", name=COOKIE, security_scheme_in="cookie")
+                }
+            ),
+            security=[{"cookie": []}],
+        ),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _cookie(request: Req, value: str, seconds: int) -> Cookie:
+    return Cookie(
+        COOKIE,
+        value,
+        max_age=seconds,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=request.scope["scheme"] == "https",
+    )
+
+
+def _problem(request: Req, error: Exception) -> Response[wire.Problem]:
+    """The answer to whatever went wrong; what is unforeseen goes to our log, never to the client."""
+    status, problem, headers = 503, wire.Problem(error=str(error)), {"Retry-After": "1"}
+    match error:
+        case NotFound():
+            status, problem, headers = 404, wire.Problem(error="no such conversation"), {}
+        case Refused(why=why):
+            status, headers = 409, {}
+            problem = wire.Problem(
+                error=why.error, operator=why.operator or None, operator_name=why.operator_name or None
+            )
+        case IdReused():
+            status, headers = 409, {}
+        case NoSuchState():
+            status, headers = 422, {}
+        case TooMany(seconds=seconds):
+            status, headers = 429, {"Retry-After": str(seconds)}
+        case Full():
+            status = 507
+        case LogError() | Busy() | Unavailable():
+            log.warning("out_of_reach", error=str(error))
+            problem = wire.Problem(error="the log does not answer in time, try again")
+        case HTTPException():
+            status, problem, headers = error.status_code, wire.Problem(error=_words(error)), {}
+        case _:
+            log.error("request_failed", exc_info=error)
+            status, problem, headers = 500, wire.Problem(error="internal error"), {}
+    return Response(problem, status_code=status, headers=headers, media_type=MediaType.JSON)
+
+
+def _words(error: HTTPException) -> str:
+    """What a client may know of a bad request: which field, not which code."""
+    if error.status_code >= 500:
+        return "internal error"
+    extra = error.extra if isinstance(error.extra, list) else []
+    fields = [f"{item.get('key', '')}: {item.get('message', '')}" for item in extra if isinstance(item, dict)]
+    return "; ".join(fields) or error.detail

@@ -1,0 +1,52 @@
+"""Logging in and out: the cookie, and the limit on wrong passwords."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from prometheus_client import Counter
+
+from services.operator.accounts import Accounts
+from services.operator.domain.decisions import Operator
+from services.operator.domain.limits import Failures
+
+COOKIE = "switchboard_operator"
+
+
+class TooMany(Exception):
+    """Too many logins failed; ``seconds`` until another may be tried."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("too many failed logins, try again later")
+        self.seconds = math.ceil(seconds)
+
+
+class Door:
+    """Lets operators in. The limit counts in this process: n replicas allow n times as many."""
+
+    def __init__(self, accounts: Accounts, failures: int, logins: Counter) -> None:
+        self.accounts = accounts
+        self._by_name = Failures(failures)
+        self._by_address = Failures(failures)
+        self._logins = logins
+
+    async def log_in(self, name: str, password: str, address: str) -> tuple[str, Operator] | None:
+        """A session's token and the operator, or None. Raises `TooMany`, or `Unavailable`."""
+        now = time.monotonic()
+        wait = max(self._by_name.wait(name, now), self._by_address.wait(address, now))
+        if wait > 0:
+            self._logins.labels("limited").inc()
+            raise TooMany(wait)
+        self._by_name.add(name, now)
+        self._by_address.add(address, now)
+        refused = False
+        try:
+            entered = await self.accounts.log_in(name, password)
+            refused = entered is None
+        finally:
+            if not refused:
+                self._by_name.take_back(name, now)
+                self._by_address.take_back(address, now)
+        self._logins.labels("refused" if refused else "entered").inc()
+        return entered

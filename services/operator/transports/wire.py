@@ -1,0 +1,149 @@
+"""What the HTTP API takes and gives, as JSON. Times are RFC 3339, UTC."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from services.operator.domain.desk import Summary
+from services.operator.domain.transcript import Line, Who
+from shared.contract.conversation import Owner, Status
+from shared.runtime.clock import format_time
+
+#: The longest text an operator may say (bytes of UTF-8).
+MOST_TEXT = 16 * 1024
+#: As much of the last line as a list shows (characters).
+MOST_SHOWN = 200
+
+
+class Login(msgspec.Struct):
+    name: Annotated[str, msgspec.Meta(max_length=64)]
+    password: Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+class Me(msgspec.Struct):
+    """The account's name, and the name that visitors see."""
+
+    name: str
+    display: str
+
+
+class Say(msgspec.Struct):
+    """``text`` is plain text; with an ``id`` the same request may be sent again and counts once."""
+
+    text: str
+    id: UUID | None = None
+
+
+class HandBack(msgspec.Struct):
+    """``state``: where the flow goes on; without it, where it was."""
+
+    state: str | None = None
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """A conversation in a list. ``waiting_since``: since when the visitor waits for a person's word."""
+
+    id: str
+    owner: Owner
+    operator: str
+    operator_name: str
+    queue: str
+    status: Status
+    flow: str
+    place: str | None
+    waiting_since: str | None
+    last_line: str
+    started: str
+    updated: str
+    position: int
+
+
+class Page(msgspec.Struct):
+    """``next`` is the ``before`` of the next page, null on the last."""
+
+    conversations: list[Row]
+    next: int | None
+
+
+class Message(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A line of the transcript, plain text."""
+
+    position: int
+    time: str
+    who: Who = msgspec.field(name="from")
+    text: str
+    name: str = ""
+
+
+class Detail(Row, kw_only=True):
+    """A conversation with its transcript, and the states of its flow."""
+
+    messages: list[Message]
+    states: list[str]
+
+
+class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Why a request was not fulfilled. ``operator`` is who has the conversation."""
+
+    error: str
+    operator: str | None = None
+    operator_name: str | None = None
+
+
+class Told(Message, kw_only=True):
+    """A new line, as an event."""
+
+    conversation: str
+
+
+class Typing(msgspec.Struct):
+    conversation: str
+    who: Literal["visitor"] = "visitor"
+
+
+class Done(msgspec.Struct):
+    pass
+
+
+def row(summary: Summary) -> Row:
+    return Row(**_row(summary))
+
+
+def detail(summary: Summary, lines: list[Line], states: list[str]) -> Detail:
+    return Detail(**_row(summary), messages=[Message(**_line(line)) for line in lines], states=states)
+
+
+def told(conversation: str, line: Line) -> Told:
+    return Told(conversation=conversation, **_line(line))
+
+
+def _row(summary: Summary) -> dict[str, Any]:
+    state = summary.state
+    return {
+        "id": summary.id,
+        "owner": state.owner,
+        "operator": state.operator,
+        "operator_name": state.operator_name,
+        "queue": state.queue,
+        "status": state.status,
+        "flow": state.flow,
+        "place": state.place,
+        "waiting_since": format_time(summary.waiting) if summary.waiting else None,
+        "last_line": summary.last_line[:MOST_SHOWN],
+        "started": format_time(summary.started),
+        "updated": format_time(summary.updated),
+        "position": state.position,
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "position": line.position,
+        "time": format_time(line.time),
+        "who": line.who,
+        "text": line.text,
+        "name": line.name,
+    }

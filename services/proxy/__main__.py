@@ -1,0 +1,8 @@
+"""``python -m services.proxy``"""
+
+from services.proxy.app import Proxy
+from services.proxy.settings import ProxySettings
+from shared.runtime.service import main
+
+if __name__ == "__main__":
+    main("proxy", ProxySettings, lambda settings: settings.proxy_port, Proxy)

@@ -1,0 +1,35 @@
+"""Why a socket is closed: the one table, the same as on the page ``docs/closings.md``.
+
+The codes follow RFC 6455 section 7.4; 4000 to 4999 are private use.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Closing(NamedTuple):
+    """``reconnect`` says what the client does: "no", "at once", "fresh", "resume", "backoff", "later"."""
+
+    code: int
+    reason: str
+    reconnect: str
+
+
+BINARY: Final = Closing(1003, "binary frames are not spoken here: send JSON text", "no")
+NOT_A_FRAME: Final = Closing(1007, "not JSON of a known form", "no")
+TOO_BIG: Final = Closing(1009, "the frame is larger than 64 KiB", "no")  # sent by the WebSocket library
+NOT_ALLOWED: Final = Closing(1008, "not allowed", "no")
+RESTARTING: Final = Closing(1012, "this server restarts", "at once")
+STALE: Final = Closing(4000, "the conversation began anew", "fresh")
+TOO_SLOW: Final = Closing(4008, "too slow a reader", "resume")
+NO_LOG: Final = Closing(4013, "the log cannot be reached", "backoff")
+TOO_MANY: Final = Closing(4029, "too many messages or sockets: retry after 10 s", "later")
+
+ALL: Final = (BINARY, NOT_A_FRAME, TOO_BIG, NOT_ALLOWED, RESTARTING, STALE, TOO_SLOW, NO_LOG, TOO_MANY)
+
+
+def explained(closing: Closing, detail: str) -> Closing:
+    """The same closing with a more exact reason, cut to what a close frame holds (123 bytes)."""
+    text = f"{closing.reason}: {detail}".encode()[:120].decode(errors="ignore")
+    return closing._replace(reason=text)

@@ -1,0 +1,175 @@
+"""The frames of the WebSocket channel: JSON objects told apart by ``kind``.
+
+A bare client knows the kinds up to `UserText` and none of the fields ``cursor``, ``time``, ``id``;
+the rest belongs to the subprotocol ``switchboard.v1``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from html import escape
+from typing import Annotated, Final
+
+import msgspec
+import nh3
+from msgspec import UNSET, UnsetType
+
+SUBPROTOCOL: Final = "switchboard.v1"
+LARGEST_TEXT: Final = 16 * 1024  # bytes of UTF-8 in a visitor's text
+
+Id = str | int
+MessageId = Annotated[
+    str, msgspec.Meta(pattern="^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$", description="a UUID")
+]
+
+
+class _Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True, omit_defaults=True):
+    """All frames are tagged by their class name in ``kind``."""
+
+
+# --- from the client ---------------------------------------------------------------------------
+
+
+class ChoiceAnswer(_Frame, frozen=True, tag="ChoiceResponse"):
+    groupId: Id
+    itemId: Id
+    content: str | None = None
+    id: MessageId | None = None
+
+
+class TextAnswer(_Frame, frozen=True, tag="UserText"):
+    sessionId: Id
+    content: str
+    id: MessageId | None = None
+
+
+class ResetSession(_Frame, frozen=True):
+    id: MessageId | None = None
+
+
+class TypingNow(_Frame, frozen=True, tag="Typing"):
+    pass
+
+
+class Rate(_Frame, frozen=True):
+    score: Annotated[int, msgspec.Meta(ge=1, le=5)]
+    comment: str | None = None
+    id: MessageId | None = None
+
+
+BareInput = ChoiceAnswer | TextAnswer | ResetSession
+Input = BareInput | TypingNow | Rate
+
+bare_input: Final = msgspec.json.Decoder(BareInput)
+modern_input: Final = msgspec.json.Decoder(Input)
+
+# --- to the client -----------------------------------------------------------------------------
+
+
+class _FactFrame(_Frame, frozen=True):
+    cursor: str | UnsetType = UNSET
+    time: str | UnsetType = UNSET
+
+
+class BotText(_FactFrame, frozen=True, kw_only=True):
+    content: str
+
+
+class ChoiceItem(msgspec.Struct, frozen=True):
+    itemId: Id
+    content: str
+
+
+class ChoiceRequest(_FactFrame, frozen=True, kw_only=True):
+    groupId: Id
+    question: str
+    choices: list[ChoiceItem]
+
+
+class StartChatSession(_FactFrame, frozen=True, kw_only=True):
+    sessionId: Id
+    chatPrompt: str | UnsetType = UNSET
+    chatText: str | UnsetType = UNSET
+
+
+class EndChatSession(_FactFrame, frozen=True, kw_only=True):
+    sessionId: Id
+
+
+class ChoiceResponse(_FactFrame, frozen=True, kw_only=True):
+    groupId: Id
+    itemId: Id
+    content: str
+    id: str | UnsetType = UNSET
+
+
+class UserText(_FactFrame, frozen=True, kw_only=True):
+    sessionId: Id
+    content: str
+    id: str | UnsetType = UNSET
+
+
+class OperatorJoined(_FactFrame, frozen=True, kw_only=True):
+    name: str
+
+
+class OperatorText(_FactFrame, frozen=True, kw_only=True):
+    name: str
+    content: str
+
+
+class OperatorLeft(_FactFrame, frozen=True, kw_only=True):
+    pass
+
+
+class Ack(_Frame, frozen=True):
+    id: str
+    cursor: str
+
+
+class Refused(_Frame, frozen=True):
+    id: str
+    reason: str
+
+
+class Resumed(_Frame, frozen=True):
+    """First on every connect, and again when the conversation began anew."""
+
+    cursor: str | None
+    reset: bool
+
+
+class State(_Frame, frozen=True):
+    owner: str
+    status: str
+    waiting: str | None
+
+
+class Typing(_Frame, frozen=True):
+    who: str
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(frame: _Frame) -> str:
+    """The frame's JSON text."""
+    return _encoder.encode(frame).decode()
+
+
+# --- cleaning at the door ----------------------------------------------------------------------
+
+_ATTRIBUTES = {**nh3.ALLOWED_ATTRIBUTES, "a": {*nh3.ALLOWED_ATTRIBUTES.get("a", set()), "target"}}
+_SCHEMES = {"http", "https", "mailto", "tel"}
+_cleaner = nh3.Cleaner(attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel="noopener")
+
+
+@lru_cache(maxsize=4096)
+def clean(html: str) -> str:
+    """A flow's HTML, safe for a browser; links keep ``target`` and get ``rel="noopener"``."""
+    return html if not any(sign in html for sign in "<>&") else _cleaner.clean(html)
+
+
+def as_html(text: str) -> str:
+    """A person's text for a client that shows HTML."""
+    return escape(text, quote=False)

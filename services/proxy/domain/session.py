@@ -1,0 +1,325 @@
+"""One socket's side of a conversation, without I/O (after wsproto's sans-I/O connections).
+
+It is fed with the log's entries and the client's frames, and says what to do: send text, append an
+entry, close. What is sent is in the order of the log's positions; an `Ack` takes its place in that
+order, since it is made when the stored entry itself comes by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from services.proxy.domain import closings, frames
+from services.proxy.domain.closings import Closing
+from shared.contract import cursor as cursors
+from shared.contract import facts
+from shared.contract.conversation import NEW, Conversation, step
+from shared.contract.cursor import Cursor
+from shared.contract.entry import Entry, Recorded
+from shared.contract.facts import Fact
+from shared.contract.times import format_time
+
+OPERATOR = "operator"  # the editor that opens when a person takes over
+
+
+class Send(NamedTuple):
+    """Send this text frame."""
+
+    text: str
+
+
+class Append(NamedTuple):
+    """Append this entry as the visitor; tell the session if that fails."""
+
+    entry: Entry
+    expect: int | None = None
+
+
+class Typed(NamedTuple):
+    """Tell the operator that the visitor is typing."""
+
+
+Output = Send | Append | Typed | Closing
+
+
+class _Known(NamedTuple):
+    """A visitor's entry that is on the log: where, and what it said."""
+
+    position: int
+    time: int
+    facts: tuple[Fact, ...]
+
+
+class Session:
+    """``modern`` clients speak ``switchboard.v1``; ``cursor`` is where one wants to resume."""
+
+    def __init__(self, epoch: str, modern: bool, cursor: Cursor | None = None) -> None:
+        self.state: Conversation = NEW
+        self._epoch = epoch
+        self.modern = modern
+        self._cursor = cursor
+        self._known: dict[str, _Known] = {}
+        self._pending: dict[str, tuple[Fact, ...]] = {}
+        self._outcomes: dict[str, str] = {}  # id -> why it was refused
+        self._choices: dict[str, dict[str, str]] = {}  # group -> item -> its words
+        self._asking: str | None = None
+        self._shown: frames.State | None = None
+        self._resetting: str | None = None
+
+    # --- what comes from the log ---
+
+    def resume(self, history: Iterable[Recorded], new_id: str) -> list[Output]:
+        """Everything that the client lacks; starts the conversation (as ``new_id``) if there is none."""
+        shown: list[tuple[Recorded, tuple[Fact, ...]]] = []
+        refused: dict[int, str] = {}
+        for recorded in history:
+            effective = self._fold(recorded)
+            if any(isinstance(fact, facts.ConversationReset) for fact in effective):
+                shown.clear()
+            if recorded.cause is not None and (reason := _refusal(effective)):
+                refused[recorded.cause] = reason
+            shown.append((recorded, effective))
+        start = self._start(shown)
+        output: list[Output] = []
+        if self.modern:
+            echo = cursors.encode(self._cursor) if self._cursor and start is not None else None
+            output.append(Send(frames.encode(frames.Resumed(cursor=echo, reset=start is None))))
+        ids = {recorded.position: recorded.id for recorded, _ in shown}
+        for recorded, effective in shown:
+            cause = recorded.cause
+            if start and cause in refused and cause <= start[0] < recorded.position:
+                # The client has the message, not yet that it was refused.
+                output += self.refuse(ids[cause], refused[cause])
+            if recorded.position in refused or (start and recorded.position < start[0]):
+                continue
+            skip = start[1] + 1 if start and recorded.position == start[0] else 0
+            output += self._render(recorded, effective, skip)
+        if not self.state.started:
+            fact = facts.ConversationStarted(door="websocket")
+            output.append(Append(Entry(id=new_id, facts=(fact,)), expect=0))
+        output += self._state_frame()
+        self._cursor = None
+        return output
+
+    def follow(self, recorded: Recorded) -> list[Output]:
+        """One more entry of the conversation, as it is stored."""
+        if recorded.position <= self.state.position:
+            return []
+        cause = recorded.cause
+        answered = next((item for item in self.state.unanswered if item.position == cause), None)
+        own = recorded.author == "visitor" and recorded.id in self._pending
+        effective = self._fold(recorded)
+        output: list[Output] = []
+        if any(isinstance(fact, facts.ConversationReset) for fact in effective):
+            if not self.modern and not own:
+                return [closings.STALE]
+            if self.modern:
+                output.append(Send(frames.encode(frames.Resumed(cursor=None, reset=True))))
+        if own:
+            output += self._settle(recorded.id)
+        elif self._resetting is None:
+            output += self._render(recorded, effective, 0)
+        reason = _refusal(effective)
+        if answered is not None and reason and self.modern:
+            output.append(Send(frames.encode(frames.Refused(id=answered.id, reason=reason))))
+        output += self._state_frame()
+        return output
+
+    # --- what comes from the client ---
+
+    def receive(self, text: str, new_id: str) -> list[Output]:
+        """One text frame. ``new_id`` names the message where the client gave it no id."""
+        decoder = frames.modern_input if self.modern else frames.bare_input
+        try:
+            frame: frames.Input = decoder.decode(text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            detail = str(error) if isinstance(error, msgspec.ValidationError) else ""
+            return [closings.explained(closings.NOT_A_FRAME, detail) if detail else closings.NOT_A_FRAME]
+        if isinstance(frame, frames.TypingNow):
+            return [Typed()] if self.state.owner == "operator" else []
+        id = frame.id if self.modern and frame.id is not None else new_id
+        fact = _fact(frame)
+        size = len(fact.text.encode()) if isinstance(fact, facts.TextWritten) else 0
+        if size > frames.LARGEST_TEXT:
+            return self.refuse(id, "text_too_long")
+        return self._submit(id, (fact,))
+
+    def _submit(self, id: str, said: tuple[Fact, ...]) -> list[Output]:
+        earlier = self._pending.get(id)
+        known = self._known.get(id)
+        if known is not None:
+            return self._acknowledge(id, known) if known.facts == said else self.refuse(id, "id_reused")
+        if earlier is not None:  # on its way; its Ack will come
+            return [] if earlier == said else self.refuse(id, "id_reused")
+        self._pending[id] = said
+        if isinstance(said[0], facts.ConversationReset):
+            self._resetting = id
+        return [Append(Entry(id=id, facts=said))]
+
+    def refuse(self, id: str, reason: str) -> list[Output]:
+        """The message was not stored. A bare client is told nothing."""
+        self._pending.pop(id, None)
+        if self._resetting == id:
+            self._resetting = None
+        return [Send(frames.encode(frames.Refused(id=id, reason=reason)))] if self.modern else []
+
+    # --- inside ---
+
+    def _fold(self, recorded: Recorded) -> tuple[Fact, ...]:
+        before = self.state
+        self.state, effective = step(before, recorded)
+        if recorded.author == "visitor" and effective:
+            self._known[recorded.id] = _Known(recorded.position, recorded.time, recorded.facts)
+        reason = _refusal(effective)
+        if reason and recorded.cause is not None:
+            for item in before.unanswered:
+                if item.position == recorded.cause:
+                    self._outcomes[item.id] = reason
+        for fact in effective:
+            match fact:
+                case facts.FlowAdvanced():
+                    self._asking = None
+                case facts.ChoiceAsked():
+                    self._asking = "choice"
+                    self._choices[str(fact.group)] = {str(c.item): c.text for c in fact.choices}
+                case facts.EditorOpened():
+                    self._asking = "text"
+                case facts.ConversationReset():
+                    self._asking = None
+                    self._choices.clear()
+                case _:
+                    pass
+        return effective
+
+    def _start(self, shown: list[tuple[Recorded, tuple[Fact, ...]]]) -> tuple[int, int] | None:
+        """Position and fact after which to go on, or None where the cursor does not hold."""
+        cursor = self._cursor
+        if cursor is None or cursor.epoch != self._epoch:
+            return None
+        for recorded, _ in shown:
+            if recorded.position == cursor.position and recorded.time == cursor.time:
+                return cursor.position, cursor.fact
+        return None
+
+    def _settle(self, id: str) -> list[Output]:
+        """The client's own message came by: acknowledge it, or say that its id had been used."""
+        said = self._pending.pop(id)
+        if self._resetting == id:
+            self._resetting = None
+        known = self._known.get(id)
+        if known is None or known.facts != said:
+            return self.refuse(id, "id_reused")
+        return self._acknowledge(id, known)
+
+    def _acknowledge(self, id: str, known: _Known) -> list[Output]:
+        if not self.modern:
+            return []
+        cursor = cursors.encode(Cursor(self._epoch, known.position, known.time, 0))
+        output: list[Output] = [Send(frames.encode(frames.Ack(id=id, cursor=cursor)))]
+        if reason := self._outcomes.get(id):
+            output.append(Send(frames.encode(frames.Refused(id=id, reason=reason))))
+        return output
+
+    def _render(self, recorded: Recorded, effective: tuple[Fact, ...], skip: int) -> list[Output]:
+        output: list[Output] = []
+        for index, fact in enumerate(effective):
+            if index < skip:
+                continue
+            marks: dict[str, str] = {}
+            if self.modern:
+                marks["cursor"] = cursors.encode(Cursor(self._epoch, recorded.position, recorded.time, index))
+                marks["time"] = format_time(recorded.time)
+            frame = self._modern_frame(fact, marks) or self._frame(fact, marks, recorded.id)
+            if frame is not None:
+                output.append(Send(frames.encode(frame)))
+        return output
+
+    def _frame(self, fact: Fact, marks: dict[str, str], id: str) -> frames._FactFrame | None:
+        """The frame for ``fact`` in the kinds that every client knows."""
+        named = {**marks, "id": id} if self.modern else marks
+        match fact:
+            case facts.BotSaid():
+                return frames.BotText(content=frames.clean(fact.text), **marks)
+            case facts.ChoiceAsked():
+                choices = [frames.ChoiceItem(c.item, frames.clean(c.text)) for c in fact.choices]
+                return frames.ChoiceRequest(
+                    groupId=fact.group, question=frames.clean(fact.question), choices=choices, **marks
+                )
+            case facts.EditorOpened():
+                return frames.StartChatSession(
+                    sessionId=fact.session,
+                    chatPrompt=msgspec.UNSET if fact.prompt is None else fact.prompt,
+                    chatText=msgspec.UNSET if fact.text is None else frames.clean(fact.text),
+                    **marks,
+                )
+            case facts.EditorClosed():
+                return frames.EndChatSession(sessionId=fact.session, **marks)
+            case facts.ChoiceMade():
+                words = self._choices.get(str(fact.group), {}).get(str(fact.item), fact.text)
+                return frames.ChoiceResponse(
+                    groupId=fact.group, itemId=fact.item, content=frames.clean(words), **named
+                )
+            case facts.TextWritten():
+                return frames.UserText(sessionId=fact.session, content=fact.text, **named)
+            case facts.OperatorSaid():
+                return frames.BotText(content=frames.as_html(fact.text), **marks)
+            case facts.ConversationClaimed():
+                return frames.StartChatSession(sessionId=OPERATOR, **marks)
+            case facts.ConversationHandedBack() | facts.ConversationResolved():
+                return frames.EndChatSession(sessionId=OPERATOR, **marks)
+            case _:
+                return None
+
+    def _modern_frame(self, fact: Fact, marks: dict[str, str]) -> frames._FactFrame | None:
+        """The frame for ``fact`` in the kinds that only ``switchboard.v1`` knows."""
+        if not self.modern:
+            return None
+        match fact:
+            case facts.OperatorSaid():
+                return frames.OperatorText(name=fact.name or fact.operator, content=fact.text, **marks)
+            case facts.ConversationClaimed():
+                return frames.OperatorJoined(name=fact.name or fact.operator, **marks)
+            case facts.ConversationHandedBack() | facts.ConversationResolved():
+                return frames.OperatorLeft(**marks)
+            case _:
+                return None
+
+    def _state_frame(self) -> list[Output]:
+        """The conversation's state for a modern client, when it is another than the last told."""
+        if not self.modern:
+            return []
+        state = self.state
+        waiting: str | None = None
+        if state.owner == "queue":
+            waiting = "person"
+        elif state.owner == "bot" and state.status == "open" and not state.ended:
+            waiting = self._asking
+        frame = frames.State(owner=state.owner, status=state.status, waiting=waiting)
+        if frame == self._shown:
+            return []
+        self._shown = frame
+        return [Send(frames.encode(frame))]
+
+
+def _refusal(effective: tuple[Fact, ...]) -> str:
+    for fact in effective:
+        if isinstance(fact, facts.InputRefused):
+            return fact.reason
+        if isinstance(fact, facts.DecisionFailed):
+            return f"failed_{fact.reason}"
+    return ""
+
+
+def _fact(frame: frames.Input) -> Fact:
+    match frame:
+        case frames.ChoiceAnswer():
+            return facts.ChoiceMade(group=frame.groupId, item=frame.itemId, text=frame.content or "")
+        case frames.TextAnswer():
+            return facts.TextWritten(session=frame.sessionId, text=frame.content)
+        case frames.Rate():
+            return facts.ConversationRated(score=frame.score, comment=frame.comment or "")
+        case _:
+            return facts.ConversationReset()

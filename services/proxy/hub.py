@@ -1,0 +1,124 @@
+"""The proxy's side of the log: one follower for all sockets, fanned out by conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Protocol
+
+import structlog
+from nats.aio.msg import Msg
+
+from services.proxy.settings import ProxySettings
+from shared.contract import subjects
+from shared.contract.entry import Entry, Recorded
+from shared.runtime.broker import Link, connect, make_broker
+from shared.runtime.follower import Follower
+from shared.runtime.log import Log, Message, Unreachable
+from shared.runtime.vitals import Vitals
+
+log = structlog.get_logger()
+
+
+class Reader(Protocol):
+    """Who follows a conversation. Neither call may block."""
+
+    def offer(self, recorded: Recorded) -> None: ...
+
+    def typing(self) -> None: ...
+
+    def stale(self) -> None: ...
+
+
+class Hub:
+    """Connects in the background; until then `serving` is False."""
+
+    def __init__(self, settings: ProxySettings, vitals: Vitals) -> None:
+        self._link = Link(vitals)
+        self._vitals = vitals
+        self._broker = make_broker(settings, "proxy", self._link)
+        self._rooms: dict[str, set[Reader]] = {}
+        self._log: Log | None = None
+        self._follower: Follower | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._connect())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._follower is not None:
+            await self._follower.stop()
+        with contextlib.suppress(Exception):
+            await self._broker.stop()
+
+    async def _connect(self) -> None:
+        client = await connect(self._broker, self._link)
+        stream = Log(client)
+        follower = Follower(stream, self._link, self._vitals, self._deliver, self._stale)
+        await client.subscribe("typing.*.*.operator", cb=self._typing)
+        await follower.start()
+        self._log, self._follower = stream, follower
+
+    @property
+    def serving(self) -> bool:
+        """Whether the log can be reached right now."""
+        return self._log is not None and self._log.client.is_connected and not self._vitals.reasons.get("log")
+
+    @property
+    def epoch(self) -> str:
+        return self._follower.epoch if self._follower is not None else ""
+
+    async def join(self, conversation: str, reader: Reader, new: bool) -> list[Recorded]:
+        """Register ``reader``, then fetch what is there: it misses nothing, and may hear things twice.
+
+        A ``new`` conversation has no history to ask for. Raises `Unreachable`.
+        """
+        if self._log is None or self._follower is None:
+            raise Unreachable("not connected to NATS yet")
+        self._rooms.setdefault(conversation, set()).add(reader)
+        if new:
+            return []
+        return [message.decode() for message in await self._log.fetch(conversation)]
+
+    def leave(self, conversation: str, reader: Reader) -> None:
+        readers = self._rooms.get(conversation)
+        if readers is not None:
+            readers.discard(reader)
+            if not readers:
+                del self._rooms[conversation]
+
+    def readers(self, conversation: str) -> int:
+        return len(self._rooms.get(conversation, ()))
+
+    async def append(self, conversation: str, entry: Entry, expect: int | None) -> int:
+        """Append as the visitor; raises what `Log.append` raises."""
+        if self._log is None:
+            raise Unreachable("not connected to NATS yet")
+        return await self._log.append(conversation, "visitor", entry, expect)
+
+    async def tell_typing(self, conversation: str) -> None:
+        """Core NATS, never on the log: the visitor is typing right now."""
+        if self._log is not None and self._log.client.is_connected:
+            await self._log.client.publish(subjects.typing(conversation, "visitor"))
+
+    def _deliver(self, message: Message) -> None:
+        readers = self._rooms.get(message.conversation)
+        if readers:
+            recorded = message.decode()
+            for reader in tuple(readers):
+                reader.offer(recorded)
+
+    async def _typing(self, message: Msg) -> None:
+        conversation = subjects.address(message.subject).conversation
+        for reader in tuple(self._rooms.get(conversation, ())):
+            reader.typing()
+
+    def _stale(self) -> None:
+        """The log was put back from a copy: what the clients show may never have been."""
+        for readers in tuple(self._rooms.values()):
+            for reader in tuple(readers):
+                reader.stale()

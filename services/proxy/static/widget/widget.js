@@ -1,0 +1,1171 @@
+/*
+ * The chat button. One script tag puts it on any page:
+ *
+ *     <script src="http://localhost:9998/widget.js" defer></script>
+ *
+ * Options, as attributes of the tag: `data-server` (address of the chat, if not next to this script),
+ * `data-side="left"`, and any of TEXTS below (`data-title="Ask us"`). `window.switchboard = {texts: {...}}`
+ * overrides texts too. Colours and place are CSS custom properties, listed at the top of STYLE.
+ *
+ * One classic script on purpose: modules and stylesheets from another origin would need CORS there.
+ */
+(() => {
+  "use strict";
+
+  if (customElements.get("switchboard-chat")) return;
+
+  const script = document.currentScript ?? document.querySelector('script[src*="/widget.js"]');
+
+  const TEXTS = {
+    title: "Chat",
+    open: "Open the chat",
+    openUnread: "Open the chat: new messages",
+    close: "Close the chat",
+    log: "Messages",
+    connected: "Connected",
+    connecting: "Connecting ...",
+    offline: "Offline",
+    choose: "Choose an option",
+    ask: "Type question here ...",
+    write: "Write a message ...",
+    send: "Send",
+    tooLong: "This message is too long: {size} KiB. At most 16 KiB can be sent at once.",
+    refused: "Not accepted",
+    sending: "Sending ...",
+    reset: "Start over",
+    confirm: "Start over? What was said so far will no longer be shown.",
+    cancel: "Cancel",
+    resetting: "Starting over ...",
+    waiting: "Waiting for a person ...",
+    person: "Operator",
+    joined: "{name} joined",
+    left: "{name} left",
+    typing: "{name} is typing",
+    closed: "This conversation is closed",
+    restart: "Start a new conversation",
+    rate: "How was it?",
+    star: "{score} of 5",
+    thanks: "Thank you!",
+    notAllowed: "The chat is not available here.",
+    away: "The connection was closed.",
+    retry: "Try again",
+  };
+
+  const MAX_TEXT = 16 * 1024; // bytes of UTF-8
+  const TYPING_SHOWN = 4_000; // this and the following in ms
+  const TYPING_EVERY = 2_000;
+  const REFUSED_SHOWN = 8_000;
+  const REPLAY_MOST = 2_000;
+  const STABLE = 10_000; // a connection that held this long lets the backoff begin anew
+  const PATIENCE = 20_000; // for an answer, before the socket is taken for dead
+  const BACKOFF_FIRST = 500;
+  const BACKOFF_MOST = 30_000;
+  const NARROW = "(max-width: 480px), (max-height: 420px)";
+
+  /** Close codes after which coming back by itself would not help. */
+  const STAY_AWAY = new Set([1000, 1001, 1003, 1007, 1008, 1009]);
+
+  const STYLE = `
+    :host {
+      --accent: var(--switchboard-accent, #2f5bea);
+      --on-accent: var(--switchboard-on-accent, #fff);
+      --surface: var(--switchboard-surface, #fff);
+      --bubble: var(--switchboard-bubble, #eff2f7);
+      --text: var(--switchboard-text, #1b2434);
+      --muted: var(--switchboard-muted, #5d6779);
+      --line: var(--switchboard-line, #e1e6ee);
+      --link: var(--switchboard-link, #2449c4);
+      --shadow: 0 1px 3px rgb(16 24 40 / .12), 0 16px 48px rgb(16 24 40 / .2);
+      all: initial;
+      color-scheme: light;
+      position: fixed;
+      right: var(--switchboard-x, 20px);
+      bottom: var(--switchboard-y, 20px);
+      z-index: var(--switchboard-layer, 2147483000);
+      font: 15px/1.45 var(--switchboard-font, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
+      color: var(--text);
+    }
+    :host([side="left"]) { right: auto; left: var(--switchboard-x, 20px); }
+    @media (prefers-color-scheme: dark) {
+      :host {
+        --accent: var(--switchboard-accent, #3f68ee);
+        --surface: var(--switchboard-surface, #171a21);
+        --bubble: var(--switchboard-bubble, #272c36);
+        --text: var(--switchboard-text, #e8ebf1);
+        --muted: var(--switchboard-muted, #9ea8b9);
+        --line: var(--switchboard-line, #2f3541);
+        --link: var(--switchboard-link, #9db4ff);
+        --shadow: 0 0 0 1px #2f3541, 0 16px 48px rgb(0 0 0 / .55);
+        color-scheme: dark;
+      }
+    }
+    *, *::before, *::after { box-sizing: border-box; }
+    [hidden] { display: none !important; }
+    button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
+    button:disabled { cursor: default; }
+    :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+    svg {
+      display: block; width: 22px; height: 22px; fill: none; stroke: currentColor;
+      stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round;
+    }
+
+    .launcher {
+      position: relative; display: grid; place-items: center; width: 58px; height: 58px;
+      border-radius: 50%; background: var(--accent); color: var(--on-accent); box-shadow: var(--shadow);
+      transition: transform .15s;
+    }
+    .launcher:hover { transform: scale(1.06); }
+    .launcher:active { transform: scale(.97); }
+    .launcher svg { width: 28px; height: 28px; }
+    .launcher[aria-expanded="true"] .icon-chat, .launcher[aria-expanded="false"] .icon-down { display: none; }
+    .unread {
+      position: absolute; top: 1px; right: 1px; width: 15px; height: 15px; border-radius: 50%;
+      background: #e5484d; border: 2px solid #fff;
+    }
+
+    dialog {
+      position: absolute; inset: auto 0 calc(100% + 14px) auto; margin: 0; padding: 0; border: 0;
+      width: 384px; height: min(640px, 100vh - 120px); height: min(640px, 100dvh - 120px);
+      max-width: none; max-height: none; overflow: hidden;
+      border-radius: 18px; background: var(--surface); color: inherit; box-shadow: var(--shadow);
+    }
+    dialog[open] { display: flex; flex-direction: column; animation: rise .18s ease-out; }
+    dialog::backdrop { background: none; }
+    :host([side="left"]) dialog { inset: auto auto calc(100% + 14px) 0; }
+    @media ${NARROW} {
+      dialog, :host([side="left"]) dialog {
+        position: fixed; inset: 0; width: 100%; height: 100%; height: 100dvh; border-radius: 0;
+      }
+    }
+
+    header {
+      display: flex; align-items: center; gap: 12px; padding-block: 14px; padding-inline: 16px 10px;
+      background: var(--accent); color: var(--on-accent);
+    }
+    .face {
+      flex: none; display: grid; place-items: center; width: 38px; height: 38px; border-radius: 50%;
+      background: color-mix(in srgb, var(--on-accent) 20%, transparent);
+    }
+    .heading { flex: 1; min-width: 0; }
+    h2 { margin: 0; font-size: 16px; line-height: 1.3; font-weight: 650; }
+    .status { display: flex; align-items: center; gap: 6px; font-size: 12.5px; opacity: .95; }
+    .status::before { content: ""; width: 8px; height: 8px; border-radius: 50%; background: #ffd166; }
+    .status[data-state="connected"]::before { background: #5ee6a0; }
+    .status[data-state="connecting"]::before { animation: pulse 1s infinite alternate; }
+    .status[data-state="offline"]::before { background: #ff8f8f; }
+    .tool { flex: none; display: grid; place-items: center; width: 36px; height: 36px; border-radius: 10px; }
+    .tool:hover { background: color-mix(in srgb, var(--on-accent) 16%, transparent); }
+    .tool:focus-visible { outline-color: var(--on-accent); outline-offset: -2px; }
+    .tool svg { width: 20px; height: 20px; }
+
+    .notice {
+      display: flex; align-items: center; justify-content: space-between; gap: 12px;
+      padding: 10px 16px; font-size: 14px; background: var(--bubble); border-bottom: 1px solid var(--line);
+    }
+    .pill {
+      flex: none; padding: 6px 14px; border-radius: 999px; font-size: 14px; font-weight: 550;
+      border: 1px solid var(--line); background: var(--surface);
+    }
+    .pill:hover { border-color: var(--accent); }
+    .pill.main { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
+
+    .log { flex: 1; min-height: 0; overflow-y: auto; overscroll-behavior: contain; padding: 16px; }
+    .log:focus-visible { outline-offset: -3px; border-radius: 6px; }
+    .row { position: relative; display: flex; flex-direction: column; align-items: flex-start; margin-top: 4px; }
+    .bot { padding-inline-start: 38px; padding-inline-end: 24px; }
+    .operator { padding-inline-end: 40px; }
+    .visitor { align-items: flex-end; padding-inline-start: 56px; }
+    .visitor + .bot, .bot + .visitor, .visitor + .operator, .operator + .visitor,
+    .bot + .operator, .operator + .bot { margin-top: 14px; }
+    .row.fresh { animation: appear .18s ease-out; }
+    .bubble {
+      max-width: 100%; padding: 9px 14px; border: 1px solid transparent; border-radius: 16px;
+      background: var(--bubble); overflow-wrap: anywhere;
+    }
+    .bot .bubble, .operator .bubble { border-end-start-radius: 5px; }
+    .visitor .bubble { background: var(--accent); color: var(--on-accent); border-end-end-radius: 5px; }
+    .operator .bubble { background: var(--surface); border-color: var(--line); }
+    .plain { white-space: pre-wrap; }
+    .name { margin: 0 2px 3px; font-size: 12.5px; font-weight: 600; color: var(--muted); }
+    .note { margin: 3px 2px 0; font-size: 12.5px; color: var(--muted); }
+    .visitor[data-pending] .bubble { opacity: .6; }
+    .visitor[data-refused] .bubble { background: none; border: 1px dashed var(--muted); color: var(--muted); }
+    .system { align-items: center; margin: 14px 0; font-size: 13px; color: var(--muted); text-align: center; }
+    .avatar {
+      position: absolute; inset-block-start: 4px; inset-inline-start: 0; display: grid; place-items: center;
+      width: 29px; height: 29px; border-radius: 50%; background: var(--accent); color: var(--on-accent);
+    }
+    .avatar svg { width: 18px; height: 18px; }
+    .bubble > :first-child { margin-block-start: 0; }
+    .bubble > :last-child { margin-block-end: 0; }
+    .bubble :is(p, ul, ol, blockquote, pre, table) { margin-block: .5em; }
+    .bubble :is(ul, ol) { padding-inline-start: 1.4em; }
+    .bubble :is(h1, h2, h3, h4, h5, h6) { margin-block: .5em .3em; font-size: 1em; font-weight: 650; }
+    .bubble :is(img, video) { display: block; max-width: 100%; height: auto; border-radius: 8px; }
+    .bubble pre { overflow-x: auto; }
+    .bubble :is(code, kbd, pre, samp) { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em; }
+    .bubble a { color: var(--link); }
+    .visitor .bubble a { color: inherit; }
+
+    .choices { display: flex; flex-wrap: wrap; gap: 8px; margin-top: 8px; }
+    .choice {
+      padding: 7px 15px; border-radius: 16px; border: 1.5px solid var(--accent); color: var(--link);
+      font-weight: 550; text-align: start; overflow-wrap: anywhere; transition: background .12s, color .12s;
+    }
+    .choice:enabled:hover { background: var(--accent); color: var(--on-accent); }
+    .choice:disabled { border-color: var(--line); color: var(--muted); font-weight: 400; }
+
+    .typing { margin-top: 14px; }
+    .dots { display: inline-flex; gap: 4px; padding: 13px 14px; }
+    .dots i { width: 7px; height: 7px; border-radius: 50%; background: var(--muted); animation: pulse .6s infinite alternate; }
+    .dots i:nth-child(2) { animation-delay: .2s; }
+    .dots i:nth-child(3) { animation-delay: .4s; }
+    .end { display: flex; flex-direction: column; align-items: center; gap: 12px; margin-bottom: 8px; font-size: 14px; color: var(--muted); }
+    .stars { display: flex; align-items: center; gap: 2px; }
+    .star { padding: 3px; border-radius: 6px; color: var(--muted); }
+    .star svg { width: 24px; height: 24px; stroke-width: 1.4; }
+    .star[data-lit] svg,
+    .stars:not([data-rated]) .star:is(:hover, :has(~ .star:hover)) svg { fill: #f5b301; stroke: #d89a00; }
+
+    .confirm {
+      padding: 14px 16px; border-top: 1px solid var(--line); background: var(--bubble); animation: appear .15s ease-out;
+    }
+    .confirm p { margin: 0 0 12px; }
+    .confirm div { display: flex; justify-content: flex-end; gap: 8px; }
+
+    form { display: flex; align-items: flex-end; gap: 8px; padding: 10px 12px 12px; border-top: 1px solid var(--line); }
+    textarea {
+      flex: 1; min-width: 0; max-height: 132px; padding: 9px 14px; resize: none; font: inherit; color: inherit;
+      background: var(--bubble); border: 1px solid transparent; border-radius: 20px;
+    }
+    textarea::placeholder { color: var(--muted); opacity: 1; }
+    textarea:focus { outline: none; border-color: var(--accent); background: var(--surface); }
+    textarea:disabled { cursor: not-allowed; }
+    .send {
+      flex: none; display: grid; place-items: center; width: 41px; height: 41px; border-radius: 50%;
+      background: var(--accent); color: var(--on-accent); transition: opacity .15s;
+    }
+    .send svg { width: 20px; height: 20px; translate: -1px 1px; }
+    .send:disabled { opacity: .35; }
+    :host(:dir(rtl)) .send svg { transform: scaleX(-1); }
+    .error { margin: 0; padding: 8px 16px 0; font-size: 13.5px; color: #d13438; }
+    @media (prefers-color-scheme: dark) { .error { color: #ff9a9a; } }
+    @media ${NARROW} { textarea { font-size: 16px; } }
+
+    @keyframes rise { from { opacity: 0; transform: translateY(12px); } }
+    @keyframes appear { from { opacity: 0; transform: translateY(5px); } }
+    @keyframes pulse { from { opacity: 1; } to { opacity: .3; } }
+    @media (prefers-reduced-motion: reduce) { *, *::before { animation: none !important; transition: none !important; } }
+    @media print { :host { display: none; } }
+  `;
+
+  const ICONS = {
+    chat: "M20 11.5a7.5 7.5 0 0 1-7.5 7.5c-1.3 0-2.6-.3-3.7-.9L4 19.5l1.4-4.3A7.5 7.5 0 1 1 20 11.5z",
+    down: "M6 9.5l6 6 6-6",
+    cross: "M6 6l12 12M18 6L6 18",
+    reset: "M4 12a8 8 0 1 0 2.6-5.9M6.2 2.4v4h4",
+    send: "M20.5 3.5l-9.8 9.8M20.5 3.5l-6 17-3.8-7.2-7.2-3.8z",
+    bot: "M12 3.5v3.3M6.8 6.8h10.4A2.8 2.8 0 0 1 20 9.6v6.6a2.8 2.8 0 0 1-2.8 2.8H6.8A2.8 2.8 0 0 1 4 16.2V9.6a2.8 2.8 0 0 1 2.8-2.8zM9 11.5v1M15 11.5v1M9.5 15.6h5",
+    star: "M12 3.8l2.5 5.2 5.7.8-4.1 4 1 5.7-5.1-2.7-5.1 2.7 1-5.7-4.1-4 5.7-.8z",
+  };
+
+  /** An element with attributes (`true` sets an empty one, `on...` adds a listener) and children. */
+  function make(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (value !== false) element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children);
+    return element;
+  }
+
+  function icon(name) {
+    const [svg, path] = ["svg", "path"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+    svg.setAttribute("viewBox", "0 0 24 24");
+    svg.setAttribute("aria-hidden", "true");
+    svg.setAttribute("class", `icon-${name}`);
+    path.setAttribute("d", ICONS[name]);
+    svg.append(path);
+    return svg;
+  }
+
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  const same = (one, other) => String(one) === String(other);
+
+  /** A random UUID; `crypto.randomUUID` is missing on pages that came without TLS. */
+  function uuid() {
+    if (crypto.randomUUID) return crypto.randomUUID();
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  }
+
+  /** JSON under one key of `localStorage` or `sessionStorage`. Both may throw (blocked, full): then null. */
+  class Store {
+    constructor(area, key) {
+      this.area = area;
+      this.key = key;
+    }
+    read() {
+      try {
+        return JSON.parse(window[this.area].getItem(this.key));
+      } catch {
+        return null;
+      }
+    }
+    write(value) {
+      try {
+        window[this.area].setItem(this.key, JSON.stringify(value));
+      } catch {
+        // Then it lasts as long as the page does.
+      }
+    }
+  }
+
+  // The server has cleaned the HTML already. This is the second lock: only harmless elements and
+  // attributes pass, and a <template> runs nothing while they are sorted out.
+  const ALLOWED = new Set(
+    ("a abbr article aside audio b bdi bdo blockquote br caption cite code col colgroup dd del details dfn div dl " +
+      "dt em figcaption figure footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd li mark ol p picture pre q rp rt " +
+      "ruby s samp section small source span strike strong sub summary sup table tbody td tfoot th thead time tr " +
+      "tt u ul var video wbr").split(" "),
+  );
+  const UNWRAPPED = new Set(["acronym", "button", "center", "data", "font", "form", "hgroup", "label", "main", "nav"]);
+  const ATTRIBUTES = new Set(
+    "alt cite colspan controls datetime dir height href lang open rel rowspan scope span src start target title width".split(" "),
+  );
+  const SCHEMES = new Set(["http:", "https:", "mailto:", "tel:", "sms:"]);
+
+  // Pages that require Trusted Types take HTML only through a policy. Where the page allows no policy
+  // of this name either, HTML is shown as text.
+  let policy = { createHTML: (text) => text };
+  try {
+    policy = window.trustedTypes?.createPolicy("switchboard", policy) ?? policy;
+  } catch {
+    // Not allowed: `rich` falls back.
+  }
+
+  /** The HTML as nodes without anything active. */
+  function rich(text) {
+    const template = document.createElement("template");
+    try {
+      template.innerHTML = policy.createHTML(String(text ?? ""));
+    } catch {
+      return document.createTextNode(String(text).replace(/<[^>]*>/g, " "));
+    }
+    for (const element of template.content.querySelectorAll("*")) {
+      const tag = element.localName;
+      if (UNWRAPPED.has(tag)) element.replaceWith(...element.childNodes);
+      else if (!ALLOWED.has(tag)) element.remove();
+      else for (const attribute of [...element.attributes]) {
+        if (!harmless(tag, attribute)) element.removeAttributeNode(attribute);
+      }
+    }
+    for (const link of template.content.querySelectorAll("a[href]")) {
+      if (!link.target) link.target = "_blank";
+      link.relList.remove("opener");
+      link.relList.add("noopener");
+    }
+    return template.content;
+  }
+
+  function harmless(tag, { name, value }) {
+    if (!ATTRIBUTES.has(name)) return false;
+    if (name !== "href" && name !== "src" && name !== "cite") return true;
+    if (tag === "img" && /^data:image\//i.test(value)) return true;
+    try {
+      return SCHEMES.has(new URL(value, document.baseURI).protocol);
+    } catch {
+      return false;
+    }
+  }
+
+  /** The same for the inside of a button, where a link cannot be. */
+  function label(text) {
+    const content = make("span", {}, rich(text));
+    for (const link of content.querySelectorAll("a")) link.replaceWith(...link.childNodes);
+    return content;
+  }
+
+  /**
+   * The socket and what must survive it: the cursor, and the outbox of messages not yet acknowledged.
+   *
+   * Calls `on.frame(frame, message)` for each frame that is new (`message` is the outbox's, for those
+   * that settle one), `on.status("connected" | "connecting" | "offline")` and `on.away(code)` when it
+   * will not come back by itself.
+   */
+  class Connection {
+    #address;
+    #on;
+    #store;
+    #socket = null;
+    #live = false; // the server has said Resumed on this socket
+    #fresh = true; // this socket began without a cursor
+    #cursor = null;
+    #seen = new Set(); // the cursors of all facts shown: an old Ack may set #cursor back
+    #sent = new Set(); // ids sent on this socket
+    #attempts = 0;
+    #retry = 0;
+    #told = false; // the server named the time to come back
+    #stable = 0;
+    #patience = 0;
+
+    constructor(address, on) {
+      this.#address = address;
+      this.#on = on;
+      this.#store = new Store("sessionStorage", `switchboard:outbox:${address}`);
+      const kept = this.#store.read();
+      // What an earlier page left may or may not have been sent.
+      this.outbox = (Array.isArray(kept) ? kept : []).map((frame) => ({ frame, tries: 1, reset: false }));
+      window.addEventListener("online", () => {
+        if (this.#retry) this.hurry();
+      });
+    }
+
+    /** Connects without waiting any longer, unless the server has named the time. */
+    hurry() {
+      if (!this.#retry || !this.#told) this.connect();
+    }
+
+    /** Connects, unless it is connected or connecting already. */
+    connect() {
+      clearTimeout(this.#retry);
+      this.#retry = 0;
+      if (this.#socket) return;
+      const url = new URL(this.#address);
+      if (this.#cursor) url.searchParams.set("cursor", this.#cursor);
+      this.#fresh = !this.#cursor;
+      this.#on.status(this.#attempts > 2 ? "offline" : "connecting");
+      let socket;
+      try {
+        socket = new WebSocket(url, "switchboard.v1");
+      } catch {
+        this.#on.status("offline"); // mixed content, or the page's policy forbids the address
+        this.#on.away(1008);
+        return;
+      }
+      socket.onmessage = (event) => this.#received(event.data);
+      socket.onclose = (event) => this.#closed(event.code, event.reason);
+      this.#socket = socket;
+      this.#wait();
+    }
+
+    /** Closes for good: the element left the page. */
+    leave() {
+      clearTimeout(this.#retry);
+      this.#retry = 0;
+      this.#forget()?.close(1000);
+    }
+
+    /** Sends a message, again on each new socket, until the server has settled it. */
+    send(frame) {
+      this.outbox.push({ frame, tries: 0, reset: false });
+      this.#save();
+      this.#flush();
+    }
+
+    /** Sends what may be lost. */
+    whisper(frame) {
+      if (this.#live) this.#socket.send(JSON.stringify(frame));
+    }
+
+    #flush() {
+      if (!this.#live) return;
+      for (const message of this.outbox) {
+        if (this.#sent.has(message.frame.id)) continue;
+        this.#sent.add(message.frame.id);
+        message.tries += 1;
+        this.#socket.send(JSON.stringify(message.frame));
+      }
+      if (this.outbox.length && !this.#patience) this.#wait();
+    }
+
+    #settle(id) {
+      const index = this.outbox.findIndex((message) => same(message.frame.id, id));
+      if (index < 0) return undefined;
+      const [message] = this.outbox.splice(index, 1);
+      this.#save();
+      this.#calm();
+      if (this.outbox.length) this.#wait();
+      return message;
+    }
+
+    #save() {
+      this.#store.write(this.outbox.map((message) => message.frame));
+    }
+
+    #received(data) {
+      let frame;
+      try {
+        frame = JSON.parse(data);
+      } catch {
+        return;
+      }
+      if (typeof frame?.kind !== "string") return;
+      let message;
+      if (frame.kind === "Resumed") {
+        frame.reset ||= this.#fresh && !this.#live;
+        this.#resumed(frame);
+      } else if (frame.kind === "Ack" || frame.kind === "Refused") {
+        message = this.#settle(frame.id);
+        if (frame.cursor) this.#cursor = frame.cursor;
+      } else if (frame.cursor) {
+        if (this.#seen.has(frame.cursor)) return;
+        this.#seen.add(frame.cursor);
+        this.#cursor = frame.cursor;
+        if (frame.id !== undefined) message = this.#settle(frame.id);
+      }
+      this.#on.frame(frame, message?.frame);
+      if (frame.kind === "Resumed") this.#flush();
+      if (frame.kind === "Ack" && message?.frame.kind === "ResetSession") this.#anew(message);
+    }
+
+    #resumed(frame) {
+      if (!this.#live) {
+        this.#live = true;
+        this.#calm();
+        this.#stable = setTimeout(() => (this.#attempts = 0), STABLE);
+        this.#on.status("connected");
+      }
+      if (!frame.reset) return;
+      this.#cursor = null; // until the first fact: a replay may be cut off in its middle
+      this.#seen.clear();
+      for (const message of this.outbox) message.reset = this.#sent.has(message.frame.id);
+    }
+
+    /** This tab's own reset is stored: what follows is the new conversation. */
+    #anew(message) {
+      if (message.reset) return; // the server has said so itself
+      if (message.tries > 1) {
+        // An earlier copy may have been the one that counted, and what is shown may be new already.
+        this.#cursor = null;
+        this.#drop(0);
+      } else {
+        this.#seen.clear();
+        this.#on.frame({ kind: "Resumed", reset: true });
+      }
+    }
+
+    /** A peer that is gone without a word is noticed by its silence only. */
+    #wait() {
+      this.#calm();
+      this.#patience = setTimeout(() => this.#drop(this.#backoff()), PATIENCE);
+    }
+
+    #calm() {
+      clearTimeout(this.#patience);
+      this.#patience = 0;
+    }
+
+    #drop(delay) {
+      this.#forget()?.close(1000);
+      this.#later(delay);
+    }
+
+    #forget() {
+      const socket = this.#socket;
+      if (socket) socket.onmessage = socket.onclose = null;
+      this.#calm();
+      clearTimeout(this.#stable);
+      this.#sent.clear();
+      this.#socket = null;
+      this.#live = false;
+      return socket;
+    }
+
+    #closed(code, reason) {
+      const wasLive = this.#live;
+      this.#forget();
+      this.#told = false;
+      if (STAY_AWAY.has(code)) {
+        this.#on.status("offline");
+        this.#on.away(code);
+        return;
+      }
+      const seconds = /\d+(\.\d+)?/.exec(reason);
+      if (code === 4000 && this.#cursor) {
+        this.#cursor = null;
+        this.#later(Math.random() * 1000);
+      } else if (code === 1012 && wasLive) {
+        this.#later(Math.random() * 1000);
+      } else if (code === 4029 && seconds) {
+        this.#told = true;
+        this.#later((Number(seconds[0]) + Math.random() * 0.5) * 1000);
+      } else {
+        this.#later(this.#backoff());
+      }
+    }
+
+    /** Exponential with full jitter, so that a thousand clients do not come back in one instant. */
+    #backoff() {
+      const most = Math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** this.#attempts);
+      this.#attempts += 1;
+      return Math.random() * most;
+    }
+
+    #later(delay) {
+      this.#on.status(this.#attempts > 2 ? "offline" : "connecting");
+      this.#retry = setTimeout(() => this.connect(), delay);
+    }
+  }
+
+  /** The chat's address: `data-server`, or next to this script. */
+  function serverAddress(given) {
+    const url = given ? new URL(given, document.baseURI) : new URL("ws", script?.src || document.baseURI);
+    if (given && url.pathname === "/") url.pathname = "/ws";
+    url.protocol = url.protocol.replace("http", "ws");
+    url.hash = "";
+    return url.href;
+  }
+
+  class SwitchboardChat extends HTMLElement {
+    #texts;
+    #connection;
+    #store;
+    #memory; // what is kept in localStorage: {read: cursor, rated: bool}, null before the first fact
+    #narrow = matchMedia(NARROW);
+    #ui = {};
+
+    #owner = "bot";
+    #status = "open";
+    #waiting = null;
+    #session = null; // the flow's open editor: {id, prompt}
+    #group = null; // the newest choices: {frame, buttons, answered}
+    #own = new Map(); // rows of the visitor's messages, by id
+    #operator = "";
+    #newest = null; // the cursor of the newest fact, and of the newest that was shown in an open dialog
+    #lastRead = null;
+    #atBottom = true;
+    #replaying = 0; // a timer, in case the replay's end is not told
+    #typingShown = 0;
+    #typingSent = 0;
+
+    connectedCallback() {
+      if (this.#connection) {
+        if (this.#memory) this.#connection.connect();
+        return;
+      }
+      const given = { ...window.switchboard?.texts, ...script?.dataset };
+      this.#texts = Object.fromEntries(Object.entries(TEXTS).map(([name, text]) => [name, given[name] ?? text]));
+      const side = script?.dataset.side;
+      if (side && !this.hasAttribute("side")) this.setAttribute("side", side);
+      this.#build();
+
+      const address = serverAddress(this.dataset.server ?? script?.dataset.server);
+      this.#store = new Store("localStorage", `switchboard:${address}`);
+      this.#memory = this.#store.read();
+      this.#lastRead = this.#memory?.read ?? null;
+      this.#connection = new Connection(address, {
+        frame: (frame, message) => this.#frame(frame, message),
+        status: (state) => this.#connectionStatus(state),
+        away: (code) => this.#away(code),
+      });
+      for (const { frame } of this.#connection.outbox) this.#showPending(frame);
+      this.#arrange();
+      window.addEventListener("pagehide", () => this.#remember());
+      if (this.#memory || this.#connection.outbox.length) this.#connection.connect();
+    }
+
+    disconnectedCallback() {
+      this.#connection?.leave();
+    }
+
+    open() {
+      const { dialog, launcher } = this.#ui;
+      if (dialog.open) return;
+      if (this.#narrow.matches) dialog.showModal();
+      else dialog.show();
+      launcher.setAttribute("aria-expanded", "true");
+      launcher.setAttribute("aria-label", this.#texts.close);
+      this.#lastRead = this.#newest;
+      this.#unread(false);
+      this.#connection.hurry();
+      this.#ui.log.scrollTop = this.#ui.log.scrollHeight;
+      this.#focusBest();
+    }
+
+    close() {
+      this.#ui.dialog.close();
+    }
+
+    #build() {
+      const texts = this.#texts;
+      const ui = this.#ui;
+      const button = (role, className, name, ...children) =>
+        make("button", { type: "button", class: className, part: role, "data-role": role, ...name }, ...children);
+      const line = (role, text) => make("div", { class: "row system", "data-role": role }, text);
+
+      ui.unread = make("span", { class: "unread", "data-role": "unread", hidden: true });
+      ui.launcher = button("launcher", "launcher",
+        { "aria-label": texts.open, "aria-haspopup": "dialog", "aria-expanded": "false",
+          onclick: () => (ui.dialog.open ? this.close() : this.open()) },
+        icon("chat"), icon("down"), ui.unread);
+
+      ui.status = make("div", { class: "status", role: "status", "data-role": "status", "data-state": "offline" });
+      ui.header = make("header", { part: "header" },
+        make("span", { class: "face" }, icon("bot")),
+        make("div", { class: "heading" }, make("h2", { id: "title" }, texts.title), ui.status),
+        button("reset", "tool", { "aria-label": texts.reset, title: texts.reset, onclick: () => this.#ask(true) },
+          icon("reset")),
+        button("close", "tool", { "aria-label": texts.close, title: texts.close, onclick: () => this.close() },
+          icon("cross")));
+
+      ui.noticeText = make("span");
+      ui.notice = make("div", { class: "notice", role: "alert", "data-role": "notice", hidden: true },
+        ui.noticeText,
+        button("retry", "pill", { onclick: () => this.#connection.connect() }, texts.retry));
+
+      ui.avatar = make("span", { class: "avatar", part: "avatar", "data-role": "avatar" }, icon("bot"));
+      ui.messages = make("div");
+      // Announced when they are stored and move up.
+      ui.pending = make("div", { "aria-live": "off" });
+      ui.queue = line("waiting", texts.waiting);
+      ui.typing = make("div", { class: "row operator typing", "data-role": "typing", hidden: true },
+        make("span", { class: "bubble dots" }, make("i"), make("i"), make("i")));
+      ui.rating = make("span", {}, texts.rate);
+      ui.stars = make("div", { class: "stars", role: "group", part: "stars", "data-role": "stars", "aria-label": texts.rate },
+        ...[1, 2, 3, 4, 5].map((score) =>
+          button("star", "star", { "data-score": score, "aria-label": fill(texts.star, { score }),
+            onclick: () => this.#rate(score) }, icon("star"))));
+      ui.end = make("div", { class: "end" },
+        line("closed", texts.closed), ui.rating, ui.stars,
+        button("restart", "pill", { onclick: () => this.#reset() }, texts.restart));
+      ui.content = make("div", {}, ui.messages, ui.pending, ui.queue, ui.typing, ui.end);
+      ui.log = make("div",
+        { class: "log", part: "log", role: "log", tabindex: "0", "aria-live": "polite", "aria-label": texts.log,
+          "data-role": "log" },
+        ui.content);
+
+      ui.confirm = make("div",
+        { class: "confirm", role: "alertdialog", "aria-label": texts.reset, "aria-describedby": "question",
+          "data-role": "confirm", hidden: true },
+        make("p", { id: "question" }, texts.confirm),
+        make("div", {},
+          button("cancel-reset", "pill", { onclick: () => this.#ask(false) }, texts.cancel),
+          button("confirm-reset", "pill main", { onclick: () => this.#reset() }, texts.reset)));
+
+      ui.error = make("p", { class: "error", role: "alert", "data-role": "error", hidden: true });
+      ui.editor = make("textarea",
+        { part: "editor", "data-role": "editor", rows: "1", dir: "auto", enterkeyhint: "send", autocomplete: "off",
+          oninput: () => this.#edited(), onkeydown: (event) => this.#editorKey(event) });
+      ui.send = make("button",
+        { type: "submit", class: "send", part: "send", "data-role": "send", "aria-label": texts.send, title: texts.send },
+        icon("send"));
+      const form = make("form", { onsubmit: (event) => { event.preventDefault(); this.#submit(); } }, ui.editor, ui.send);
+
+      ui.dialog = make("dialog",
+        { role: "dialog", part: "dialog", "data-role": "dialog", "aria-labelledby": "title",
+          onkeydown: (event) => this.#dialogKey(event), onclose: () => this.#dialogClosed() },
+        ui.header, ui.notice, ui.log, ui.confirm, ui.error, form);
+
+      const root = this.attachShadow({ mode: "open" });
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(STYLE);
+      root.adoptedStyleSheets = [sheet];
+      root.append(ui.dialog, ui.launcher);
+
+      const bottom = () => ui.log.scrollHeight - ui.log.clientHeight;
+      let top = 0;
+      ui.log.addEventListener("scroll", () => {
+        // More may have arrived since the scroll: only moving up means that the visitor reads older ones.
+        if (bottom() - ui.log.scrollTop < 40) this.#atBottom = true;
+        else if (ui.log.scrollTop < top) this.#atBottom = false;
+        top = ui.log.scrollTop;
+      });
+      const observer = new ResizeObserver(() => {
+        if (this.#atBottom) ui.log.scrollTop = bottom();
+      });
+      observer.observe(ui.content);
+      observer.observe(ui.log);
+      this.#narrow.addEventListener("change", () => {
+        if (!ui.dialog.open) return;
+        this.close();
+        this.open();
+      });
+      this.#connectionStatus("offline");
+    }
+
+    // What the server says
+
+    #frame(frame, message) {
+      switch (frame.kind) {
+        case "Resumed":
+          this.#replay(true);
+          if (frame.reset) this.#clear();
+          break;
+        case "State":
+          this.#owner = frame.owner;
+          this.#status = frame.status;
+          this.#waiting = frame.waiting;
+          this.#replay(false);
+          if (frame.status !== "resolved" && this.#memory?.rated) this.#remember({ rated: false });
+          break;
+        case "Ack":
+          if (message?.kind === "ResetSession") this.#own.get(message.id)?.remove();
+          else this.#stored(frame.id);
+          break;
+        case "Refused":
+          this.#refused(frame.id);
+          break;
+        case "BotText":
+          this.#bubble("bot", rich(frame.content), frame);
+          break;
+        case "ChoiceRequest":
+          this.#choices(frame);
+          break;
+        case "StartChatSession":
+          this.#session = { id: frame.sessionId, prompt: frame.chatPrompt };
+          this.#waiting = "text";
+          if (frame.chatText) this.#bubble("bot", rich(frame.chatText), frame);
+          break;
+        case "EndChatSession":
+          if (this.#session && same(this.#session.id, frame.sessionId)) this.#session = null;
+          break;
+        case "ChoiceResponse":
+        case "UserText":
+          this.#visitorFact(frame);
+          break;
+        case "OperatorJoined":
+          this.#operator = frame.name || this.#texts.person;
+          this.#line(fill(this.#texts.joined, { name: this.#operator }));
+          break;
+        case "OperatorText":
+          this.#operatorText(frame);
+          break;
+        case "OperatorLeft":
+          this.#line(fill(this.#texts.left, { name: this.#operator || this.#texts.person }));
+          this.#showTyping(false);
+          break;
+        case "Typing":
+          if (frame.who !== "visitor") this.#showTyping(true);
+          return;
+        default:
+          return; // a newer server's
+      }
+      if (frame.cursor && frame.kind !== "Ack" && frame.kind !== "Refused") this.#noticed(frame);
+      this.#arrange();
+    }
+
+    /** While a conversation is replayed nothing moves, and screen readers do not read it all out. */
+    #replay(on) {
+      clearTimeout(this.#replaying);
+      this.#replaying = on ? setTimeout(() => this.#replay(false), REPLAY_MOST) : 0;
+      this.#ui.log.setAttribute("aria-busy", String(on));
+    }
+
+    #clear() {
+      this.#ui.messages.replaceChildren();
+      for (const [id, row] of this.#own) {
+        if (!row.isConnected) this.#own.delete(id);
+      }
+      this.#group = this.#session = this.#waiting = null;
+      this.#owner = "bot";
+      this.#status = "open";
+      this.#operator = "";
+      this.#atBottom = true;
+      this.#showTyping(false);
+      this.#unread(false);
+    }
+
+    /** A fact arrived: read if the dialog is open, else unread unless it was read on an earlier page. */
+    #noticed({ kind, cursor }) {
+      if (!this.#memory) this.#remember({});
+      this.#newest = cursor;
+      if (this.#ui.dialog.open) this.#lastRead = cursor;
+      else if (cursor === this.#lastRead) this.#unread(false);
+      else if (["BotText", "ChoiceRequest", "StartChatSession", "OperatorText"].includes(kind)) this.#unread(true);
+    }
+
+    #unread(unread) {
+      this.#ui.unread.hidden = !unread;
+      if (!this.#ui.dialog.open) {
+        this.#ui.launcher.setAttribute("aria-label", unread ? this.#texts.openUnread : this.#texts.open);
+      }
+    }
+
+    #remember(changes) {
+      if (!changes && !this.#memory) return;
+      this.#memory = { ...this.#memory, read: this.#lastRead, ...changes };
+      this.#store.write(this.#memory);
+    }
+
+    #bubble(from, content, { time } = {}, plain = false) {
+      const bubble = make("div", { class: plain ? "bubble plain" : "bubble", part: "bubble", dir: "auto" }, content);
+      if (time) bubble.title = new Date(time).toLocaleString();
+      const row = make("div", { class: `row ${from}`, "data-role": "message", "data-from": from }, bubble);
+      if (!this.#replaying) row.classList.add("fresh");
+      if (from === "bot") row.prepend(this.#ui.avatar); // there is one: it moves to the last message
+      this.#ui.messages.append(row);
+      return row;
+    }
+
+    #line(text) {
+      this.#ui.messages.append(
+        make("div", { class: "row system", "data-role": "message", "data-from": "system", dir: "auto" }, text));
+    }
+
+    #operatorText(frame) {
+      const previous = this.#ui.messages.lastElementChild;
+      const name = frame.name || this.#operator || this.#texts.person;
+      const row = this.#bubble("operator", String(frame.content), frame, true);
+      row.dataset.name = name;
+      if (previous?.dataset.name !== name) row.prepend(make("span", { class: "name", dir: "auto" }, name));
+      this.#showTyping(false);
+    }
+
+    #showTyping(shown) {
+      clearTimeout(this.#typingShown);
+      const { typing } = this.#ui;
+      typing.hidden = !shown;
+      typing.setAttribute("aria-label", fill(this.#texts.typing, { name: this.#operator || this.#texts.person }));
+      if (shown) this.#typingShown = setTimeout(() => (typing.hidden = true), TYPING_SHOWN);
+    }
+
+    #choices(frame) {
+      this.#retireChoices();
+      const pending = this.#connection.outbox.findLast(
+        (message) => message.frame.kind === "ChoiceResponse" && same(message.frame.groupId, frame.groupId));
+      const group = { frame, answered: pending?.frame.id ?? null };
+      group.buttons = make("div", { class: "choices", role: "group" },
+        ...frame.choices.map((choice) =>
+          make("button",
+            { type: "button", class: "choice", part: "choice", dir: "auto", "data-role": "choice",
+              "data-group": frame.groupId, "data-item": choice.itemId, onclick: () => this.#pick(choice) },
+            label(choice.content))));
+      this.#bubble("bot", rich(frame.question), frame).append(group.buttons);
+      this.#group = group;
+      this.#waiting = "choice";
+    }
+
+    /** Older choices that nobody answered stay to be read, not to be clicked. */
+    #retireChoices() {
+      for (const button of this.#group?.buttons.children ?? []) button.disabled = true;
+    }
+
+    #visitorFact(frame) {
+      const group = this.#group;
+      const answers = frame.kind === "ChoiceResponse" && group && same(group.frame.groupId, frame.groupId);
+      if (answers) group.answered = frame.id;
+      if (this.#own.has(String(frame.id))) {
+        this.#stored(frame.id);
+        return;
+      }
+      const choice = answers && group.frame.choices.find((one) => same(one.itemId, frame.itemId));
+      const row = frame.kind === "UserText"
+        ? this.#bubble("visitor", String(frame.content), frame, true)
+        : this.#bubble("visitor", rich(frame.content ?? choice?.content ?? ""), frame);
+      if (frame.id !== undefined) this.#own.set(String(frame.id), row);
+    }
+
+    // What the visitor does
+
+    #post(frame) {
+      this.#showPending(frame);
+      this.#atBottom = true;
+      this.#connection.send(frame);
+      this.#arrange();
+    }
+
+    /** The visitor's message at once; below the stored ones until its place in their order is known. */
+    #showPending(frame) {
+      if (frame.kind === "Rate") return;
+      let row;
+      if (frame.kind === "ResetSession") {
+        row = make("div", { class: "row system", "data-role": "message", "data-from": "system" }, this.#texts.resetting);
+      } else if (frame.kind === "UserText") {
+        row = this.#bubble("visitor", frame.content, {}, true);
+      } else {
+        row = this.#bubble("visitor", rich(frame.content));
+      }
+      row.setAttribute("data-pending", "true");
+      row.title = this.#texts.sending;
+      this.#ui.pending.append(row);
+      this.#own.set(frame.id, row);
+    }
+
+    #stored(id) {
+      const row = this.#own.get(String(id));
+      if (!row?.hasAttribute("data-pending")) return;
+      row.removeAttribute("data-pending");
+      row.removeAttribute("title");
+      row.classList.remove("fresh");
+      this.#ui.messages.append(row);
+    }
+
+    #refused(id) {
+      const row = this.#own.get(String(id));
+      if (!row) return;
+      this.#stored(id);
+      this.#own.delete(String(id));
+      if (this.#group && same(this.#group.answered, id)) this.#group.answered = null; // still to be answered
+      if (row.dataset.from === "system") {
+        row.remove();
+        return;
+      }
+      row.setAttribute("data-refused", "true");
+      row.append(make("span", { class: "note", "data-role": "refused" }, this.#texts.refused));
+      setTimeout(() => row.remove(), REFUSED_SHOWN);
+    }
+
+    #pick(choice) {
+      const group = this.#group;
+      const id = uuid();
+      group.answered = id;
+      if (this.#holdsFocus()) this.#ui.log.focus(); // the button is about to go
+      this.#post({
+        kind: "ChoiceResponse", id, groupId: group.frame.groupId, itemId: choice.itemId, content: choice.content,
+      });
+    }
+
+    #submit() {
+      const { editor, error } = this.#ui;
+      const session = this.#openSession();
+      // Control characters cannot be typed and would grow sixfold in JSON; half of a pair is no text.
+      const bytes = new TextEncoder().encode(editor.value.replace(/[^\P{Cc}\n\t]/gu, "").trim());
+      if (!session || !bytes.length) return;
+      if (bytes.length > MAX_TEXT) {
+        error.textContent = fill(this.#texts.tooLong, { size: Math.ceil(bytes.length / 102.4) / 10 });
+        error.hidden = false;
+        return;
+      }
+      const content = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+      editor.value = "";
+      this.#post({ kind: "UserText", id: uuid(), sessionId: session.id, content });
+      this.#edited(false);
+    }
+
+    #reset() {
+      this.#ui.confirm.hidden = true;
+      this.#ui.log.focus(); // the button is about to go
+      if (this.#connection.outbox.some(({ frame }) => frame.kind === "ResetSession")) return;
+      this.#post({ kind: "ResetSession", id: uuid() });
+    }
+
+    #rate(score) {
+      if (this.#memory?.rated) return;
+      this.#connection.send({ kind: "Rate", id: uuid(), score });
+      this.#remember({ rated: score });
+      this.#arrange();
+    }
+
+    #ask(shown) {
+      const { confirm, header } = this.#ui;
+      if (confirm.hidden !== shown) return;
+      confirm.hidden = !shown;
+      (shown ? confirm : header).querySelector(shown ? "[data-role=cancel-reset]" : "[data-role=reset]").focus();
+    }
+
+    #edited(byHand = true) {
+      const { editor, error } = this.#ui;
+      error.hidden = true;
+      editor.style.height = "auto";
+      editor.style.height = `${editor.scrollHeight + 2}px`;
+      this.#ui.send.disabled = editor.disabled || !editor.value.trim();
+      if (byHand && this.#owner === "operator" && Date.now() - this.#typingSent >= TYPING_EVERY) {
+        this.#typingSent = Date.now();
+        this.#connection.whisper({ kind: "Typing" });
+      }
+    }
+
+    #editorKey(event) {
+      // While an input method composes, Enter picks a candidate.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+      event.preventDefault();
+      this.#submit();
+    }
+
+    #dialogKey(event) {
+      event.stopPropagation(); // the page's own shortcuts are not meant
+      if (event.key !== "Escape" || event.isComposing) return;
+      event.preventDefault();
+      if (this.#ui.confirm.hidden) this.close();
+      else this.#ask(false);
+    }
+
+    #dialogClosed() {
+      const { dialog, launcher } = this.#ui;
+      if (dialog.open) return; // reopened at another width
+      launcher.setAttribute("aria-expanded", "false");
+      launcher.setAttribute("aria-label", this.#texts.open);
+      this.#ui.confirm.hidden = true;
+      this.#remember();
+      launcher.focus();
+    }
+
+    // What is shown of the state
+
+    /** The editor that is open now: the flow's, or the operator's while a person owns or is awaited. */
+    #openSession() {
+      if (this.#status === "resolved") return null;
+      return this.#owner === "bot" ? this.#session : { id: "operator", prompt: this.#texts.write };
+    }
+
+    #arrange() {
+      const { editor, queue, end, rating, stars } = this.#ui;
+      const texts = this.#texts;
+      const resolved = this.#status === "resolved";
+
+      const session = this.#openSession();
+      const opens = session !== null && editor.disabled;
+      const hadFocus = this.#holdsFocus();
+      editor.disabled = session === null;
+      editor.placeholder = session ? session.prompt || texts.ask : resolved ? texts.closed : texts.choose;
+      editor.setAttribute("aria-label", editor.placeholder);
+      this.#ui.send.disabled = editor.disabled || !editor.value.trim();
+
+      const group = this.#group;
+      if (group) {
+        const active = this.#owner === "bot" && !resolved && this.#waiting === "choice";
+        for (const button of group.buttons.children) button.disabled = !active;
+        group.buttons.hidden = group.answered !== null;
+      }
+
+      queue.hidden = this.#owner !== "queue" || resolved;
+      end.hidden = !resolved;
+      const rated = this.#memory?.rated || 0;
+      stars.toggleAttribute("data-rated", rated > 0);
+      rating.textContent = rated ? texts.thanks : texts.rate;
+      for (const star of stars.children) {
+        star.disabled = rated > 0;
+        star.toggleAttribute("data-lit", Number(star.dataset.score) <= rated);
+      }
+
+      if (opens && hadFocus && this.#ui.confirm.hidden) this.#focusBest();
+    }
+
+    #holdsFocus() {
+      return this.shadowRoot.activeElement !== null && this.#ui.dialog.contains(this.shadowRoot.activeElement);
+    }
+
+    /** The editor, where that does not raise a touch screen's keyboard; else the conversation. */
+    #focusBest() {
+      const { editor, log } = this.#ui;
+      (!editor.disabled && matchMedia("(hover: hover)").matches ? editor : log).focus({ preventScroll: true });
+    }
+
+    #connectionStatus(state) {
+      const { status, notice } = this.#ui;
+      status.dataset.state = state;
+      status.textContent = this.#texts[state];
+      if (state !== "offline") notice.hidden = true;
+    }
+
+    #away(code) {
+      const { notice, noticeText } = this.#ui;
+      noticeText.textContent = code === 1008 ? this.#texts.notAllowed : this.#texts.away;
+      notice.dataset.code = code;
+      notice.hidden = false;
+    }
+  }
+
+  customElements.define("switchboard-chat", SwitchboardChat);
+
+  function appear() {
+    if (!document.querySelector("switchboard-chat")) document.body.append(document.createElement("switchboard-chat"));
+  }
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", appear);
+  else appear();
+})();

@@ -1,0 +1,350 @@
+"""The WebSocket door: raw ASGI around a sans-I/O `Session`.
+
+The receive loop only drains (while it waits, uvicorn leaves pongs unread); sending and appending
+run in short-lived tasks of their own, so an idle socket holds one task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import secrets
+from collections import deque
+from time import monotonic
+from urllib.parse import parse_qs
+from uuid import uuid4
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from services.proxy.domain import closings, frames, origins
+from services.proxy.domain.closings import Closing
+from services.proxy.domain.session import Append, Output, Send, Session, Typed
+from services.proxy.hub import Hub
+from services.proxy.settings import ProxySettings
+from shared.contract import cursor as cursors
+from shared.contract.entry import EntryTooLarge, Recorded
+from shared.contract.subjects import conversation_of
+from shared.runtime.log import Conflict, Full, IdReused, LogError
+from shared.runtime.vitals import Receive, Scope, Vitals
+from shared.runtime.vitals import Send as AsgiSend
+
+log = structlog.get_logger()
+
+#: The door's name: part of how a conversation is derived from a secret. Fixed for ever.
+DOOR = "websocket"
+#: What a reader that is too slow may leave unread before it is closed.
+MOST_UNREAD_FRAMES = 2_000
+MOST_UNREAD_BYTES = 1024 * 1024
+#: How long the first frames, or a closing, may take to be written (seconds).
+WRITE_SECONDS = 30.0
+CLOSE_SECONDS = 5.0
+#: Messages of one socket that wait to be stored.
+MOST_PENDING = 100
+
+_SECRET = re.compile(r"[0-9a-f]{32}")
+
+
+class WebSocketDoor:
+    """Accepts sockets and runs one `_Channel` for each."""
+
+    def __init__(self, hub: Hub, settings: ProxySettings, vitals: Vitals) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._vitals = vitals
+        self._channels: set[_Channel] = set()
+        registry = vitals.registry
+        self.open = Gauge("switchboard_sockets_open", "Open sockets", ["door"], registry=registry).labels(
+            DOOR
+        )
+        self.closed = Counter(
+            "switchboard_sockets_closed_total", "Sockets closed by the server", ["code"], registry=registry
+        )
+        self.refused = Counter(
+            "switchboard_origin_refused_total", "Upgrades refused for their origin", registry=registry
+        )
+        self.appended = Counter(
+            "switchboard_appends_total", "Appends by how they ended", ["outcome"], registry=registry
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
+        await receive()  # websocket.connect
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        if scope["path"] not in ("/", "/ws"):
+            await _reject(send, 404, b"not found")
+            return
+        if not origins.allowed(headers.get("origin"), headers.get("host", ""), self._settings.origins):
+            self.refused.inc()
+            log.info("origin_refused", origin=headers.get("origin", "")[:200])
+            await _reject(send, 403, b"this origin may not connect; see SWITCHBOARD_ORIGINS")
+            return
+        secret = _secret(headers.get("cookie", ""), self._settings.cookie_name)
+        new = secret is None
+        if secret is None:
+            secret = secrets.token_hex(16)
+        modern = frames.SUBPROTOCOL in scope["subprotocols"]
+        await send(
+            {
+                "type": "websocket.accept",
+                "subprotocol": frames.SUBPROTOCOL if modern else None,
+                "headers": [(b"set-cookie", self._cookie(secret, self._secure(scope, headers)))]
+                if new
+                else [],
+            }
+        )
+        conversation = conversation_of(secret, DOOR)
+        cursor = parse_qs(scope["query_string"].decode("latin-1")).get("cursor", [""])[0]
+        session = Session(self._hub.epoch, modern, cursors.decode(cursor) if modern and cursor else None)
+        channel = _Channel(self, self._hub, self._settings, conversation, session, send)
+        if (
+            len(self._channels) >= self._settings.max_sockets
+            or self._hub.readers(conversation) >= self._settings.max_sockets_per_visitor
+        ):
+            await channel.close(closings.TOO_MANY)
+            return
+        self._channels.add(channel)
+        self.open.inc()
+        try:
+            await channel.run(receive, new)
+        finally:
+            self._channels.discard(channel)
+            self.open.dec()
+
+    async def drain(self) -> None:
+        """Wait until what the clients sent is stored."""
+        await asyncio.gather(*(channel.stored() for channel in tuple(self._channels)))
+
+    def _secure(self, scope: Scope, headers: dict[str, str]) -> bool:
+        if scope["scheme"] == "wss":
+            return True
+        trusted = scope["client"] is not None and scope["client"][0] in self._settings.trusted_proxies
+        return trusted and headers.get("x-forwarded-proto", "") in ("https", "wss")
+
+    def _cookie(self, secret: str, secure: bool) -> bytes:
+        parts = [f"{self._settings.cookie_name}={secret}", "Path=/", "SameSite=Lax", "Max-Age=31536000"]
+        if self._settings.cookie_httponly:
+            parts.append("HttpOnly")
+        if secure:
+            parts.append("Secure")
+        return "; ".join(parts).encode()
+
+
+class _Channel:
+    """One open socket: the session, and what is on its way in both directions."""
+
+    def __init__(
+        self,
+        door: WebSocketDoor,
+        hub: Hub,
+        settings: ProxySettings,
+        conversation: str,
+        session: Session,
+        send: AsgiSend,
+    ) -> None:
+        self._door = door
+        self._hub = hub
+        self._conversation = conversation
+        self._session = session
+        self._send = send
+        self._early: list[Recorded] | None = []  # what came live while the history was fetched
+        self._unread: deque[str] = deque()
+        self._unread_bytes = 0
+        self._writer: asyncio.Task[None] | None = None
+        self._pending: deque[Append] = deque()
+        self._appender: asyncio.Task[None] | None = None
+        self._closer: asyncio.Task[None] | None = None
+        self._closing: Closing | None = None
+        self._budget = float(settings.message_burst)
+        self._burst = float(settings.message_burst)
+        self._rate = settings.messages_per_minute / 60
+        self._counted = monotonic()
+        self._typed = 0.0
+
+    async def run(self, receive: Receive, new: bool) -> None:
+        """Serve the socket until either side closes it."""
+        if not self._hub.serving:
+            await self.close(closings.NO_LOG)
+            return
+        try:
+            try:
+                history = await self._hub.join(self._conversation, self, new)
+                await self._greet(history)
+            except (LogError, TimeoutError) as error:
+                slow = isinstance(error, TimeoutError)
+                await self.close(closings.TOO_SLOW if slow else closings.NO_LOG)
+                return
+            await self._listen(receive)
+        except OSError:  # the client went while we wrote
+            pass
+        finally:
+            self._hub.leave(self._conversation, self)
+            if self._writer is not None:
+                self._writer.cancel()
+            if self._closer is not None:
+                await asyncio.wait([self._closer])
+            await self.stored()
+
+    async def _greet(self, history: list[Recorded]) -> None:
+        """Send what the client lacks, at the client's own pace; what comes live waits its turn."""
+        output = self._session.resume(history, str(uuid4()))
+        async with asyncio.timeout(WRITE_SECONDS):
+            for item in output:
+                if isinstance(item, Send):
+                    await self._send({"type": "websocket.send", "text": item.text})
+                else:
+                    self._act([item])
+        early, self._early = self._early, None
+        for recorded in early or ():
+            self._act(self._session.follow(recorded))
+
+    async def _listen(self, receive: Receive) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            if self._closing is not None:
+                continue
+            text = message.get("text")
+            if text is None:
+                self._begin_close(closings.BINARY)
+            elif not self._within_rate() or len(self._pending) >= MOST_PENDING:
+                self._begin_close(closings.TOO_MANY)
+            else:
+                self._act(self._session.receive(text, str(uuid4())))
+
+    # --- what the hub tells ---
+
+    def offer(self, recorded: Recorded) -> None:
+        if self._early is not None:
+            self._early.append(recorded)
+        elif self._closing is None:
+            self._act(self._session.follow(recorded))
+
+    def typing(self) -> None:
+        if self._session.modern and self._early is None:
+            self._act([Send(frames.encode(frames.Typing(who="operator")))])
+
+    def stale(self) -> None:
+        self._begin_close(closings.STALE)
+
+    # --- what the session wants ---
+
+    def _act(self, output: list[Output]) -> None:
+        for item in output:
+            match item:
+                case Send():
+                    self._write(item.text)
+                case Append():
+                    self._pending.append(item)
+                    if self._appender is None or self._appender.done():
+                        self._appender = asyncio.create_task(self._append())
+                case Typed():
+                    self._tell_typing()
+                case Closing():
+                    self._begin_close(item)
+
+    def _write(self, text: str) -> None:
+        if self._closing is not None:
+            return
+        self._unread.append(text)
+        self._unread_bytes += len(text)
+        if len(self._unread) > MOST_UNREAD_FRAMES or self._unread_bytes > MOST_UNREAD_BYTES:
+            self._begin_close(closings.TOO_SLOW)
+        elif self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_all())
+
+    async def _write_all(self) -> None:
+        with contextlib.suppress(OSError):
+            while self._unread:
+                text = self._unread.popleft()
+                await self._send({"type": "websocket.send", "text": text})
+                self._unread_bytes -= len(text)
+
+    async def _append(self) -> None:
+        while self._pending:
+            append = self._pending[0]
+            try:
+                await self._hub.append(self._conversation, append.entry, append.expect)
+                outcome = "stored"
+            except Conflict:
+                outcome = "conflict"  # another tab greeted first: its start is ours too
+            except IdReused:
+                outcome = "id_reused"
+                self._act(self._session.refuse(append.entry.id, "id_reused"))
+            except EntryTooLarge:
+                outcome = "too_large"
+                self._act(self._session.refuse(append.entry.id, "too_large"))
+            except Full:
+                outcome = "full"
+                if append.expect is None:
+                    self._act(self._session.refuse(append.entry.id, "log_full"))
+                if append.expect is not None or not self._session.modern:
+                    self._begin_close(closings.NO_LOG)
+            except LogError as error:
+                # Unknown: no Ack and no Refused on a guess. The client comes back and asks again.
+                outcome = "unknown"
+                log.warning("append_unknown", conversation=self._conversation, error=str(error))
+                self._begin_close(closings.NO_LOG)
+                self._pending.clear()
+                self._door.appended.labels(outcome).inc()
+                return
+            self._door.appended.labels(outcome).inc()
+            self._pending.popleft()
+
+    def _tell_typing(self) -> None:
+        now = monotonic()
+        if now - self._typed >= 1.0:
+            self._typed = now
+            asyncio.ensure_future(self._hub.tell_typing(self._conversation)).add_done_callback(_forget)
+
+    def _within_rate(self) -> bool:
+        """A token bucket: `message_burst` at once, `messages_per_minute` on average."""
+        now = monotonic()
+        self._budget = min(self._burst, self._budget + (now - self._counted) * self._rate)
+        self._counted = now
+        self._budget -= 1
+        return self._budget >= 0
+
+    async def stored(self) -> None:
+        """Wait until everything the client sent has its append answered."""
+        if self._appender is not None and not self._appender.done():
+            await asyncio.wait([self._appender])
+
+    def _begin_close(self, closing: Closing) -> None:
+        if self._closing is None:
+            self._closing = closing
+            self._unread.clear()
+            self._closer = asyncio.create_task(self.close(closing))
+
+    async def close(self, closing: Closing) -> None:
+        """Close the socket with the code and reason of ``closing``."""
+        self._closing = closing
+        self._door.closed.labels(str(closing.code)).inc()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._send({"type": "websocket.close", "code": closing.code, "reason": closing.reason})
+
+
+def _forget(task: asyncio.Future[None]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+def _secret(cookies: str, name: str) -> str | None:
+    """The visitor's secret: 128 random bits in 32 hex digits. Any other form gets a new one.
+
+    Read leniently: a page's other cookies, however odd, must not cost the visitor the conversation.
+    """
+    for part in cookies.split(";"):
+        key, _, value = part.strip().partition("=")
+        if key == name and _SECRET.fullmatch(value):
+            return value
+    return None
+
+
+async def _reject(send: AsgiSend, status: int, text: bytes) -> None:
+    """Answer the upgrade with plain HTTP (ASGI's ``websocket.http.response`` extension)."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": text})

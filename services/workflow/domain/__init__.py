@@ -1,0 +1,1 @@
+"""What the workflow decides, without I/O: the flow and its checks, and the decisions."""

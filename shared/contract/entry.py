@@ -1,0 +1,142 @@
+"""Entries: what one message of the log holds, and how it is written and read.
+
+An entry is JSON, so that anyone can read the log with the NATS command line::
+
+    {"id": "5f0c...", "cause": 17, "facts": [{"kind": "BotSaid", "text": "Hi!"}, ...]}
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from shared.contract.facts import MAY_WRITE, Author, Fact
+
+#: The level of this code's contract. An entry's ``needs`` above it means: this program can read
+#: the conversation, but may not decide in it.
+LEVEL: Final = 1
+
+#: The largest message the log takes, headers and subject included (bytes).
+MAX_MESSAGE: Final = 512 * 1024
+#: The largest encoded entry (bytes): leaves room for the subject and the headers.
+MAX_ENTRY: Final = MAX_MESSAGE - 4 * 1024
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Facts that hold together, appended as one message.
+
+    ``id`` is unique for its author within the conversation, for ever: the client's UUID, or for an
+    answer of the bot the position of its cause. ``cause`` is the position that the entry answers.
+    """
+
+    id: str
+    cause: int | None = None
+    needs: int = 1
+    facts: tuple[Fact, ...]
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry as the log holds it.
+
+    ``position`` is its stream sequence, ``time`` when the server stored it (nanoseconds since
+    1970, UTC). ``facts`` leaves out what this program does not know and what the subject's author
+    may not write; an unreadable message has no facts and the id "".
+    """
+
+    position: int
+    conversation: str
+    author: str
+    time: int
+    id: str = ""
+    cause: int | None = None
+    needs: int = 1
+    facts: tuple[Fact, ...] = ()
+
+
+class EntryTooLarge(ValueError):
+    """The encoded entry exceeds `MAX_ENTRY`."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the entry has {size} bytes; the log takes at most {MAX_ENTRY}")
+        self.size = size
+
+
+class _Envelope(msgspec.Struct):
+    """An entry whose facts are looked at one by one: for messages of newer programs."""
+
+    id: str = ""
+    cause: int | None = None
+    needs: int = 1
+    facts: list[msgspec.Raw] = []
+
+
+_encoder = msgspec.json.Encoder()
+_entry = msgspec.json.Decoder(Entry)
+_envelope = msgspec.json.Decoder(_Envelope)
+_fact: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Fact)
+
+
+def encode(entry: Entry) -> bytes:
+    """The entry's JSON. Raises `EntryTooLarge`: check the size before the log refuses it."""
+    data = _encoder.encode(entry)
+    if len(data) > MAX_ENTRY:
+        raise EntryTooLarge(len(data))
+    return data
+
+
+def decode(position: int, conversation: str, author: str, time: int, data: bytes) -> Recorded:
+    """Read one message of the log. Never raises: history is never refused."""
+    known = MAY_WRITE.get(author, frozenset())
+    entry: Entry | _Envelope
+    try:
+        entry = _entry.decode(data)
+        facts = entry.facts
+    except msgspec.DecodeError:
+        try:
+            entry = _envelope.decode(data)
+        except msgspec.DecodeError:
+            return Recorded(position=position, conversation=conversation, author=author, time=time)
+        facts = tuple(fact for raw in entry.facts if (fact := _lenient(raw)) is not None)
+    for fact in facts:
+        if type(fact) not in known:
+            facts = tuple(fact for fact in facts if type(fact) in known)
+            break
+    return Recorded(
+        position=position,
+        conversation=conversation,
+        author=author,
+        time=time,
+        id=entry.id,
+        cause=entry.cause,
+        needs=entry.needs,
+        facts=facts,
+    )
+
+
+def _lenient(raw: msgspec.Raw) -> Fact | None:
+    try:
+        fact: Fact = _fact.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    return fact
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of an entry, facts included: what `switchboard log schema` prints."""
+    (ref,), components = msgspec.json.schema_components([Entry], ref_template="#/$defs/{name}")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ref, "$defs": components}
+
+
+__all__ = [
+    "LEVEL",
+    "MAX_ENTRY",
+    "MAX_MESSAGE",
+    "Author",
+    "Entry",
+    "EntryTooLarge",
+    "Recorded",
+    "decode",
+    "encode",
+    "schema",
+]

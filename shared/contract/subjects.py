@@ -1,0 +1,82 @@
+"""Names on the broker: streams, subjects, and what belongs to which.
+
+``chat.<shard>.<conversation>.<author>`` holds the log; the server republishes each stored message
+to ``live.<stream>.<shard>.<conversation>.<author>``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from shared.contract.facts import Author
+
+SHARDS: Final = 256
+STREAM: Final = "CHAT-0"
+STREAM_SUBJECTS: Final = "chat.*.*.*"
+LIVE: Final = "live.0.*.*.*"
+LIVE_MAPPING: Final = "live.0.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}"
+
+#: The workflow's shared durable consumer: a wake-up and a lease for each input.
+WORKFLOW_DURABLE: Final = "workflow"
+WORKFLOW_DELIVERY: Final = "deliver.workflow.0"
+
+#: Flow contents by content hash, kept for ever.
+FLOWS: Final = "FLOWS"
+
+
+class Address(NamedTuple):
+    """What a subject of the log names."""
+
+    conversation: str
+    author: str
+
+
+def conversation_of(secret: str, door: str) -> str:
+    """The conversation's name: 32 hex digits from which the visitor's secret cannot be found.
+
+    ``door`` (at most 16 characters) keeps the same secret at two doors apart (BLAKE2's
+    personalization, RFC 7693 section 2.5).
+    """
+    return blake2b(secret.encode(), digest_size=16, person=door.encode()).hexdigest()
+
+
+@lru_cache(maxsize=65_536)
+def shard_of(conversation: str) -> int:
+    """The conversation's shard, 0 to 255: FNV-1a, 32 bits, of its name. Fixed for ever."""
+    value = 0x811C9DC5
+    for byte in conversation.encode():
+        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return value % SHARDS
+
+
+def chat(conversation: str, author: Author) -> str:
+    """The subject on which ``author`` appends to the conversation."""
+    return f"chat.{shard_of(conversation)}.{conversation}.{author}"
+
+
+def everyone(conversation: str) -> str:
+    """The filter over all authors of the conversation: what an expectation guards."""
+    return f"chat.{shard_of(conversation)}.{conversation}.*"
+
+
+def address(subject: str) -> Address:
+    """Read ``chat.<s>.<c>.<author>`` or ``live.<k>.<s>.<c>.<author>``."""
+    _, conversation, author = subject.rsplit(".", 2)
+    return Address(conversation, author)
+
+
+def flow(version: str) -> str:
+    """The subject under which a flow's content is kept."""
+    return f"flow.{version}"
+
+
+def typing(conversation: str, who: Author) -> str:
+    """Core NATS: who is typing right now. Never on the log."""
+    return f"typing.{shard_of(conversation)}.{conversation}.{who}"
+
+
+def message_id(author: Author, conversation: str, id: str) -> str:
+    """``Nats-Msg-Id``. Ids are stream-wide on the server, so they carry author and conversation."""
+    return f"{author}:{conversation}:{id}"

@@ -1,0 +1,223 @@
+"""Following: a complete, ordered feed of the log from a position. All four services use this one.
+
+The live feed (core NATS) is fast and may lose anything, even the last message with nothing after
+it. So the follower takes it only where it is contiguous, fetches what is missing from the stream,
+and compares itself with the stream's end after each disturbance and every two seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+from collections.abc import Callable
+
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from prometheus_client import Counter, Gauge
+
+from shared.contract import subjects
+from shared.runtime.broker import Link
+from shared.runtime.log import Log, Message, Unreachable, live_message
+from shared.runtime.vitals import Vitals
+
+log = structlog.get_logger()
+
+#: How often the follower compares itself with the stream's end when nothing disturbs it (seconds).
+CHECK_SECONDS = 2.0
+#: How long `reached` waits for the live feed before it asks the stream (seconds).
+PATIENCE_SECONDS = 0.05
+#: Messages kept while an earlier one is missing; what does not fit is fetched.
+MOST_BUFFERED = 10_000
+
+
+class Follower:
+    """Calls ``deliver`` with every message behind the start, once, in order, without a gap.
+
+    ``deliver`` must only take the message and return. ``reset`` is called when the stream is no
+    longer the one that was followed (put back from a copy, wiped): drop what was folded; the feed
+    then begins anew at its start.
+    """
+
+    def __init__(
+        self,
+        stream: Log,
+        link: Link,
+        vitals: Vitals,
+        deliver: Callable[[Message], None],
+        reset: Callable[[], None],
+        from_beginning: bool = False,
+    ) -> None:
+        self._log = stream
+        self._vitals = vitals
+        self._deliver = deliver
+        self._reset = reset
+        self._from_beginning = from_beginning
+        self._buffer: dict[int, Message] = {}
+        self._disturbed = asyncio.Event()
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+        self._task: asyncio.Task[None] | None = None
+        self._subscription: Subscription | None = None
+        self._started = False
+        self._last_time = 0  # stored time of the entry at `position`, to know the stream again
+        self.position = 0
+        self.epoch = ""
+        link.on_disturbance(self._disturbed.set)
+        vitals.unready("log", "the log has not been read yet")
+        self._position_gauge = Gauge(
+            "switchboard_follower_position", "Position up to which the log was read", registry=vitals.registry
+        )
+        self._healed = Counter(
+            "switchboard_follower_healed_total",
+            "Messages that the live feed lacked and that were fetched",
+            registry=vitals.registry,
+        )
+        self._position_gauge.set_function(lambda: self.position)
+
+    async def start(self) -> None:
+        """Begin to follow; returns when the feed has reached what was the stream's end."""
+        self._subscription = await self._log.client.subscribe(
+            subjects.LIVE, cb=self._on_live, pending_msgs_limit=200_000, pending_bytes_limit=256 * 1024 * 1024
+        )
+        while not self._started:
+            try:
+                await self._begin()
+            except Unreachable as error:
+                self._vitals.unready("log", str(error))
+                await asyncio.sleep(0.5)
+        self._vitals.ready("log")
+        self._task = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._subscription is not None:
+            with contextlib.suppress(Exception):
+                await self._subscription.unsubscribe()
+
+    async def reached(self, position: int) -> None:
+        """Wait until everything up to ``position`` has been delivered."""
+        if self.position >= position:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (position, next(self._numbers), future))
+        done, _ = await asyncio.wait([future], timeout=PATIENCE_SECONDS)
+        if not done:
+            self._disturbed.set()
+            await future
+
+    async def _begin(self) -> None:
+        tail = await self._log.tail()
+        self.epoch = tail.epoch
+        if not self._from_beginning:
+            self.position, self._last_time = tail.last, 0
+            if tail.last:
+                at_end = await self._log.at(tail.last)
+                self._last_time = at_end.time if at_end is not None else 0
+        self._drain()
+        while self.position < tail.last:
+            await self._fetch(tail.last)
+        self._started = True
+
+    async def _on_live(self, raw: Msg) -> None:
+        message = live_message(raw)
+        if message is not None:
+            self._offer(message)
+
+    def _offer(self, message: Message) -> None:
+        if message.position == self.position + 1 and self._started:
+            self._advance(message)
+            if self._buffer:
+                self._drain()
+        elif message.position > self.position:
+            if len(self._buffer) < MOST_BUFFERED:
+                self._buffer[message.position] = message
+            if self._started:
+                self._disturbed.set()
+
+    def _drain(self) -> None:
+        while (message := self._buffer.pop(self.position + 1, None)) is not None:
+            self._advance(message)
+        if self._buffer and min(self._buffer) <= self.position:
+            self._buffer = {p: m for p, m in self._buffer.items() if p > self.position}
+
+    def _advance(self, message: Message) -> None:
+        self.position, self._last_time = message.position, message.time
+        try:
+            self._deliver(message)
+        except Exception:  # one entry that its reader cannot bear must not stop the feed
+            log.exception("deliver_failed", position=message.position)
+        while self._waiting and self._waiting[0][0] <= self.position:
+            future = heapq.heappop(self._waiting)[2]
+            if not future.done():
+                future.set_result(None)
+
+    async def _watch(self) -> None:
+        while True:
+            with contextlib.suppress(asyncio.TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._disturbed.wait()
+            self._disturbed.clear()
+            try:
+                await self._heal()
+            except Unreachable as error:
+                self._vitals.unready("log", str(error))
+                await asyncio.sleep(0.2)
+                self._disturbed.set()
+            except Exception:
+                log.exception("follower_failed")
+                await asyncio.sleep(1.0)
+
+    async def _heal(self) -> None:
+        """Compare with the stream's end, fetch what is missing."""
+        position, time = self.position, self._last_time
+        tail = await self._log.tail()
+        if tail.epoch != self.epoch or tail.last < position or not await self._same(position, time):
+            log.warning("log_replaced", position=position, last=tail.last)
+            await self._restart()
+            return
+        while self.position < tail.last:
+            await self._fetch(tail.last)
+        self._vitals.ready("log")
+
+    async def _same(self, position: int, time: int) -> bool:
+        """Whether the entry at ``position`` is still the one that was delivered."""
+        if not position or not time:
+            return True
+        found = await self._log.at(position)
+        return found is not None and found.time == time
+
+    async def _fetch(self, last: int) -> None:
+        """Fetch from the last contiguous position towards ``last``; live messages wait meanwhile."""
+        before = self.position
+        async for batch in self._log.read(self.position + 1):
+            for message in batch:
+                if message.position <= self.position:
+                    continue  # the live feed was quicker
+                if message.position > self.position + 1:
+                    # The stream denies deletion, so only a damaged store has holes.
+                    log.error("log_has_a_hole", after=self.position, next=message.position)
+                if self._started:
+                    self._healed.inc()
+                self._advance(message)
+            self._drain()
+            if last - self.position > MOST_BUFFERED:
+                self._vitals.unready("log", f"replaying: at {self.position} of {last}")
+            await asyncio.sleep(0)
+        if self.position == before:
+            await asyncio.sleep(0.05)  # a replica that is behind: ask again
+
+    async def _restart(self) -> None:
+        self._vitals.unready("log", "the log was replaced, reading it anew")
+        self._started = False
+        self._buffer.clear()
+        self.position, self._last_time = 0, 0
+        self._reset()
+        while not self._started:
+            await self._begin()
+        self._vitals.ready("log")

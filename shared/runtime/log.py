@@ -1,0 +1,386 @@
+"""The log as a service sees it: append an entry, fetch a conversation, look at the stream.
+
+Every call is made of plain publishes and JetStream's documented requests (ADR-7 for errors, ADR-31
+for direct get and its batch form, which nats-py has no call for).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from shared.contract import entry as codec
+from shared.contract import subjects
+from shared.contract.entry import Entry, Recorded
+from shared.contract.facts import Author
+from shared.contract.times import parse_time
+
+#: How long one try of an append waits for the server's answer (seconds).
+TRY_SECONDS = 2.0
+#: How long all tries of an append may take before its outcome is reported as unknown (seconds).
+APPEND_SECONDS = 10.0
+#: Messages of one batch direct get: few enough to leave the event loop free in between.
+BATCH = 1000
+
+_CONFLICTS = (10071, 10164)  # wrong last sequence; the same for racing appends on a replicated stream
+_FULL = (10047, 10077, 10122, 10023)  # no storage, max_bytes, limits of the account or the server
+
+
+class LogError(Exception):
+    """The base of what an append or a read can meet."""
+
+
+class Conflict(LogError):
+    """Something came between: the expectation did not hold.
+
+    After a retry this may also be the caller's own first try: look for your own entry in the fold
+    before you decide again.
+    """
+
+
+class Unknown(LogError):
+    """No answer in time. The entry may or may not be stored; the same id may be sent again."""
+
+
+class Full(LogError):
+    """The log has no room. Nothing was stored."""
+
+
+class IdReused(LogError):
+    """The id was used before, with another content."""
+
+
+class Unreachable(LogError):
+    """The log could not be read in time."""
+
+
+class Message(NamedTuple):
+    """A stored message, not decoded. ``time`` in nanoseconds since 1970, UTC."""
+
+    position: int
+    conversation: str
+    author: str
+    time: int
+    data: bytes
+
+    def decode(self) -> Recorded:
+        return codec.decode(self.position, self.conversation, self.author, self.time, self.data)
+
+
+class Tail(NamedTuple):
+    """What the stream's leader says of its end."""
+
+    last: int
+    epoch: str
+    replicated: bool
+
+
+class _ApiError(msgspec.Struct):
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class _PubAck(msgspec.Struct):
+    seq: int = 0
+    duplicate: bool = False
+    error: _ApiError | None = None
+
+
+class _State(msgspec.Struct):
+    last_seq: int = 0
+
+
+class _Config(msgspec.Struct):
+    metadata: dict[str, str] = {}
+    num_replicas: int = 1
+
+
+class _Info(msgspec.Struct):
+    state: _State = msgspec.field(default_factory=_State)
+    config: _Config = msgspec.field(default_factory=_Config)
+    error: _ApiError | None = None
+
+
+class _Stored(msgspec.Struct):
+    subject: str
+    seq: int
+    time: str
+    data: bytes = b""  # base64 on the wire
+
+
+class _StoredReply(msgspec.Struct):
+    message: _Stored | None = None
+    error: _ApiError | None = None
+
+
+_pub_ack = msgspec.json.Decoder(_PubAck)
+_info = msgspec.json.Decoder(_Info)
+_stored = msgspec.json.Decoder(_StoredReply)
+
+
+class Log:
+    """One stream of the log over a NATS connection."""
+
+    def __init__(self, client: Client, stream: str = subjects.STREAM) -> None:
+        self._nc = client
+        self._stream = stream
+        self._requests = _Requests(client)
+        self._replicated = False
+
+    @property
+    def client(self) -> Client:
+        return self._nc
+
+    async def tail(self, timeout: float = 2.0) -> Tail:
+        """The stream's last position and epoch, from its leader. Raises `Unreachable`."""
+        try:
+            reply = await self._nc.request(f"$JS.API.STREAM.INFO.{self._stream}", timeout=timeout)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise Unreachable(f"the stream {self._stream} does not answer: {error!r}") from error
+        info = _info.decode(reply.data)
+        if info.error is not None:
+            raise Unreachable(f"the stream {self._stream}: {info.error.description}; run `switchboard setup`")
+        self._replicated = info.config.num_replicas > 1
+        return Tail(info.state.last_seq, info.config.metadata.get("epoch", ""), self._replicated)
+
+    async def append(
+        self,
+        conversation: str,
+        author: Author,
+        entry: Entry,
+        expect: int | None = None,
+        deadline: float = APPEND_SECONDS,
+    ) -> int:
+        """Append ``entry`` and return its position; a repeat of a stored id returns the original's.
+
+        ``expect`` is the position of the conversation's last entry (0: it has none). Raises
+        `Conflict`, `IdReused`, `Full`, `Unknown`, or `EntryTooLarge` before anything is sent.
+        A timeout is unknown: the same id is sent again until the server answers.
+        """
+        data = codec.encode(entry)
+        headers = {"Nats-Msg-Id": subjects.message_id(author, conversation, entry.id)}
+        if expect is not None:
+            headers["Nats-Expected-Last-Subject-Sequence"] = str(expect)
+            headers["Nats-Expected-Last-Subject-Sequence-Subject"] = subjects.everyone(conversation)
+        subject = subjects.chat(conversation, author)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + deadline
+        while True:
+            try:
+                ack = await self._publish(
+                    subject, data, headers, min(TRY_SECONDS, max(end - loop.time(), 0.1))
+                )
+            except (nats.errors.Error, TimeoutError) as error:
+                if loop.time() >= end:
+                    raise Unknown(f"no answer to the append: {error!r}") from error
+                await asyncio.sleep(0.1)
+                continue
+            if ack.error is not None:
+                raise _append_error(ack.error)
+            if ack.duplicate:
+                await self._same(ack.seq, data)
+            return ack.seq
+
+    async def _publish(self, subject: str, data: bytes, headers: dict[str, str], timeout: float) -> _PubAck:
+        if not self._nc.is_connected:
+            # A publish made now would sit in the client's buffer and land at some later time.
+            raise nats.errors.ConnectionReconnectingError
+        answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+
+        def take(reply: Msg) -> None:
+            if not answer.done():
+                answer.set_result(reply)
+
+        async with self._requests.send(subject, data, take, headers), asyncio.timeout(timeout):
+            reply = await answer
+        if reply.headers and reply.headers.get("Status") == "503":
+            raise nats.errors.NoRespondersError
+        return _pub_ack.decode(reply.data)
+
+    async def _same(self, position: int, data: bytes) -> None:
+        """Raise `IdReused` unless the entry at ``position`` has the content ``data``."""
+        original = await self.at(position)
+        if original is None or original.data != data:
+            raise IdReused("this id was used before, with another content")
+
+    async def at(self, position: int) -> Message | None:
+        """The message at exactly this position as the leader knows it, or None. Raises `Unreachable`."""
+        found = await self._get({"seq": position})
+        if found is None:
+            return None
+        conversation, author = subjects.address(found.subject)
+        return Message(found.seq, conversation, author, parse_time(found.time), found.data)
+
+    async def last(self, conversation: str) -> int:
+        """The position of the conversation's last entry as the leader knows it, 0 for none."""
+        found = await self._get({"last_by_subj": subjects.everyone(conversation)})
+        return found.seq if found is not None else 0
+
+    async def _get(self, what: dict[str, object]) -> _Stored | None:
+        """Ask the stream's leader for one message: no replica that is behind may answer this."""
+        address = f"$JS.API.STREAM.MSG.GET.{self._stream}"
+        try:
+            reply = await self._nc.request(address, msgspec.json.encode(what), timeout=2.0)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise Unreachable(f"the log does not answer: {error!r}") from error
+        answer = _stored.decode(reply.data)
+        if answer.message is None and answer.error is not None and answer.error.code != 404:
+            raise Unreachable(f"the log answers: {answer.error.description}")
+        return answer.message
+
+    async def fetch(self, conversation: str, after: int = 0) -> list[Message]:
+        """The conversation's messages behind ``after``, in order and complete. Raises `Unreachable`.
+
+        Any replica may answer, possibly one that is behind: on a replicated stream, complete means
+        having reached what the leader names as the last.
+        """
+        goal = await self.last(conversation) if self._replicated else 0
+        subject = subjects.everyone(conversation)
+        messages: list[Message] = []
+        for _ in range(20):
+            start = messages[-1].position if messages else after
+            async for batch in self.read(start + 1, subject):
+                messages.extend(batch)
+            if not goal or (messages[-1].position if messages else after) >= goal:
+                return messages
+            await asyncio.sleep(0.05)
+        raise Unreachable(f"the replicas do not reach position {goal}")
+
+    async def read(self, start: int, subject: str = "chat.>") -> AsyncIterator[list[Message]]:
+        """Batches of messages from position ``start`` to the end. Raises `Unreachable`."""
+        while True:
+            batch, more = await self._batch(start, subject)
+            if batch:
+                yield batch
+                start = batch[-1].position + 1
+            if not more or not batch:
+                return
+
+    async def _batch(self, start: int, subject: str) -> tuple[list[Message], bool]:
+        """At most `BATCH` messages from ``start`` on, and whether more follow."""
+        batch = _Batch()
+        payload = msgspec.json.encode({"seq": start, "next_by_subj": subject, "batch": BATCH})
+        try:
+            async with self._requests.send(f"$JS.API.DIRECT.GET.{self._stream}", payload, batch.add):
+                heard = -1
+                while not batch.done.done():
+                    if len(batch.messages) == heard:
+                        raise Unreachable("the log does not answer")
+                    heard = len(batch.messages)
+                    await asyncio.wait([batch.done], timeout=2.0)
+        except nats.errors.Error as error:
+            raise Unreachable(f"the log does not answer: {error!r}") from error
+        return batch.messages, batch.done.result()
+
+    async def keep_flow(self, version: str, content: bytes) -> None:
+        """Keep a flow's content under its hash, for ever. Raises `Unknown` or `LogError`."""
+        if await self.flow(version) is not None:
+            return
+        headers = {"Nats-Msg-Id": version, "Nats-Expected-Last-Subject-Sequence": "0"}
+        try:
+            ack = await self._publish(subjects.flow(version), content, headers, timeout=5.0)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise Unknown(f"no answer when the flow was to be kept: {error!r}") from error
+        if ack.error is not None and ack.error.err_code not in _CONFLICTS:
+            raise LogError(f"the flow could not be kept: {ack.error.description}")
+
+    async def flow(self, version: str) -> bytes | None:
+        """The content of the flow with this hash, or None. Raises `Unreachable`."""
+        address = f"$JS.API.DIRECT.GET.{subjects.FLOWS}.{subjects.flow(version)}"
+        try:
+            reply = await self._nc.request(address, timeout=2.0)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise Unreachable(f"the flows do not answer: {error!r}") from error
+        return None if reply.headers and "Status" in reply.headers else reply.data
+
+
+class _Requests:
+    """Requests with one or many replies over ONE subscription: each has a reply subject of its own.
+
+    nats-py's own request serves one reply and costs twice as much; its `publish_async` raises the
+    server's refusals into its reader instead of the caller (2.16.0).
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._nc = client
+        self._prefix = client.new_inbox()
+        self._tokens = itertools.count(1)
+        self._open: dict[str, Callable[[Msg], None]] = {}
+        self._subscribed: asyncio.Task[Subscription] | None = None
+
+    async def _collect(self, reply: Msg) -> None:
+        take = self._open.get(reply.subject[len(self._prefix) + 1 :])
+        if take is not None:
+            take(reply)
+
+    @contextlib.asynccontextmanager
+    async def send(
+        self, subject: str, data: bytes, take: Callable[[Msg], None], headers: dict[str, str] | None = None
+    ) -> AsyncIterator[None]:
+        """Publish; while the block runs, ``take`` gets the replies."""
+        if self._subscribed is None:
+            subscribe = self._nc.subscribe(f"{self._prefix}.*", cb=self._collect)
+            self._subscribed = asyncio.ensure_future(subscribe)
+        if not self._subscribed.done():
+            await asyncio.shield(self._subscribed)
+        token = str(next(self._tokens))
+        self._open[token] = take
+        try:
+            await self._nc.publish(subject, data, reply=f"{self._prefix}.{token}", headers=headers)
+            yield
+        finally:
+            del self._open[token]
+
+
+class _Batch:
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def add(self, reply: Msg) -> None:
+        headers = reply.headers or {}
+        status = headers.get("Status")
+        if status is None:
+            message = _message(reply)
+            if message is not None:
+                self.messages.append(message)
+        elif not self.done.done():
+            if status in ("204", "404"):
+                self.done.set_result(int(headers.get("Nats-Num-Pending", "0")) > 0)
+            else:
+                self.done.set_exception(
+                    Unreachable(f"the log answers {status} {headers.get('Description', '')}")
+                )
+
+
+def _message(reply: Msg) -> Message | None:
+    """A stored message out of a direct get's reply or of the live feed."""
+    headers = reply.headers
+    if not headers or "Nats-Sequence" not in headers:
+        return None
+    conversation, author = subjects.address(headers["Nats-Subject"])
+    position, time = int(headers["Nats-Sequence"]), parse_time(headers["Nats-Time-Stamp"])
+    return Message(position, conversation, author, time, reply.data)
+
+
+def live_message(message: Msg) -> Message | None:
+    """A message of the live feed; None if it lacks the server's marks and so is none."""
+    return _message(message)
+
+
+def _append_error(error: _ApiError) -> LogError:
+    if error.err_code in _CONFLICTS:
+        return Conflict(error.description)
+    if error.err_code in _FULL:
+        return Full(error.description)
+    return LogError(f"the log refused the entry: {error.description} ({error.err_code})")

@@ -1,0 +1,145 @@
+"""The skeleton that all services share: settings, logs, uvicorn, health, and an orderly end.
+
+On SIGTERM or SIGINT: readiness goes off, uvicorn closes what is open (WebSockets with 1012), the
+service finishes the work in hand, and the process leaves with exit code 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
+
+import structlog
+import uvicorn
+
+from shared.runtime import logging, settings
+from shared.runtime.settings import Common
+from shared.runtime.vitals import VERSION, Receive, Scope, Send, Vitals, respond, settle
+
+log = structlog.get_logger()
+
+
+class Application(Protocol):
+    """What a service's ``app.py`` builds. Nothing connects before `start`."""
+
+    async def start(self) -> None:
+        """Begin to work in the background; return at once, even while NATS is down."""
+
+    async def stop(self) -> None:
+        """Finish the work in hand and let go of everything."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request or WebSocket."""
+
+
+S = TypeVar("S", bound=Common)
+Build = Callable[[S, Vitals], Application]
+
+
+def main(
+    name: str,
+    kind: type[S],
+    port: Callable[[S], int],
+    build: Build[S],
+    largest_frame: int = 64 * 1024,
+) -> None:
+    """Run a service until it is told to stop: the whole of a ``__main__``."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{name}", description=f"Switchboard's {name}.")
+    parser.add_argument("--version", action="version", version=f"switchboard {name} {VERSION}")
+    parser.parse_args()
+    try:
+        values = settings.load(kind)
+    except settings.SettingError as error:
+        settings.fail(error)
+        return
+    logging.configure(name, values.log_level, values.log_format)
+    vitals = Vitals(name)
+    try:
+        app = build(values, vitals)
+    except settings.SettingError as error:
+        settings.fail(error)
+        return
+    try:
+        listener = socket.create_server((values.host, port(values)), backlog=4096)
+    except OSError as error:
+        variable = settings.variable(f"{name}_port")
+        settings.fail(
+            OSError(f"cannot listen on {values.host}:{port(values)}: {error.strerror}. Set {variable}.")
+        )
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn_run = serve(app, vitals, values, listener, largest_frame)
+        if sys.platform == "win32":
+            asyncio.run(uvicorn_run)
+        else:
+            import uvloop
+
+            uvloop.run(uvicorn_run)
+
+
+async def serve(
+    app: Application, vitals: Vitals, values: Common, listener: socket.socket, largest_frame: int
+) -> None:
+    """Serve ``app`` with its vitals on ``listener`` until SIGTERM or SIGINT."""
+
+    async def edge(scope: Scope, receive: Receive, send: Send) -> None:
+        if await vitals.answer(scope, send):
+            return
+        try:
+            await app(scope, receive, send)
+        except Exception:
+            # No trace goes to a stranger: uvicorn answers 500 or closes with 1011 by itself.
+            log.exception("request_failed", type=scope["type"])
+            if scope["type"] == "http":
+                with contextlib.suppress(RuntimeError):
+                    await respond(send, 500, b'{"error":"internal error"}')
+            else:
+                with contextlib.suppress(RuntimeError):
+                    await send({"type": "websocket.close", "code": 1011})
+
+    config = uvicorn.Config(
+        edge,
+        http="h11",
+        ws="websockets-sansio",
+        ws_max_size=largest_frame,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(values.drain_seconds) or 1,
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if not vitals.draining:
+            log.info("draining")
+            vitals.drain()
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop)
+    await app.start()
+    settle()
+    log.info("serving", address="{}:{}".format(*listener.getsockname()[:2]), version=VERSION)
+    try:
+        await server.serve([listener])
+    finally:
+        await app.stop()
+    log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves signals to us: it would raise them again at the end, and exit with 143."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

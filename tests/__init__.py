@@ -1,0 +1,1 @@
+"""All tests. Run from the root: `python -m pytest`."""

@@ -1,0 +1,221 @@
+"""Each NATS user against the real server: it can do what it needs, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.errors import Error
+from nats.js.errors import KeyNotFoundError
+
+from deploy.local.embedded import USERS, EmbeddedNats
+from shared.contract import subjects
+from shared.contract.entry import Entry
+from shared.contract.facts import Author, BotSaid, ConversationStarted, OperatorSaid
+from shared.runtime.broker import inbox_prefix
+from shared.runtime.declare import declare
+from shared.runtime.log import Log
+
+CONVERSATION = subjects.conversation_of("a secret", "web")
+AUTHORS: dict[str, Author] = {"proxy": "visitor", "workflow": "bot", "operator": "operator"}
+SERVICES = ("proxy", "workflow", "operator", "analytics", "reader")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
+    server = EmbeddedNats(tmp_path_factory.mktemp("permissions"), sync="120s")
+    server.start()
+
+    async def prepare() -> None:
+        async with connected(server, "admin") as admin:
+            await declare(admin.client)
+
+    asyncio.run(prepare())
+    yield server
+    server.stop()
+
+
+class User:
+    """A connection that keeps what the server said against it."""
+
+    def __init__(self, client: Client, errors: list[str]) -> None:
+        self.client = client
+        self._errors = errors
+
+    async def may_publish(self, subject: str, payload: bytes = b"") -> bool:
+        self._errors.clear()
+        await self.client.publish(subject, payload)
+        return await self._unblamed(subject)
+
+    async def may_subscribe(self, subject: str) -> bool:
+        self._errors.clear()
+        await self.client.subscribe(subject)
+        return await self._unblamed(subject)
+
+    async def _unblamed(self, subject: str) -> bool:
+        # The server answers in order: what it has against the subject comes before the pong.
+        await self.client.flush()
+        await asyncio.sleep(0.01)
+        return not any("permissions violation" in error.lower() for error in self._errors)
+
+
+@contextlib.asynccontextmanager
+async def connected(server: EmbeddedNats, name: str) -> AsyncIterator[User]:
+    errors: list[str] = []
+
+    async def remember(error: Exception) -> None:
+        errors.append(str(error))
+
+    client = await nats.connect(
+        server.url(name),
+        inbox_prefix=inbox_prefix(name).encode(),
+        error_cb=remember,
+        allow_reconnect=False,
+    )
+    try:
+        yield User(client, errors)
+    finally:
+        with contextlib.suppress(Error):
+            await client.close()
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_only_its_own_author(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        for author in ("visitor", "bot", "operator"):
+            subject = f"chat.1.forged{name}.{author}"
+            assert await user.may_publish(subject) == (AUTHORS.get(name) == author), subject
+        assert not await user.may_publish("chat.1.forged.admin")
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_nobody_forges_what_only_the_server_says(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        assert not await user.may_publish(f"live.0.1.{CONVERSATION}.visitor")
+        assert not await user.may_publish("live.x")
+        assert not await user.may_publish("deliver.workflow.0")
+        assert not await user.may_publish("_INBOX_proxy.forged.answer")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_nobody_touches_streams_or_consumers(server: EmbeddedNats, name: str) -> None:
+    durable = json.dumps(
+        {"stream_name": "CHAT-0", "config": {"deliver_subject": f"_INBOX_{name}.stolen"}}
+    ).encode()
+    async with connected(server, name) as user:
+        for request in (
+            *(
+                f"STREAM.{verb}.{stream}"
+                for stream in ("CHAT-0", "FLOWS", "KV_OPERATORS", "MINE")
+                for verb in ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE")
+            ),
+            "CONSUMER.CREATE.CHAT-0",
+            "CONSUMER.CREATE.CHAT-0.mine",
+            "CONSUMER.CREATE.CHAT-0.mine.chat.>",
+            "CONSUMER.DURABLE.CREATE.CHAT-0.workflow",
+            "CONSUMER.DELETE.CHAT-0.workflow",
+            "CONSUMER.PAUSE.CHAT-0.workflow",
+            "CONSUMER.LEADER.STEPDOWN.CHAT-0.workflow",
+            "CONSUMER.MSG.NEXT.CHAT-0.workflow",
+        ):
+            assert not await user.may_publish(f"$JS.API.{request}", durable), request
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_nobody_listens_to_another(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        assert await user.may_subscribe(f"_INBOX_{name}.x")
+        assert not await user.may_subscribe("_INBOX.>")
+        assert not await user.may_subscribe(">")
+        for other in USERS:
+            if other != name:
+                assert not await user.may_subscribe(f"_INBOX_{other}.>"), other
+        # That would deliver what the stream refuses.
+        assert not await user.may_subscribe("chat.>")
+        assert await user.may_subscribe("deliver.workflow.0") == (name == "workflow")
+        assert await user.may_subscribe("live.>") == (name != "admin")
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_only_the_workflow_acknowledges_its_deliveries(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        acknowledged = await user.may_publish("$JS.ACK.CHAT-0.workflow.1.1.1.1.0", b"+NXT")
+        assert acknowledged == (name == "workflow")
+        assert not await user.may_publish("$JS.ACK.CHAT-0.other.1.1.1.1.0")
+        assert await user.may_publish("flow.0000") == (name == "workflow")
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_accounts_and_sessions(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        assert await user.may_publish("$KV.OPERATORS.someone") == (name == "admin")
+        assert await user.may_publish("$KV.OPERATOR_SESSIONS.token") == (name == "operator")
+        for bucket in ("OPERATORS", "OPERATOR_SESSIONS"):
+            asked = await user.may_publish(f"$JS.API.DIRECT.GET.KV_{bucket}.$KV.{bucket}.someone")
+            assert asked == (name in ("admin", "operator")), bucket
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_who_types(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        assert await user.may_publish(subjects.typing(CONVERSATION, "visitor")) == (name == "proxy")
+        assert await user.may_publish(subjects.typing(CONVERSATION, "operator")) == (name == "operator")
+        assert await user.may_subscribe("typing.*.*.visitor") == (name == "operator")
+        assert await user.may_subscribe("typing.*.*.operator") == (name == "proxy")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_everyone_reads_the_log(server: EmbeddedNats, name: str) -> None:
+    conversation = subjects.conversation_of(f"read by {name}", "web")
+    async with connected(server, "proxy") as proxy, connected(server, name) as user:
+        live = await user.client.subscribe(subjects.LIVE)
+        await user.client.flush()
+        entry = Entry(id="1", facts=(ConversationStarted(door="web"),))
+        position = await Log(proxy.client).append(conversation, "visitor", entry, expect=0)
+        assert (await live.next_msg(timeout=5)).headers is not None
+        log = Log(user.client)
+        assert (await log.tail()).last >= position
+        assert await log.at(position) is not None
+        assert await log.last(conversation) == position
+        assert [message.position for message in await log.fetch(conversation)] == [position]
+        assert await log.flow("unknown") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "fact"),
+    [("workflow", BotSaid(text="Hi")), ("operator", OperatorSaid(operator="ada", text="Hi"))],
+)
+async def test_authors_append(server: EmbeddedNats, name: str, fact: BotSaid | OperatorSaid) -> None:
+    conversation = subjects.conversation_of(f"written by {name}", "web")
+    async with connected(server, name) as user:
+        entry = Entry(id="1", facts=(fact,))
+        assert await Log(user.client).append(conversation, AUTHORS[name], entry, expect=0)
+
+
+async def test_the_workflow_keeps_flows_and_watches_its_consumer(server: EmbeddedNats) -> None:
+    async with connected(server, "workflow") as user:
+        log = Log(user.client)
+        await log.keep_flow("abc", b"{}")
+        assert await log.flow("abc") == b"{}"
+        info = await user.client.jetstream().consumer_info("CHAT-0", "workflow")
+        assert info.config.deliver_subject == subjects.WORKFLOW_DELIVERY
+
+
+async def test_the_operator_reads_accounts_and_keeps_sessions(server: EmbeddedNats) -> None:
+    async with connected(server, "operator") as user:
+        streams = user.client.jetstream()
+        accounts = await streams.key_value("OPERATORS")
+        with pytest.raises(KeyNotFoundError):
+            await accounts.get("nobody")
+        sessions = await streams.key_value("OPERATOR_SESSIONS")
+        await sessions.put("token", b"ada")
+        assert (await sessions.get("token")).value == b"ada"
+        await sessions.delete("token")
+        with pytest.raises(KeyNotFoundError):
+            await sessions.get("token")

@@ -1,0 +1,163 @@
+"""One named example of each fact, and short ways to make entries of a log. Used by all tests."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.contract.conversation import NEW, Conversation, evolve
+from shared.contract.entry import Entry, Recorded
+from shared.contract.facts import (
+    Author,
+    BotSaid,
+    Choice,
+    ChoiceAsked,
+    ChoiceMade,
+    ConversationClaimed,
+    ConversationHandedBack,
+    ConversationRated,
+    ConversationReset,
+    ConversationResolved,
+    ConversationStarted,
+    DecisionFailed,
+    EditorClosed,
+    EditorOpened,
+    Fact,
+    FlowAdvanced,
+    FlowResumed,
+    FlowStarted,
+    HandoffRequested,
+    InputRefused,
+    OperatorSaid,
+    TextWritten,
+)
+from shared.contract.subjects import conversation_of
+
+CONVERSATION: Final = conversation_of("00112233445566778899aabbccddeeff", "web")
+OTHER_CONVERSATION: Final = conversation_of("ffeeddccbbaa99887766554433221100", "web")
+#: When the server stored the first entry (nanoseconds since 1970, UTC); each next one a second later.
+FIRST_TIME: Final = 1_700_000_000_000_000_000
+SECOND: Final = 1_000_000_000
+
+CONVERSATION_STARTED: Final = ConversationStarted(door="web", flow="default")
+TEXT_WRITTEN: Final = TextWritten(session="fav", text="Rust & <b>Python</b>")
+CHOICE_MADE: Final = ChoiceMade(group="lang", item="rust", text="Rust")
+CONVERSATION_RESET: Final = ConversationReset()
+CONVERSATION_RATED: Final = ConversationRated(score=4, comment="Quick answer")
+
+FLOW_STARTED: Final = FlowStarted(flow="default", version="0123456789abcdef0123456789abcdef")
+FLOW_ADVANCED: Final = FlowAdvanced(path=("hello", "pick"), ended=True)
+BOT_SAID: Final = BotSaid(text="Hi! See <a href='https://www.rust-lang.org'>rust-lang.org</a>")
+CHOICE_ASKED: Final = ChoiceAsked(
+    group="lang",
+    question="Which one?",
+    choices=(Choice(item="rust", text="<b>Rust</b>"), Choice(item=2, text="Other")),
+)
+EDITOR_OPENED: Final = EditorOpened(session="fav", prompt="Type it here...", text="The editor is open")
+EDITOR_CLOSED: Final = EditorClosed(session=7)
+INPUT_REFUSED: Final = InputRefused(reason="stale_answer")
+DECISION_FAILED: Final = DecisionFailed(reason="too_large")
+HANDOFF_REQUESTED: Final = HandoffRequested(queue="orders", reason="A parcel is late")
+FLOW_RESUMED: Final = FlowResumed()
+
+CONVERSATION_CLAIMED: Final = ConversationClaimed(operator="desk-1", name="Customer service")
+OPERATOR_SAID: Final = OperatorSaid(operator="desk-1", text="How can I help?", name="Customer service")
+CONVERSATION_HANDED_BACK: Final = ConversationHandedBack(operator="desk-1", state="hello")
+CONVERSATION_RESOLVED: Final = ConversationResolved(operator="desk-1")
+
+VISITOR_FACTS: Final[tuple[Fact, ...]] = (
+    CONVERSATION_STARTED,
+    TEXT_WRITTEN,
+    CHOICE_MADE,
+    CONVERSATION_RESET,
+    CONVERSATION_RATED,
+)
+BOT_FACTS: Final[tuple[Fact, ...]] = (
+    FLOW_STARTED,
+    FLOW_ADVANCED,
+    BOT_SAID,
+    CHOICE_ASKED,
+    EDITOR_OPENED,
+    EDITOR_CLOSED,
+    INPUT_REFUSED,
+    DECISION_FAILED,
+    HANDOFF_REQUESTED,
+    FLOW_RESUMED,
+)
+OPERATOR_FACTS: Final[tuple[Fact, ...]] = (
+    CONVERSATION_CLAIMED,
+    OPERATOR_SAID,
+    CONVERSATION_HANDED_BACK,
+    CONVERSATION_RESOLVED,
+)
+#: Every fact there is, by its tag.
+EXAMPLES: Final[dict[str, Fact]] = {
+    type(fact).__name__: fact for fact in (*VISITOR_FACTS, *BOT_FACTS, *OPERATOR_FACTS)
+}
+
+#: A small flow with a choice and a text, as its author would write it.
+FLOW: Final = b"""\
+{"hello":   {"sendRequest": {"kind": "BotText", "content": "Hi!"}, "next": "pick"},
+ "pick":    {"sendRequest": {"kind": "ChoiceRequest", "groupId": "lang", "question": "Which one?",
+             "choices": [{"itemId": "rust", "content": "Rust"}, {"itemId": "other", "content": "Other"}]}},
+ "isRust":  {"matchResponse": {"kind": "ChoiceResponse", "groupId": "lang", "itemId": "rust"}, "next": "bye"},
+ "isOther": {"matchResponse": {"kind": "ChoiceResponse", "groupId": "lang", "itemId": "other"}, "next": "ask"},
+ "ask":     {"sendRequest": {"kind": "StartChatSession", "sessionId": "fav",
+             "chatPrompt": "Type it here...", "chatText": "The editor is open"}},
+ "got":     {"matchResponse": {"kind": "UserText", "sessionId": "fav"}, "next": "close"},
+ "close":   {"sendRequest": {"kind": "EndChatSession", "sessionId": "fav"}, "next": "bye"},
+ "bye":     {"sendRequest": {"kind": "BotText", "content": "Great, thanks!"}}}
+"""
+
+
+def recorded(
+    position: int,
+    author: Author | str,
+    *facts: Fact,
+    id: str | None = None,
+    cause: int | None = None,
+    needs: int = 1,
+    conversation: str = CONVERSATION,
+) -> Recorded:
+    """An entry as the log holds it; its id is its position unless given."""
+    return Recorded(
+        position=position,
+        conversation=conversation,
+        author=author,
+        time=FIRST_TIME + (position - 1) * SECOND,
+        id=str(position if cause is None else cause) if id is None else id,
+        cause=cause,
+        needs=needs,
+        facts=facts,
+    )
+
+
+class Story:
+    """A conversation in the making: each call appends one entry and folds it."""
+
+    def __init__(self) -> None:
+        self.entries: list[Recorded] = []
+        self.state: Conversation = NEW
+
+    def visitor(self, *facts: Fact, id: str | None = None) -> Recorded:
+        """The visitor does something."""
+        return self._append("visitor", facts, id=id)
+
+    def bot(self, *facts: Fact, cause: int) -> Recorded:
+        """The bot answers the entry at position ``cause``."""
+        return self._append("bot", facts, cause=cause)
+
+    def operator(self, *facts: Fact, id: str | None = None) -> Recorded:
+        """An operator does something."""
+        return self._append("operator", facts, id=id)
+
+    def answer(self, entry: Entry) -> Recorded:
+        """The bot's decision is appended."""
+        return self._append("bot", entry.facts, cause=entry.cause)
+
+    def _append(
+        self, author: Author, facts: tuple[Fact, ...], id: str | None = None, cause: int | None = None
+    ) -> Recorded:
+        entry = recorded(len(self.entries) + 1, author, *facts, id=id, cause=cause)
+        self.entries.append(entry)
+        self.state = evolve(self.state, entry)
+        return entry

@@ -1,0 +1,341 @@
+"""The workflow's decisions, read as dialogues: given these facts, when this happens, then those."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from services.workflow.domain.decide import LONGEST_WALK, decide, failed, respond
+from services.workflow.domain.flow import Flow, parse
+from services.workflow.domain.flow_file import MAX_FILE
+from services.workflow.domain.state import State
+from shared.contract.conversation import Conversation, Input
+from shared.contract.entry import MAX_ENTRY
+from shared.contract.facts import (
+    BotSaid,
+    Choice,
+    ChoiceAsked,
+    ChoiceMade,
+    ConversationClaimed,
+    ConversationHandedBack,
+    ConversationReset,
+    ConversationResolved,
+    ConversationStarted,
+    DecisionFailed,
+    EditorClosed,
+    EditorOpened,
+    Fact,
+    FlowAdvanced,
+    FlowId,
+    FlowResumed,
+    FlowStarted,
+    HandoffRequested,
+    InputRefused,
+    TextWritten,
+)
+from tests import examples
+from tests.examples import Story
+
+SMALL = parse(examples.FLOW, "small")
+ASKED = ChoiceAsked(
+    group="lang",
+    question="Which one?",
+    choices=(Choice(item="rust", text="Rust"), Choice(item="other", text="Other")),
+)
+OPENED = EditorOpened(session="fav", prompt="Type it here...", text="The editor is open")
+STARTED = ConversationStarted(door="web")
+CLAIMED = ConversationClaimed(operator="desk-1")
+RESOLVED = ConversationResolved(operator="desk-1")
+
+
+def handed_back(state: str | None = None) -> ConversationHandedBack:
+    return ConversationHandedBack(operator="desk-1", state=state)
+
+
+def flow_of(**states: Any) -> Flow:
+    return parse(json.dumps(states).encode(), "test")
+
+
+def says(text: str, next: str | None = None) -> dict[str, Any]:
+    return {"sendRequest": {"kind": "BotText", "content": text}, "next": next}
+
+
+def asks(session: FlowId) -> dict[str, Any]:
+    return {"sendRequest": {"kind": "StartChatSession", "sessionId": session}}
+
+
+class Dialogue:
+    """A conversation with a flow. Every input is answered at once, as the workflow would."""
+
+    def __init__(self, flow: Flow = SMALL, max_entry: int = MAX_ENTRY) -> None:
+        self.flow = flow
+        self.max_entry = max_entry
+        self.story = Story()
+
+    def when(self, fact: Fact) -> tuple[Fact, ...]:
+        """What the bot answers; nothing where a person is spoken to."""
+        operator = isinstance(fact, ConversationClaimed | ConversationHandedBack | ConversationResolved)
+        (self.story.operator if operator else self.story.visitor)(fact)
+        if not self.state.unanswered:
+            return ()
+        [item] = self.state.unanswered
+        entry = respond(self.state, item, self.flow, self.max_entry)
+        assert (entry.id, entry.cause) == (str(item.position), item.position)
+        self.story.answer(entry)
+        assert self.state.unanswered == ()
+        return entry.facts
+
+    def given(self, *facts: Fact) -> Dialogue:
+        """The same after more has happened."""
+        for fact in facts:
+            self.when(fact)
+        return self
+
+    @property
+    def state(self) -> Conversation:
+        return self.story.state
+
+
+def rust(item: FlowId = "rust", group: FlowId = "lang") -> ChoiceMade:
+    return ChoiceMade(group=group, item=item)
+
+
+def text(session: FlowId = "fav") -> TextWritten:
+    return TextWritten(session=session, text="hello there")
+
+
+# --- the flow ---------------------------------------------------------------------------------
+
+
+def test_a_new_visitor_is_greeted_and_asked() -> None:
+    dialogue = Dialogue()
+    assert dialogue.when(STARTED) == (
+        FlowStarted(flow="small", version=SMALL.version),
+        FlowAdvanced(path=("hello", "pick")),
+        BotSaid(text="Hi!"),
+        ASKED,
+    )
+    assert (dialogue.state.place, dialogue.state.ended) == ("pick", False)
+
+
+def test_a_choice_leads_to_the_end() -> None:
+    dialogue = Dialogue().given(STARTED)
+    assert dialogue.when(rust()) == (
+        FlowAdvanced(path=("isRust", "bye"), ended=True),
+        BotSaid(text="Great, thanks!"),
+    )
+    assert (dialogue.state.place, dialogue.state.ended) == ("bye", True)
+
+
+def test_another_choice_opens_the_editor_and_a_text_closes_it() -> None:
+    dialogue = Dialogue().given(STARTED)
+    assert dialogue.when(rust("other")) == (FlowAdvanced(path=("isOther", "ask")), OPENED)
+    assert dialogue.when(text()) == (
+        FlowAdvanced(path=("got", "close", "bye"), ended=True),
+        EditorClosed(session="fav"),
+        BotSaid(text="Great, thanks!"),
+    )
+
+
+def test_ids_are_compared_as_text() -> None:
+    choice = {
+        "kind": "ChoiceRequest",
+        "groupId": 1,
+        "question": "?",
+        "choices": [{"itemId": 2, "content": ""}],
+    }
+    flow = flow_of(
+        pick={"sendRequest": choice},
+        two={"matchResponse": {"kind": "ChoiceResponse", "groupId": "1", "itemId": "2"}, "next": "ask"},
+        ask=asks("7"),
+        got={"matchResponse": {"kind": "UserText", "sessionId": 7}},
+    )
+    dialogue = Dialogue(flow).given(STARTED)
+    assert dialogue.when(rust("2", "1"))[0] == FlowAdvanced(path=("two", "ask"))
+    assert dialogue.when(text(7)) == (FlowAdvanced(path=("got",), ended=True),)
+
+
+def test_of_two_answers_the_first_counts() -> None:
+    taken = {"matchResponse": {"kind": "UserText", "sessionId": 1}}
+    dialogue = Dialogue(flow_of(ask=asks(1), first=taken, second=taken)).given(STARTED)
+    assert dialogue.when(text(1)) == (FlowAdvanced(path=("first",), ended=True),)
+
+
+# --- refusals ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "before, now, reason",
+    [
+        ((STARTED,), text(), "stale_answer"),
+        ((STARTED,), rust(group="food"), "stale_answer"),
+        ((STARTED,), rust("cobol"), "unknown_choice"),
+        ((STARTED, rust("other")), rust(), "stale_answer"),
+        ((STARTED, rust("other")), text("operator"), "stale_answer"),
+        ((STARTED, rust()), rust(), "conversation_ended"),
+        ((STARTED, rust()), text(), "conversation_ended"),
+        ((), text(), "nothing_asked"),
+        ((), rust(), "nothing_asked"),
+        ((STARTED, CLAIMED, RESOLVED), rust(), "conversation_resolved"),
+    ],
+)
+def test_what_is_out_of_turn_is_refused_and_changes_nothing(
+    before: tuple[Fact, ...], now: Fact, reason: str
+) -> None:
+    dialogue = Dialogue().given(*before)
+    place = dialogue.state.place
+    assert dialogue.when(now) == (InputRefused(reason=reason),)
+    assert dialogue.state.place == place
+
+
+def test_an_answer_that_no_state_takes_is_refused() -> None:
+    dialogue = Dialogue(flow_of(ask=asks(1))).given(STARTED)
+    assert dialogue.when(text(1)) == (InputRefused(reason="no_transition"),)
+
+
+def test_after_a_refusal_the_right_answer_is_still_taken() -> None:
+    dialogue = Dialogue().given(STARTED, rust("cobol"), text())
+    assert dialogue.when(rust())[0] == FlowAdvanced(path=("isRust", "bye"), ended=True)
+
+
+# --- beginning anew ---------------------------------------------------------------------------
+
+
+def test_a_reset_begins_with_the_current_flow() -> None:
+    dialogue = Dialogue().given(STARTED, rust("other"))
+    dialogue.flow = flow_of(hello=says("New!"))
+    assert dialogue.when(ConversationReset()) == (
+        FlowStarted(flow="test", version=dialogue.flow.version),
+        FlowAdvanced(path=("hello",), ended=True),
+        BotSaid(text="New!"),
+    )
+    assert dialogue.state.version == dialogue.flow.version
+
+
+def test_a_reset_takes_a_conversation_from_its_operator() -> None:
+    assert len(Dialogue().given(STARTED, CLAIMED).when(ConversationReset())) == 4
+
+
+# --- persons ----------------------------------------------------------------------------------
+
+DESK = flow_of(
+    hello=says("Hi!", "desk"),
+    desk={"handoff": {"queue": "orders", "reason": "late"}, "next": "back"},
+    back=says("Here I am again.", "ask"),
+    ask=asks("fav"),
+    got={"matchResponse": {"kind": "UserText", "sessionId": "fav"}, "next": "last"},
+    last={"handoff": {"queue": "service"}},
+)
+
+
+def test_a_flow_asks_for_a_person_and_goes_on_after_the_handback() -> None:
+    dialogue = Dialogue(DESK)
+    assert dialogue.when(STARTED)[1:] == (
+        FlowAdvanced(path=("hello", "desk")),
+        BotSaid(text="Hi!"),
+        HandoffRequested(queue="orders", reason="late"),
+    )
+    assert (dialogue.state.owner, dialogue.state.place) == ("queue", "desk")
+    assert dialogue.when(text()) == ()
+    assert dialogue.given(CLAIMED).when(handed_back()) == (
+        FlowResumed(),
+        FlowAdvanced(path=("back", "ask")),
+        BotSaid(text="Here I am again."),
+        EditorOpened(session="fav"),
+    )
+
+
+def test_a_handoff_without_next_is_the_end_of_the_flow() -> None:
+    dialogue = Dialogue(DESK).given(STARTED, CLAIMED, handed_back(), text(), CLAIMED)
+    assert dialogue.state.place == "last"
+    over = (FlowResumed(), FlowAdvanced(path=(), ended=True))
+    assert dialogue.when(handed_back()) == over
+    assert dialogue.when(text()) == (InputRefused(reason="conversation_ended"),)
+    assert dialogue.given(CLAIMED).when(handed_back()) == over
+
+
+def test_after_a_takeover_the_question_is_asked_again() -> None:
+    dialogue = Dialogue().given(STARTED, CLAIMED)
+    assert dialogue.when(handed_back()) == (FlowResumed(), FlowAdvanced(path=("pick",)), ASKED)
+    dialogue.given(rust("other"), CLAIMED)
+    assert dialogue.when(handed_back()) == (FlowResumed(), FlowAdvanced(path=("ask",)), OPENED)
+    assert isinstance(dialogue.when(text())[0], FlowAdvanced)
+
+
+def test_the_operator_may_name_where_the_flow_goes_on() -> None:
+    dialogue = Dialogue().given(STARTED, rust(), CLAIMED)
+    assert dialogue.when(handed_back("ask")) == (FlowResumed(), FlowAdvanced(path=("ask",)), OPENED)
+
+
+def test_an_unknown_state_is_as_good_as_none() -> None:
+    dialogue = Dialogue().given(STARTED, CLAIMED)
+    assert dialogue.when(handed_back("nowhere")) == (FlowResumed(), FlowAdvanced(path=("pick",)), ASKED)
+    dialogue.given(rust(), CLAIMED)
+    assert dialogue.when(handed_back("")) == (FlowResumed(), FlowAdvanced(path=(), ended=True))
+
+
+def test_a_handback_before_the_flow_began_begins_it() -> None:
+    story = Story()
+    story.visitor(STARTED)
+    story.operator(CLAIMED)  # before the bot came to answer
+    story.operator(handed_back())
+    [item] = story.state.unanswered
+    assert decide(story.state, item, SMALL)[0] == FlowStarted(flow="small", version=SMALL.version)
+
+
+def test_a_text_reopens_what_was_resolved() -> None:
+    dialogue = Dialogue(DESK).given(STARTED, CLAIMED, RESOLVED)
+    assert dialogue.state.status == "resolved"
+    assert dialogue.when(text("operator")) == (HandoffRequested(queue="orders", reason="reopened"),)
+    assert (dialogue.state.owner, dialogue.state.status) == ("queue", "open")
+    asked_for_nobody = Dialogue().given(STARTED, CLAIMED, RESOLVED)
+    assert asked_for_nobody.when(text()) == (HandoffRequested(queue="default", reason="reopened"),)
+    again = asked_for_nobody.given(CLAIMED).when(handed_back())
+    assert again == (FlowResumed(), FlowAdvanced(path=("pick",)), ASKED)
+
+
+# --- failures ---------------------------------------------------------------------------------
+
+
+def test_a_flow_that_never_seems_to_end_fails() -> None:
+    longest = {str(n): says("", str(n + 1)) for n in range(1, LONGEST_WALK)}
+    fine = flow_of(**longest, **{str(LONGEST_WALK): {}})
+    assert len(Dialogue(fine).when(STARTED)) == LONGEST_WALK + 1
+    over = flow_of(**longest, **{str(LONGEST_WALK): {"next": "end"}, "end": {}})
+    dialogue = Dialogue(over)
+    assert dialogue.when(STARTED) == (DecisionFailed(reason="endless_flow"),)
+    assert dialogue.state.turn == "error"
+    assert dialogue.when(text()) == (InputRefused(reason="nothing_asked"),)
+
+
+def test_an_answer_too_large_fails_and_the_conversation_goes_on() -> None:
+    flow = flow_of(
+        ask=asks(1),
+        got={"matchResponse": {"kind": "UserText", "sessionId": 1}, "next": "large"},
+        large=says("\x01" * 1_000),  # JSON writes each of these with six characters
+    )
+    dialogue = Dialogue(flow, max_entry=6_000).given(STARTED)
+    for _ in range(2):
+        assert dialogue.when(text(1)) == (DecisionFailed(reason="too_large"),)
+        assert (dialogue.state.place, dialogue.state.turn) == ("ask", "error")
+
+
+def test_the_longest_answer_of_the_largest_flow_fits() -> None:
+    largest = says("x" * (MAX_FILE - 100))
+    assert isinstance(Dialogue(flow_of(hello=largest)).when(STARTED)[-1], BotSaid)
+
+
+def test_beyond_what_the_log_takes_no_limit_helps() -> None:
+    story = Story()
+    story.visitor(STARTED)
+    [item] = story.state.unanswered
+    hello = State(name="hello", effect=BotSaid(text="x" * MAX_ENTRY))
+    flow = Flow(name="unchecked", version="1", content=b"", states={"hello": hello}, answers={})
+    assert respond(story.state, item, flow, max_entry=2 * MAX_ENTRY).facts == failed("too_large")
+
+
+def test_an_input_of_no_known_kind_is_refused() -> None:
+    odd = Input(position=9, id="9", fact=examples.CONVERSATION_RATED)
+    assert decide(Conversation(), odd, SMALL) == (InputRefused(reason="nothing_asked"),)
