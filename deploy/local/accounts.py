@@ -41,15 +41,22 @@ class Account(msgspec.Struct, frozen=True):
     created: str
 
 
-async def add(client: Client, name: str, display: str, password: str) -> None:
-    """Make an account. Raises `AccountError`."""
+def check_name(name: str) -> None:
+    """Raises `AccountError` if no account can be called so."""
     if not _NAME.fullmatch(name):
         raise AccountError(f"{name!r} cannot be an account's name: 1 to 32 of a-z, 0-9, '.', '_' and '-'.")
+
+
+async def add(client: Client, name: str, display: str, password: str) -> None:
+    """Make an account. Raises `AccountError`."""
+    check_name(name)
     account = Account(name, display or name, _hash(password), format_time(time.time_ns()))
     try:
         await (await _bucket(client)).create(name, msgspec.json.encode(account))
     except KeyWrongLastSequenceError:
-        raise AccountError(f"There is an account {name} already; `switchboard operator passwd` changes it.") from None
+        raise AccountError(
+            f"There is an account {name} already; `switchboard operator passwd` changes it."
+        ) from None
 
 
 async def change(client: Client, name: str, password: str) -> None:

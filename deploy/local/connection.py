@@ -41,7 +41,7 @@ async def connected(
             data = Path(settings.data).absolute()
             if not (data / "passwords.json").exists():
                 raise FolderError(
-                    f"There is no store in {data}: `switchboard run` makes one, SWITCHBOARD_DATA names another."
+                    f"There is no store in {data}: `switchboard run` makes one, SWITCHBOARD_DATA names one."
                 )
             url, user, password = f"nats://{LOOPBACK}:{settings.nats_port}", role, passwords(data)[role]
             if not in_use(LOOPBACK, settings.nats_port):

@@ -30,7 +30,9 @@ def binary() -> str:
     """The nats-server that the wheel put beside the interpreter, or the machine's own."""
     path = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which("nats-server")
     if path is None:
-        raise ServerError("nats-server is not installed: install the requirements, or set SWITCHBOARD_NATS_URL.")
+        raise ServerError(
+            "nats-server is not installed: install the requirements, or set SWITCHBOARD_NATS_URL."
+        )
     return path
 
 

@@ -103,7 +103,8 @@ class Part:
             if self._stop.is_set():
                 return
             if not self._was_ready:
-                raise PartError(f"{self.name} {_ended(code)}: {' / '.join(self._last_words) or 'it said nothing'}")
+                words = " / ".join(self._last_words) or "it said nothing"
+                raise PartError(f"{self.name} {_ended(code)}: {words} (all of it: {self._log.baseFilename})")
             if time.monotonic() - began > HEALTHY_AFTER:
                 pause = FIRST_PAUSE
             self._say(f"{self.name} {_ended(code)}; it is started again in {pause:g} s.")
@@ -163,7 +164,9 @@ class Part:
 def warning(line: str) -> str:
     """What of a log line a person at the terminal should see: warnings and worse, "" for the rest."""
     if line.startswith("["):  # nats-server: [process] date time [LEVEL] text
-        return line.split("] ", 2)[-1] if any(level in line for level in ("[WRN]", "[ERR]", "[FTL]")) else ""
+        # The users' passwords are in its environment, which no file of ours repeats.
+        serious = any(level in line for level in ("[WRN]", "[ERR]", "[FTL]")) and "Plaintext" not in line
+        return line.split("] ", 2)[-1] if serious else ""
     try:
         event = msgspec.json.decode(line, type=dict[str, object])
     except msgspec.DecodeError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 
 from deploy.local.settings import Local
@@ -31,7 +33,7 @@ def assign(settings: Local, replicas: dict[str, int]) -> dict[str, int]:
         host = LOOPBACK if name == "nats" else settings.host
         if reason := in_use(host, port):
             part = "nats-server" if name == "nats" else name
-            raise PortError(f"Port {port} on {host}, which {part} needs, cannot be had ({reason}). Set {setting}.")
+            raise PortError(f"Port {port} on {host}, which {part} needs, {reason}. Set {setting}.")
     taken = set(owners)
     ports = {}
     for name, port in fixed.items():
@@ -48,7 +50,10 @@ def in_use(host: str, port: int) -> str:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        return (error.strerror or str(error)).lower()
+        if error.errno == errno.EADDRINUSE:
+            return "is in use"
+        unknown_host = isinstance(error, socket.gaierror)
+        return f"cannot be had ({error.strerror if unknown_host else os.strerror(error.errno or 0)})"
     return ""
 
 

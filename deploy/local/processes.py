@@ -44,7 +44,9 @@ def hold(folder: Path) -> Iterator[int]:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise FolderError(f"The data folder {folder} is not writable: {error.strerror}. Set SWITCHBOARD_DATA.") from error
+        raise FolderError(
+            f"The data folder {folder} is not writable: {error.strerror}. Set SWITCHBOARD_DATA."
+        ) from error
     try:
         end = time.monotonic() + LOCK_PATIENCE
         while True:

@@ -7,14 +7,16 @@ from typing import Annotated, Literal
 import msgspec
 
 from deploy.local.embedded import USERS
-from shared.runtime.settings import Port, PositiveInt
+from shared.runtime.settings import Port, PositiveInt, Seconds
 
 
 class Local(msgspec.Struct, frozen=True, kw_only=True):
     """What the machine that starts Switchboard decides. The services read their own settings."""
 
     host: Annotated[str, msgspec.Meta(description="address that the services listen on")] = "127.0.0.1"
-    data: Annotated[str, msgspec.Meta(description="folder of the embedded NATS, of passwords and logs")] = "data"
+    data: Annotated[str, msgspec.Meta(description="folder of the embedded NATS, of passwords and logs")] = (
+        "data"
+    )
     flow: Annotated[str, msgspec.Meta(description="the flow file of new conversations")] = ""
     nats_url: Annotated[str, msgspec.Meta(description="a NATS to use; no embedded one is started then")] = ""
     nats_user: Annotated[str, msgspec.Meta(description="user on that NATS, if not the command's own")] = ""
@@ -41,11 +43,15 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     log_replicas: Annotated[
         Literal[1, 3, 5], msgspec.Meta(description="on how many servers of a cluster the log is kept")
     ] = 1
-    proxy_port: Port = 9998
-    operator_port: Port = 9997
-    analytics_port: Port = 9996
-    workflow_port: Port = 9995
-    drain_seconds: Annotated[float, msgspec.Meta(ge=0, description="how long work in hand may take at the end")] = 10.0
+    proxy_port: Annotated[Port, msgspec.Meta(description="port of the proxy")] = 9998
+    operator_port: Annotated[Port, msgspec.Meta(description="port of the operators' console and API")] = 9997
+    analytics_port: Annotated[Port, msgspec.Meta(description="port of the dashboard and its API")] = 9996
+    workflow_port: Annotated[Port, msgspec.Meta(description="port of the workflow's health and metrics")] = (
+        9995
+    )
+    drain_seconds: Annotated[
+        Seconds, msgspec.Meta(description="how long work in hand may take after SIGTERM, in seconds")
+    ] = 10.0
 
 
 def password_variable(user: str) -> str:

@@ -43,8 +43,12 @@ class Supervisor:
         verbose: bool = False,
     ) -> None:
         self._settings = settings
-        self._environment = {key: value for key, value in environment.items() if key not in PASSWORD_VARIABLES}
-        self._passwords = {user: environment.get(password_variable(user), "") for user in ("admin", *SERVICES)}
+        self._environment = {
+            key: value for key, value in environment.items() if key not in PASSWORD_VARIABLES
+        }
+        self._passwords = {
+            user: environment.get(password_variable(user), "") for user in ("admin", *SERVICES)
+        }
         self._data = data
         self._logs = data / "logs"
         self._ports = ports
@@ -91,7 +95,7 @@ class Supervisor:
 
     def _told_to_stop(self, stop: asyncio.Event) -> None:
         if not stop.is_set():
-            self._say("\nStopping; once more to kill.")
+            self._say("\nStopping; Ctrl-C once more kills.")
             stop.set()
             return
         for part in self._parts:

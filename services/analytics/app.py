@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 
+import nats.errors
 import structlog
 
 from services.analytics.handlers import Numbers
@@ -43,7 +44,8 @@ class Analytics:
                 await self._task
         if self._follower is not None:
             await self._follower.stop()
-        await self._broker.stop()
+        with contextlib.suppress(nats.errors.Error):  # NATS may be gone already
+            await self._broker.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._http(scope, receive, send)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from shared.runtime.vitals import Vitals
 
 
 class Numbers:
-    """The projection of the log. Before `complete` it is half-replayed and must not be shown."""
+    """The projection of the log. Before it is `complete` it is half-replayed and must not be shown."""
 
     def __init__(self, vitals: Vitals) -> None:
         self.projection = Projection()
@@ -28,7 +28,6 @@ class Numbers:
         self.projection = Projection()
         self._complete = False
 
-    @property
     def complete(self) -> bool:
         """Whether the log was read to its end once. Losing touch later leaves the numbers whole, if old."""
         if not self._complete and self._log is not None:

@@ -23,7 +23,7 @@ from nats.js.kv import KeyValue
 from services.operator.domain.decisions import Operator
 from shared.runtime.declare import OPERATOR_SESSIONS, OPERATORS
 
-_NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,30}[a-z0-9_-]|[a-z0-9_-]")
+_NAME = re.compile(r"(?=.{1,32}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError)
 
 

@@ -93,7 +93,7 @@ class App:
             self._flows,
             self._vitals,
             self._settings.max_deliveries,
-            self._fault,
+            fault=self._fault,
         )
         await self._keep_flow(stream)
         await self._join()

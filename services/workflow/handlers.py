@@ -21,7 +21,7 @@ from services.workflow.domain.decide import failed, respond
 from services.workflow.flows_at_hand import Flows
 from services.workflow.folds import Folds
 from shared.contract.conversation import Conversation, Input
-from shared.contract.entry import LEVEL, Entry, Recorded
+from shared.contract.entry import LEVEL, MAX_ENTRY, Entry, Recorded
 from shared.contract.facts import ConversationReset, DecisionFailed, HandoffRequested, InputRefused
 from shared.contract.subjects import address
 from shared.runtime.follower import Follower
@@ -68,6 +68,7 @@ class Workflow:
         flows: Flows,
         vitals: Vitals,
         max_deliveries: int,
+        max_entry: int = MAX_ENTRY,
         fault: FaultPoint = no_fault,
     ) -> None:
         self._log = stream
@@ -75,6 +76,7 @@ class Workflow:
         self._folds = folds
         self._flows = flows
         self._max_deliveries = max_deliveries
+        self._max_entry = max_entry
         self._fault = fault
         self._lanes: dict[str, dict[int, Delivery]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -178,7 +180,7 @@ class Workflow:
         if flow is None:
             return _failure(item, "flow_missing")
         try:
-            return respond(state, item, flow)
+            return respond(state, item, flow, self._max_entry)
         except Exception:  # deciding is pure: what fails once fails always
             log.exception("decide_failed", position=item.position)
             return _failure(item, "internal")

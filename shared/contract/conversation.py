@@ -92,6 +92,8 @@ def step(state: Conversation, recorded: Recorded) -> tuple[Conversation, tuple[F
         return state, ()
     author, cause = recorded.author, recorded.cause
     unanswered, ids = state.unanswered, state.ids
+    if author == "bot" and state.owner == "operator":  # one speaker
+        return replace(state, position=recorded.position), ()
     if author == "bot" and cause is not None:
         left = tuple(item for item in unanswered if item.position != cause)
         if len(left) == len(unanswered):  # answered already, or by a person
@@ -127,7 +129,10 @@ def _apply(state: Conversation, recorded: Recorded, fact: Fact) -> Conversation 
                 return state
             return _owe(state, recorded, fact)
         case ConversationStarted():
-            return None if state.started else _owe(replace(state, started=True), recorded, fact)
+            if state.started:
+                return None
+            state = replace(state, started=True)
+            return _owe(state, recorded, fact) if state.owner == "bot" else state
         case ConversationReset():
             return Conversation(
                 position=state.position,

@@ -32,11 +32,16 @@ class Link:
     def __init__(self, vitals: Vitals) -> None:
         self._vitals = vitals
         self._disturbed: list[Callable[[], None]] = []
+        self._lost: list[Callable[[], None]] = []
         vitals.unready("nats", "not connected to NATS yet")
 
     def on_disturbance(self, notify: Callable[[], None]) -> None:
         """Call ``notify`` after each reconnect and each dropped message."""
         self._disturbed.append(notify)
+
+    def on_loss(self, notify: Callable[[], None]) -> None:
+        """Call ``notify`` whenever the connection is lost: what comes next may be another log."""
+        self._lost.append(notify)
 
     async def connected(self) -> None:
         self._vitals.ready("nats")
@@ -44,6 +49,8 @@ class Link:
 
     async def disconnected(self) -> None:
         self._vitals.unready("nats", "the connection to NATS is lost, trying again")
+        for notify in self._lost:
+            notify()
 
     async def error(self, error: Exception) -> None:
         # A permission violation reaches only this callback; the caller sees a mere timeout.

@@ -49,12 +49,14 @@ class Follower:
         deliver: Callable[[Message], None],
         reset: Callable[[], None],
         from_beginning: bool = False,
+        most_pending: int = 200_000,
     ) -> None:
         self._log = stream
         self._vitals = vitals
         self._deliver = deliver
         self._reset = reset
         self._from_beginning = from_beginning
+        self._most_pending = most_pending
         self._buffer: dict[int, Message] = {}
         self._disturbed = asyncio.Event()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -63,9 +65,14 @@ class Follower:
         self._subscription: Subscription | None = None
         self._started = False
         self._last_time = 0  # stored time of the entry at `position`, to know the stream again
+        # While a connection was lost the store may have been put back from a copy. Until the entry
+        # at the anchor proves to be the same, the live feed waits: its numbers may be used anew.
+        self._anchor: tuple[int, int] | None = None
+        self._losses = 0
         self.position = 0
         self.epoch = ""
         link.on_disturbance(self._disturbed.set)
+        link.on_loss(self._lost)
         vitals.unready("log", "the log has not been read yet")
         self._position_gauge = Gauge(
             "switchboard_follower_position", "Position up to which the log was read", registry=vitals.registry
@@ -80,7 +87,10 @@ class Follower:
     async def start(self) -> None:
         """Begin to follow; returns when the feed has reached what was the stream's end."""
         self._subscription = await self._log.client.subscribe(
-            subjects.LIVE, cb=self._on_live, pending_msgs_limit=200_000, pending_bytes_limit=256 * 1024 * 1024
+            subjects.LIVE,
+            cb=self._on_live,
+            pending_msgs_limit=self._most_pending,
+            pending_bytes_limit=256 * 1024 * 1024,
         )
         while not self._started:
             try:
@@ -111,6 +121,11 @@ class Follower:
             self._disturbed.set()
             await future
 
+    def _lost(self) -> None:
+        self._losses += 1
+        if self._anchor is None:
+            self._anchor = self.position, self._last_time
+
     async def _begin(self) -> None:
         tail = await self._log.tail()
         self.epoch = tail.epoch
@@ -130,7 +145,7 @@ class Follower:
             self._offer(message)
 
     def _offer(self, message: Message) -> None:
-        if message.position == self.position + 1 and self._started:
+        if message.position == self.position + 1 and self._started and self._anchor is None:
             self._advance(message)
             if self._buffer:
                 self._drain()
@@ -175,15 +190,21 @@ class Follower:
 
     async def _heal(self) -> None:
         """Compare with the stream's end, fetch what is missing."""
-        position, time = self.position, self._last_time
+        losses = self._losses
+        position, time = self._anchor or (self.position, self._last_time)
+        if not self._started:
+            await self._begin()
         tail = await self._log.tail()
         if tail.epoch != self.epoch or tail.last < position or not await self._same(position, time):
             log.warning("log_replaced", position=position, last=tail.last)
-            await self._restart()
-            return
+            self._forget()
+            await self._begin()
         while self.position < tail.last:
             await self._fetch(tail.last)
-        self._vitals.ready("log")
+        if losses == self._losses:
+            self._anchor = None
+            self._drain()
+            self._vitals.ready("log")
 
     async def _same(self, position: int, time: int) -> bool:
         """Whether the entry at ``position`` is still the one that was delivered."""
@@ -212,12 +233,15 @@ class Follower:
         if self.position == before:
             await asyncio.sleep(0.05)  # a replica that is behind: ask again
 
-    async def _restart(self) -> None:
+    def _forget(self) -> None:
+        """The stream is another: what was delivered no longer holds."""
         self._vitals.unready("log", "the log was replaced, reading it anew")
         self._started = False
         self._buffer.clear()
         self.position, self._last_time = 0, 0
+        self._anchor = (0, 0) if self._anchor is not None else None
         self._reset()
-        while not self._started:
-            await self._begin()
-        self._vitals.ready("log")
+        for _, _, future in self._waiting:  # the positions they wait for are of the old stream
+            if not future.done():
+                future.set_result(None)
+        self._waiting.clear()

@@ -66,7 +66,7 @@ def test_an_entry_is_json_that_anyone_can_read() -> None:
 def test_what_was_ever_written_means_the_same(tag: str) -> None:
     """A failure here means: a fact was renamed, removed or changed. Logs out there hold it."""
     for form in golden.load()[tag]:
-        fact: Fact = msgspec.json.decode(msgspec.json.encode(form), type=Fact)  # type: ignore[arg-type]
+        fact: Fact = msgspec.json.decode(msgspec.json.encode(form), type=Fact)
         assert type(fact).__name__ == tag
         assert golden.wire(fact) == form
 

@@ -91,8 +91,8 @@ class Projection:
         self.refusals = dict.fromkeys(REASONS, 0)
         self.handoffs: dict[str, int] = {}
         self.waiting: dict[str, int] = {}
-        self.open: dict[Owner, int] = dict.fromkeys(get_args(Owner), 0)
-        self.statuses: dict[Status, int] = dict.fromkeys(get_args(Status), 0)
+        self.open: dict[str, int] = dict.fromkeys(get_args(Owner), 0)
+        self.statuses: dict[str, int] = dict.fromkeys(get_args(Status), 0)
         self.answers = Histogram(ANSWER_BOUNDS)
         self.answer_times = Durations()
         self.waiting_times = Durations()

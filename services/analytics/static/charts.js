@@ -47,7 +47,7 @@ export function columns(items, label) {
 export function rows(items, label) {
   if (items.length === 0) {
     const none = document.createElement("p");
-    none.textContent = "None so far.";
+    none.textContent = "None.";
     return none;
   }
   const [width, high, words, shown] = [520, 30, 150, 70];

@@ -6,7 +6,7 @@ const MOST_STATES = 25;
 
 const byId = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat("en");
-const percent = (share) => (share === null ? "–" : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`);
+const percent = (share) => (share === null ? "–" : `${Number((share * 100).toFixed(share < 0.1 ? 1 : 0))} %`);
 
 function duration(seconds) {
   if (seconds === null) return "–";
@@ -42,20 +42,21 @@ function tiles(summary) {
     tile("Resolution", duration(handoffs.resolution_seconds), "by operators, median"),
     tile("Rating", ratings.mean === null ? "–" : `${ratings.mean.toFixed(1)} / 5`, `${number.format(ratings.count)} ratings`),
     tile("Refused", number.format(refused), "inputs out of turn"),
-    tile("Failures", number.format(summary.failures), "answers that could not be made"),
+    tile("Failures", number.format(summary.failures), "no answer could be made"),
   ];
 }
 
 function hours(summary) {
   return summary.hours.map(({ begins, started }) => {
     const begin = new Date(begins);
-    const label = begin.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const label = begin.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     return { label, value: started, title: `${begin.toLocaleString()}: ${started}` };
   });
 }
 
 const counts = (of) =>
-  Object.entries(of).map(([label, value]) => ({ label: label.replaceAll("_", " "), value, shown: number.format(value) }));
+  Object.entries(of).map(([label, value]) => ({ label, value, shown: number.format(value) }));
+const largest = (items) => items.filter(({ value }) => value > 0).sort((a, b) => b.value - a.value);
 
 function drawFlow(summary) {
   const flow = summary.flows[0];
@@ -81,9 +82,9 @@ function draw(summary) {
   }));
   byId("answers").replaceChildren(rows(answers.count ? quantiles : [], "Answer times of the bot"));
   byId("owners").replaceChildren(rows(counts(conversations.open_by_owner), "Open conversations by owner"));
-  byId("queues").replaceChildren(rows(counts(handoffs.waiting_by_queue), "Waiting conversations by queue"));
-  const refusals = counts(summary.refusals).filter(({ value }) => value > 0);
-  byId("refusals").replaceChildren(rows(refusals, "Refused inputs by reason"));
+  byId("queues").replaceChildren(rows(largest(counts(handoffs.waiting_by_queue)), "Waiting conversations by queue"));
+  const refusals = counts(summary.refusals).map((item) => ({ ...item, label: item.label.replaceAll("_", " ") }));
+  byId("refusals").replaceChildren(rows(largest(refusals), "Refused inputs by reason"));
   drawFlow(summary);
 }
 

@@ -59,7 +59,7 @@ def build(numbers: Numbers) -> Litestar:
         responses={503: ResponseSpec(NotReady, description="The log is still being read")},
     )
     async def summary() -> Summary | Response[NotReady]:
-        if not numbers.complete:
+        if not numbers.complete():
             body = NotReady(
                 "the log has not been read to its end yet", numbers.reasons, numbers.projection.position
             )

@@ -23,7 +23,7 @@ class NumbersCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        if self._numbers.complete:
+        if self._numbers.complete():
             yield from families(self._numbers.projection)
 
 

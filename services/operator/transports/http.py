@@ -195,8 +195,8 @@ def build(desk: Desk, hub: Hub, handlers: Callable[[], Handlers], door: Callable
 
 def _cookie(request: Req, value: str, seconds: int) -> Cookie:
     return Cookie(
-        COOKIE,
-        value,
+        key=COOKIE,
+        value=value,
         max_age=seconds,
         path="/",
         httponly=True,

@@ -10,7 +10,7 @@ import msgspec
 from services.operator.domain.desk import Summary
 from services.operator.domain.transcript import Line, Who
 from shared.contract.conversation import Owner, Status
-from shared.runtime.clock import format_time
+from shared.contract.times import format_time
 
 #: The longest text an operator may say (bytes of UTF-8).
 MOST_TEXT = 16 * 1024

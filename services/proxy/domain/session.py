@@ -68,6 +68,7 @@ class Session:
         self._asking: str | None = None
         self._shown: frames.State | None = None
         self._resetting: str | None = None
+        self._latest = Cursor(epoch, 0, 0, 0)  # how far the client has been told
 
     # --- what comes from the log ---
 
@@ -83,6 +84,8 @@ class Session:
                 refused[recorded.cause] = reason
             shown.append((recorded, effective))
         start = self._start(shown)
+        if start is not None and self._cursor is not None:
+            self._latest = self._cursor
         output: list[Output] = []
         if self.modern:
             echo = cursors.encode(self._cursor) if self._cursor and start is not None else None
@@ -217,8 +220,10 @@ class Session:
     def _acknowledge(self, id: str, known: _Known) -> list[Output]:
         if not self.modern:
             return []
-        cursor = cursors.encode(Cursor(self._epoch, known.position, known.time, 0))
-        output: list[Output] = [Send(frames.encode(frames.Ack(id=id, cursor=cursor)))]
+        # Acknowledged again: the cursor does not go back behind what the client has already.
+        if known.position > self._latest.position:
+            self._latest = Cursor(self._epoch, known.position, known.time, 0)
+        output: list[Output] = [Send(frames.encode(frames.Ack(id=id, cursor=cursors.encode(self._latest))))]
         if reason := self._outcomes.get(id):
             output.append(Send(frames.encode(frames.Refused(id=id, reason=reason))))
         return output
@@ -230,10 +235,12 @@ class Session:
                 continue
             marks: dict[str, str] = {}
             if self.modern:
-                marks["cursor"] = cursors.encode(Cursor(self._epoch, recorded.position, recorded.time, index))
-                marks["time"] = format_time(recorded.time)
+                cursor = Cursor(self._epoch, recorded.position, recorded.time, index)
+                marks = {"cursor": cursors.encode(cursor), "time": format_time(recorded.time)}
             frame = self._modern_frame(fact, marks) or self._frame(fact, marks, recorded.id)
             if frame is not None:
+                if self.modern:
+                    self._latest = cursor
                 output.append(Send(frames.encode(frame)))
         return output
 

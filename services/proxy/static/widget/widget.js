@@ -217,10 +217,16 @@
 
     .typing { margin-top: 14px; }
     .dots { display: inline-flex; gap: 4px; padding: 13px 14px; }
-    .dots i { width: 7px; height: 7px; border-radius: 50%; background: var(--muted); animation: pulse .6s infinite alternate; }
+    .dots i {
+      width: 7px; height: 7px; border-radius: 50%; background: var(--muted);
+      animation: pulse .6s infinite alternate;
+    }
     .dots i:nth-child(2) { animation-delay: .2s; }
     .dots i:nth-child(3) { animation-delay: .4s; }
-    .end { display: flex; flex-direction: column; align-items: center; gap: 12px; margin-bottom: 8px; font-size: 14px; color: var(--muted); }
+    .end {
+      display: flex; flex-direction: column; align-items: center; gap: 12px; margin-bottom: 8px;
+      font-size: 14px; color: var(--muted);
+    }
     .stars { display: flex; align-items: center; gap: 2px; }
     .star { padding: 3px; border-radius: 6px; color: var(--muted); }
     .star svg { width: 24px; height: 24px; stroke-width: 1.4; }
@@ -335,7 +341,8 @@
   );
   const UNWRAPPED = new Set(["acronym", "button", "center", "data", "font", "form", "hgroup", "label", "main", "nav"]);
   const ATTRIBUTES = new Set(
-    "alt cite colspan controls datetime dir height href lang open rel rowspan scope span src start target title width".split(" "),
+    ("alt cite colspan controls datetime dir height href lang open rel rowspan scope span src start target " +
+      "title width").split(" "),
   );
   const SCHEMES = new Set(["http:", "https:", "mailto:", "tel:", "sms:"]);
 
@@ -726,7 +733,8 @@
       ui.typing = make("div", { class: "row operator typing", "data-role": "typing", hidden: true },
         make("span", { class: "bubble dots" }, make("i"), make("i"), make("i")));
       ui.rating = make("span", {}, texts.rate);
-      ui.stars = make("div", { class: "stars", role: "group", part: "stars", "data-role": "stars", "aria-label": texts.rate },
+      ui.stars = make("div",
+        { class: "stars", role: "group", part: "stars", "data-role": "stars", "aria-label": texts.rate },
         ...[1, 2, 3, 4, 5].map((score) =>
           button("star", "star", { "data-score": score, "aria-label": fill(texts.star, { score }),
             onclick: () => this.#rate(score) }, icon("star"))));
@@ -768,15 +776,14 @@
       root.append(ui.dialog, ui.launcher);
 
       const bottom = () => ui.log.scrollHeight - ui.log.clientHeight;
-      let top = 0;
+      let settled = 0;
       ui.log.addEventListener("scroll", () => {
-        // More may have arrived since the scroll: only moving up means that the visitor reads older ones.
-        if (bottom() - ui.log.scrollTop < 40) this.#atBottom = true;
-        else if (ui.log.scrollTop < top) this.#atBottom = false;
-        top = ui.log.scrollTop;
+        // Lines came or went since: then it may be the browser that scrolled, not the visitor.
+        if (bottom() === settled) this.#atBottom = settled - ui.log.scrollTop < 40;
       });
       const observer = new ResizeObserver(() => {
-        if (this.#atBottom) ui.log.scrollTop = bottom();
+        settled = bottom();
+        if (this.#atBottom) ui.log.scrollTop = settled;
       });
       observer.observe(ui.content);
       observer.observe(ui.log);

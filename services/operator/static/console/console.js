@@ -1,0 +1,99 @@
+// The console: logging in, and the lists and the reader kept up to date by one feed of events.
+
+import { api, listen } from './api.js';
+import { Lists } from './lists.js';
+import { Reader } from './reader.js';
+
+const part = (role) => document.querySelector(`[data-role=${role}]`);
+const desk = part('desk');
+const reader = new Reader(desk, (row) => (row ? changed(row) : start()));
+const lists = new Lists(desk, choose);
+let stopListening = () => {};
+
+function changed(row) {
+  lists.put(row);
+  reader.update(row);
+}
+
+function choose(id) {
+  lists.select(id);
+  desk.classList.add('reading');
+  reader.open(id);
+}
+
+async function start() {
+  stopListening();
+  stopListening = () => {};
+  try {
+    enter(await api.me());
+  } catch (problem) {
+    if (problem.status === 401) {
+      leave();
+    } else {
+      say(problem.message);
+      setTimeout(start, 2000);
+    }
+  }
+}
+
+function say(text) {
+  part('connection').textContent = text;
+  if (desk.hidden) {
+    part('login').hidden = false;
+    part('login-error').textContent = text;
+  }
+}
+
+function enter(me) {
+  part('login').hidden = true;
+  part('login-error').textContent = '';
+  desk.hidden = false;
+  lists.me = me.name;
+  reader.me = me.name;
+  part('me').textContent = me.display;
+  stopListening();
+  stopListening = listen({
+    async open() {
+      say('');
+      // What happened while there was no feed is read from the lists.
+      await lists.load().catch((problem) => problem.status === 401 && start());
+      if (reader.row) reader.open(reader.row.id);
+    },
+    closed() {
+      say('Connecting …');
+      api.me().catch((problem) => problem.status === 401 && start());
+    },
+    conversation: changed,
+    message: (line) => reader.add(line),
+    typing: ({ conversation }) => reader.visitorTypes(conversation),
+  });
+}
+
+function leave() {
+  stopListening();
+  stopListening = () => {};
+  lists.clear();
+  reader.close();
+  desk.hidden = true;
+  desk.classList.remove('reading');
+  part('login').hidden = false;
+  part('login-error').textContent = '';
+  part('login-name').focus();
+}
+
+part('login-form').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  part('login-submit').disabled = true;
+  try {
+    enter(await api.login(part('login-name').value.trim(), part('login-password').value));
+    part('login-password').value = '';
+  } catch (problem) {
+    part('login-error').textContent = problem.message;
+  } finally {
+    part('login-submit').disabled = false;
+  }
+});
+part('logout').addEventListener('click', () => api.logout().then(leave, (problem) => say(problem.message)));
+part('back').addEventListener('click', () => desk.classList.remove('reading'));
+
+start();

@@ -1,0 +1,112 @@
+"""Fixtures: a real nats-server for each test that asks for one (it starts in about 20 ms)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import nats
+import pytest
+from nats.aio.client import Client
+
+from deploy.local.embedded import EmbeddedNats
+from shared.runtime.broker import Link, inbox_prefix
+from shared.runtime.declare import declare
+from shared.runtime.log import Log
+from shared.runtime.vitals import Vitals
+from tests.processes import Service
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedNats]:
+    """A nats-server with the product's users; nothing declared."""
+    server = EmbeddedNats(tmp_path / "data")
+    server.start()
+    yield server
+    server.stop()
+
+
+async def connected(server: EmbeddedNats, user: str) -> Client:
+    """A plain client as one of the users."""
+    return await nats.connect(
+        server.url(user),
+        inbox_prefix=inbox_prefix(user).encode(),
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.1,
+        error_cb=_quiet,
+    )
+
+
+async def _quiet(error: Exception) -> None:
+    """Errors of the connection are what many tests provoke."""
+
+
+@pytest.fixture
+async def declared(server: EmbeddedNats) -> EmbeddedNats:
+    """A nats-server with streams and durables."""
+    client = await connected(server, "admin")
+    await declare(client, max_bytes=1024**3)
+    await client.close()
+    return server
+
+
+class Connections:
+    """Clients and logs as any user, closed at the end of the test."""
+
+    def __init__(self, server: EmbeddedNats) -> None:
+        self.server = server
+        self._clients: list[Client] = []
+
+    async def client(self, user: str) -> Client:
+        client = await connected(self.server, user)
+        self._clients.append(client)
+        return client
+
+    async def log(self, user: str) -> Log:
+        return Log(await self.client(user))
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.close()
+
+
+@pytest.fixture
+async def connections(declared: EmbeddedNats) -> AsyncIterator[Connections]:
+    connections = Connections(declared)
+    yield connections
+    await connections.close()
+
+
+class Services:
+    """Starts services of this checkout against the test's server; kills what is left at the end."""
+
+    def __init__(self, server: EmbeddedNats, folder: Path) -> None:
+        self.server = server
+        self._folder = folder
+        self.started: list[Service] = []
+
+    def make(self, name: str, module: str = "", **settings: str) -> Service:
+        service = Service(name, self.server, self._folder, module, **settings)
+        self.started.append(service)
+        return service
+
+    async def start(self, name: str, module: str = "", **settings: str) -> Service:
+        return await self.make(name, module, **settings).start()
+
+
+@pytest.fixture
+def services(declared: EmbeddedNats, tmp_path: Path) -> Iterator[Services]:
+    services = Services(declared, tmp_path)
+    yield services
+    for service in services.started:
+        service.kill()
+
+
+@pytest.fixture
+def vitals() -> Vitals:
+    return Vitals("test")
+
+
+@pytest.fixture
+def link(vitals: Vitals) -> Link:
+    return Link(vitals)

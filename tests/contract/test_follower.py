@@ -1,0 +1,241 @@
+"""The follower: contiguous from its start, whatever the live feed loses."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import nats
+import pytest
+from nats.aio.msg import Msg
+
+from shared.contract.entry import Entry
+from shared.runtime.broker import Link, inbox_prefix
+from shared.runtime.follower import Follower
+from shared.runtime.log import Log, Message
+from shared.runtime.vitals import Vitals
+from tests import examples
+from tests.conftest import Connections
+from tests.faults.injectors import Wire, lossy
+
+C = examples.CONVERSATION
+
+
+def said(n: int) -> Entry:
+    return Entry(id=str(n), facts=(examples.TEXT_WRITTEN,))
+
+
+class Followed:
+    """A follower and what it delivered."""
+
+    def __init__(self, log: Log, link: Link, from_beginning: bool = False, most_pending: int = 200_000) -> None:
+        self.messages: list[Message] = []
+        self.resets = 0
+        self.slow = 0.0
+        self.vitals = Vitals("test")
+        self.follower = Follower(
+            log, link, self.vitals, self._take, self._reset, from_beginning, most_pending
+        )
+
+    def _take(self, message: Message) -> None:
+        self.messages.append(message)
+        if self.slow:
+            time.sleep(self.slow)  # a reader that keeps the event loop busy
+
+    def _reset(self) -> None:
+        self.resets += 1
+        self.messages.clear()
+
+    @property
+    def positions(self) -> list[int]:
+        return [message.position for message in self.messages]
+
+
+@pytest.fixture
+async def writer(connections: Connections) -> Log:
+    return await connections.log("proxy")
+
+
+async def grow(writer: Log, first: int, count: int) -> None:
+    await asyncio.gather(*(writer.append(C, "visitor", said(n)) for n in range(first, first + count)))
+
+
+@pytest.fixture
+async def stop() -> AsyncIterator[list[Followed]]:
+    started: list[Followed] = []
+    yield started
+    for followed in started:
+        await followed.follower.stop()
+
+
+async def test_it_begins_at_the_end_or_at_the_beginning(
+    connections: Connections, writer: Log, stop: list[Followed]
+) -> None:
+    await grow(writer, 0, 2500)
+    late = Followed(await connections.log("analytics"), Link(Vitals("test")))
+    whole = Followed(await connections.log("analytics"), Link(Vitals("test")), from_beginning=True)
+    stop += [late, whole]
+    await late.follower.start()
+    await whole.follower.start()
+    assert late.positions == []
+    assert whole.positions == list(range(1, 2501))
+    await grow(writer, 2500, 10)
+    for followed in stop:
+        await followed.follower.reached(2510)
+    assert late.positions == list(range(2501, 2511))
+    assert whole.positions == list(range(1, 2511))
+    assert "log" not in whole.vitals.reasons
+
+
+@pytest.mark.parametrize("lost", [{7}, {1, 2, 3}, {3, 5, 8, 9}, set(range(1, 11))])
+async def test_what_the_live_feed_loses_is_fetched(
+    connections: Connections, writer: Log, stop: list[Followed], lost: set[int]
+) -> None:
+    def lose(message: Msg) -> bool:
+        return message.subject.startswith("live.") and int(message.headers["Nats-Sequence"]) in lost
+
+    log = Log(lossy(await connections.client("analytics"), lose))
+    followed = Followed(log, Link(Vitals("test")))
+    stop.append(followed)
+    await followed.follower.start()
+    await grow(writer, 0, 12)
+    await followed.follower.reached(12)
+    assert followed.positions == list(range(1, 13))
+
+
+async def test_the_last_entry_lost_with_nothing_after_it_arrives_within_five_seconds(
+    connections: Connections, writer: Log, stop: list[Followed]
+) -> None:
+    log = Log(lossy(await connections.client("analytics"), lambda m: m.subject.startswith("live.")))
+    followed = Followed(log, Link(Vitals("test")))
+    stop.append(followed)
+    await followed.follower.start()
+    position = await writer.append(C, "visitor", said(0))
+    async with asyncio.timeout(5):
+        while followed.positions != [position]:  # nobody asks for it: `reached` would
+            await asyncio.sleep(0.05)
+
+
+async def test_forged_live_messages_without_the_servers_marks_are_no_entries(
+    connections: Connections, writer: Log, stop: list[Followed]
+) -> None:
+    followed = Followed(await connections.log("analytics"), Link(Vitals("test")))
+    stop.append(followed)
+    await followed.follower.start()
+    forger = await connections.client("proxy")
+    await forger.publish(f"live.0.1.{C}.bot", b"{}")
+    await grow(writer, 0, 1)
+    await followed.follower.reached(1)
+    assert [message.author for message in followed.messages] == ["visitor"]
+
+
+async def test_a_follower_dropped_as_slow_is_contiguous_again(
+    connections: Connections, writer: Log, stop: list[Followed]
+) -> None:
+    link = Link(Vitals("test"))
+    client = await nats.connect(
+        connections.server.url("analytics"), inbox_prefix=inbox_prefix("analytics").encode(), error_cb=link.error
+    )
+    followed = Followed(Log(client), link, most_pending=8)
+    stop.append(followed)
+    await followed.follower.start()
+    followed.slow = 0.002
+    await grow(writer, 0, 300)
+    await followed.follower.reached(300)
+    assert followed.positions == list(range(1, 301))
+    assert followed.vitals.registry.get_sample_value("switchboard_follower_healed_total")
+    await client.close()
+
+
+@pytest.mark.parametrize("how", ["cut", "stalled"])
+async def test_a_follower_cut_off_is_contiguous_again(
+    connections: Connections, writer: Log, stop: list[Followed], how: str
+) -> None:
+    async with Wire(connections.server.port) as wire:
+        link = Link(Vitals("test"))
+        url = connections.server.url("analytics").replace(f":{connections.server.port}", f":{wire.port}")
+        client = await nats.connect(
+            url,
+            inbox_prefix=inbox_prefix("analytics").encode(),
+            error_cb=link.error,
+            disconnected_cb=link.disconnected,
+            reconnected_cb=link.connected,
+            reconnect_time_wait=0.1,
+            max_reconnect_attempts=-1,
+            ping_interval=1,
+            max_outstanding_pings=1,
+        )
+        followed = Followed(Log(client), link)
+        stop.append(followed)
+        await followed.follower.start()
+        await grow(writer, 0, 5)
+        await followed.follower.reached(5)
+        if how == "cut":
+            await wire.cut()
+        else:
+            wire.stall()
+        await grow(writer, 5, 50)
+        if how == "cut":
+            await wire.mend()
+        else:
+            wire.flow()
+        async with asyncio.timeout(10):
+            await followed.follower.reached(55)
+        assert followed.positions == list(range(1, 56))
+        await client.close()
+
+
+async def test_a_follower_goes_on_behind_a_restarted_server(
+    connections: Connections, writer: Log, stop: list[Followed]
+) -> None:
+    followed = Followed(await connections.log("analytics"), Link(Vitals("test")))
+    stop.append(followed)
+    await followed.follower.start()
+    await grow(writer, 0, 5)
+    await followed.follower.reached(5)
+    await asyncio.to_thread(connections.server.kill)
+    await asyncio.to_thread(connections.server.start)
+    await grow(writer, 5, 5)
+    async with asyncio.timeout(10):
+        await followed.follower.reached(10)
+    assert followed.positions == list(range(1, 11))
+
+
+@pytest.mark.parametrize("grown", [0, 12], ids=["shorter", "longer than before"])
+async def test_a_store_put_back_from_a_copy_is_noticed(
+    connections: Connections, writer: Log, stop: list[Followed], tmp_path: Path, grown: int
+) -> None:
+    server = connections.server
+    link = Link(Vitals("test"))
+    client = await nats.connect(
+        server.url("analytics"),
+        inbox_prefix=inbox_prefix("analytics").encode(),
+        error_cb=link.error,
+        disconnected_cb=link.disconnected,
+        reconnected_cb=link.connected,
+        reconnect_time_wait=0.05,
+        max_reconnect_attempts=-1,
+    )
+    followed = Followed(Log(client), link, from_beginning=True)
+    stop.append(followed)
+    await followed.follower.start()
+    await grow(writer, 0, 5)
+    await asyncio.to_thread(server.stop)
+    shutil.copytree(server.folder / "nats", tmp_path / "copy")
+    await asyncio.to_thread(server.start)
+    await grow(writer, 5, 5)
+    await followed.follower.reached(10)
+    await asyncio.to_thread(server.stop)
+    shutil.rmtree(server.folder / "nats")
+    shutil.copytree(tmp_path / "copy", server.folder / "nats")
+    await asyncio.to_thread(server.start)
+    if grown:
+        await grow(writer, 100, grown)
+    async with asyncio.timeout(10):
+        while followed.resets == 0 or followed.follower.position < 5 + grown:
+            await asyncio.sleep(0.05)
+    assert followed.positions == list(range(1, 6 + grown))
+    await client.close()

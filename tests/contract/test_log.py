@@ -1,0 +1,170 @@
+"""The log against the real server: append, conflicts, duplicates, unknown outcomes, fetch, flows, declare."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import msgspec
+import pytest
+
+from deploy.local.embedded import EmbeddedNats
+from shared.contract.entry import Entry, EntryTooLarge
+from shared.contract.facts import BotSaid
+from shared.contract.subjects import shard_of
+from shared.runtime.declare import DeclareError, declare, new_epoch, wipe
+from shared.runtime.log import Conflict, Full, IdReused, Unknown, Unreachable
+from tests import examples
+from tests.conftest import Connections, connected
+
+C = examples.CONVERSATION
+OTHER = examples.OTHER_CONVERSATION
+STARTED = Entry(id="a", facts=(examples.CONVERSATION_STARTED,))
+WROTE = Entry(id="b", facts=(examples.TEXT_WRITTEN,))
+
+
+async def test_what_is_appended_is_fetched_in_order_and_apart_from_others(connections: Connections) -> None:
+    log = await connections.log("proxy")
+    positions = [await log.append(C, "visitor", entry) for entry in (STARTED, WROTE)]
+    await log.append(OTHER, "visitor", STARTED)
+    fetched = await log.fetch(C)
+    assert [message.position for message in fetched] == positions == [1, 2]
+    assert [message.decode().facts for message in fetched] == [STARTED.facts, WROTE.facts]
+    assert [message.position for message in await log.fetch(C, after=1)] == [2]
+    assert await log.fetch("0" * 32) == []
+    assert await log.last(C) == 2
+    assert await log.last("0" * 32) == 0
+
+
+async def test_a_repeat_of_an_id_is_stored_once_and_other_content_is_refused(connections: Connections) -> None:
+    log = await connections.log("proxy")
+    first = await log.append(C, "visitor", STARTED)
+    assert await log.append(C, "visitor", STARTED) == first
+    with pytest.raises(IdReused):
+        await log.append(C, "visitor", Entry(id="a", facts=(examples.TEXT_WRITTEN,)))
+    assert len(await log.fetch(C)) == 1
+
+
+async def test_the_same_id_of_two_visitors_is_two_messages(connections: Connections) -> None:
+    log = await connections.log("proxy")
+    assert await log.append(C, "visitor", STARTED) != await log.append(OTHER, "visitor", STARTED)
+
+
+async def test_of_appends_with_the_same_expectation_one_wins(connections: Connections) -> None:
+    log = await connections.log("proxy")
+    await log.append(C, "visitor", STARTED)
+    racing = [Entry(id=str(n), facts=(examples.TEXT_WRITTEN,)) for n in range(20)]
+    results = await asyncio.gather(
+        *(log.append(C, "visitor", entry, expect=1) for entry in racing), return_exceptions=True
+    )
+    assert sum(isinstance(result, int) for result in results) == 1
+    assert sum(isinstance(result, Conflict) for result in results) == 19
+    # An expectation guards all authors of the conversation, and no other conversation.
+    bot = await connections.log("workflow")
+    with pytest.raises(Conflict):
+        await bot.append(C, "bot", Entry(id="1", cause=1, facts=()), expect=1)
+    await log.append(OTHER, "visitor", STARTED, expect=0)
+
+
+async def test_an_entry_that_is_too_large_is_never_sent(connections: Connections) -> None:
+    log = await connections.log("workflow")
+    with pytest.raises(EntryTooLarge):
+        await log.append(C, "bot", Entry(id="1", facts=(BotSaid(text="x" * 600_000),)))
+    assert (await log.tail()).last == 0
+
+
+async def test_no_answer_means_unknown_and_the_same_id_may_be_sent_again(connections: Connections) -> None:
+    """A paused server may well store what timed out."""
+    log = await connections.log("proxy")
+    await log.append(C, "visitor", STARTED)
+    server = connections.server.process
+    assert server is not None
+    server.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(Unknown):
+            await log.append(C, "visitor", WROTE, deadline=0.3)
+        with pytest.raises(Unreachable):
+            await log.tail(timeout=0.2)
+    finally:
+        server.send_signal(signal.SIGCONT)
+    position = await log.append(C, "visitor", WROTE)
+    assert [message.position for message in await log.fetch(C)] == [1, position]
+
+
+async def test_an_append_waits_for_a_server_that_restarts(connections: Connections) -> None:
+    log = await connections.log("proxy")
+    await log.append(C, "visitor", STARTED)
+    await asyncio.to_thread(connections.server.kill)
+    append = asyncio.create_task(log.append(C, "visitor", WROTE))
+    await asyncio.to_thread(connections.server.start)
+    assert await append == 2
+
+
+async def test_a_full_log_says_so(server: EmbeddedNats) -> None:
+    admin = await connected(server, "admin")
+    await declare(admin, max_bytes=64 * 1024)
+    await admin.close()
+    connections = Connections(server)
+    log = await connections.log("proxy")
+    text = examples.TEXT_WRITTEN.__class__(session="s", text="x" * 8000)
+    with pytest.raises(Full):
+        for n in range(20):
+            await log.append(C, "visitor", Entry(id=str(n), facts=(text,)))
+    await connections.close()
+
+
+async def test_flows_are_kept_by_hash_for_ever(connections: Connections) -> None:
+    log = await connections.log("workflow")
+    assert await log.flow("0123") is None
+    await log.keep_flow("0123", b"{}")
+    await log.keep_flow("0123", b"{}")
+    assert await (await connections.log("operator")).flow("0123") == b"{}"
+
+
+async def test_declare_is_idempotent_and_keeps_the_epoch(connections: Connections) -> None:
+    log = await connections.log("reader")
+    epoch = (await log.tail()).epoch
+    assert len(epoch) == 16
+    admin = await connections.client("admin")
+    await declare(admin, max_bytes=1024**3)
+    await declare(admin, max_bytes=2 * 1024**3)
+    assert (await log.tail()).epoch == epoch
+    assert await new_epoch(admin) == (await log.tail()).epoch != epoch
+    await declare(admin, max_bytes=2 * 1024**3)
+    assert (await log.tail()).epoch != epoch
+
+
+async def test_declare_mends_a_durable_and_says_why_a_stream_cannot_be(
+    connections: Connections,
+) -> None:
+    admin = await connections.client("admin")
+    consumer = {"durable_name": "workflow", "ack_policy": "explicit", "ack_wait": 77_000_000_000}
+    config = {**consumer, "deliver_subject": "deliver.workflow.0", "deliver_group": "workflow"}
+    body = msgspec.json.encode({"stream_name": "CHAT-0", "config": config})
+    await admin.request("$JS.API.CONSUMER.DURABLE.CREATE.CHAT-0.workflow", body)
+    await declare(admin, max_bytes=1024**3)
+    info = await admin.jsm().consumer_info("CHAT-0", "workflow")
+    assert info.config.ack_wait == 5
+    await wipe(admin)
+    foreign = {"name": "FOREIGN", "subjects": ["chat.>"]}
+    await admin.request("$JS.API.STREAM.CREATE.FOREIGN", msgspec.json.encode(foreign))
+    with pytest.raises(DeclareError, match=r"CHAT-0.*overlap"):
+        await declare(admin, max_bytes=1024**3)
+
+
+async def test_wipe_removes_everything_and_a_new_declaration_has_a_new_epoch(connections: Connections) -> None:
+    log = await connections.log("proxy")
+    await log.append(C, "visitor", STARTED)
+    epoch = (await log.tail()).epoch
+    admin = await connections.client("admin")
+    assert "CHAT-0" in await wipe(admin)
+    assert await wipe(admin) == []
+    with pytest.raises(Unreachable, match="switchboard setup"):
+        await log.tail()
+    await declare(admin, max_bytes=1024**3)
+    assert (await log.tail()).epoch != epoch
+
+
+def test_a_conversations_shard_never_changes() -> None:
+    """Known values of FNV-1a (32 bits) modulo 256: a change would lose every conversation."""
+    assert [shard_of(name) for name in ("", "a", "foobar")] == [0xC5, 0x2C, 0x68]

@@ -1,0 +1,333 @@
+"""The workflow's way of a turn against the real server: the lease, the proof, the fence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from nats.aio.msg import Msg
+
+from services.workflow.domain.flow import Flow, parse
+from services.workflow.flows_at_hand import Flows
+from services.workflow.folds import Folds
+from services.workflow.handlers import FaultPoint, Workflow, no_fault
+from shared.contract import subjects
+from shared.contract.conversation import NEW, Conversation, step
+from shared.contract.entry import MAX_ENTRY, Entry, Recorded
+from shared.contract.facts import (
+    BotSaid,
+    ConversationClaimed,
+    ConversationHandedBack,
+    DecisionFailed,
+    Fact,
+    FlowAdvanced,
+    InputRefused,
+    TextWritten,
+)
+from shared.runtime.broker import Link
+from shared.runtime.follower import Follower
+from shared.runtime.log import Log
+from shared.runtime.vitals import Vitals
+from tests import examples
+from tests.conftest import Connections
+from tests.faults.injectors import lossy
+
+C = examples.CONVERSATION
+
+#: Echoes for ever: each text is answered by the same two messages.
+ECHO = parse(
+    b"""{"ask": {"sendRequest": {"kind": "StartChatSession", "sessionId": "s"}},
+         "got": {"matchResponse": {"kind": "UserText", "sessionId": "s"}, "next": "reply"},
+         "reply": {"sendRequest": {"kind": "BotText", "content": "heard"}, "next": "ask"}}""",
+    "echo",
+)
+CLAIM = Entry(id="c", facts=(ConversationClaimed(operator="ann", name="Ann"),))
+
+
+def text(n: int) -> Entry:
+    return Entry(id=f"t{n}", facts=(TextWritten(session="s", text=f"text {n}"),))
+
+
+class Replica:
+    """A workflow in this process, on a connection of its own."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def start(
+        self,
+        fault: FaultPoint = no_fault,
+        max_entry: int = MAX_ENTRY,
+        max_deliveries: int = 20,
+        lose: object = None,
+        flow: Flow = ECHO,
+    ) -> Replica:
+        self.client = await self._connections.client("workflow")
+        client = lossy(self.client, lose) if callable(lose) else self.client
+        vitals = Vitals("workflow")
+        log = Log(client)
+        folds, flows = Folds(), Flows(flow)
+        self.follower = Follower(log, Link(vitals), vitals, folds.deliver, folds.forget)
+        await self.follower.start()
+        await flows.keep(log)
+        self.workflow = Workflow(
+            log, self.follower, folds, flows, vitals, max_deliveries, max_entry, fault=fault
+        )
+        self._subscription = await self.client.subscribe(
+            subjects.WORKFLOW_DELIVERY, queue=subjects.WORKFLOW_DURABLE, cb=self.workflow.handle
+        )
+        await self.client.flush()
+        return self
+
+    async def crash(self) -> None:
+        """As kill -9 would: nothing is acknowledged or given back."""
+        await self.client.close()
+        self.workflow._renewer.cancel()
+        for task in self.workflow._tasks:
+            task.cancel()
+        await self.follower.stop()
+
+
+@pytest.fixture
+async def replica(connections: Connections) -> AsyncIterator[Replica]:
+    replica = Replica(connections)
+    yield replica
+    if hasattr(replica, "workflow"):
+        await replica.crash()
+
+
+@pytest.fixture
+async def visitor(connections: Connections) -> Log:
+    return await connections.log("proxy")
+
+
+@pytest.fixture
+async def operator(connections: Connections) -> Log:
+    return await connections.log("operator")
+
+
+async def history(log: Log) -> list[Recorded]:
+    return [message.decode() for message in await log.fetch(C)]
+
+
+async def folded(log: Log) -> Conversation:
+    state = NEW
+    for recorded in await history(log):
+        state = step(state, recorded)[0]
+    return state
+
+
+async def answered(log: Log, seconds: float = 15) -> list[Recorded]:
+    """The history once nothing waits for an outcome."""
+    async with asyncio.timeout(seconds):
+        while (await folded(log)).unanswered:
+            await asyncio.sleep(0.01)
+    return await history(log)
+
+
+def causes(entries: list[Recorded]) -> list[int | None]:
+    return [recorded.cause for recorded in entries if recorded.author == "bot"]
+
+
+def said(entries: list[Recorded], kind: type[Fact]) -> list[Fact]:
+    return [fact for recorded in entries for fact in recorded.facts if isinstance(fact, kind)]
+
+
+async def greet(visitor: Log) -> None:
+    await visitor.append(C, "visitor", Entry(id="s", facts=(examples.CONVERSATION_STARTED,)), expect=0)
+
+
+async def test_each_input_gets_one_outcome_in_order(replica: Replica, visitor: Log) -> None:
+    await replica.start()
+    await greet(visitor)
+    for n in range(5):
+        await visitor.append(C, "visitor", text(n))
+    entries = await answered(visitor)
+    inputs = [recorded.position for recorded in entries if recorded.author == "visitor"]
+    assert causes(entries) == inputs
+
+
+async def test_inputs_that_nobody_took_are_answered_by_a_replica_that_starts_later(
+    replica: Replica, visitor: Log
+) -> None:
+    await greet(visitor)
+    await visitor.append(C, "visitor", text(1))
+    await replica.start()
+    assert len(said(await answered(visitor), BotSaid)) == 1
+
+
+async def test_an_answer_held_back_until_after_a_claim_never_lands(
+    replica: Replica, visitor: Log, operator: Log
+) -> None:
+    held, claimed = asyncio.Event(), asyncio.Event()
+
+    async def hold(point: str, conversation: str) -> None:
+        if point == "before_append" and holding:
+            held.set()
+            await claimed.wait()
+
+    holding = False
+    await replica.start(fault=hold)
+    await greet(visitor)
+    await answered(visitor)
+    holding = True
+    await visitor.append(C, "visitor", text(1))
+    await held.wait()  # the answer is decided, and not yet appended
+    claim = await operator.append(C, "operator", CLAIM)
+    claimed.set()
+    after = await operator.append(C, "operator", Entry(id="o", facts=(examples.OPERATOR_SAID,)))
+    info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    async with asyncio.timeout(10):
+        while info.num_ack_pending or info.num_pending:  # all deliveries have been dealt with
+            await asyncio.sleep(0.02)
+            info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    entries = await history(visitor)
+    assert [recorded.author for recorded in entries if recorded.position >= claim] == ["operator", "operator"]
+    assert entries[-1].position == after
+    assert said(entries, BotSaid) == []
+
+
+async def test_nothing_is_decided_on_a_state_that_missed_a_claim(
+    replica: Replica, visitor: Log, operator: Log
+) -> None:
+    """The claim of another process comes between two messages, and this replica is not told."""
+
+    def lose(message: Msg) -> bool:
+        return message.subject.startswith("live.") and message.subject.endswith(".operator")
+
+    await replica.start(lose=lose)
+    await greet(visitor)
+    await visitor.append(C, "visitor", text(1))
+    await answered(visitor)
+    await operator.append(C, "operator", CLAIM)
+    second = await visitor.append(C, "visitor", text(2))
+    await replica.follower.reached(second)
+    await operator.append(C, "operator", Entry(id="h", facts=(ConversationHandedBack(operator="ann"),)))
+    entries = await answered(visitor)
+    assert len(said(entries, BotSaid)) == 1  # the answer to the first text; the second is a person's
+    assert second not in causes(entries)
+
+
+async def test_redelivered_out_of_order_they_are_answered_in_order(
+    connections: Connections, replica: Replica, visitor: Log
+) -> None:
+    """One replica takes three messages and dies; the other hears the fourth first."""
+    taken = asyncio.Event()
+
+    async def hang(point: str, conversation: str) -> None:
+        taken.set()
+        await asyncio.Event().wait()
+
+    doomed = await Replica(connections).start(fault=hang)
+    await greet(visitor)
+    for n in range(3):
+        await visitor.append(C, "visitor", text(n))
+    await taken.wait()
+    async with asyncio.timeout(5):
+        while len(next(iter(doomed.workflow._lanes.values()))) < 4:
+            await asyncio.sleep(0.01)
+    await doomed.crash()
+    await replica.start()
+    await visitor.append(C, "visitor", text(3))
+    entries = await answered(visitor)
+    inputs = [recorded.position for recorded in entries if recorded.author == "visitor"]
+    assert causes(entries) == inputs
+    assert len(inputs) == 5
+
+
+async def test_two_replicas_that_both_decide_give_one_outcome(
+    connections: Connections, replica: Replica, visitor: Log
+) -> None:
+    """A replica holds its answer beyond the lease; another answers; then the first one wakes."""
+    held, wake = asyncio.Event(), asyncio.Event()
+
+    async def hold(point: str, conversation: str) -> None:
+        if point == "before_append":
+            held.set()
+            await wake.wait()
+
+    frozen = await Replica(connections).start(fault=hold)
+    frozen.workflow._renewer.cancel()  # frozen: nothing renews its lease
+    await greet(visitor)
+    await held.wait()
+    await replica.start()
+    await frozen._subscription.unsubscribe()
+    entries = await answered(visitor)
+    wake.set()
+    again = await visitor.append(C, "visitor", text(1))
+    entries = await answered(visitor)
+    assert causes(entries) == [1, again]
+    await frozen.crash()
+
+
+async def test_a_decision_too_large_is_a_failed_outcome_and_the_conversation_goes_on(
+    replica: Replica, visitor: Log
+) -> None:
+    wordy = parse(ECHO.content.replace(b"heard", b"heard " * 100), "wordy")
+    await replica.start(max_entry=500, flow=wordy)
+    await greet(visitor)
+    await answered(visitor)
+    await visitor.append(C, "visitor", text(1))
+    entries = await answered(visitor)
+    assert said(entries, DecisionFailed) == [DecisionFailed(reason="too_large")]
+    assert (await folded(visitor)).turn == "error"
+    await visitor.append(C, "visitor", Entry(id="x", facts=(TextWritten(session="no", text=""),)))
+    entries = await answered(visitor)
+    assert said(entries, InputRefused) == [InputRefused(reason="stale_answer")]
+    assert (await folded(visitor)).turn == "idle"
+
+
+async def test_an_input_delivered_too_often_is_a_failed_outcome(replica: Replica, visitor: Log) -> None:
+    await replica.start(max_deliveries=0)
+    await greet(visitor)
+    assert said(await answered(visitor), DecisionFailed) == [DecisionFailed(reason="too_many_deliveries")]
+
+
+async def test_unreadable_messages_and_those_of_newer_programs_do_not_stop_the_others(
+    connections: Connections, replica: Replica, visitor: Log
+) -> None:
+    proxy = await connections.client("proxy")
+    other = examples.OTHER_CONVERSATION
+    await proxy.publish(subjects.chat(other, "visitor"), b"\xff not json")
+    await proxy.publish(subjects.chat(other, "visitor"), b'{"id":"n","facts":[{"kind":"FromTheFuture"}]}')
+    await replica.start()
+    await greet(visitor)
+    assert causes(await answered(visitor)) == [3]
+
+
+async def test_a_conversation_that_needs_a_newer_program_is_left_to_it(
+    connections: Connections, replica: Replica, visitor: Log
+) -> None:
+    newer = Entry(id="s", needs=99, facts=(examples.CONVERSATION_STARTED,))
+    await visitor.append(C, "visitor", newer, expect=0)
+    await replica.start()
+    await visitor.append(examples.OTHER_CONVERSATION, "visitor", text(1))
+    async with asyncio.timeout(5):
+        while not await visitor.fetch(examples.OTHER_CONVERSATION, after=2):
+            await asyncio.sleep(0.01)
+    assert causes(await history(visitor)) == []
+    info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    assert info.num_ack_pending == 1  # it stays somebody's to do
+
+
+async def test_conversations_keep_the_flow_they_began_with(
+    connections: Connections, replica: Replica, visitor: Log
+) -> None:
+    await replica.start()
+    await greet(visitor)
+    before = await folded(visitor) if await answered(visitor) else NEW
+    await replica.crash()
+    other = parse(ECHO.content.replace(b"heard", b"changed"), "echo")
+    changed = await Replica(connections).start(flow=other)
+    await visitor.append(C, "visitor", text(1))
+    entries = await answered(visitor)
+    assert said(entries, BotSaid) == [BotSaid(text="heard")]
+    assert (await folded(visitor)).version == before.version == ECHO.version
+    await visitor.append(C, "visitor", Entry(id="r", facts=(examples.CONVERSATION_RESET,)))
+    await visitor.append(C, "visitor", text(2))
+    entries = await answered(visitor)
+    assert said(entries, BotSaid) == [BotSaid(text="heard"), BotSaid(text="changed")]
+    assert (await folded(visitor)).version == other.version
+    assert len(said(entries, FlowAdvanced)) == 4
+    await changed.crash()

@@ -1,0 +1,101 @@
+"""Faults between a service and its NATS: a link that can be cut, a client that loses messages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+
+class Lossy:
+    """A real client whose subscriptions lose the messages for which ``lose`` says so."""
+
+    def __init__(self, client: Client, lose: Callable[[Msg], bool]) -> None:
+        self._client = client
+        self._lose = lose
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def subscribe(
+        self, subject: str, cb: Callable[[Msg], Awaitable[None]], **options: Any
+    ) -> Subscription:
+        async def maybe(message: Msg) -> None:
+            if not self._lose(message):
+                await cb(message)
+
+        return await self._client.subscribe(subject, cb=maybe, **options)
+
+
+def lossy(client: Client, lose: Callable[[Msg], bool]) -> Client:
+    """The client, losing live messages as told."""
+    return cast(Client, Lossy(client, lose))
+
+
+class Wire:
+    """A TCP link to a server on loopback that can be cut, or stalled with both ends still open."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self.port = 0
+
+    async def __aenter__(self) -> Wire:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def cut(self) -> None:
+        """Close every connection and refuse new ones."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+
+    async def mend(self) -> None:
+        """Take connections again."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+
+    def stall(self) -> None:
+        """Half-open: nothing passes, nobody is told."""
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        self._flowing.set()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, back}
+        for source, sink in ((reader, back), (there, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                await self._flowing.wait()
+                sink.write(data)
+                await sink.drain()
+        self._writers.discard(sink)
+        sink.transport.abort()

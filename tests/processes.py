@@ -1,0 +1,114 @@
+"""Real processes for tests: services of this checkout on free ports, killed and frozen at will."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from deploy.local.embedded import EmbeddedNats
+from deploy.local.processes import die_with_parent
+
+ROOT = Path(__file__).parent.parent
+TOUR = "services/workflow/flows/tour.json"
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Service:
+    """``python -m services.<name>`` (or another module) as a process of its own."""
+
+    def __init__(
+        self, name: str, server: EmbeddedNats, folder: Path, module: str = "", **settings: str
+    ) -> None:
+        self.name = name
+        self.port = free_port()
+        self._module = module or f"services.{name}"
+        self._log = folder / f"{name}-{self.port}.log"
+        self._environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("SWITCHBOARD_")},
+            "SWITCHBOARD_NATS_URL": server.url(),
+            "SWITCHBOARD_NATS_USER": name,
+            "SWITCHBOARD_NATS_PASSWORD": server.password(name),
+            f"SWITCHBOARD_{name.upper()}_PORT": str(self.port),
+            "SWITCHBOARD_LOG_FORMAT": "json",
+            **settings,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def launch(self) -> None:
+        """Start without waiting."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", self._module],
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,
+            )
+
+    async def start(self) -> Service:
+        self.launch()
+        await self.ready()
+        return self
+
+    async def ready(self, wanted: int = 200, seconds: float = 30) -> dict[str, object]:
+        """Wait until ``/readyz`` answers ``wanted``; its body."""
+        async with httpx.AsyncClient() as client, asyncio.timeout(seconds):
+            while True:
+                try:
+                    answer = await client.get(f"{self.url}/readyz")
+                    if answer.status_code == wanted:
+                        body: dict[str, object] = answer.json()
+                        return body
+                except httpx.TransportError:
+                    pass
+                assert self.process is not None
+                assert self.process.poll() is None, f"{self.name} ended:\n{self.output[-3000:]}"
+                await asyncio.sleep(0.02)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """kill -9, and reap."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    async def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.terminate()
+        return await asyncio.to_thread(self.process.wait, 20)

@@ -1,0 +1,254 @@
+"""The operators' desk: what its lists show, what operators may do, how a transcript reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.operator.domain import decisions
+from services.operator.domain.decisions import NotYours, Operator
+from services.operator.domain.desk import Desk, View
+from services.operator.domain.limits import Failures
+from services.operator.domain.plain import plain
+from services.operator.domain.transcript import lines, transcript
+from shared.contract.conversation import NEW
+from shared.contract.entry import Recorded
+from shared.contract.facts import (
+    BotSaid,
+    ChoiceMade,
+    ConversationClaimed,
+    ConversationHandedBack,
+    ConversationReset,
+    ConversationResolved,
+    FlowAdvanced,
+    HandoffRequested,
+    InputRefused,
+    OperatorSaid,
+    TextWritten,
+)
+from tests.examples import (
+    CHOICE_ASKED,
+    CONVERSATION,
+    CONVERSATION_STARTED,
+    FIRST_TIME,
+    FLOW_STARTED,
+    OTHER_CONVERSATION,
+    SECOND,
+    Story,
+    recorded,
+)
+
+ADA = Operator("ada", "Ada")
+BOB = Operator("bob", "Bob")
+CLAIMED = ConversationClaimed(operator="ada", name="Ada")
+
+
+def desk_of(*entries: Recorded) -> Desk:
+    desk = Desk()
+    for entry in entries:
+        desk.apply(entry)
+    return desk
+
+
+def shown(desk: Desk, view: View, operator: str = "ada") -> list[str]:
+    return [row.id for row in desk.page(view, operator, 100).conversations]
+
+
+def story() -> Story:
+    """A visitor who was greeted and then waits for a person."""
+    story = Story()
+    story.visitor(CONVERSATION_STARTED)
+    story.bot(FLOW_STARTED, FlowAdvanced(path=("hello",)), BotSaid(text="<p>Hi &amp; hello</p>"), cause=1)
+    story.visitor(TextWritten(session="s", text="<b>help</b>"))
+    story.bot(HandoffRequested(queue="sales"), cause=3)
+    return story
+
+
+def test_a_conversation_moves_between_the_lists() -> None:
+    told = story()
+    desk = desk_of(*told.entries)
+    assert shown(desk, "queue") == shown(desk, "live") == [CONVERSATION]
+    assert shown(desk, "mine") == shown(desk, "resolved") == []
+    desk.apply(told.operator(CLAIMED))
+    assert shown(desk, "mine") == shown(desk, "live") == [CONVERSATION]
+    assert shown(desk, "queue") == shown(desk, "mine", "bob") == []
+    desk.apply(told.operator(ConversationResolved(operator="ada")))
+    assert shown(desk, "resolved") == [CONVERSATION]
+    assert shown(desk, "live") == shown(desk, "mine") == []
+
+
+def test_a_row_tells_the_state_and_what_was_said_last() -> None:
+    row = desk_of(*story().entries).find(CONVERSATION)
+    assert row is not None
+    assert row.state.owner == "queue"
+    assert row.state.place == "hello"
+    assert row.last_line == "<b>help</b>"  # a visitor's words are text, never HTML
+    assert row.started == FIRST_TIME
+    assert row.updated == FIRST_TIME + 3 * SECOND
+
+
+def test_who_waits_for_a_person_and_since_when() -> None:
+    told = story()
+    desk = desk_of(*told.entries)
+    row = desk.find(CONVERSATION)
+    assert row is not None
+    assert row.waiting == FIRST_TIME + 3 * SECOND
+    desk.apply(told.operator(CLAIMED))
+    assert row.waiting == FIRST_TIME + 3 * SECOND  # a claim is no answer yet
+    desk.apply(told.operator(OperatorSaid(operator="ada", text="Hello")))
+    assert row.waiting == 0
+    desk.apply(told.visitor(TextWritten(session="s", text="one")))
+    desk.apply(told.visitor(TextWritten(session="s", text="two")))
+    assert row.waiting == FIRST_TIME + 6 * SECOND
+    desk.apply(told.operator(ConversationHandedBack(operator="ada")))
+    assert row.waiting == 0
+
+
+def test_the_queue_begins_with_who_waits_longest_and_the_rest_with_the_latest() -> None:
+    first, second = CONVERSATION, OTHER_CONVERSATION
+    desk = desk_of(
+        recorded(1, "visitor", CONVERSATION_STARTED, conversation=first),
+        recorded(2, "visitor", CONVERSATION_STARTED, conversation=second),
+        recorded(3, "bot", HandoffRequested(queue="q"), cause=1, conversation=first),
+        recorded(4, "bot", HandoffRequested(queue="q"), cause=2, conversation=second),
+        recorded(5, "visitor", TextWritten(session="s", text="still here"), conversation=first),
+    )
+    assert shown(desk, "queue") == [first, second]
+    assert shown(desk, "live") == [first, second]
+    desk.apply(recorded(6, "visitor", TextWritten(session="s", text="me too"), conversation=second))
+    assert shown(desk, "queue") == [first, second]
+    assert shown(desk, "live") == [second, first]
+
+
+@pytest.mark.parametrize("view", ["queue", "live"])
+def test_pages_cover_a_view_once(view: View) -> None:
+    desk = Desk()
+    ids = [f"{number:032x}" for number in range(25)]
+    for number, id in enumerate(ids):
+        desk.apply(recorded(2 * number + 1, "visitor", CONVERSATION_STARTED, conversation=id))
+        handoff = HandoffRequested(queue="q")
+        desk.apply(recorded(2 * number + 2, "bot", handoff, cause=2 * number + 1, conversation=id))
+    seen: list[str] = []
+    before = None
+    for _ in range(3):
+        page = desk.page(view, "ada", 10, before)
+        seen += [row.id for row in page.conversations]
+        before = page.next
+    assert before is None
+    assert seen == (ids if view == "queue" else ids[::-1])
+
+
+def test_what_was_never_started_does_not_show() -> None:
+    desk = desk_of(recorded(1, "visitor", TextWritten(session="s", text="hm")))
+    assert desk.find(CONVERSATION) is None
+    assert shown(desk, "live") == []
+
+
+def test_a_reset_begins_anew() -> None:
+    told = story()
+    desk = desk_of(*told.entries)
+    desk.apply(told.visitor(ConversationReset()))
+    row = desk.find(CONVERSATION)
+    assert row is not None
+    assert (row.state.owner, row.waiting, row.last_line) == ("bot", 0, "")
+    assert row.started == FIRST_TIME + 4 * SECOND
+    assert shown(desk, "queue") == []
+    assert shown(desk, "live") == [CONVERSATION]
+    assert transcript(told.entries) == []
+
+
+def test_a_repeated_entry_changes_nothing() -> None:
+    entries = story().entries
+    once, twice = desk_of(*entries), desk_of(*entries, *entries)
+    assert once.find(CONVERSATION) == twice.find(CONVERSATION)
+
+
+def test_of_two_claims_the_second_is_told_who() -> None:
+    state = story().state
+    assert decisions.claim(state, ADA) == (CLAIMED,)
+    told = story()
+    told.operator(CLAIMED)
+    assert decisions.claim(told.state, ADA) == ()
+    refusal = decisions.claim(told.state, BOB)
+    assert isinstance(refusal, NotYours)
+    assert (refusal.operator, refusal.operator_name) == ("ada", "Ada")
+    assert "Ada" in refusal.error
+
+
+def test_only_the_owner_may_speak_hand_back_and_resolve() -> None:
+    told = story()
+    for decide in (
+        lambda state, who: decisions.say(state, who, "hi"),
+        lambda state, who: decisions.hand_back(state, who, None),
+        decisions.resolve,
+        decisions.may_type,
+    ):
+        assert isinstance(decide(NEW, ADA), NotYours)
+        assert isinstance(decide(story().state, ADA), NotYours)
+        told = story()
+        told.operator(CLAIMED)
+        assert isinstance(decide(told.state, BOB), NotYours)
+        assert not isinstance(decide(told.state, ADA), NotYours)
+    assert decisions.say(told.state, ADA, "hi") == (OperatorSaid(operator="ada", text="hi", name="Ada"),)
+
+
+def test_a_transcript_is_plain_text_and_leaves_out_what_did_not_count() -> None:
+    told = story()
+    told.operator(CLAIMED)
+    told.operator(OperatorSaid(operator="ada", text="<i>yes?</i>", name="Ada"), id="once")
+    told.operator(OperatorSaid(operator="ada", text="again", name="Ada"), id="once")
+    told.operator(OperatorSaid(operator="bob", text="not mine", name="Bob"))
+    told.operator(ConversationHandedBack(operator="ada", state="pick"))
+    told.bot(CHOICE_ASKED, cause=9)
+    told.visitor(ChoiceMade(group="lang", item="rust"))
+    told.bot(InputRefused(reason="stale"), cause=11)
+    assert [(line.who, line.text) for line in transcript(told.entries)] == [
+        ("bot", "Hi & hello"),
+        ("visitor", "<b>help</b>"),
+        ("system", "Waiting for a person in “sales”"),
+        ("system", "Ada took over"),
+        ("operator", "<i>yes?</i>"),
+        ("system", "Ada handed back to the bot at “pick”"),
+        ("bot", "Which one?\n• Rust\n• Other"),
+        ("visitor", "Rust"),
+        ("system", "Not accepted by the bot: stale"),
+    ]
+
+
+def test_live_lines_equal_the_transcript() -> None:
+    told = story()
+    told.operator(CLAIMED)
+    told.operator(ConversationHandedBack(operator="ada"))
+    told.bot(CHOICE_ASKED, cause=6)
+    told.visitor(ChoiceMade(group="lang", item=2))
+    desk = Desk()
+    live = [line for entry in told.entries for line in lines(desk.apply(entry))]
+    assert live == transcript(told.entries)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("a < b", "a < b"),
+        ("<p>one</p><p>two<br>three</p>", "one\n\ntwo\nthree"),
+        ("<a href='https://example.com'>here</a>", "here"),
+        ("x<script>alert(1)</script>y", "xy"),
+        ("&lt;b&gt; &amp; &eacute;", "<b> & é"),
+        ("<b>open", "open"),
+        ("<ul><li>1<li>2</ul>", "1\n2"),
+    ],
+)
+def test_html_becomes_plain_text(html: str, text: str) -> None:
+    assert plain(html) == text
+
+
+def test_failed_logins_are_limited_within_a_minute() -> None:
+    failures = Failures(2)
+    assert failures.wait("ada", 0.0) == 0
+    failures.add("ada", 0.0)
+    failures.add("ada", 10.0)
+    assert failures.wait("ada", 20.0) == 40.0
+    assert failures.wait("bob", 20.0) == 0
+    failures.take_back("ada", 10.0)
+    assert failures.wait("ada", 20.0) == 0
+    failures.add("ada", 30.0)
+    assert failures.wait("ada", 61.0) == 0
