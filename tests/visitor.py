@@ -6,6 +6,7 @@ It keeps what it saw, so that a checker can hold it against the log.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import uuid
@@ -44,10 +45,8 @@ class Visitor:
         id = id or str(uuid.UUID(int=self._random.getrandbits(128), version=4))
         self.sent[id] = {**frame, "id": id}
         if self._socket is not None:
-            try:
+            with contextlib.suppress(ConnectionClosed):
                 await self._socket.send(json.dumps(self.sent[id]))
-            except ConnectionClosed:
-                pass
         return id
 
     async def answer(self) -> str:

@@ -161,6 +161,8 @@ def _check_settings(env: dict[str, str]) -> Local:
             load(kind, env)
         except SettingError as error:
             problems += str(error).splitlines()
+    if (ca := env.get(variable("nats_ca"))) and not Path(ca).is_file():
+        problems.append(f"{variable('nats_ca')} names {ca}, which is no file.")
     if problems:
         raise SettingError("\n".join(dict.fromkeys(problems)))
     return load(Local, env)

@@ -79,7 +79,7 @@ class Part:
         self._end(signal.SIGTERM)
         done, _ = await asyncio.wait([self._task], timeout=patience)
         if not done:
-            self._say(f"{self.name} did not stop within {patience:.0f} s and is killed.")
+            self._say(f"{self.name} did not stop within {patience:g} s and is killed.")
             self.kill()
         with contextlib.suppress(PartError):
             await self._task

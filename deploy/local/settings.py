@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -41,7 +41,7 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
         PositiveInt, msgspec.Meta(description="the log's greatest size in bytes; below the volume's")
     ] = 8 * 1024**3
     log_replicas: Annotated[
-        Literal[1, 3, 5], msgspec.Meta(description="on how many servers of a cluster the log is kept")
+        int, msgspec.Meta(ge=1, le=5, description="on how many servers of a cluster the log is kept")
     ] = 1
     proxy_port: Annotated[Port, msgspec.Meta(description="port of the proxy")] = 9998
     operator_port: Annotated[Port, msgspec.Meta(description="port of the operators' console and API")] = 9997

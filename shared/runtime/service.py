@@ -113,6 +113,8 @@ async def serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(values.trusted_proxies),
+        forwarded_allow_ips=list(values.trusted_proxies),
         timeout_graceful_shutdown=int(values.drain_seconds) or 1,
     )
     server = _Server(config)

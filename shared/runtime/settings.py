@@ -37,6 +37,10 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     nats_user: Annotated[str, msgspec.Meta(description="user of this service on NATS")] = ""
     nats_password: Annotated[str, msgspec.Meta(description="the password of that user")] = ""
     nats_ca: Annotated[str, msgspec.Meta(description="file with the certificate authority for tls://")] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="addresses of load balancers whose X-Forwarded-* headers hold"),
+    ] = ()
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], msgspec.Meta(description="least level that is logged")
     ] = "info"

@@ -31,7 +31,9 @@ def said(n: int) -> Entry:
 class Followed:
     """A follower and what it delivered."""
 
-    def __init__(self, log: Log, link: Link, from_beginning: bool = False, most_pending: int = 200_000) -> None:
+    def __init__(
+        self, log: Log, link: Link, from_beginning: bool = False, most_pending: int = 200_000
+    ) -> None:
         self.messages: list[Message] = []
         self.resets = 0
         self.slow = 0.0
@@ -95,7 +97,8 @@ async def test_what_the_live_feed_loses_is_fetched(
     connections: Connections, writer: Log, stop: list[Followed], lost: set[int]
 ) -> None:
     def lose(message: Msg) -> bool:
-        return message.subject.startswith("live.") and int(message.headers["Nats-Sequence"]) in lost
+        headers = message.headers or {}
+        return message.subject.startswith("live.") and int(headers["Nats-Sequence"]) in lost
 
     log = Log(lossy(await connections.client("analytics"), lose))
     followed = Followed(log, Link(Vitals("test")))
@@ -137,7 +140,9 @@ async def test_a_follower_dropped_as_slow_is_contiguous_again(
 ) -> None:
     link = Link(Vitals("test"))
     client = await nats.connect(
-        connections.server.url("analytics"), inbox_prefix=inbox_prefix("analytics").encode(), error_cb=link.error
+        connections.server.url("analytics"),
+        inbox_prefix=inbox_prefix("analytics").encode(),
+        error_cb=link.error,
     )
     followed = Followed(Log(client), link, most_pending=8)
     stop.append(followed)

@@ -36,7 +36,9 @@ async def test_what_is_appended_is_fetched_in_order_and_apart_from_others(connec
     assert await log.last("0" * 32) == 0
 
 
-async def test_a_repeat_of_an_id_is_stored_once_and_other_content_is_refused(connections: Connections) -> None:
+async def test_a_repeat_of_an_id_is_stored_once_and_other_content_is_refused(
+    connections: Connections,
+) -> None:
     log = await connections.log("proxy")
     first = await log.append(C, "visitor", STARTED)
     assert await log.append(C, "visitor", STARTED) == first
@@ -152,7 +154,9 @@ async def test_declare_mends_a_durable_and_says_why_a_stream_cannot_be(
         await declare(admin, max_bytes=1024**3)
 
 
-async def test_wipe_removes_everything_and_a_new_declaration_has_a_new_epoch(connections: Connections) -> None:
+async def test_wipe_removes_everything_and_a_new_declaration_has_a_new_epoch(
+    connections: Connections,
+) -> None:
     log = await connections.log("proxy")
     await log.append(C, "visitor", STARTED)
     epoch = (await log.tail()).epoch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -21,6 +22,7 @@ from urllib.request import urlopen
 import pytest
 
 from deploy.local.embedded import EmbeddedNats
+from deploy.local.part import Part, PartError, warning
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("nats-server", "streams", "proxy", "workflow", "operator", "analytics")
@@ -244,6 +246,7 @@ def test_stopped_while_it_starts(start: Starter, tmp_path: Path) -> None:
         ({"SWITCHBOARD_LOG_LEVEL": "loud"}, "one of debug, info, warning, error"),
         ({"SWITCHBOARD_NATS_SYNC": "never"}, "SWITCHBOARD_NATS_SYNC may not be 'never'"),
         ({"SWITCHBOARD_FLOW": "no/such/file.json"}, "no/such/file.json cannot be read"),
+        ({"SWITCHBOARD_NATS_CA": "no/such/ca.pem"}, "SWITCHBOARD_NATS_CA"),
         ({"SWITCHBOARD_DATA": "/proc/data"}, "The data folder /proc/data is not writable"),
     ],
 )
@@ -284,10 +287,55 @@ def test_a_bad_flow(start: Starter, tmp_path: Path) -> None:
     assert "nowhere" in check.text
 
 
-def test_a_service_that_cannot_start(start: Starter, tmp_path: Path) -> None:
-    run = start({**settings(tmp_path), "SWITCHBOARD_ORIGINS": "not an origin"})
-    assert run.end() == 1
-    assert re.search(r"^proxy ended with exit code 2: .*not an origin", run.text, re.MULTILINE)
+def part(program: str, logs: Path, said: list[str]) -> Part:
+    async def ready(pid: int) -> bool:
+        return (logs / "ready").exists()
+
+    return Part("it", [sys.executable, "-c", program], os.environ, ready, logs, said.append)
+
+
+async def test_a_part_that_cannot_start_says_why(tmp_path: Path) -> None:
+    program = "print('SWITCHBOARD_X may not be 1.'); raise SystemExit(2)"
+    with pytest.raises(
+        PartError, match=r"it ended with exit code 2: SWITCHBOARD_X may not be 1\. \(all of it"
+    ):
+        await part(program, tmp_path, []).start()
+
+
+async def test_a_part_that_keeps_dying_is_started_with_growing_pauses(tmp_path: Path) -> None:
+    said: list[str] = []
+    (tmp_path / "ready").touch()
+    dying = part("import time; time.sleep(0.1); raise SystemExit(3)", tmp_path, said)
+    await dying.start()
+    while not any("in 1 s" in line for line in said):
+        await asyncio.sleep(0.05)
+    began = time.monotonic()
+    await dying.stop(5)
+    assert time.monotonic() - began < 0.5, "a stop does not wait for the pause"
+    assert [line for line in said if "exit code" in line] == [
+        "it ended with exit code 3; it is started again in 0.5 s.",
+        "it ended with exit code 3; it is started again in 1 s.",
+    ]
+
+
+async def test_a_part_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    said: list[str] = []
+    program = (
+        "import signal, time, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        f"pathlib.Path({str(tmp_path / 'ready')!r}).touch(); time.sleep(60)"
+    )
+    stubborn = part(program, tmp_path, said)
+    await stubborn.start()
+    await stubborn.stop(0.2)
+    assert said[-1] == "it did not stop within 0.2 s and is killed."
+
+
+def test_what_reaches_the_terminal() -> None:
+    assert warning('{"event": "serving", "level": "info"}') == ""
+    assert warning('{"event": "nats_error", "level": "warning", "error": "gone"}') == "nats_error error=gone"
+    assert warning("[1] 2026/01/01 00:00:00.0 [INF] Server is ready") == ""
+    assert warning("[1] 2026/01/01 00:00:00.0 [ERR] disk full") == "disk full"
+    assert warning("ValueError: 1") == "ValueError: 1"
 
 
 def test_commands_over_a_store_that_is_not_running(start: Starter, tmp_path: Path) -> None:

@@ -92,10 +92,14 @@ def _outcomes(name: str, lines: list[Line]) -> list[Violation]:
         if author == "bot" and cause is not None:
             if cause in answered:
                 violations.append(
-                    Violation("one outcome", name, f"{cause} is answered at {answered[cause]} and at {position}")
+                    Violation(
+                        "one outcome", name, f"{cause} is answered at {answered[cause]} and at {position}"
+                    )
                 )
             elif cause not in waiting:
-                violations.append(Violation("one outcome", name, f"{position} answers {cause}, which waits for none"))
+                violations.append(
+                    Violation("one outcome", name, f"{position} answers {cause}, which waits for none")
+                )
             elif cause != waiting[0]:
                 violations.append(Violation("order", name, f"{cause} is answered before {waiting[0]}"))
             answered[cause] = position
@@ -103,7 +107,9 @@ def _outcomes(name: str, lines: list[Line]) -> list[Violation]:
         for fact in _facts(line):
             kind = fact["kind"]
             if author == "bot" and owner != "bot" and kind in SPOKEN:
-                violations.append(Violation("one speaker", name, f"the bot speaks at {position}, owned by {owner}"))
+                violations.append(
+                    Violation("one speaker", name, f"the bot speaks at {position}, owned by {owner}")
+                )
             if kind == "ConversationReset":
                 owner, waiting = "bot", [position]
             elif kind in INPUTS and owner == "bot":
@@ -126,7 +132,11 @@ def _outcomes(name: str, lines: list[Line]) -> list[Violation]:
 def _acknowledged(transcript: Transcript, lines: list[Line]) -> list[Violation]:
     stored = [line["entry"].get("id") for line in lines if line["author"] == "visitor"]
     return [
-        Violation("acknowledged", transcript.conversation, f"{id} was acknowledged and is stored {stored.count(id)} times")
+        Violation(
+            "acknowledged",
+            transcript.conversation,
+            f"{id} was acknowledged and is stored {stored.count(id)} times",
+        )
         for id in transcript.acknowledged
         if stored.count(id) != 1
     ]
@@ -139,7 +149,9 @@ def _told(name: str, what: str, frames: list[dict[str, Any]], lines: list[Line])
     told = [seen for seen in told if seen[0] not in _refused(lines)]
     for index, (want, got) in enumerate(zip(wanted, told, strict=False)):
         if want != got:
-            return [Violation("transcript", name, f"{what} differs at frame {index}: {got} instead of {want}")]
+            return [
+                Violation("transcript", name, f"{what} differs at frame {index}: {got} instead of {want}")
+            ]
     if len(wanted) != len(told):
         return [Violation("transcript", name, f"{what} has {len(told)} frames instead of {len(wanted)}")]
     return []

@@ -48,7 +48,10 @@ async def transcript_of(visitor: Visitor, url: str) -> Transcript:
     async with again:
         await again.until(lambda seen: len(seen.transcript) >= len(visitor.transcript) - len(visitor.refused))
     return Transcript(
-        conversation_of(secret, "websocket"), visitor.transcript, sorted(visitor.acknowledged), again.transcript
+        conversation_of(secret, "websocket"),
+        visitor.transcript,
+        sorted(visitor.acknowledged),
+        again.transcript,
     )
 
 
@@ -156,7 +159,10 @@ async def test_the_checker_finds_what_is_planted(sound: Any) -> None:
     assert {"one outcome", "once"} <= laws([*lines, doubled])
 
     swapped = [dict(line) for line in lines]
-    swapped[answer]["position"], swapped[message]["position"] = lines[message]["position"], lines[answer]["position"]
+    swapped[answer]["position"], swapped[message]["position"] = (
+        lines[message]["position"],
+        lines[answer]["position"],
+    )
     swapped.sort(key=lambda line: line["position"])
     assert "one outcome" in laws(swapped) or "order" in laws(swapped)
 

@@ -88,9 +88,7 @@ class WebSocketDoor:
             {
                 "type": "websocket.accept",
                 "subprotocol": frames.SUBPROTOCOL if modern else None,
-                "headers": [(b"set-cookie", self._cookie(secret, self._secure(scope, headers)))]
-                if new
-                else [],
+                "headers": [(b"set-cookie", self._cookie(secret, scope["scheme"] == "wss"))] if new else [],
             }
         )
         conversation = conversation_of(secret, DOOR)
@@ -115,17 +113,19 @@ class WebSocketDoor:
         """Wait until what the clients sent is stored."""
         await asyncio.gather(*(channel.stored() for channel in tuple(self._channels)))
 
-    def _secure(self, scope: Scope, headers: dict[str, str]) -> bool:
-        if scope["scheme"] == "wss":
-            return True
-        trusted = scope["client"] is not None and scope["client"][0] in self._settings.trusted_proxies
-        return trusted and headers.get("x-forwarded-proto", "") in ("https", "wss")
-
-    def _cookie(self, secret: str, secure: bool) -> bytes:
-        parts = [f"{self._settings.cookie_name}={secret}", "Path=/", "SameSite=Lax", "Max-Age=31536000"]
-        if self._settings.cookie_httponly:
+    def _cookie(self, secret: str, encrypted: bool) -> bytes:
+        settings = self._settings
+        parts = [
+            f"{settings.cookie_name}={secret}",
+            f"Path={settings.cookie_path}",
+            f"SameSite={settings.cookie_samesite.capitalize()}",
+            "Max-Age=31536000",
+        ]
+        if settings.cookie_domain:
+            parts.append(f"Domain={settings.cookie_domain}")
+        if settings.cookie_httponly:
             parts.append("HttpOnly")
-        if secure:
+        if settings.cookie_secure == "yes" or (settings.cookie_secure == "auto" and encrypted):
             parts.append("Secure")
         return "; ".join(parts).encode()
 
