@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/ready-$(notdir $(PYTHON))
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What has no wheel is built by what the lock holds, never by what a build would download.
+ARCHIVES := --no-binary openapi-ui-bundles --no-build-isolation
 GROUPS := proxy workflow operator analytics local dev
 
 .PHONY: help setup run test check lint format lock clean browser
@@ -41,8 +44,11 @@ $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Switchboard needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + " (make PYTHON=...).")'
 	@echo "Setting up $(VENV) with $(PYTHON): once, and again when requirements.lock changes."
 	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation --editable .
+	@awk '/^[a-z]/ { kept = /^pip==/ } kept' requirements.lock > $(VENV)/pip.lock
+	@$(PIP) --require-hashes --only-binary :all: --requirement $(VENV)/pip.lock
+	@$(PIP) --require-hashes --only-binary :all: --constraint requirements.lock hatchling setuptools
+	@$(PIP) --require-hashes --only-binary :all: $(ARCHIVES) --requirement requirements.lock
+	@$(PIP) --no-deps --no-index --no-build-isolation --editable .
 	@touch $@
 
 browser:

@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import time
 
-import nats.errors
 import structlog
 
 from services.analytics.handlers import Numbers
 from services.analytics.settings import Settings
 from services.analytics.transports import http
 from services.analytics.transports.metrics import NumbersCollector
-from shared.runtime.broker import Link, connect, make_broker
+from shared.runtime.broker import Link, connect, disconnect, make_broker
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log
 from shared.runtime.vitals import Receive, Scope, Send, Vitals
@@ -44,8 +43,7 @@ class Analytics:
                 await self._task
         if self._follower is not None:
             await self._follower.stop()
-        with contextlib.suppress(nats.errors.Error):  # NATS may be gone already
-            await self._broker.stop()
+        await disconnect(self._broker)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._http(scope, receive, send)  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from nats.aio.msg import Msg
 from prometheus_client import Counter, Gauge
@@ -18,7 +17,7 @@ from services.operator.transports.events import Hub
 from services.operator.transports.gate import Gate
 from services.operator.transports.login import Door
 from shared.contract import subjects
-from shared.runtime.broker import Link, connect, make_broker
+from shared.runtime.broker import Link, connect, disconnect, make_broker
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log, Message
 from shared.runtime.vitals import Receive, Scope, Send, Vitals
@@ -39,7 +38,9 @@ class App:
         self._handlers: Handlers | None = None
         self._door: Door | None = None
         self._follower: Follower | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
+        # A stream of events never ends by itself, so it would hold up the end of the process.
+        vitals.on_drain(self._hub.close)
         vitals.unready("log", "the log has not been read yet")
         self._commands = Counter(
             "switchboard_operator_commands_total",
@@ -58,19 +59,18 @@ class App:
 
     async def start(self) -> None:
         """Connect and read the log in the background."""
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._end_streams())]
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Let go of the connection; what was answered is stored already."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         if self._follower is not None:
             await self._follower.stop()
         if self._door is not None:
             self._door.accounts.close()
-        with contextlib.suppress(Exception):  # there may be no connection to close
-            await self._broker.stop()
+        await disconnect(self._broker)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._gate(scope, receive, send)
@@ -105,12 +105,6 @@ class App:
         conversation = subjects.address(message.subject).conversation
         if self._desk.find(conversation) is not None:
             self._hub.tell("typing", wire.Typing(conversation))
-
-    async def _end_streams(self) -> None:
-        """A stream of events never ends by itself, so it would hold up the end of the process."""
-        while not self._vitals.draining:
-            await asyncio.sleep(0.2)
-        self._hub.close()
 
     def _get_handlers(self) -> Handlers:
         assert self._handlers is not None, "the gate opens when the log has been read"

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from services.proxy.settings import ProxySettings
 from shared.contract import subjects
 from shared.contract.entry import Entry, Recorded
-from shared.runtime.broker import Link, connect, make_broker
+from shared.runtime.broker import Link, connect, disconnect, make_broker
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log, Message, Unreachable
 from shared.runtime.vitals import Vitals
@@ -52,8 +52,7 @@ class Hub:
                 await self._task
         if self._follower is not None:
             await self._follower.stop()
-        with contextlib.suppress(Exception):
-            await self._broker.stop()
+        await disconnect(self._broker)
 
     async def _connect(self) -> None:
         client = await connect(self._broker, self._link)

@@ -17,7 +17,7 @@ from services.workflow.folds import Folds
 from services.workflow.handlers import FaultPoint, Workflow, no_fault
 from services.workflow.settings import WorkflowSettings
 from shared.contract import subjects
-from shared.runtime.broker import Link, connect, make_broker
+from shared.runtime.broker import Link, connect, disconnect, make_broker
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log, LogError
 from shared.runtime.settings import SettingError
@@ -69,8 +69,7 @@ class App:
                 await self._task
         if self._follower is not None:
             await self._follower.stop()
-        with contextlib.suppress(Exception):
-            await self._broker.stop()
+        await disconnect(self._broker)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

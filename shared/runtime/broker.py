@@ -7,6 +7,7 @@ the background; `Link` tells the readiness probe and whoever waits how it stands
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 
@@ -115,3 +116,9 @@ async def connect(broker: NatsBroker, link: Link) -> Client:
             continue
         await link.connected()
         return client
+
+
+async def disconnect(broker: NatsBroker) -> None:
+    """Let go of NATS in an orderly way, or at all: while it is away there is nothing to be orderly with."""
+    with contextlib.suppress(Exception):
+        await broker.stop()

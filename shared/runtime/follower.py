@@ -128,6 +128,8 @@ class Follower:
 
     async def _begin(self) -> None:
         tail = await self._log.tail()
+        if self.position and tail.epoch != self.epoch:  # replaced while we were still reading it
+            self._forget()
         self.epoch = tail.epoch
         if not self._from_beginning:
             self.position, self._last_time = tail.last, 0

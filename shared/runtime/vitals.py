@@ -42,6 +42,7 @@ class Vitals:
         self.service = service
         self.reasons: dict[str, str] = {}
         self.draining = False
+        self._on_drain: list[Callable[[], None]] = []
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -52,6 +53,9 @@ class Vitals:
             ["service", "version"],
             registry=self.registry,
         ).labels(service, VERSION).set(1)
+        Gauge("switchboard_ready", "1 while this service may serve", registry=self.registry).set_function(
+            lambda: float(self.is_ready)
+        )
         self.nats_errors = Counter(
             "switchboard_nats_errors_total",
             "Errors of the NATS connection",
@@ -65,9 +69,15 @@ class Vitals:
     def unready(self, part: str, reason: str) -> None:
         self.reasons[part] = reason
 
+    def on_drain(self, notify: Callable[[], None]) -> None:
+        """Call ``notify`` when the service begins to end: for what would never end by itself."""
+        self._on_drain.append(notify)
+
     def drain(self) -> None:
         """From here on `/readyz` says no, for good."""
         self.draining = True
+        for notify in self._on_drain:
+            notify()
         self.unready("drain", "this service is shutting down")
 
     @property
