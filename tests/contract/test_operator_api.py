@@ -274,7 +274,11 @@ async def test_refusals(chat: Chat, services: Services, clients: list[httpx.Asyn
 
 
 async def test_origins_and_headers(chat: Chat, services: Services, clients: list[httpx.AsyncClient]) -> None:
-    service = await services.start("operator", SWITCHBOARD_ORIGINS="https://desk.example.com")
+    service = await services.start(
+        "operator",
+        SWITCHBOARD_ORIGINS="https://desk.example.com",
+        SWITCHBOARD_TRUSTED_PROXIES="127.0.0.1",
+    )
     api = Api(service, clients)
     login = {"name": "ada", "password": PASSWORDS["ada"]}
     for origin, status in (
@@ -286,7 +290,7 @@ async def test_origins_and_headers(chat: Chat, services: Services, clients: list
         answer = await api.http.post("/api/login", json=login, headers={"Origin": origin})
         assert answer.status_code == status, origin
     secure = await api.http.post("/api/login", json=login, headers={"X-Forwarded-Proto": "https"})
-    assert "secure" in secure.headers["set-cookie"].lower()  # a proxy on loopback is trusted
+    assert "secure" in secure.headers["set-cookie"].lower()  # said by a trusted proxy
     for path in ("/", "/docs", "/console/console.js", "/api/me", "/nothing"):
         answer = await api.http.get(path)
         assert "unsafe" not in answer.headers["content-security-policy"].split("style-src")[0]

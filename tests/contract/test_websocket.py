@@ -170,6 +170,27 @@ async def test_the_cookie_is_the_visitors_secret(stage: Stage) -> None:
         assert "set-cookie" not in socket.response.headers
 
 
+async def test_the_cookie_is_as_the_settings_say(services: Services) -> None:
+    behind = await services.start(
+        "proxy",
+        SWITCHBOARD_TRUSTED_PROXIES="127.0.0.1",
+        SWITCHBOARD_COOKIE_NAME="chat",
+        SWITCHBOARD_COOKIE_HTTPONLY="no",
+        SWITCHBOARD_COOKIE_SAMESITE="none",
+    )
+    alone = await services.start("proxy")
+    secure = {"X-Forwarded-Proto": "https"}
+    async with Stage(services, behind, behind).bare(**secure) as socket:
+        assert socket.response is not None
+        name, *attributes = socket.response.headers["set-cookie"].split("; ")
+        assert name.startswith("chat=")
+        assert {"SameSite=None", "Secure"} <= set(attributes)
+        assert "HttpOnly" not in attributes
+    async with Stage(services, alone, alone).bare(**secure) as socket:  # said by anybody
+        assert socket.response is not None
+        assert "Secure" not in socket.response.headers["set-cookie"]
+
+
 async def test_a_message_goes_to_the_other_tabs_and_never_back_to_its_own(stage: Stage) -> None:
     async with stage.bare() as one:
         await told(one, 2)
