@@ -17,7 +17,7 @@ from faststream.security import BaseSecurity, SASLPlaintext
 from nats.aio.client import Client
 from nats.errors import SlowConsumerError
 
-from shared.runtime.settings import Common
+from shared.runtime.settings import Common, SettingError
 from shared.runtime.vitals import Vitals
 
 log = structlog.get_logger()
@@ -71,8 +71,11 @@ def inbox_prefix(user: str) -> str:
 
 
 def make_broker(settings: Common, service: str, link: Link) -> NatsBroker:
-    """A FastStream broker that is not connected yet."""
-    tls = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
+    """A FastStream broker that is not connected yet. Raises `SettingError` for a bad certificate file."""
+    try:
+        tls = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingError(f"SWITCHBOARD_NATS_CA: {settings.nats_ca} is no certificate file: {error}.") from error
     security: BaseSecurity | None = None
     if settings.nats_user:
         security = SASLPlaintext(

@@ -118,7 +118,7 @@ def _form(hint: Any) -> str:
             most = getattr(meta, "le", None) if most is None else most
         hint = get_args(hint)[0]
     if get_origin(hint) is Literal:
-        return "one of " + ", ".join(get_args(hint))
+        return "one of " + ", ".join(map(str, get_args(hint)))
     if hint is bool:
         return "yes or no"
     if hint in (int, float):
