@@ -59,6 +59,7 @@ class Analytics:
                 self._numbers.take,
                 self._numbers.reset,
                 from_beginning=True,
+                replay_as="analytics",
             )
             self._numbers.follow(stream)
             await self._follower.start()

@@ -79,7 +79,13 @@ class App:
         client = await connect(self._broker, self._link)
         stream = Log(client)
         self._follower = Follower(
-            stream, self._link, self._vitals, self._deliver, self._replaced, from_beginning=True
+            stream,
+            self._link,
+            self._vitals,
+            self._deliver,
+            self._replaced,
+            from_beginning=True,
+            replay_as="operator",
         )
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
         self._handlers = Handlers(self._desk, stream, self._follower, self._commands)

@@ -22,6 +22,9 @@ LIVE_MAPPING: Final = "live.0.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}"
 WORKFLOW_DURABLE: Final = "workflow"
 WORKFLOW_DELIVERY: Final = "deliver.workflow.0"
 
+#: Push consumers for the bulk of a replay, one for each service that reads the log from its beginning.
+REPLAYERS: Final = ("operator", "analytics")
+
 #: Flow contents by content hash, kept for ever.
 FLOWS: Final = "FLOWS"
 
@@ -65,6 +68,16 @@ def address(subject: str) -> Address:
     """Read ``chat.<s>.<c>.<author>`` or ``live.<k>.<s>.<c>.<author>``."""
     _, conversation, author = subject.rsplit(".", 2)
     return Address(conversation, author)
+
+
+def replay_consumer(service: str) -> str:
+    """The durable through which ``service`` replays."""
+    return f"replay-{service}"
+
+
+def replay_delivery(service: str) -> str:
+    """The subject to which that durable delivers."""
+    return f"deliver.replay.{service}"
 
 
 def flow(version: str) -> str:

@@ -75,7 +75,9 @@ def make_broker(settings: Common, service: str, link: Link) -> NatsBroker:
     try:
         tls = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
     except OSError as error:  # ssl.SSLError is one
-        raise SettingError(f"SWITCHBOARD_NATS_CA: {settings.nats_ca} is no certificate file: {error}.") from error
+        raise SettingError(
+            f"SWITCHBOARD_NATS_CA: {settings.nats_ca} is no certificate file: {error}."
+        ) from error
     security: BaseSecurity | None = None
     if settings.nats_user:
         security = SASLPlaintext(

@@ -20,6 +20,8 @@ SECOND = 1_000_000_000
 #: The workflow's lease on a delivery (seconds): a visitor waits this long when a replica dies.
 ACK_WAIT_SECONDS = 5
 MAX_ACK_PENDING = 2_000
+#: Messages of a replay on their way: the server cuts off a client with 64 MB pending.
+MAX_REPLAY_PENDING = 8_192
 
 OPERATORS = "OPERATORS"
 OPERATOR_SESSIONS = "OPERATOR_SESSIONS"
@@ -99,6 +101,21 @@ def workflow_consumer() -> dict[str, Any]:
     }
 
 
+def replay_consumer(service: str) -> dict[str, Any]:
+    """A service's durable for replays: pushed, acknowledged in bulk, set back by its reader."""
+    return {
+        "durable_name": subjects.replay_consumer(service),
+        "name": subjects.replay_consumer(service),
+        "deliver_subject": subjects.replay_delivery(service),
+        "deliver_policy": "all",
+        "ack_policy": "all",
+        "ack_wait": 30 * SECOND,
+        "max_deliver": -1,
+        "max_ack_pending": MAX_REPLAY_PENDING,
+        "mem_storage": True,
+    }
+
+
 async def declare(client: Client, max_bytes: int = 8 * 1024**3, replicas: int = 1) -> None:
     """Create or mend all streams, buckets and durables. Raises `DeclareError`."""
     await _stream(client, chat_stream(max_bytes, replicas), epoch=True)
@@ -106,6 +123,8 @@ async def declare(client: Client, max_bytes: int = 8 * 1024**3, replicas: int = 
     await _stream(client, bucket_stream(OPERATORS, replicas))
     await _stream(client, bucket_stream(OPERATOR_SESSIONS, replicas, SESSION_HOURS))
     await _consumer(client, subjects.STREAM, workflow_consumer())
+    for service in subjects.REPLAYERS:
+        await _consumer(client, subjects.STREAM, replay_consumer(service))
 
 
 async def wipe(client: Client) -> list[str]:

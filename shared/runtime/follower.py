@@ -38,7 +38,8 @@ class Follower:
 
     ``deliver`` must only take the message and return. ``reset`` is called when the stream is no
     longer the one that was followed (put back from a copy, wiped): drop what was folded; the feed
-    then begins anew at its start.
+    then begins anew at its start. ``replay_as`` names the service whose replay consumer carries the
+    bulk of a reading from the beginning.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Follower:
         deliver: Callable[[Message], None],
         reset: Callable[[], None],
         from_beginning: bool = False,
+        replay_as: str = "",
         most_pending: int = 200_000,
     ) -> None:
         self._log = stream
@@ -56,6 +58,7 @@ class Follower:
         self._deliver = deliver
         self._reset = reset
         self._from_beginning = from_beginning
+        self._replay_as = replay_as
         self._most_pending = most_pending
         self._buffer: dict[int, Message] = {}
         self._disturbed = asyncio.Event()
@@ -137,8 +140,11 @@ class Follower:
                 at_end = await self._log.at(tail.last)
                 self._last_time = at_end.time if at_end is not None else 0
         self._drain()
+        if self._replay_as and tail.last - self.position > MOST_BUFFERED:
+            await self._replay(tail.last)
         while self.position < tail.last:
             await self._fetch(tail.last)
+        self._drain()
         self._started = True
 
     async def _on_live(self, raw: Msg) -> None:
@@ -234,6 +240,18 @@ class Follower:
             await asyncio.sleep(0)
         if self.position == before:
             await asyncio.sleep(0.05)  # a replica that is behind: ask again
+
+    async def _replay(self, last: int) -> None:
+        """The bulk of a long replay, pushed. What it leaves out is fetched."""
+
+        def take(message: Message) -> bool:
+            if message.position == self.position + 1:
+                self._advance(message)
+                if message.position % MOST_BUFFERED == 0:
+                    self._vitals.unready("log", f"replaying: at {message.position} of {last}")
+            return self.position < last
+
+        await self._log.replay(self._replay_as, self.position + 1, take)
 
     def _forget(self) -> None:
         """The stream is another: what was delivered no longer holds."""

@@ -282,6 +282,28 @@ class Log:
             raise Unreachable(f"the log does not answer: {error!r}") from error
         return batch.messages, batch.done.result()
 
+    async def replay(self, service: str, start: int, take: Callable[[Message], bool]) -> None:
+        """Push messages from position ``start`` on into ``take`` until it returns False.
+
+        Much faster than `read`: one push consumer that `declare` made, acknowledged in bulk. It gives
+        up when nothing that ``take`` could use comes for a while (another replica of the service may
+        be using the consumer): what is missing then is the caller's to `read`. Raises `Unreachable`.
+        """
+        reading = _Replay(self._nc, take)
+        delivery = subjects.replay_delivery(service)
+        address = f"$JS.API.CONSUMER.RESET.{self._stream}.{subjects.replay_consumer(service)}"
+        try:
+            subscription = await self._nc.subscribe(delivery, cb=reading.take)
+            try:
+                body = msgspec.json.encode({"seq": start})
+                answer = _info.decode((await self._nc.request(address, body, timeout=2.0)).data)
+                if answer.error is None:
+                    await reading.finished()
+            finally:
+                await subscription.unsubscribe()
+        except (nats.errors.Error, TimeoutError) as error:
+            raise Unreachable(f"the replay does not begin: {error!r}") from error
+
     async def keep_flow(self, version: str, content: bytes) -> None:
         """Keep a flow's content under its hash, for ever. Raises `Unknown` or `LogError`."""
         if await self.flow(version) is not None:
@@ -340,6 +362,39 @@ class _Requests:
             yield
         finally:
             del self._open[token]
+
+
+class _Replay:
+    """One reader of a replay consumer. Acknowledging a message acknowledges all before it."""
+
+    def __init__(self, client: Client, take: Callable[[Message], bool]) -> None:
+        self._nc = client
+        self._take = take
+        self._count = 0
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def take(self, pushed: Msg) -> None:
+        if self._over.done():
+            return
+        # ADR-15: $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<seq>.<time>.<pending>, and
+        # with a domain two tokens more behind $JS.ACK.
+        tokens = pushed.reply.split(".")
+        at = 5 if len(tokens) == 9 else 7
+        conversation, author = subjects.address(pushed.subject)
+        message = Message(int(tokens[at]), conversation, author, int(tokens[at + 2]), pushed.data)
+        if not self._take(message):
+            self._over.set_result(None)
+            return
+        self._count += 1
+        if self._count % BATCH == 0:
+            await self._nc.publish(pushed.reply, b"+ACK")
+
+    async def finished(self) -> None:
+        """Until `take` has had enough, or nothing has come for a second."""
+        seen = -1
+        while not self._over.done() and self._count != seen:
+            seen = self._count
+            await asyncio.wait([self._over], timeout=1.0)
 
 
 class _Batch:

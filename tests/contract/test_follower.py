@@ -13,6 +13,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from shared.contract.entry import Entry
+from shared.contract.subjects import chat
 from shared.runtime.broker import Link, inbox_prefix
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log, Message
@@ -32,14 +33,19 @@ class Followed:
     """A follower and what it delivered."""
 
     def __init__(
-        self, log: Log, link: Link, from_beginning: bool = False, most_pending: int = 200_000
+        self,
+        log: Log,
+        link: Link,
+        from_beginning: bool = False,
+        replay_as: str = "",
+        most_pending: int = 200_000,
     ) -> None:
         self.messages: list[Message] = []
         self.resets = 0
         self.slow = 0.0
         self.vitals = Vitals("test")
         self.follower = Follower(
-            log, link, self.vitals, self._take, self._reset, from_beginning, most_pending
+            log, link, self.vitals, self._take, self._reset, from_beginning, replay_as, most_pending
         )
 
     def _take(self, message: Message) -> None:
@@ -90,6 +96,38 @@ async def test_it_begins_at_the_end_or_at_the_beginning(
     assert late.positions == list(range(2501, 2511))
     assert whole.positions == list(range(1, 2511))
     assert "log" not in whole.vitals.reasons
+
+
+async def test_a_long_replay_is_pushed_and_two_at_once_are_both_complete(
+    connections: Connections, stop: list[Followed]
+) -> None:
+    proxy = await connections.client("proxy")
+    count = 25_000
+    for n in range(count):
+        await proxy.publish(chat(C, "visitor"), b"{}")
+        if n % 1000 == 0:
+            await proxy.flush()
+    reader = await connections.log("reader")
+    async with asyncio.timeout(60):
+        while (await reader.tail()).last < count:
+            await asyncio.sleep(0.05)
+    for _ in range(2):
+        log = await connections.log("analytics")
+        stop.append(Followed(log, Link(Vitals("test")), from_beginning=True, replay_as="analytics"))
+    await stop[0].follower.start()
+    assert stop[0].positions == list(range(1, count + 1))
+    await asyncio.gather(stop[1].follower.start(), proxy.publish(chat(C, "visitor"), b"{}"))
+    again = Followed(
+        await connections.log("analytics"), Link(Vitals("test")), from_beginning=True, replay_as="analytics"
+    )
+    third = Followed(
+        await connections.log("analytics"), Link(Vitals("test")), from_beginning=True, replay_as="analytics"
+    )
+    stop += [again, third]
+    await asyncio.gather(again.follower.start(), third.follower.start())
+    for followed in stop:
+        await followed.follower.reached(count + 1)
+        assert followed.positions == list(range(1, count + 2))
 
 
 @pytest.mark.parametrize("lost", [{7}, {1, 2, 3}, {3, 5, 8, 9}, set(range(1, 11))])
