@@ -120,6 +120,7 @@ async def test_nobody_touches_streams_or_consumers(server: EmbeddedNats, name: s
             "CONSUMER.DURABLE.CREATE.CHAT-0.workflow",
             "CONSUMER.DELETE.CHAT-0.workflow",
             "CONSUMER.PAUSE.CHAT-0.workflow",
+            "CONSUMER.RESET.CHAT-0.workflow",
             "CONSUMER.LEADER.STEPDOWN.CHAT-0.workflow",
             "CONSUMER.MSG.NEXT.CHAT-0.workflow",
         ):
@@ -148,6 +149,17 @@ async def test_only_the_workflow_acknowledges_its_deliveries(server: EmbeddedNat
         assert acknowledged == (name == "workflow")
         assert not await user.may_publish("$JS.ACK.CHAT-0.other.1.1.1.1.0")
         assert await user.may_publish("flow.0000") == (name == "workflow")
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_only_a_service_itself_sets_its_replay_back(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        for service in ("operator", "analytics"):
+            own = name == service
+            reset = f"$JS.API.CONSUMER.RESET.CHAT-0.replay-{service}"
+            assert await user.may_publish(reset) == (own or name == "admin")
+            assert await user.may_publish(f"$JS.ACK.CHAT-0.replay-{service}.1.1.1.1.1") == own
+            assert await user.may_subscribe(f"deliver.replay.{service}") == own
 
 
 @pytest.mark.parametrize("name", USERS)
