@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ from shared.contract.times import parse_time
 
 #: How long one try of an append waits for the server's answer (seconds).
 TRY_SECONDS = 2.0
+#: How often overdue requests are looked for (seconds).
+SWEEP_SECONDS = 0.25
 #: How long all tries of an append may take before its outcome is reported as unknown (seconds).
 APPEND_SECONDS = 10.0
 #: Messages of one batch direct get: few enough to leave the event loop free in between.
@@ -177,9 +180,7 @@ class Log:
         end = loop.time() + deadline
         while True:
             try:
-                ack = await self._publish(
-                    subject, data, headers, min(TRY_SECONDS, max(end - loop.time(), 0.1))
-                )
+                ack = await self._publish(subject, data, headers, min(TRY_SECONDS, deadline))
             except (nats.errors.Error, TimeoutError) as error:
                 if loop.time() >= end:
                     raise Unknown(f"no answer to the append: {error!r}") from error
@@ -195,14 +196,7 @@ class Log:
         if not self._nc.is_connected:
             # A publish made now would sit in the client's buffer and land at some later time.
             raise nats.errors.ConnectionReconnectingError
-        answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
-
-        def take(reply: Msg) -> None:
-            if not answer.done():
-                answer.set_result(reply)
-
-        async with self._requests.send(subject, data, take, headers), asyncio.timeout(timeout):
-            reply = await answer
+        reply = await self._requests.one(subject, data, headers, timeout)
         if reply.headers and reply.headers.get("Status") == "503":
             raise nats.errors.NoRespondersError
         return _pub_ack.decode(reply.data)
@@ -271,7 +265,7 @@ class Log:
         batch = _Batch()
         payload = msgspec.json.encode({"seq": start, "next_by_subj": subject, "batch": BATCH})
         try:
-            async with self._requests.send(f"$JS.API.DIRECT.GET.{self._stream}", payload, batch.add):
+            async with self._requests.many(f"$JS.API.DIRECT.GET.{self._stream}", payload, batch.add):
                 heard = -1
                 while not batch.done.done():
                     if len(batch.messages) == heard:
@@ -335,33 +329,76 @@ class _Requests:
 
     def __init__(self, client: Client) -> None:
         self._nc = client
-        self._prefix = client.new_inbox()
+        self._prefix = client.new_inbox() + "."
         self._tokens = itertools.count(1)
         self._open: dict[str, Callable[[Msg], None]] = {}
         self._subscribed: asyncio.Task[Subscription] | None = None
+        # Requests of one length time out in the order in which they were made.
+        self._deadlines: dict[float, deque[tuple[float, asyncio.Future[Msg]]]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
 
-    async def _collect(self, reply: Msg) -> None:
-        take = self._open.get(reply.subject[len(self._prefix) + 1 :])
-        if take is not None:
-            take(reply)
+    async def one(self, subject: str, data: bytes, headers: dict[str, str], timeout: float) -> Msg:
+        """The first reply. Raises TimeoutError.
+
+        One sweep watches over all that wait: a timer for each append costs more than its message.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Msg] = loop.create_future()
+
+        def take(reply: Msg) -> None:
+            if not answer.done():
+                answer.set_result(reply)
+
+        token = await self._send(subject, data, take, headers)
+        try:
+            self._deadlines.setdefault(timeout, deque()).append((loop.time() + timeout, answer))
+            if self._sweeper is None:
+                self._sweeper = loop.call_later(SWEEP_SECONDS, self._sweep)
+            return await answer
+        finally:
+            del self._open[token]
 
     @contextlib.asynccontextmanager
-    async def send(
-        self, subject: str, data: bytes, take: Callable[[Msg], None], headers: dict[str, str] | None = None
-    ) -> AsyncIterator[None]:
+    async def many(self, subject: str, data: bytes, take: Callable[[Msg], None]) -> AsyncIterator[None]:
         """Publish; while the block runs, ``take`` gets the replies."""
+        token = await self._send(subject, data, take, None)
+        try:
+            yield
+        finally:
+            del self._open[token]
+
+    async def _send(
+        self, subject: str, data: bytes, take: Callable[[Msg], None], headers: dict[str, str] | None
+    ) -> str:
         if self._subscribed is None:
-            subscribe = self._nc.subscribe(f"{self._prefix}.*", cb=self._collect)
-            self._subscribed = asyncio.ensure_future(subscribe)
+            self._subscribed = asyncio.ensure_future(self._nc.subscribe(self._prefix + "*", cb=self._collect))
         if not self._subscribed.done():
             await asyncio.shield(self._subscribed)
         token = str(next(self._tokens))
         self._open[token] = take
         try:
-            await self._nc.publish(subject, data, reply=f"{self._prefix}.{token}", headers=headers)
-            yield
-        finally:
+            await self._nc.publish(subject, data, reply=self._prefix + token, headers=headers)
+        except BaseException:
             del self._open[token]
+            raise
+        return token
+
+    async def _collect(self, reply: Msg) -> None:
+        take = self._open.get(reply.subject[len(self._prefix) :])
+        if take is not None:
+            take(reply)
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for timeout, waiting in list(self._deadlines.items()):
+            while waiting and (waiting[0][1].done() or waiting[0][0] <= now):
+                _, answer = waiting.popleft()
+                if not answer.done():
+                    answer.set_exception(TimeoutError())
+            if not waiting:
+                del self._deadlines[timeout]
+        self._sweeper = loop.call_later(SWEEP_SECONDS, self._sweep) if self._deadlines else None
 
 
 class _Replay:

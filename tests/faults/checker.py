@@ -5,9 +5,13 @@
 It shares no code with the services: its own small reading of the facts, straight from the JSON, so
 that a mistake in the product's fold is not made here again.
 
-The laws: an acknowledged message is in the log exactly once; each visitor message has exactly one
-outcome; outcomes come in the order of the messages; no bot text while an operator owns; each
-client's transcript is what the log says, in its order, without gap or repeat.
+The laws of a log: an acknowledged message is in it exactly once, a refused one not at all, an unknown
+one at most once; each visitor message has exactly one outcome; outcomes come in the order of the
+messages; one owner at a time, and no bot text while an operator owns; each client's transcript is
+what the log says, in its order, without gap or repeat.
+
+The laws of a restart: what was folded anew equals what was folded live, and folding writes nothing.
+The laws of a process: its memory stays bounded, and it serves again within the time stated.
 """
 
 from __future__ import annotations
@@ -20,11 +24,27 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.faults.history import Deed
+
 #: One line of the log: {"position", "conversation", "author", "entry": {...}}.
 Line = dict[str, Any]
 
 SPOKEN = {"BotSaid", "ChoiceAsked", "EditorOpened", "EditorClosed"}
 INPUTS = {"TextWritten", "ChoiceMade", "ConversationStarted", "ConversationReset"}
+#: Who may write the facts that the laws are about; from anybody else they count for nothing.
+AUTHORS = {
+    **dict.fromkeys(INPUTS, "visitor"),
+    **dict.fromkeys(SPOKEN | {"HandoffRequested", "InputRefused", "DecisionFailed"}, "bot"),
+    **dict.fromkeys(
+        ("ConversationClaimed", "OperatorSaid", "ConversationHandedBack", "ConversationResolved"), "operator"
+    ),
+}
+#: The contract level of the programs under test: above it they may not decide.
+LEVEL = 1
+#: What only the operator who owns the conversation may do.
+OWNERS_ONLY = {"OperatorSaid", "ConversationHandedBack", "ConversationResolved"}
+#: What an operator's deed leaves on the log.
+LEAVES = {"claim": "ConversationClaimed", "handback": "ConversationHandedBack"}
 
 
 class Violation(NamedTuple):
@@ -50,7 +70,9 @@ class Transcript(NamedTuple):
     whole: list[dict[str, Any]]
 
 
-def check(lines: Iterable[Line], transcripts: Iterable[Transcript]) -> list[Violation]:
+def check(
+    lines: Iterable[Line], transcripts: Iterable[Transcript], deeds: Iterable[Deed] = ()
+) -> list[Violation]:
     """Every violation found, in the order of the conversations."""
     conversations: dict[str, list[Line]] = {}
     violations: list[Violation] = []
@@ -67,12 +89,84 @@ def check(lines: Iterable[Line], transcripts: Iterable[Transcript]) -> list[Viol
         violations += _acknowledged(transcript, own)
         violations += _told(transcript.conversation, "what was streamed", transcript.frames, own)
         violations += _told(transcript.conversation, "what was replayed", transcript.whole, own)
+    return violations + _deeds(conversations, deeds)
+
+
+def same_state(what: str, live: Any, replayed: Any) -> list[Violation]:
+    """What was folded anew from the log equals what was folded while it happened."""
+    if live == replayed:
+        return []
+    if isinstance(live, dict) and isinstance(replayed, dict):
+        return [
+            violation
+            for key in sorted({*live, *replayed}, key=str)
+            for violation in same_state(f"{what}.{key}", live.get(key), replayed.get(key))
+        ]
+    return [Violation("replay", "", f"{what} was {live!r} and is {replayed!r} after the replay")]
+
+
+def silent(before: int, after: int) -> list[Violation]:
+    """Replaying wrote nothing: the log ends where it ended."""
+    return [] if before == after else [Violation("silent", "", f"the log went from {before} to {after}")]
+
+
+def bounded(process: str, before: float, peak: float, growth: float) -> list[Violation]:
+    """The process's memory (MiB) grew by no more than ``growth``."""
+    if peak - before <= growth:
+        return []
+    return [
+        Violation("memory", "", f"{process} grew from {before:.0f} to {peak:.0f} MiB, allowed {growth:.0f}")
+    ]
+
+
+def in_time(what: str, seconds: float, most: float) -> list[Violation]:
+    """What was to happen within ``most`` seconds did."""
+    return (
+        [] if seconds <= most else [Violation("time", "", f"{what}: {seconds:.1f} s, allowed {most:.1f} s")]
+    )
+
+
+def _deeds(conversations: dict[str, list[Line]], deeds: Iterable[Deed]) -> list[Violation]:
+    """Done means stored exactly once, not done means not stored, unknown means at most once."""
+    violations: list[Violation] = []
+    unnamed: dict[tuple[str, str, str], list[Deed]] = {}
+    stored: dict[tuple[str, str, str], int] = {}
+    for name, lines in conversations.items():
+        for line in lines:
+            key = name, line["author"], str(line["entry"].get("id"))
+            stored[key] = stored.get(key, 0) + 1
+    for deed in deeds:
+        if not deed.id:
+            if deed.action in LEAVES:
+                unnamed.setdefault((deed.conversation, deed.who, deed.action), []).append(deed)
+            continue
+        author = "visitor" if deed.who == "visitor" else "operator"
+        times = stored.get((deed.conversation, author, deed.id), 0)
+        least, most = {"ok": (1, 1), "fail": (0, 0), "unknown": (0, 1)}[deed.outcome]
+        if not least <= times <= most:
+            law = {"ok": "acknowledged", "fail": "refused", "unknown": "unknown"}[deed.outcome]
+            detail = f"{deed.action} {deed.id} of {deed.who} ended {deed.outcome}, is stored {times} times"
+            violations.append(Violation(law, deed.conversation, detail))
+    for (name, who, action), same in unnamed.items():
+        times = sum(
+            fact["kind"] == LEAVES[action] and fact.get("operator") == who
+            for line in conversations.get(name, [])
+            for fact in _facts(line)
+        )
+        done = sum(deed.outcome == "ok" for deed in same)
+        open_ended = sum(deed.outcome == "unknown" for deed in same)
+        # A claim asked again by the one who has the conversation is ok and stores nothing.
+        least = min(done, 1) if action == "claim" else done
+        if not least <= times <= done + open_ended:
+            detail = f"{action} of {who}: {done} ok, {open_ended} unknown, stored {times} times"
+            violations.append(Violation("acknowledged" if times < least else "refused", name, detail))
     return violations
 
 
 def _facts(line: Line) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = line["entry"].get("facts", [])
-    return found
+    """The facts that the laws are about, and whose author may write them."""
+    found = line["entry"].get("facts", [])
+    return [fact for fact in found if AUTHORS.get(fact["kind"]) == line["author"]]
 
 
 def _outcomes(name: str, lines: list[Line]) -> list[Violation]:
@@ -80,15 +174,18 @@ def _outcomes(name: str, lines: list[Line]) -> list[Violation]:
     waiting: list[int] = []
     answered: dict[int, int] = {}
     ids: set[tuple[str, str]] = set()
-    owner = "bot"
+    owner, needs, holder = "bot", 1, ""
     violations: list[Violation] = []
     for line in lines:
         position, author, entry = line["position"], line["author"], line["entry"]
         key = (author, str(entry.get("id")))
-        if key in ids:
+        if entry.get("id") and key in ids:
             violations.append(Violation("once", name, f"{author}'s id {key[1]} is stored twice"))
         ids.add(key)
         cause = entry.get("cause")
+        if author == "bot" and needs > LEVEL:
+            violations.append(Violation("level", name, f"the bot decided at {position}, which needs {needs}"))
+        needs = max(needs, entry.get("needs", 1))
         if author == "bot" and cause is not None:
             if cause in answered:
                 violations.append(
@@ -125,8 +222,24 @@ def _outcomes(name: str, lines: list[Line]) -> list[Violation]:
                 waiting.append(position)
             elif kind == "ConversationResolved":
                 owner = "bot"
-    violations += [Violation("one outcome", name, f"{position} has no outcome") for position in waiting]
+            if kind in OWNERS_ONLY and holder != fact.get("operator"):
+                detail = f"{fact.get('operator')} acts at {position}, {holder or 'nobody'} owns"
+                violations.append(Violation("one owner", name, detail))
+            holder = _holder(holder, fact)
+    if needs <= LEVEL:  # else a newer program will decide
+        violations += [Violation("one outcome", name, f"{position} has no outcome") for position in waiting]
     return violations
+
+
+def _holder(holder: str, fact: dict[str, Any]) -> str:
+    """The operator who owns the conversation after this fact, "" for none."""
+    match fact["kind"]:
+        case "ConversationClaimed":
+            return str(fact.get("operator"))
+        case "ConversationHandedBack" | "ConversationResolved" | "ConversationReset":
+            return ""
+        case _:
+            return holder
 
 
 def _acknowledged(transcript: Transcript, lines: list[Line]) -> list[Violation]:
@@ -144,9 +257,13 @@ def _acknowledged(transcript: Transcript, lines: list[Line]) -> list[Violation]:
 
 def _told(name: str, what: str, frames: list[dict[str, Any]], lines: list[Line]) -> list[Violation]:
     """The frames that were told are those of the log, in order, none twice, none missing."""
-    wanted = [seen for line in lines for seen in _expected(line, _refused(lines))]
-    told = [_seen(frame) for frame in frames]
-    told = [seen for seen in told if seen[0] not in _refused(lines)]
+    begins = [
+        line["position"] for line in lines if any(f["kind"] == "ConversationReset" for f in _facts(line))
+    ]
+    left_out = _refused(lines) | set(begins)
+    since = begins[-1] if begins else 0
+    wanted = [seen for line in lines if line["position"] >= since for seen in _expected(line, left_out)]
+    told = [seen for frame in frames if (seen := _seen(frame))[0] not in left_out]
     for index, (want, got) in enumerate(zip(wanted, told, strict=False)):
         if want != got:
             return [
@@ -195,7 +312,7 @@ def _expected(line: Line, refused: set[int]) -> list[tuple[int, str]]:
 
 
 def _seen(frame: dict[str, Any]) -> tuple[int, str]:
-    position = _position(frame["cursor"])
+    position = position_of(frame["cursor"])
     match frame["kind"]:
         case "Ack" | "UserText" | "ChoiceResponse":
             return position, ""
@@ -220,7 +337,8 @@ def _words(text: str) -> str:
     return re.sub(r"<[^>]*>", "", text)
 
 
-def _position(cursor: str) -> int:
+def position_of(cursor: str) -> int:
+    """The position in a cursor."""
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     return int(json.loads(raw)[1])
 

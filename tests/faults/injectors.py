@@ -38,7 +38,11 @@ def lossy(client: Client, lose: Callable[[Msg], bool]) -> Client:
 
 
 class Wire:
-    """A TCP link to a server on loopback that can be cut, or stalled with both ends still open."""
+    """A TCP link to a server on loopback that can be cut, stalled with both ends still open, or slow.
+
+    ``latency`` (seconds) is added to each piece in each direction, ``rate`` (bytes/s) limits them; 0
+    for none.
+    """
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -48,6 +52,8 @@ class Wire:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.port = 0
+        self.latency = 0.0
+        self.rate = 0.0
 
     async def __aenter__(self) -> Wire:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
@@ -61,7 +67,7 @@ class Wire:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def cut(self) -> None:
-        """Close every connection and refuse new ones."""
+        """Reset every connection and refuse new ones."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -77,6 +83,7 @@ class Wire:
         self._flowing.clear()
 
     def flow(self) -> None:
+        """Let pass what was held up, and what follows."""
         self._flowing.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,6 +102,9 @@ class Wire:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
                 await self._flowing.wait()
+                delay = self.latency + (len(data) / self.rate if self.rate else 0.0)
+                if delay:
+                    await asyncio.sleep(delay)
                 sink.write(data)
                 await sink.drain()
         self._writers.discard(sink)

@@ -23,35 +23,35 @@ MessageId = Annotated[
 ]
 
 
-class _Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True, omit_defaults=True):
+class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True, omit_defaults=True):
     """All frames are tagged by their class name in ``kind``."""
 
 
 # --- from the client ---------------------------------------------------------------------------
 
 
-class ChoiceAnswer(_Frame, frozen=True, tag="ChoiceResponse"):
+class ChoiceAnswer(Frame, frozen=True, tag="ChoiceResponse"):
     groupId: Id
     itemId: Id
     content: str | None = None
     id: MessageId | None = None
 
 
-class TextAnswer(_Frame, frozen=True, tag="UserText"):
+class TextAnswer(Frame, frozen=True, tag="UserText"):
     sessionId: Id
     content: str
     id: MessageId | None = None
 
 
-class ResetSession(_Frame, frozen=True):
+class ResetSession(Frame, frozen=True):
     id: MessageId | None = None
 
 
-class TypingNow(_Frame, frozen=True, tag="Typing"):
+class TypingNow(Frame, frozen=True, tag="Typing"):
     pass
 
 
-class Rate(_Frame, frozen=True):
+class Rate(Frame, frozen=True):
     score: Annotated[int, msgspec.Meta(ge=1, le=5)]
     comment: str | None = None
     id: MessageId | None = None
@@ -66,7 +66,7 @@ modern_input: Final = msgspec.json.Decoder(Input)
 # --- to the client -----------------------------------------------------------------------------
 
 
-class _FactFrame(_Frame, frozen=True):
+class _FactFrame(Frame, frozen=True):
     cursor: str | UnsetType = UNSET
     time: str | UnsetType = UNSET
 
@@ -122,37 +122,37 @@ class OperatorLeft(_FactFrame, frozen=True, kw_only=True):
     pass
 
 
-class Ack(_Frame, frozen=True):
+class Ack(Frame, frozen=True):
     id: str
     cursor: str
 
 
-class Refused(_Frame, frozen=True):
+class Refused(Frame, frozen=True):
     id: str
     reason: str
 
 
-class Resumed(_Frame, frozen=True):
+class Resumed(Frame, frozen=True):
     """First on every connect, and again when the conversation began anew."""
 
     cursor: str | None
     reset: bool
 
 
-class State(_Frame, frozen=True):
+class State(Frame, frozen=True):
     owner: str
     status: str
     waiting: str | None
 
 
-class Typing(_Frame, frozen=True):
+class Typing(Frame, frozen=True):
     who: str
 
 
 _encoder = msgspec.json.Encoder()
 
 
-def encode(frame: _Frame) -> str:
+def encode(frame: Frame) -> str:
     """The frame's JSON text."""
     return _encoder.encode(frame).decode()
 

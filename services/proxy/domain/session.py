@@ -7,12 +7,12 @@ order, since it is made when the stored entry itself comes by.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
 
-from services.proxy.domain import closings, frames
+from services.proxy.domain import closings, frames, rendering
 from services.proxy.domain.closings import Closing
 from shared.contract import cursor as cursors
 from shared.contract import facts
@@ -21,8 +21,6 @@ from shared.contract.cursor import Cursor
 from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import Fact
 from shared.contract.times import format_time
-
-OPERATOR = "operator"  # the editor that opens when a person takes over
 
 
 class Send(NamedTuple):
@@ -78,7 +76,7 @@ class Session:
         refused: dict[int, str] = {}
         for recorded in history:
             effective = self._fold(recorded)
-            if any(isinstance(fact, facts.ConversationReset) for fact in effective):
+            if _is_reset(effective):
                 shown.clear()
             if recorded.cause is not None and (reason := _refusal(effective)):
                 refused[recorded.cause] = reason
@@ -111,30 +109,30 @@ class Session:
         """One more entry of the conversation, as it is stored."""
         if recorded.position <= self.state.position:
             return []
-        cause = recorded.cause
-        answered = next((item for item in self.state.unanswered if item.position == cause), None)
-        own = recorded.author == "visitor" and recorded.id in self._pending
+        own = recorded.id in self._pending and recorded.author == "visitor"
+        owed = self.state.unanswered
         effective = self._fold(recorded)
         output: list[Output] = []
-        if any(isinstance(fact, facts.ConversationReset) for fact in effective):
-            if not self.modern and not own:
-                return [closings.STALE]
+        if _is_reset(effective):
             if self.modern:
                 output.append(Send(frames.encode(frames.Resumed(cursor=None, reset=True))))
+            elif not own:
+                return [closings.STALE]
         if own:
             output += self._settle(recorded.id)
         elif self._resetting is None:
             output += self._render(recorded, effective, 0)
-        reason = _refusal(effective)
-        if answered is not None and reason and self.modern:
-            output.append(Send(frames.encode(frames.Refused(id=answered.id, reason=reason))))
-        output += self._state_frame()
+        if self.modern:
+            if recorded.cause is not None and (reason := _refusal(effective)):
+                refused = (item.id for item in owed if item.position == recorded.cause)
+                output += [Send(frames.encode(frames.Refused(id=id, reason=reason))) for id in refused]
+            output += self._state_frame()
         return output
 
     # --- what comes from the client ---
 
-    def receive(self, text: str, new_id: str) -> list[Output]:
-        """One text frame. ``new_id`` names the message where the client gave it no id."""
+    def receive(self, text: str, new_id: Callable[[], str]) -> list[Output]:
+        """One text frame. ``new_id`` makes a name for a message to which the client gave none."""
         decoder = frames.modern_input if self.modern else frames.bare_input
         try:
             frame: frames.Input = decoder.decode(text)
@@ -143,7 +141,7 @@ class Session:
             return [closings.explained(closings.NOT_A_FRAME, detail) if detail else closings.NOT_A_FRAME]
         if isinstance(frame, frames.TypingNow):
             return [Typed()] if self.state.owner == "operator" else []
-        id = frame.id if self.modern and frame.id is not None else new_id
+        id = frame.id if self.modern and frame.id is not None else new_id()
         fact = _fact(frame)
         size = len(fact.text.encode()) if isinstance(fact, facts.TextWritten) else 0
         if size > frames.LARGEST_TEXT:
@@ -174,27 +172,27 @@ class Session:
     def _fold(self, recorded: Recorded) -> tuple[Fact, ...]:
         before = self.state
         self.state, effective = step(before, recorded)
-        if recorded.author == "visitor" and effective:
+        if not effective:
+            return effective
+        if recorded.author == "visitor":
             self._known[recorded.id] = _Known(recorded.position, recorded.time, recorded.facts)
-        reason = _refusal(effective)
-        if reason and recorded.cause is not None:
-            for item in before.unanswered:
-                if item.position == recorded.cause:
-                    self._outcomes[item.id] = reason
+            if _is_reset(effective):
+                self._asking = None
+                self._choices.clear()
+            return effective
         for fact in effective:
-            match fact:
-                case facts.FlowAdvanced():
-                    self._asking = None
-                case facts.ChoiceAsked():
-                    self._asking = "choice"
-                    self._choices[str(fact.group)] = {str(c.item): c.text for c in fact.choices}
-                case facts.EditorOpened():
-                    self._asking = "text"
-                case facts.ConversationReset():
-                    self._asking = None
-                    self._choices.clear()
-                case _:
-                    pass
+            kind = type(fact)
+            if kind is facts.FlowAdvanced:
+                self._asking = None
+            elif kind is facts.EditorOpened:
+                self._asking = "text"
+            elif isinstance(fact, facts.ChoiceAsked):
+                self._asking = "choice"
+                self._choices[str(fact.group)] = {str(c.item): c.text for c in fact.choices}
+            elif kind is facts.InputRefused or kind is facts.DecisionFailed:
+                reason = _refusal(effective)
+                refused = (item.id for item in before.unanswered if item.position == recorded.cause)
+                self._outcomes.update((id, reason) for id in refused)
         return effective
 
     def _start(self, shown: list[tuple[Recorded, tuple[Fact, ...]]]) -> tuple[int, int] | None:
@@ -230,69 +228,19 @@ class Session:
 
     def _render(self, recorded: Recorded, effective: tuple[Fact, ...], skip: int) -> list[Output]:
         output: list[Output] = []
+        table = rendering.MODERN if self.modern else rendering.BARE
         for index, fact in enumerate(effective):
-            if index < skip:
+            make = table.get(type(fact))
+            if make is None or index < skip:
                 continue
             marks: dict[str, str] = {}
             if self.modern:
-                cursor = Cursor(self._epoch, recorded.position, recorded.time, index)
-                marks = {"cursor": cursors.encode(cursor), "time": format_time(recorded.time)}
-            frame = self._modern_frame(fact, marks) or self._frame(fact, marks, recorded.id)
-            if frame is not None:
-                if self.modern:
-                    self._latest = cursor
-                output.append(Send(frames.encode(frame)))
+                self._latest = Cursor(self._epoch, recorded.position, recorded.time, index)
+                marks = {"cursor": cursors.encode(self._latest), "time": format_time(recorded.time)}
+                if recorded.author == "visitor":
+                    marks["id"] = recorded.id
+            output.append(Send(frames.encode(make(self._choices, fact, marks))))
         return output
-
-    def _frame(self, fact: Fact, marks: dict[str, str], id: str) -> frames._FactFrame | None:
-        """The frame for ``fact`` in the kinds that every client knows."""
-        named = {**marks, "id": id} if self.modern else marks
-        match fact:
-            case facts.BotSaid():
-                return frames.BotText(content=frames.clean(fact.text), **marks)
-            case facts.ChoiceAsked():
-                choices = [frames.ChoiceItem(c.item, frames.clean(c.text)) for c in fact.choices]
-                return frames.ChoiceRequest(
-                    groupId=fact.group, question=frames.clean(fact.question), choices=choices, **marks
-                )
-            case facts.EditorOpened():
-                return frames.StartChatSession(
-                    sessionId=fact.session,
-                    chatPrompt=msgspec.UNSET if fact.prompt is None else fact.prompt,
-                    chatText=msgspec.UNSET if fact.text is None else frames.clean(fact.text),
-                    **marks,
-                )
-            case facts.EditorClosed():
-                return frames.EndChatSession(sessionId=fact.session, **marks)
-            case facts.ChoiceMade():
-                words = self._choices.get(str(fact.group), {}).get(str(fact.item), fact.text)
-                return frames.ChoiceResponse(
-                    groupId=fact.group, itemId=fact.item, content=frames.clean(words), **named
-                )
-            case facts.TextWritten():
-                return frames.UserText(sessionId=fact.session, content=fact.text, **named)
-            case facts.OperatorSaid():
-                return frames.BotText(content=frames.as_html(fact.text), **marks)
-            case facts.ConversationClaimed():
-                return frames.StartChatSession(sessionId=OPERATOR, **marks)
-            case facts.ConversationHandedBack() | facts.ConversationResolved():
-                return frames.EndChatSession(sessionId=OPERATOR, **marks)
-            case _:
-                return None
-
-    def _modern_frame(self, fact: Fact, marks: dict[str, str]) -> frames._FactFrame | None:
-        """The frame for ``fact`` in the kinds that only ``switchboard.v1`` knows."""
-        if not self.modern:
-            return None
-        match fact:
-            case facts.OperatorSaid():
-                return frames.OperatorText(name=fact.name or fact.operator, content=fact.text, **marks)
-            case facts.ConversationClaimed():
-                return frames.OperatorJoined(name=fact.name or fact.operator, **marks)
-            case facts.ConversationHandedBack() | facts.ConversationResolved():
-                return frames.OperatorLeft(**marks)
-            case _:
-                return None
 
     def _state_frame(self) -> list[Output]:
         """The conversation's state for a modern client, when it is another than the last told."""
@@ -311,7 +259,13 @@ class Session:
         return [Send(frames.encode(frame))]
 
 
+def _is_reset(effective: tuple[Fact, ...]) -> bool:
+    """A visitor's entry holds one fact."""
+    return bool(effective) and type(effective[0]) is facts.ConversationReset
+
+
 def _refusal(effective: tuple[Fact, ...]) -> str:
+    """Why the entry refuses its cause, or "" where it does not."""
     for fact in effective:
         if isinstance(fact, facts.InputRefused):
             return fact.reason

@@ -1,0 +1,71 @@
+"""The fault laboratory: ``python -m tests.faults [--only NAME] [--seed N] [--short]``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import resource
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from tests.faults.scenarios import ALL
+from tests.faults.trial import Skipped, Trial
+
+#: No scenario takes as long; one that does is stuck (seconds).
+MOST_SECONDS = 600.0
+
+
+def main() -> int:
+    """Run the scenarios; the number of those that failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--only", action="append", choices=sorted(ALL), help="only this one; may be repeated")
+    parser.add_argument("--seed", type=int, help="repeats the run that printed it")
+    parser.add_argument("--short", action="store_true", help="the sizes of `make test`")
+    parser.add_argument("--keep", type=Path, help="folder for logs, histories and figures, kept afterwards")
+    options = parser.parse_args()
+    seed = options.seed or random.SystemRandom().randrange(1, 10**6)
+    print(f"seed {seed}: --seed {seed} repeats this run", flush=True)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with tempfile.TemporaryDirectory(prefix="switchboard-faults-") as temporary:
+        folder: Path = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        results = [run(name, folder / name, seed, options.short) for name in options.only or ALL]
+        (folder / "results.json").write_text(json.dumps({"seed": seed, "results": results}, indent=2))
+    print()
+    for result in results:
+        figures = ", ".join(f"{name} {value}" for name, value in result["figures"].items())
+        print(f"{result['name']:12} {result['outcome']:8} {result['seconds']:6.1f} s  {figures}")
+    failed = sum(result["outcome"] == "FAILED" for result in results)
+    total = sum(result["seconds"] for result in results)
+    print(f"seed {seed}: {len(results)} scenarios in {total:.0f} s, {failed} failed")
+    return failed
+
+
+def run(name: str, folder: Path, seed: int, short: bool) -> dict[str, Any]:
+    """Run one scenario: its name, outcome, seconds and figures."""
+    trial = Trial(name, folder, seed, short, tell=lambda text: print(text, flush=True))
+    trial.say("begins: " + (ALL[name].__doc__ or "").splitlines()[0])
+    begun = time.monotonic()
+    outcome = "passed"
+    try:
+        asyncio.run(asyncio.wait_for(ALL[name](trial), MOST_SECONDS))
+    except Skipped as why:
+        outcome = "skipped"
+        trial.figure("because", why)
+    except Exception:
+        outcome = "FAILED"
+        traceback.print_exc()
+    trial.say(outcome)
+    seconds = round(time.monotonic() - begun, 1)
+    return {"name": name, "outcome": outcome, "seconds": seconds, "figures": trial.figures}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,366 @@
+"""The laboratory: the real server, the real services, many clients, and the verdict of the checker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import nats
+from nats.aio.client import Client
+
+from deploy.local import accounts
+from deploy.local.embedded import EmbeddedNats
+from shared.runtime.broker import inbox_prefix
+from shared.runtime.declare import declare
+from shared.runtime.log import Log, LogError
+from tests.faults.checker import Line, Transcript, Violation, bounded, check, same_state, silent
+from tests.faults.history import History
+from tests.faults.trial import LawBroken, Trial, quantile
+from tests.faults.workload import Clerk, Guest, serve_until_done
+from tests.processes import TOUR, Service
+
+PASSWORD = "correct horse"
+#: What a service may grow by in a scenario (MiB): caches fill, nothing else.
+MOST_GROWTH = 150.0
+#: Views of the desk that are compared before and after a replay.
+VIEWS = ("queue", "live", "resolved")
+
+
+class Lab:
+    """A running Switchboard. ``nats_url`` leads the services elsewhere than straight to the server."""
+
+    def __init__(
+        self,
+        trial: Trial,
+        *,
+        server: EmbeddedNats | None = None,
+        nats_url: str = "",
+        proxies: int = 1,
+        workflows: int = 1,
+        operators: int = 1,
+        analytics: int = 1,
+        clerks: int = 3,
+        replicas: int = 1,
+        max_bytes: int = 1024**3,
+        flow: str = TOUR,
+    ) -> None:
+        self.trial = trial
+        self.server = server or EmbeddedNats(trial.folder / "data")
+        self.history = History()
+        self.guests: list[Guest] = []
+        self.clerks: list[Clerk] = []
+        self._nats_url = nats_url
+        self._max_bytes = max_bytes
+        self._replicas = replicas
+        self._flow = flow
+        self._clerks = clerks
+        self._memory: dict[str, tuple[float, float]] = {}  # at rest, and the peak (MiB)
+        self._sampler: asyncio.Task[None] | None = None
+        self._clients: list[Client] = []
+        counts = {"proxy": proxies, "workflow": workflows, "operator": operators, "analytics": analytics}
+        self.parts = {name: [self.make(name) for _ in range(count)] for name, count in counts.items()}
+
+    def make(self, name: str, module: str = "", **settings: str) -> Service:
+        """A service that is not started yet."""
+        return Service(
+            name,
+            self.server,
+            self.trial.folder,
+            module,
+            **{
+                **({"SWITCHBOARD_NATS_URL": self._nats_url} if self._nats_url else {}),
+                "SWITCHBOARD_FLOW": self._flow,
+                "SWITCHBOARD_MESSAGES_PER_MINUTE": "60000",
+                "SWITCHBOARD_MESSAGE_BURST": "1000",
+                **settings,
+            },
+        )
+
+    def use(self, name: str, services: Sequence[Service]) -> None:
+        """Take these as the services of this name."""
+        self.parts[name] = list(services)
+
+    @property
+    def services(self) -> list[Service]:
+        return [service for group in self.parts.values() for service in group]
+
+    def urls(self, name: str) -> list[str]:
+        return [service.url for service in self.parts[name]]
+
+    async def __aenter__(self) -> Lab:
+        try:
+            if self.server.process is None:
+                await asyncio.to_thread(self.server.start)
+            admin = await self.connect("admin")
+            await declare(admin, max_bytes=self._max_bytes, replicas=self._replicas)
+            names = [f"clerk{number}" for number in range(self._clerks)]
+            for name in names:
+                await accounts.add(admin, name, name.capitalize(), PASSWORD)
+            await self.restart(self.services)
+            for name in names:
+                chance = random.Random(self.trial.chance.random())
+                clerk = Clerk(self.urls("operator"), name, PASSWORD, self.history, chance)
+                self.clerks.append(clerk)
+                await clerk.log_in()
+            self._sampler = asyncio.create_task(self._sample())
+            return self
+        except BaseException:
+            await self.__aexit__()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._sampler is not None:
+            self._sampler.cancel()
+        await asyncio.gather(*(guest.__aexit__() for guest in self.guests), return_exceptions=True)
+        await asyncio.gather(*(clerk.close() for clerk in self.clerks), return_exceptions=True)
+        for client in self._clients:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(client.close(), 2)
+        for service in self.services:
+            service.kill()
+        self.server.kill()
+        self.history.write(self.trial.folder / "history.jsonl")
+
+    # --- parts ---
+
+    async def connect(self, user: str) -> Client:
+        """A client of our own, straight to the server."""
+        client = await nats.connect(
+            self.server.url(user).split(","),
+            inbox_prefix=inbox_prefix(user).encode(),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.1,
+            error_cb=_quiet,
+        )
+        self._clients.append(client)
+        return client
+
+    async def log(self, user: str = "reader") -> Log:
+        log = Log(await self.connect(user))
+        await log.tail()  # learns whether it is replicated
+        return log
+
+    async def restart(self, services: Sequence[Service]) -> None:
+        """kill -9, start, and wait until all are ready."""
+        for service in services:
+            service.kill()
+            service.launch()
+        await asyncio.gather(*(service.ready(seconds=60) for service in services))
+
+    async def invite(self, count: int, people: float = 0.0, **options: Any) -> list[Guest]:
+        """New visitors, connected and asked their first question."""
+        guests = [
+            Guest(
+                self.urls("proxy"),
+                self.history,
+                self.trial.chance.randrange(10**9),
+                people=people if self.clerks else 0.0,
+                **options,
+            )
+            for _ in range(count)
+        ]
+        self.guests += guests
+        for start in range(0, count, 50):
+            await asyncio.gather(*(guest.__aenter__() for guest in guests[start : start + 50]))
+        await asyncio.gather(*(guest.question() for guest in guests))
+        return guests
+
+    # --- work ---
+
+    def talk(
+        self, guests: Sequence[Guest], turns: int, pause: tuple[float, float] = (0.0, 0.1)
+    ) -> asyncio.Task[None]:
+        """All guests take so many turns each, while the clerks serve; done when both are."""
+
+        async def converse(guest: Guest, chance: random.Random) -> None:
+            for _ in range(turns):
+                await guest.turn()
+                await asyncio.sleep(chance.uniform(*pause))
+
+        tasks = [
+            asyncio.create_task(converse(guest, random.Random(self.trial.chance.random())))
+            for guest in guests
+        ]
+        return asyncio.create_task(serve_until_done(self.clerks, tasks))
+
+    async def under(
+        self, work: asyncio.Task[None], fault: Callable[[], Awaitable[None]], most: int = 10**9
+    ) -> int:
+        """Do ``fault`` again and again until the work is done, or so often; how often it was."""
+        times = 0
+        while not work.done() and times < most:
+            await fault()
+            times += 1
+        await work
+        return times
+
+    async def stop(self, work: asyncio.Task[None]) -> None:
+        """End an endless talk."""
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    async def settle(self) -> None:
+        """Wait until every visitor has an answer to all it said, and no clerk a conversation in hand."""
+        for clerk in self.clerks:
+            await clerk.finish()
+        tasks = [asyncio.create_task(_settled(guest)) for guest in self.guests]
+        await serve_until_done(self.clerks, tasks)
+
+    async def recovery(self, probe: Guest) -> float:
+        """Seconds until a visitor gets an answer again."""
+        begun = time.monotonic()
+        await probe.turn()
+        return time.monotonic() - begun
+
+    # --- verdict ---
+
+    async def lines(self) -> list[Line]:
+        """The whole log, as the checker reads it."""
+        return await read_log(await self.log())
+
+    async def transcript(self, guest: Guest) -> Transcript:
+        """What the guest saw, and what a newcomer with the same cookie is told."""
+        again = Guest(self.urls("proxy"), self.history)
+        again.cookie = guest.cookie
+        async with again:  # the state comes last: everything has been told
+            with contextlib.suppress(AssertionError):  # the checker will say what is missing
+                await guest.until(lambda guest: guest.position() >= again.position(), 15)
+        return Transcript(
+            guest.conversation, guest.transcript, sorted(guest.acknowledged), again.transcript
+        )
+
+    async def verdict(self, replay: bool = True) -> list[Line]:
+        """Hold everything against the laws; the log. Raises `LawBroken`."""
+        violations: list[Violation] = []
+        transcripts: list[Transcript] = []
+        for start in range(0, len(self.guests), 25):
+            batch = self.guests[start : start + 25]
+            transcripts += await asyncio.gather(*(self.transcript(guest) for guest in batch))
+        lines = await self.lines()
+        self.history.write(self.trial.folder / "history.jsonl")
+        (self.trial.folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        violations += check(lines, transcripts, self.history.deeds())
+        for service, (rest, peak) in self._memory.items():
+            violations += bounded(service, rest, peak, MOST_GROWTH)
+        if replay:
+            violations += await self.replayed()
+        deeds = self.history.deeds()
+        outcomes = [sum(deed.outcome == kind for deed in deeds) for kind in ("ok", "fail", "unknown")]
+        turns = [seconds for guest in self.guests for _, seconds in guest.turns]
+        self.trial.figure("turns", sum(line["author"] == "bot" for line in lines))
+        self.trial.figure("entries", len(lines))
+        self.trial.figure("ok/fail/unknown", "/".join(map(str, outcomes)))
+        self.trial.figure("turn p50/p99", f"{quantile(turns, 0.5):.3f}/{quantile(turns, 0.99):.2f} s")
+        if violations:
+            raise LawBroken(violations)
+        return lines
+
+    async def replayed(self) -> list[Violation]:
+        """Kill everything and start it again: the same state, and nothing written meanwhile."""
+        reader = await self.log()
+        for guest in self.guests:
+            await guest.__aexit__()
+        await asyncio.sleep(0.3)  # what the last reconnects appended has come by
+        before, live = (await reader.tail()).last, await self.told()
+        begun = time.monotonic()
+        await self.restart(self.services)
+        self.trial.figure("restart to ready", f"{time.monotonic() - begun:.1f} s")
+        await asyncio.sleep(0.5)
+        replayed, after = await self.told(), (await reader.tail()).last
+        return same_state("told", live, replayed) + silent(before, after)
+
+    async def told(self) -> dict[str, Any]:
+        """What the desk and the numbers say, of all that must come out of a replay alike."""
+        state: dict[str, Any] = {}
+        for url in self.urls("operator")[:1] if self.clerks else ():
+            for view in VIEWS:
+                state[view] = {row["id"]: row for row in await self._pages(url, view)}
+        async with httpx.AsyncClient() as client:
+            for url in self.urls("analytics"):
+                reader = await self.log()
+                async with asyncio.timeout(30):
+                    while True:
+                        numbers = (await client.get(f"{url}/api/summary")).json()
+                        if numbers.get("position") == (await reader.tail()).last:
+                            break
+                        await asyncio.sleep(0.2)
+                # They depend on when they were asked, not on the log.
+                state["summary"] = {k: v for k, v in numbers.items() if k not in ("generated", "hours")}
+        return state
+
+    async def _pages(self, url: str, view: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        before = ""
+        while True:
+            path = f"/api/conversations?view={view}&limit=500{before}"
+            answer = await self.clerks[0].call("GET", path, url=url)
+            assert answer is not None
+            assert answer.is_success, answer.text
+            page = answer.json()
+            rows += page["conversations"]
+            if page["next"] is None:
+                return rows
+            before = f"&before={page['next']}"
+
+    # --- memory ---
+
+    async def _sample(self) -> None:
+        while True:
+            for service in self.services:
+                if service.process is not None and service.process.poll() is None:
+                    size = memory(service.process.pid)
+                    name = f"{service.name} on port {service.port}"
+                    rest, peak = self._memory.get(name, (size, size))
+                    # A process that was just started has not loaded its code yet.
+                    self._memory[name] = max(rest, 80.0), max(peak, size)
+            await asyncio.sleep(0.5)
+
+
+def memory(pid: int) -> float:
+    """The resident memory of a process (MiB), 0.0 for one that is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+async def read_log(log: Log) -> list[Line]:
+    """The whole log, as the checker reads it. What is no entry comes as an empty one."""
+    lines: list[Line] = []
+    async for batch in log.read(1):
+        for message in batch:
+            try:
+                entry = msgspec.json.decode(message.data)
+            except msgspec.DecodeError:
+                entry = {}
+            lines.append(
+                {
+                    "position": message.position,
+                    "conversation": message.conversation,
+                    "author": message.author,
+                    "entry": entry if isinstance(entry, dict) else {},
+                }
+            )
+    tail = await log.tail()
+    if len(lines) != tail.last:
+        raise LogError(f"{len(lines)} entries were read of {tail.last}")
+    return lines
+
+
+async def _settled(guest: Guest) -> None:
+    await guest.settled()
+    await guest.question()
+
+
+async def _quiet(error: Exception) -> None:
+    """Errors of the connection are what a fault provokes."""

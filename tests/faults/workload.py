@@ -1,0 +1,285 @@
+"""Many visitors and operators at work: each behaves as a real client does and keeps its history."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from shared.contract.subjects import conversation_of
+from tests.faults.checker import position_of
+from tests.faults.history import History
+from tests.visitor import V1, Visitor
+
+#: How long a client waits for anything before the run counts as hung (seconds): longer than any fault.
+PATIENCE = 150.0
+#: Reasons of a refusal that say the message was not stored. Others are the flow's, after an Ack.
+NOT_STORED = {"log_full", "too_large", "id_reused", "text_too_long"}
+
+
+class Guest(Visitor):
+    """A visitor with several proxies to go to, who takes turns along the tour flow."""
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        history: History,
+        seed: int = 0,
+        pauses: tuple[float, float] = (0.05, 0.25),
+        people: float = 0.0,
+    ) -> None:
+        super().__init__(urls[0], seed)
+        self._urls = [url.replace("http", "ws", 1) + "/ws" for url in urls]
+        self._history = history
+        self._pauses = pauses
+        self._people = people  # how often the guest asks for a person
+        self._deeds: dict[str, int] = {}
+        self.turns: list[tuple[float, float]] = []  # when each began, and how long its answer took
+
+    @property
+    def conversation(self) -> str:
+        return conversation_of(self.cookie.split("=")[1], "websocket") if self.cookie else ""
+
+    async def turn(self) -> None:
+        """Answer what is asked, and wait for the next question."""
+        asked = await self.question()
+        person = False
+        if asked["kind"] == "ChoiceRequest":
+            person = self._random.random() < self._people
+            frame = {"kind": "ChoiceResponse", "groupId": asked["groupId"], "itemId": 2 if person else 1}
+        else:
+            text = f"text {len(self.sent)} of {self._random.random()}"
+            frame = {"kind": "UserText", "sessionId": asked["sessionId"], "content": text}
+        seen = len(self.transcript)
+        begun = time.monotonic()
+        await self.say(frame)
+        await self.settled()
+        if person:
+            await self.until(lambda self: self.state.get("owner") != "bot" or self._open() is not None)
+            await self.say({"kind": "UserText", "sessionId": "operator", "content": "is anybody there?"})
+        await self.question()
+        if not person and "OperatorJoined" not in self.kinds()[seen:]:
+            self.turns.append((begun, time.monotonic() - begun))
+
+    async def say(self, frame: dict[str, Any], id: str | None = None) -> str:
+        id = id or str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        if id not in self._deeds:
+            self._deeds[id] = self._history.invoke("visitor", self.conversation, frame["kind"], id)
+        return await super().say(frame, id)
+
+    async def until(self, condition: Any, seconds: float = PATIENCE) -> None:
+        try:
+            await super().until(condition, seconds)
+        except TimeoutError as error:
+            last = self.transcript[-3:]
+            raise AssertionError(
+                f"conversation {self.conversation} hung: unsettled {self.unsettled}, state {self.state}, "
+                f"closings {self.closings[-5:]}, last frames {last}"
+            ) from error
+
+    async def settled(self, seconds: float = PATIENCE) -> None:
+        await super().settled(seconds)
+
+    def position(self) -> int:
+        """How far this guest was told."""
+        return position_of(self.cursor) if self.cursor else 0
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        super()._take(frame)
+        id = frame.get("id", "")
+        if id in self._deeds and id in self.acknowledged:
+            self._history.end(self._deeds[id], "ok")
+        elif frame["kind"] == "Refused" and id in self._deeds and frame["reason"] in NOT_STORED:
+            self._history.end(self._deeds[id], "fail", frame["reason"])
+
+    def _open(self) -> dict[str, Any] | None:
+        """The latest question; what the flow refused did not answer it."""
+        for frame in reversed(self.transcript):
+            if frame["kind"] in ("Ack", "UserText", "ChoiceResponse"):
+                if frame.get("id") not in self.refused:
+                    return None
+            elif frame["kind"] == "ChoiceRequest" or (
+                frame["kind"] == "StartChatSession" and frame["sessionId"] != "operator"
+            ):
+                return None if self.unsettled else frame
+        return None
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                url = self._random.choice(self._urls) + (f"?cursor={self.cursor}" if self.cursor else "")
+                headers = {"Cookie": self.cookie} if self.cookie else {}
+                async with connect(
+                    url,
+                    subprotocols=V1,
+                    additional_headers=headers,
+                    compression=None,
+                    open_timeout=10,
+                    close_timeout=1,
+                    ping_interval=5,
+                    ping_timeout=10,
+                ) as socket:
+                    assert socket.response is not None
+                    if "set-cookie" in socket.response.headers:
+                        self.cookie = socket.response.headers["set-cookie"].split(";")[0]
+                    await self._listen(socket)
+            except ConnectionClosed as closed:
+                code = closed.rcvd.code if closed.rcvd is not None else 1006
+                self.closings.append(code)
+                if code == 4000:
+                    self.cursor = None
+            except (OSError, InvalidHandshake, TimeoutError, EOFError):
+                pass
+            finally:
+                self._socket = None
+            await asyncio.sleep(self._random.uniform(*self._pauses))
+
+
+class Clerk:
+    """An operator at the HTTP API: takes visitors from the queue, and now and then one from the bot."""
+
+    def __init__(
+        self, urls: Sequence[str], name: str, password: str, history: History, chance: random.Random
+    ) -> None:
+        self.name = name
+        self._urls = urls
+        self._password = password
+        self._history = history
+        self._chance = chance
+        self._client = httpx.AsyncClient(timeout=12)
+        self.claims = 0
+        self.lost = 0  # claims that another won
+
+    async def log_in(self) -> None:
+        """Log in, however long the service is away."""
+        credentials = {"name": self.name, "password": self._password}
+        async with asyncio.timeout(PATIENCE):
+            while (answer := await self.call("POST", "/api/login", credentials)) is None or answer.is_error:
+                assert answer is None or answer.status_code in (429, 503), answer.text
+                await asyncio.sleep(0.3)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def call(
+        self, method: str, path: str, body: Any = None, url: str | None = None
+    ) -> httpx.Response | None:
+        """The answer of one of the replicas, or None if there was none."""
+        try:
+            base = url or self._chance.choice(self._urls)
+            return await self._client.request(method, base + path, json=body)
+        except httpx.TransportError:
+            return None
+
+    async def work(self, takeovers: float = 0.1) -> None:
+        """Serve visitors until cancelled; whatever is in hand is finished by `finish`."""
+        while True:
+            view = "live" if self._chance.random() < takeovers else "queue"
+            waiting = [row["id"] for row in await self.rows(view) if row["owner"] != "operator"]
+            if waiting:
+                await self.serve(self._chance.choice(waiting[:5]))
+            await asyncio.sleep(self._chance.uniform(0.05, 0.3))
+
+    async def rows(self, view: str, limit: int = 200) -> list[dict[str, Any]]:
+        """A list of the desk, as far as it is told; empty if it is not."""
+        answer = await self.call("GET", f"/api/conversations?view={view}&limit={limit}")
+        if answer is None or answer.is_error:
+            return []
+        found: list[dict[str, Any]] = answer.json()["conversations"]
+        return found
+
+    async def serve(self, conversation: str) -> None:
+        """Claim, speak, hand back."""
+        if await self.claim(conversation):
+            for _ in range(self._chance.randrange(3)):
+                await self.say(conversation, f"{self.name} says {self._chance.random()}")
+            await self.hand_back(conversation)
+
+    async def claim(self, conversation: str, url: str | None = None) -> bool:
+        """Try until it is clear who has the conversation; whether it is this operator."""
+        while True:
+            outcome = await self._deed("claim", conversation, None, "", url)
+            if outcome != "unknown":
+                self.claims += outcome == "ok"
+                self.lost += outcome == "fail"
+                return outcome == "ok"
+            await asyncio.sleep(0.2)
+
+    async def say(self, conversation: str, text: str) -> None:
+        """Say it once, however often it must be sent."""
+        id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
+        number = self._history.invoke(self.name, conversation, "say", id)
+        while True:
+            answer = await self.call(
+                "POST", f"/api/conversations/{conversation}/say", {"text": text, "id": id}
+            )
+            outcome = _outcome(answer)
+            if outcome != "unknown":
+                return self._history.end(number, "ok" if outcome == "ok" else "fail")
+            await asyncio.sleep(0.2)
+
+    async def hand_back(self, conversation: str) -> None:
+        while True:
+            outcome = await self._deed("handback", conversation, {}, "")
+            if outcome != "unknown":
+                return
+            await asyncio.sleep(0.2)
+
+    async def finish(self) -> None:
+        """Hand back whatever this operator still has."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                answer = await self.call("GET", "/api/conversations?view=mine&limit=200")
+                if answer is not None and answer.is_success:
+                    rows = answer.json()["conversations"]
+                    if not rows:
+                        return
+                    for row in rows:
+                        await self.hand_back(row["id"])
+                await asyncio.sleep(0.2)
+
+    async def _deed(
+        self, action: str, conversation: str, body: Any, id: str, url: str | None = None
+    ) -> str:
+        number = self._history.invoke(self.name, conversation, action, id)
+        outcome = _outcome(await self.call("POST", f"/api/conversations/{conversation}/{action}", body, url))
+        if outcome != "unknown":
+            self._history.end(number, "ok" if outcome == "ok" else "fail")
+        return outcome
+
+
+def _outcome(answer: httpx.Response | None) -> str:
+    """ok, fail or unknown. Only what says that nothing was done is a failure."""
+    if answer is None or answer.status_code in (404, 503):
+        return "unknown"  # 404: this replica has not read of the conversation yet
+    assert answer.status_code in (200, 409, 507), (answer.status_code, answer.text)
+    return "ok" if answer.status_code == 200 else "fail"
+
+
+async def serve_until_done(clerks: Sequence[Clerk], work: Sequence[asyncio.Task[None]]) -> None:
+    """Let the clerks serve while the visitors' tasks run; raises what any of them raised."""
+    serving = [asyncio.create_task(clerk.work()) for clerk in clerks]
+    try:
+        waiting = {*work}
+        while waiting:
+            done, _ = await asyncio.wait(
+                [*waiting, *serving], return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                task.result()
+            waiting -= done
+    finally:
+        for task in (*serving, *work):
+            task.cancel()
+        with contextlib.suppress(Exception):
+            await asyncio.gather(*serving, *work, return_exceptions=True)
+    for clerk in clerks:
+        await clerk.finish()

@@ -1,0 +1,176 @@
+"""Processes are killed (-9) while people talk: nothing is lost, nothing is doubled."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, WebSocket, expect
+
+from shared.contract.facts import ConversationStarted, OperatorSaid, TextWritten
+from tests.journeys.conftest import People
+from tests.journeys.pages import Chat, from_bot, from_operator, note
+from tests.journeys.stage import Stage
+from tests.journeys.tour import CLOSED, MENU, OPEN, REOPENED, WELCOME
+from tests.journeys.watch import NETWORK, Watch
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def own_stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    stage = Stage(tmp_path_factory.mktemp("interrupted"))
+    try:
+        await stage.open()
+        yield stage
+    finally:
+        await stage.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(own_stage: Stage, watch: Watch) -> Stage:
+    """A stage of this module's own, whole again for each test."""
+    watch.allow(NETWORK)
+    await own_stage.up()
+    return own_stage
+
+
+async def in_the_editor(people: People) -> Chat:
+    """A visitor whom the flow has asked for a text."""
+    visitor = await people.visitor()
+    await visitor.hears(WELCOME, MENU)
+    await visitor.picks("The editor")
+    await visitor.hears(OPEN)
+    return visitor
+
+
+async def said(stage: Stage, visitor: Chat) -> list[str]:
+    """The texts of the visitor that the log holds."""
+    written = await stage.facts(await visitor.conversation(), TextWritten)
+    return [fact.text for fact in written if isinstance(fact, TextWritten)]
+
+
+async def goes_on_to_the_menu(stage: Stage, visitor: Chat, said_so_far: str) -> None:
+    """The rest of the conversation is as if nothing had happened, and so is what a reload shows."""
+    await visitor.types("And now?")
+    await visitor.hears(CLOSED, MENU)
+    assert await said(stage, visitor) == [said_so_far, "And now?"]
+    await visitor.sees_dot("connected")
+    await visitor.reloads()
+    await visitor.sees_the_same()
+    assert len(await stage.facts(await visitor.conversation(), ConversationStarted)) == 1
+
+
+async def test_the_proxy_is_killed_while_the_visitor_types(people: People, stage: Stage) -> None:
+    visitor = await in_the_editor(people)
+    stage.proxy.kill()
+    await visitor.sees_dot("connecting", "offline")
+    await visitor.types("Are you still there?")
+    await visitor.sees()
+    await expect(visitor.pending).to_have_text(["Are you still there?"])
+    assert await said(stage, visitor) == []
+
+    await stage.up()
+    await visitor.hears(REOPENED)
+    await visitor.sees_dot("connected")
+    await visitor.sees_the_same()
+    await goes_on_to_the_menu(stage, visitor, "Are you still there?")
+
+
+async def test_the_proxy_is_killed_with_a_message_that_is_not_acknowledged(
+    people: People, stage: Stage
+) -> None:
+    page = await people.page()
+    sockets: list[WebSocket] = []
+    page.on("websocket", sockets.append)
+    await page.goto(stage.proxy.url)
+    visitor = Chat(page)
+    await visitor.opens()
+    await visitor.hears(WELCOME, MENU)
+    await visitor.picks("The editor")
+    await visitor.hears(OPEN)
+
+    assert stage.nats.process is not None
+    stage.nats.process.send_signal(signal.SIGSTOP)  # so that nothing can be acknowledged
+    async with sockets[-1].expect_event("framesent"):
+        await visitor.types("Sent once")
+    await expect(visitor.pending).to_have_text(["Sent once"])
+    stage.proxy.kill()
+    await visitor.sees_dot("connecting", "offline")
+    stage.nats.process.send_signal(signal.SIGCONT)
+
+    await stage.up()
+    await visitor.hears(REOPENED)
+    await visitor.sees_the_same()
+    await goes_on_to_the_menu(stage, visitor, "Sent once")
+
+
+async def test_the_workflow_is_killed_in_mid_conversation(people: People, stage: Stage) -> None:
+    visitor = await in_the_editor(people)
+    stage.workflow.kill()
+    await visitor.types("Is the bot asleep?")
+    await visitor.sees_the_same()  # stored, and not answered yet
+    assert await said(stage, visitor) == ["Is the bot asleep?"]
+    await visitor.sees_dot("connected")
+
+    await stage.up()
+    await visitor.hears(REOPENED)
+    await goes_on_to_the_menu(stage, visitor, "Is the bot asleep?")
+
+
+async def test_the_nats_server_is_killed_in_mid_conversation(people: People, stage: Stage) -> None:
+    visitor = await in_the_editor(people)
+    stage.nats.kill()
+    await visitor.types("Where is the log?")
+    await expect(visitor.pending).to_have_text(["Where is the log?"])
+
+    await stage.up()
+    await visitor.hears(REOPENED)
+    await visitor.sees_the_same()
+    await goes_on_to_the_menu(stage, visitor, "Where is the log?")
+
+
+async def test_everything_is_killed_at_once(people: People, stage: Stage) -> None:
+    visitor = await in_the_editor(people)
+    stage.nats.kill()
+    for service in (stage.proxy, stage.workflow, stage.operator):
+        service.kill()
+    await visitor.types("Hello? Hello?")
+    await visitor.sees_dot("connecting", "offline")
+    await expect(visitor.pending).to_have_text(["Hello? Hello?"])
+
+    await stage.up()
+    await visitor.hears(REOPENED)
+    await visitor.sees_the_same()
+    await goes_on_to_the_menu(stage, visitor, "Hello? Hello?")
+
+
+async def test_the_operator_service_is_killed_while_a_person_talks(people: People, stage: Stage) -> None:
+    ada = await people.operator("ada")
+    visitor = await in_the_editor(people)
+    conversation = await visitor.conversation()
+    await ada.looks_at("live")
+    await ada.opens(conversation)
+    await ada.takes_over()
+    await visitor.sees(note("Ada joined"))
+
+    stage.operator.kill()
+    await expect(ada.connection).to_have_text("Connecting …")
+    await ada.says("One moment, please.")  # sent again until the service is back
+    await visitor.types("Take your time")
+    await visitor.sees_the_same()
+    await stage.up()
+    await expect(ada.connection).to_have_text("")  # still logged in
+    await visitor.sees(from_operator("One moment, please."))
+    assert len(await stage.facts(conversation, OperatorSaid)) == 1
+    await expect(ada.texts.filter(has_text="Take your time")).to_have_count(1)
+    await expect(ada.texts.filter(has_text="One moment, please.")).to_have_count(1)
+
+    await ada.hands_back()
+    await visitor.sees(note("Ada left"), from_bot(OPEN))
+    await visitor.types("Back with the bot")
+    await visitor.hears(REOPENED)
+    await ada.opens(conversation)
+    await expect(ada.texts.last).to_have_text(REOPENED)
