@@ -52,8 +52,8 @@ class App:
 
     async def stop(self) -> None:
         if self._subscription is not None:
-            with contextlib.suppress(nats.errors.Error):
-                await self._subscription.unsubscribe()
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
+                await self._subscription.drain()
         if self._workflow is not None:
             await self._workflow.stop(self._settings.drain_seconds)
         if self._task is not None:

@@ -7,6 +7,7 @@ import base64
 import json
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,17 +86,46 @@ class Stage:
         return connect(self.url(path), additional_headers=headers, subprotocols=V1)
 
 
-@pytest.fixture
-async def stage(services: Services, tmp_path: Path) -> Stage:
-    flow = tmp_path / "flow.json"
+def prepare(services: Services, flow: Path) -> Stage:
+    """Launch a proxy and a workflow that leads along `FLOW`."""
     flow.write_text(json.dumps(FLOW))
     proxy = services.make("proxy", SWITCHBOARD_ORIGINS="https://shop.example")
     workflow = services.make("workflow", SWITCHBOARD_FLOW=str(flow))
-    proxy.launch()
-    workflow.launch()
-    await proxy.ready()
-    await workflow.ready()
+    for service in (proxy, workflow):
+        service.launch()
     return Stage(services, proxy, workflow)
+
+
+async def ready(stage: Stage) -> Stage:
+    for service in (stage.proxy, stage.workflow):
+        await service.ready()
+    return stage
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """For tests that do not disturb one another: they share the services, not a conversation."""
+    folder = tmp_path_factory.mktemp("stage")
+    server = EmbeddedNats(folder / "data")
+    server.start()
+
+    async def begin() -> Stage:
+        client = await connected(server, "admin")
+        await declare(client, max_bytes=1024**3)
+        await client.close()
+        return await ready(prepare(Services(server, folder), folder / "flow.json"))
+
+    stage = asyncio.run(begin())
+    yield stage
+    for service in stage.services.started:
+        service.kill()
+    server.stop()
+
+
+@pytest.fixture
+async def own_stage(services: Services, tmp_path: Path) -> Stage:
+    """For tests that stop something."""
+    return await ready(prepare(services, tmp_path / "flow.json"))
 
 
 def cookie_of(socket: ClientConnection) -> str:
@@ -243,7 +273,8 @@ async def test_a_reset_begins_anew_and_tells_the_other_tabs(stage: Stage) -> Non
             await nothing_more(again)
 
 
-async def test_a_takeover_as_a_bare_client_sees_it(stage: Stage, connections: Connections) -> None:
+async def test_a_takeover_as_a_bare_client_sees_it(stage: Stage) -> None:
+    connections = Connections(stage.services.server)
     operator = await connections.log("operator")
     async with stage.bare() as socket:
         await told(socket, 2)
@@ -273,6 +304,7 @@ async def test_a_takeover_as_a_bare_client_sees_it(stage: Stage, connections: Co
             ]
             assert frames[4]["content"] == "1 < 2 & <script>"
             assert frames[8] == {"kind": "State", "owner": "bot", "status": "open", "waiting": "choice"}
+    await connections.close()
 
 
 # --- switchboard.v1 ----------------------------------------------------------------------------
@@ -359,9 +391,9 @@ async def test_a_cursor_that_does_not_hold_means_reset(stage: Stage) -> None:
             assert len(frames[1:8]) == len(WHOLE)
 
 
-async def test_a_store_put_back_from_a_copy_resets_the_cursor(stage: Stage, tmp_path: Path) -> None:
-    server = stage.services.server
-    async with Visitor(stage.proxy.url) as visitor:
+async def test_a_store_put_back_from_a_copy_resets_the_cursor(own_stage: Stage, tmp_path: Path) -> None:
+    server = own_stage.services.server
+    async with Visitor(own_stage.proxy.url) as visitor:
         await visitor.question()
         await asyncio.to_thread(server.stop)
         shutil.copytree(server.folder / "nats", tmp_path / "copy")
@@ -497,13 +529,13 @@ async def test_hostile_html_in_a_flow_is_cleaned_at_the_door(services: Services,
 # --- coming and going --------------------------------------------------------------------------
 
 
-async def test_an_orderly_end_closes_with_1012_and_exits_with_0(stage: Stage) -> None:
-    async with stage.bare() as socket:
+async def test_an_orderly_end_closes_with_1012_and_exits_with_0(own_stage: Stage) -> None:
+    async with own_stage.bare() as socket:
         await told(socket, 2)
-        stopping = asyncio.create_task(stage.proxy.stop())
+        stopping = asyncio.create_task(own_stage.proxy.stop())
         assert (await closed(socket))[0] == 1012
         assert await stopping == 0
-    assert await stage.workflow.stop() == 0
+    assert await own_stage.workflow.stop() == 0
 
 
 async def test_services_start_while_nats_is_down_and_come_up_by_themselves(
