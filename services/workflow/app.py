@@ -53,7 +53,7 @@ class App:
     async def stop(self) -> None:
         if self._subscription is not None:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
-                await self._subscription.drain()
+                await self._subscription.drain()  # type: ignore[no-untyped-call]
         if self._workflow is not None:
             await self._workflow.stop(self._settings.drain_seconds)
         if self._task is not None:

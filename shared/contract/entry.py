@@ -71,6 +71,9 @@ class _Envelope(msgspec.Struct):
     facts: list[msgspec.Raw] = []
 
 
+#: What unreadable JSON raises; the second for brackets nested too deep.
+_UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
+
 _encoder = msgspec.json.Encoder()
 _entry = msgspec.json.Decoder(Entry)
 _envelope = msgspec.json.Decoder(_Envelope)
@@ -92,10 +95,10 @@ def decode(position: int, conversation: str, author: str, time: int, data: bytes
     try:
         entry = _entry.decode(data)
         facts = entry.facts
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         try:
             entry = _envelope.decode(data)
-        except msgspec.DecodeError:
+        except _UNREADABLE:
             return Recorded(position=position, conversation=conversation, author=author, time=time)
         facts = tuple(fact for raw in entry.facts if (fact := _lenient(raw)) is not None)
     for fact in facts:
@@ -117,7 +120,7 @@ def decode(position: int, conversation: str, author: str, time: int, data: bytes
 def _lenient(raw: msgspec.Raw) -> Fact | None:
     try:
         fact: Fact = _fact.decode(raw)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return None
     return fact
 

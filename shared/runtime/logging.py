@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -23,11 +25,14 @@ def configure(service: str, level: str, format: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if console:
-        renderer: list[Any] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        renderer: list[Any] = [structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )]
         factory: Any = structlog.PrintLoggerFactory(sys.stderr)
     else:
         renderer = [
-            structlog.processors.dict_tracebacks,
+            # Never the frames' locals: they hold what visitors wrote, and their secrets.
+            ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.EventRenamer("event"),
             structlog.processors.JSONRenderer(serializer=lambda event, **_: _encoder.encode(event)),
         ]

@@ -7,6 +7,7 @@ import asyncio
 import json
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -50,6 +51,7 @@ def main() -> int:
 
 def run(name: str, folder: Path, seed: int, short: bool) -> dict[str, Any]:
     """Run one scenario: its name, outcome, seconds and figures."""
+    shutil.rmtree(folder, ignore_errors=True)  # what an earlier run kept
     trial = Trial(name, folder, seed, short, tell=lambda text: print(text, flush=True))
     trial.say("begins: " + (ALL[name].__doc__ or "").splitlines()[0])
     begun = time.monotonic()

@@ -67,7 +67,8 @@ class Lab:
         self._sampler: asyncio.Task[None] | None = None
         self._clients: list[Client] = []
         counts = {"proxy": proxies, "workflow": workflows, "operator": operators, "analytics": analytics}
-        self.parts = {name: [self.make(name) for _ in range(count)] for name, count in counts.items()}
+        self._counts = counts
+        self.parts: dict[str, list[Service]] = {}
 
     def make(self, name: str, module: str = "", **settings: str) -> Service:
         """A service that is not started yet."""
@@ -100,6 +101,8 @@ class Lab:
         try:
             if self.server.process is None:
                 await asyncio.to_thread(self.server.start)
+            for name, count in self._counts.items():  # not before: the server has its port now
+                self.parts[name] = [self.make(name) for _ in range(count)]
             admin = await self.connect("admin")
             await declare(admin, max_bytes=self._max_bytes, replicas=self._replicas)
             names = [f"clerk{number}" for number in range(self._clerks)]
@@ -154,7 +157,15 @@ class Lab:
         for service in services:
             service.kill()
             service.launch()
-        await asyncio.gather(*(service.ready(seconds=60) for service in services))
+        await self.ready(services)
+
+    async def ready(self, services: Sequence[Service]) -> None:
+        """Wait until all are ready. What ended by itself is told with its exit code."""
+        try:
+            await asyncio.gather(*(service.ready(seconds=60) for service in services))
+        except AssertionError as error:
+            codes = {f"{s.name}:{s.port}": s.process.poll() for s in services if s.process is not None}
+            raise AssertionError(f"{error}\nexit codes {codes}") from error
 
     async def invite(self, count: int, people: float = 0.0, **options: Any) -> list[Guest]:
         """New visitors, connected and asked their first question."""

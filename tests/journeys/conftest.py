@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.journeys.pages import Chat, Desk
 from tests.journeys.stage import Stage
@@ -51,12 +51,8 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """The product with the tour's flow. Journeys that break it bring a stage of their own."""
-    stage = Stage(tmp_path_factory.mktemp("stage"))
-    try:
-        await stage.open()
+    async with Stage(tmp_path_factory.mktemp("stage")) as stage:
         yield stage
-    finally:
-        await stage.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -73,10 +69,12 @@ class People:
         self._browser = browser
         self._stage = stage
         self._watch = watch
+        self._contexts: list[BrowserContext] = []
 
     async def page(self) -> Page:
         """An empty page of somebody new."""
         context = await self._browser.new_context(reduced_motion="reduce")
+        self._contexts.append(context)
         context.set_default_timeout(PATIENCE)
         self._watch.over(context)
         return await context.new_page()
@@ -105,13 +103,15 @@ class People:
         await desk.logs_in(name)
         return desk
 
-    async def leave(self) -> None:
-        for context in self._browser.contexts:
+    async def __aenter__(self) -> People:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for context in self._contexts:
             await context.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def people(browser: Browser, stage: Stage, watch: Watch) -> AsyncIterator[People]:
-    people = People(browser, stage, watch)
-    yield people
-    await people.leave()
+    async with People(browser, stage, watch) as people:
+        yield people

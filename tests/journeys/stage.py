@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from deploy.local import accounts
 from deploy.local.embedded import EmbeddedNats
 from shared.contract.entry import Recorded
-from shared.contract.facts import Author, Fact
+from shared.contract.facts import Fact
 from shared.runtime.declare import declare
 from shared.runtime.log import Log
 from tests.conftest import connected
@@ -20,29 +20,41 @@ PASSWORD = "open the console"
 
 
 class Stage:
-    """A nats-server, a proxy, a workflow and an operator service, with the accounts of Ada and Bob."""
+    """``async with Stage(folder)``: the services that people meet, and the accounts of Ada and Bob."""
 
     def __init__(self, folder: Path, flow: str | Path = TOUR) -> None:
         self.nats = EmbeddedNats(folder / "data")
+        self.nats.start()  # its port is known from here on
         self._folder = folder
+        self._clients: list[Client] = []
         self.proxy = self.service("proxy", SWITCHBOARD_ORIGINS="loopback")
         self.workflow = self.service("workflow", SWITCHBOARD_FLOW=str(flow))
         self.operator = self.service("operator")
 
     def service(self, name: str, **settings: str) -> Service:
         """One more process on this stage, not started."""
-        if not self.nats.port:
-            self.nats.start()  # its port is known from here on
         return Service(name, self.nats, self._folder, **settings)
 
-    async def open(self) -> None:
+    async def __aenter__(self) -> Stage:
         """Declare the log, make the accounts, start everything."""
-        self._admin = await self._client("admin")
-        await declare(self._admin, max_bytes=1024**3)
-        await self.account("ada", "Ada")
-        await self.account("bob", "Bob")
-        self._log = Log(await self._client("reader"))
-        await self.up()
+        try:
+            self._admin = await self._client("admin")
+            await declare(self._admin, max_bytes=1024**3)
+            await self.account("ada", "Ada")
+            await self.account("bob", "Bob")
+            self._log = Log(await self._client("reader"))
+            await self.up()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for client in self._clients:
+            await client.close()
+        for service in (self.proxy, self.workflow, self.operator):
+            service.kill()
+        self.nats.kill()
 
     async def account(self, name: str, display: str) -> None:
         await accounts.add(self._admin, name, display, PASSWORD)
@@ -57,13 +69,6 @@ class Stage:
                 service.launch()
         await asyncio.gather(*(service.ready() for service in services))
 
-    async def close(self) -> None:
-        await self._admin.close()
-        await self._log.client.close()
-        for service in (self.proxy, self.workflow, self.operator):
-            service.kill()
-        self.nats.kill()
-
     async def entries(self, conversation: str) -> list[Recorded]:
         """The whole conversation, as the log holds it."""
         return [message.decode() for message in await self._log.fetch(conversation)]
@@ -73,9 +78,11 @@ class Stage:
         entries = await self.entries(conversation)
         return [fact for entry in entries for fact in entry.facts if isinstance(fact, kind)]
 
-    async def authors(self, conversation: str) -> list[Author]:
+    async def authors(self, conversation: str) -> list[str]:
         """Who wrote the conversation's entries, in order."""
         return [entry.author for entry in await self.entries(conversation)]
 
     async def _client(self, user: str) -> Client:
-        return await connected(self.nats, user)
+        client = await connected(self.nats, user)
+        self._clients.append(client)
+        return client

@@ -58,6 +58,8 @@ async def test_the_flow_asks_for_a_person_who_hands_back(people: People, stage: 
     await visitor.types("What a nice tour!")
     await ada.sees(from_visitor("What a nice tour!"))
     await expect(ada.typing).to_be_hidden()
+    await ada.editor.press_sequentially("I")
+    await expect(visitor.typing).to_be_visible()
     await ada.says("I think so too.")
     await visitor.sees(from_operator("I think so too."))
     await visitor.types("Thanks")
@@ -118,6 +120,24 @@ async def test_choices_rest_while_a_person_has_the_conversation(people: People) 
 
     await ada.hands_back("bye")  # somewhere else in the flow
     await visitor.sees(note("Ada left"), from_bot(BYE))
+
+
+async def test_a_visitor_who_starts_over_is_with_the_bot_again(people: People) -> None:
+    ada = await people.operator("ada")
+    visitor = await waiting_visitor(people, ada)
+    await ada.takes_over()
+    await visitor.sees(note("Ada joined"))
+    await visitor.starts_over()
+    await visitor.hears(WELCOME, MENU)
+    await visitor.sees_prompt("Choose an option", open=False)
+
+    ada.lines.clear()
+    await ada.sees(from_bot(WELCOME, MENU_AT_DESK))
+    await expect(ada.owner).to_contain_text("With the bot")
+    await expect(ada.editor).to_be_disabled()
+    await visitor.picks("The editor")
+    await visitor.hears(OPEN)
+    await ada.sees(from_visitor("The editor"), from_bot(OPEN))
 
 
 async def takes_over_at_last(desk: Desk, gate: asyncio.Event) -> None:

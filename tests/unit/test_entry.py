@@ -112,6 +112,7 @@ def test_an_entry_of_a_newer_program() -> None:
         b'{"facts":{}}',
         b'{"cause":"x"}',
         b"[" * 9999,
+        b'{"id":"p","facts":[' + b"[" * 5000 + b"]" * 5000 + b"]}",
     ],
 )
 def test_an_unreadable_message_is_an_entry_without_facts(data: bytes) -> None:

@@ -163,9 +163,12 @@ class Session:
     def refuse(self, id: str, reason: str) -> list[Output]:
         """The message was not stored. A bare client is told nothing."""
         self._pending.pop(id, None)
-        if self._resetting == id:
-            self._resetting = None
-        return [Send(frames.encode(frames.Refused(id=id, reason=reason)))] if self.modern else []
+        output: list[Output] = []
+        if self.modern:
+            output.append(Send(frames.encode(frames.Refused(id=id, reason=reason))))
+        if self._resetting == id:  # what came meanwhile was held back: the client must ask again
+            output.append(closings.STALE)
+        return output
 
     # --- inside ---
 

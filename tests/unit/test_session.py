@@ -1,0 +1,206 @@
+"""The sans-I/O session: given this history, when this comes, then that is sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from services.proxy.domain import closings
+from services.proxy.domain.session import Append, Output, Send, Session, Typed
+from shared.contract import cursor as cursors
+from shared.contract.facts import ConversationHandedBack, ConversationStarted, OperatorSaid, TextWritten
+from tests import examples
+from tests.examples import Story
+
+EPOCH = "e1"
+ID = "5f0c7f3e-0000-4000-8000-000000000001"
+
+
+def told(output: list[Output]) -> list[dict[str, Any]]:
+    return [json.loads(item.text) for item in output if isinstance(item, Send)]
+
+
+def kinds(output: list[Output]) -> list[str]:
+    return [frame["kind"] for frame in told(output)]
+
+
+def asked() -> Story:
+    """A conversation that was greeted and asked a question: positions 1 and 2."""
+    story = Story()
+    story.visitor(examples.CONVERSATION_STARTED)
+    story.bot(
+        examples.FLOW_STARTED, examples.FLOW_ADVANCED, examples.BOT_SAID, examples.CHOICE_ASKED, cause=1
+    )
+    return story
+
+
+def opened(story: Story, modern: bool = True, cursor: str = "") -> tuple[Session, list[Output]]:
+    session = Session(EPOCH, modern, cursors.decode(cursor) if cursor else None)
+    return session, session.resume(story.entries, "new")
+
+
+def sent(session: Session, **frame: Any) -> list[Output]:
+    return session.receive(json.dumps(frame), lambda: "made-up")
+
+
+def choice(**more: Any) -> dict[str, Any]:
+    return {"kind": "ChoiceResponse", "groupId": "lang", "itemId": "rust", **more}
+
+
+def test_a_new_visitor_starts_the_conversation_with_nothing_before_it() -> None:
+    _, output = opened(Story(), modern=False)
+    (append,) = output
+    assert isinstance(append, Append)
+    assert append.expect == 0
+    assert append.entry.facts == (ConversationStarted(door="websocket"),)
+
+
+def test_a_known_visitor_is_told_everything_and_starts_nothing() -> None:
+    _, output = opened(asked(), modern=False)
+    assert kinds(output) == ["BotText", "ChoiceRequest"]
+    assert all(set(frame) <= {"kind", "content", "groupId", "question", "choices"} for frame in told(output))
+
+
+def test_an_ack_comes_when_the_stored_entry_comes_by_and_in_its_place() -> None:
+    story = asked()
+    session, _ = opened(story)
+    (append,) = sent(session, **choice(id=ID))
+    assert isinstance(append, Append)
+    meanwhile = story.operator(examples.CONVERSATION_CLAIMED)
+    assert kinds(session.follow(meanwhile)) == ["OperatorJoined", "State"]
+    stored = story.visitor(*append.entry.facts, id=ID)
+    (ack,) = told(session.follow(stored))
+    assert (ack["kind"], ack["id"]) == ("Ack", ID)
+
+
+def test_a_duplicate_of_what_was_stored_is_acknowledged_and_never_moves_the_cursor_back() -> None:
+    story = asked()
+    story.visitor(examples.CHOICE_MADE, id=ID)
+    story.bot(examples.BOT_SAID, cause=3)
+    session, output = opened(story)
+    newest = told(output)[-2]["cursor"]
+    (ack,) = told(sent(session, **choice(id=ID, content="Rust")))
+    assert ack == {"kind": "Ack", "id": ID, "cursor": newest}
+    assert kinds(sent(session, **choice(id=ID, content="other words"))) == ["Refused"]
+
+
+def test_while_it_is_on_its_way_the_same_id_waits_and_another_content_is_refused() -> None:
+    session, _ = opened(asked())
+    sent(session, **choice(id=ID))
+    assert sent(session, **choice(id=ID)) == []
+    (refused,) = told(sent(session, kind="UserText", sessionId="fav", content="x", id=ID))
+    assert refused == {"kind": "Refused", "id": ID, "reason": "id_reused"}
+
+
+def test_two_tabs_with_one_id_and_different_contents() -> None:
+    story = asked()
+    session, _ = opened(story)
+    sent(session, **choice(id=ID))
+    other = story.visitor(TextWritten(session="fav", text="from the other tab"), id=ID)
+    assert told(session.follow(other))[0] == {"kind": "Refused", "id": ID, "reason": "id_reused"}
+
+
+def test_a_refusal_follows_its_ack_and_is_left_out_of_a_replay() -> None:
+    story = asked()
+    session, _ = opened(story)
+    sent(session, **choice(id=ID, content="Rust"))
+    assert kinds(session.follow(story.visitor(examples.CHOICE_MADE, id=ID))) == ["Ack"]
+    refused = session.follow(story.bot(examples.INPUT_REFUSED, cause=3))
+    assert told(refused) == [{"kind": "Refused", "id": ID, "reason": "stale_answer"}]
+    _, replay = opened(story)
+    assert "ChoiceResponse" not in kinds(replay)
+
+
+def test_a_client_that_left_before_the_refusal_is_told_when_it_resumes() -> None:
+    story = asked()
+    session, _ = opened(story)
+    sent(session, **choice(id=ID, content="Rust"))
+    (ack,) = told(session.follow(story.visitor(examples.CHOICE_MADE, id=ID)))
+    story.bot(examples.INPUT_REFUSED, cause=3)
+    _, output = opened(story, cursor=ack["cursor"])
+    assert kinds(output) == ["Resumed", "Refused", "State"]
+
+
+def test_an_entry_that_comes_twice_is_told_once() -> None:
+    story = asked()
+    session, _ = opened(story)
+    entry = story.visitor(examples.CHOICE_MADE)
+    assert kinds(session.follow(entry)) == ["ChoiceResponse"]
+    assert session.follow(entry) == []
+
+
+@pytest.mark.parametrize("modern", [False, True])
+def test_a_takeover(modern: bool) -> None:
+    story = asked()
+    session, _ = opened(story, modern)
+    output = [
+        session.follow(story.operator(examples.CONVERSATION_CLAIMED)),
+        session.follow(story.operator(OperatorSaid(operator="desk-1", name="Ann", text="<b>"))),
+        session.follow(story.operator(OperatorSaid(operator="another", text="not mine to say"))),
+        session.follow(story.operator(ConversationHandedBack(operator="desk-1"))),
+    ]
+    shown = [frame for item in output for frame in told(item) if frame["kind"] != "State"]
+    if modern:
+        assert [frame["kind"] for frame in shown] == ["OperatorJoined", "OperatorText", "OperatorLeft"]
+        assert shown[1]["content"] == "<b>"
+    else:
+        assert shown == [
+            {"kind": "StartChatSession", "sessionId": "operator"},
+            {"kind": "BotText", "content": "&lt;b&gt;"},
+            {"kind": "EndChatSession", "sessionId": "operator"},
+        ]
+
+
+def test_typing_reaches_only_an_operator() -> None:
+    story = asked()
+    session, _ = opened(story)
+    assert sent(session, kind="Typing") == []
+    session.follow(story.operator(examples.CONVERSATION_CLAIMED))
+    assert sent(session, kind="Typing") == [Typed()]
+
+
+def test_a_reset_holds_back_what_was_on_its_way_and_begins_anew() -> None:
+    story = asked()
+    session, _ = opened(story, modern=False)
+    (append,) = sent(session, kind="ResetSession")
+    assert isinstance(append, Append)
+    assert session.follow(story.visitor(examples.TEXT_WRITTEN)) == []  # another tab's, from before
+    assert session.follow(story.visitor(*append.entry.facts, id=append.entry.id)) == []
+    assert kinds(session.follow(story.bot(examples.BOT_SAID, cause=4))) == ["BotText"]
+    _, replay = opened(story, modern=False)
+    assert kinds(replay) == ["BotText"]
+
+
+def test_a_reset_that_could_not_be_stored_closes_a_socket_that_was_held_back() -> None:
+    session, _ = opened(asked(), modern=False)
+    (append,) = sent(session, kind="ResetSession")
+    assert isinstance(append, Append)
+    assert session.refuse(append.entry.id, "log_full") == [closings.STALE]
+
+
+def test_another_tabs_reset_makes_a_bare_client_come_back() -> None:
+    story = asked()
+    bare, _ = opened(story, modern=False)
+    modern, _ = opened(story)
+    reset = story.visitor(examples.CONVERSATION_RESET)
+    assert bare.follow(reset) == [closings.STALE]
+    assert told(modern.follow(reset))[0] == {"kind": "Resumed", "cursor": None, "reset": True}
+
+
+def test_a_cursor_from_before_a_reset_no_longer_holds() -> None:
+    story = asked()
+    _, output = opened(story)
+    cursor = told(output)[1]["cursor"]
+    story.visitor(examples.CONVERSATION_RESET)
+    _, resumed = opened(story, cursor=cursor)
+    assert told(resumed)[0] == {"kind": "Resumed", "cursor": None, "reset": True}
+
+
+def test_a_choice_is_replayed_with_the_flows_words_whatever_the_client_sent() -> None:
+    story = asked()
+    hostile = examples.CHOICE_MADE.__class__(group="lang", item="rust", text="<script>x()</script>")
+    story.visitor(hostile)
+    _, output = opened(story, modern=False)
+    assert told(output)[-1] == choice(content="<b>Rust</b>")
