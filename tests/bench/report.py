@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import statistics
 import subprocess
@@ -175,8 +176,6 @@ class Report:
 
 def machine() -> str:
     """The machine in general words."""
-    import os
-
     model = next(
         (
             line.split(":")[1].strip()
@@ -191,7 +190,8 @@ def machine() -> str:
 def commit() -> str:
     """The commit of the checkout, marked where files differ from it."""
     command = ["git", "describe", "--always", "--dirty"]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"
 
 

@@ -331,3 +331,42 @@ async def test_conversations_keep_the_flow_they_began_with(
     assert (await folded(visitor)).version == other.version
     assert len(said(entries, FlowAdvanced)) == 4
     await changed.crash()
+
+
+async def test_an_orderly_end_finishes_what_is_in_hand(replica: Replica, visitor: Log) -> None:
+    held, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(point: str, conversation: str) -> None:
+        if point == "before_append":
+            held.set()
+            await go_on.wait()
+
+    await replica.start(fault=hold)
+    await greet(visitor)
+    await held.wait()
+    stopping = asyncio.create_task(replica.workflow.stop(10))
+    await asyncio.sleep(0)
+    go_on.set()
+    await stopping
+    await replica.client.flush()
+    assert causes(await history(visitor)) == [1]
+    info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    assert info.num_ack_pending == 0
+
+
+async def test_an_orderly_end_gives_back_at_once_what_it_cannot_finish(
+    connections: Connections, replica: Replica, visitor: Log
+) -> None:
+    held = asyncio.Event()
+
+    async def hang(point: str, conversation: str) -> None:
+        held.set()
+        await asyncio.Event().wait()
+
+    stuck = await Replica(connections).start(fault=hang)
+    await greet(visitor)
+    await held.wait()
+    await stuck.workflow.stop(0.05)
+    await stuck.crash()
+    await replica.start()
+    assert causes(await answered(visitor, seconds=3)) == [1]  # sooner than the lease would run out

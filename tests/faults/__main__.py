@@ -43,7 +43,7 @@ def main() -> int:
     for result in results:
         figures = ", ".join(f"{name} {value}" for name, value in result["figures"].items())
         print(f"{result['name']:12} {result['outcome']:8} {result['seconds']:6.1f} s  {figures}")
-    failed = sum(result["outcome"] == "FAILED" for result in results)
+    failed: int = sum(result["outcome"] == "FAILED" for result in results)
     total = sum(result["seconds"] for result in results)
     print(f"seed {seed}: {len(results)} scenarios in {total:.0f} s, {failed} failed")
     return failed

@@ -245,9 +245,7 @@ class Lab:
         async with again:  # the state comes last: everything has been told
             with contextlib.suppress(AssertionError):  # the checker will say what is missing
                 await guest.until(lambda guest: guest.position() >= again.position(), 15)
-        return Transcript(
-            guest.conversation, guest.transcript, sorted(guest.acknowledged), again.transcript
-        )
+        return Transcript(guest.conversation, guest.transcript, sorted(guest.acknowledged), again.transcript)
 
     async def verdict(self, replay: bool = True) -> list[Line]:
         """Hold everything against the laws; the log. Raises `LawBroken`."""

@@ -42,11 +42,17 @@ class Guest(Visitor):
         self._pauses = pauses
         self._people = people  # how often the guest asks for a person
         self._deeds: dict[str, int] = {}
+        self._told = False
         self.turns: list[tuple[float, float]] = []  # when each began, and how long its answer took
 
     @property
     def conversation(self) -> str:
         return conversation_of(self.cookie.split("=")[1], "websocket") if self.cookie else ""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a socket is open and has told all that was missed."""
+        return self._told
 
     async def turn(self) -> None:
         """Answer what is asked, and wait for the next question."""
@@ -94,6 +100,7 @@ class Guest(Visitor):
 
     def _take(self, frame: dict[str, Any]) -> None:
         super()._take(frame)
+        self._told |= frame["kind"] == "State"
         id = frame.get("id", "")
         if id in self._deeds and id in self.acknowledged:
             self._history.end(self._deeds[id], "ok")
@@ -140,6 +147,7 @@ class Guest(Visitor):
                 pass
             finally:
                 self._socket = None
+                self._told = False
             await asyncio.sleep(self._random.uniform(*self._pauses))
 
 
@@ -246,9 +254,7 @@ class Clerk:
                         await self.hand_back(row["id"])
                 await asyncio.sleep(0.2)
 
-    async def _deed(
-        self, action: str, conversation: str, body: Any, id: str, url: str | None = None
-    ) -> str:
+    async def _deed(self, action: str, conversation: str, body: Any, id: str, url: str | None = None) -> str:
         number = self._history.invoke(self.name, conversation, action, id)
         outcome = _outcome(await self.call("POST", f"/api/conversations/{conversation}/{action}", body, url))
         if outcome != "unknown":
@@ -270,9 +276,7 @@ async def serve_until_done(clerks: Sequence[Clerk], work: Sequence[asyncio.Task[
     try:
         waiting = {*work}
         while waiting:
-            done, _ = await asyncio.wait(
-                [*waiting, *serving], return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait([*waiting, *serving], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
             waiting -= done

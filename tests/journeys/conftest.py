@@ -14,7 +14,7 @@ from tests.journeys.pages import Chat, Desk
 from tests.journeys.stage import Stage
 from tests.journeys.watch import Watch
 
-PATIENCE = 20_000  # ms, for a slow machine
+PATIENCE = 30_000  # ms, for a slow machine
 SWITCHES = (
     "--no-sandbox",
     "--disable-gpu",

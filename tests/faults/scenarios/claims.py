@@ -20,9 +20,7 @@ async def pairs(trial: Trial) -> None:
         wins = {ann.name: 0, bob.name: 0}
         for number in range(count):
             conversation = guests[number % len(guests)].conversation
-            outcomes = await asyncio.gather(
-                ann.claim(conversation, first), bob.claim(conversation, second)
-            )
+            outcomes = await asyncio.gather(ann.claim(conversation, first), bob.claim(conversation, second))
             if sum(outcomes) != 1:
                 detail = f"pair {number}: {sum(outcomes)} of two claims won"
                 violations.append(Violation("one owner", conversation, detail))

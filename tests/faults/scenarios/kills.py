@@ -16,7 +16,7 @@ async def random_moments(trial: Trial) -> None:
     async with Lab(trial) as lab:
         probe, *_ = await lab.invite(1)
         visitors = await lab.invite(guests, people=0.05)
-        work = lab.talk(visitors, turns, pause=(0.0, 0.3))
+        work = lab.talk(visitors, turns, pause=(0.0, trial.of(15, 3) / 10))
         recoveries: list[float] = []
 
         async def fault() -> None:

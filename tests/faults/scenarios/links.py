@@ -21,7 +21,9 @@ NO_LOG = 4013
 async def paused(trial: Trial) -> None:
     """The server is stopped for 12 s (SIGSTOP) in the middle of the talk."""
     async with Lab(trial) as lab:
-        await _disturb(lab, "paused", trial.of(3, 1), trial.of(12, 8), lambda: _stop(lab), lambda: _go_on(lab))
+        await _disturb(
+            lab, "paused", trial.of(3, 1), trial.of(12, 8), lambda: _stop(lab), lambda: _go_on(lab)
+        )
 
 
 async def cut(trial: Trial) -> None:

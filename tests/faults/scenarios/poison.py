@@ -62,7 +62,9 @@ async def poison(trial: Trial) -> None:
         trial.figure("answer after a restart", f"at most {slowest:.1f} s")
         violations = in_time("an answer after the restart", slowest, 15)
         if before != after:
-            violations.append(Violation("silent", "", f"{after - before} entries were appended by themselves"))
+            violations.append(
+                Violation("silent", "", f"{after - before} entries were appended by themselves")
+            )
         await lab.verdict()
         if violations:
             raise LawBroken(violations)

@@ -1,0 +1,160 @@
+"""Fills a log with valid conversations, as fast as the server takes them.
+
+The entries are what the proxy and the workflow would have written: the pure core makes one
+conversation of each length, and its copies differ in name, ids and positions. The visitors' entries
+and the bot's go in turns, a wave at a time, so that every position is known before it is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Final
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+
+from services.workflow.domain.decide import respond
+from services.workflow.domain.flow import Flow, parse
+from shared.contract import subjects
+from shared.contract.conversation import NEW, evolve
+from shared.contract.entry import Entry, Recorded, encode
+from shared.contract.facts import Author, ChoiceMade, ConversationStarted, Fact
+from shared.runtime.log import Log
+from tests.bench.stage import FLOW, Stack
+
+#: Entries on their way at once: below what the server queues for one stream.
+WAVE: Final = 4_000
+
+
+
+class Template(msgspec.Struct, frozen=True):
+    """A conversation's entries: author, what is before the cause, what is behind it."""
+
+    entries: tuple[tuple[Author, bytes], ...]
+    frames: int
+
+
+def secret(number: int) -> str:
+    """The cookie of the visitor with this number."""
+    return hashlib.md5(str(number).encode()).hexdigest()
+
+
+def template(length: int, flow: Flow) -> Template:
+    """A conversation of ``length`` entries, as the core leads it."""
+    state = NEW
+    entries: list[tuple[Author, bytes]] = []
+    frames = 0
+    answers = (ChoiceMade(group="topic", item="hours"), ChoiceMade(group="more", item="yes"))
+    for position in range(1, length + 1):
+        author: Author = "visitor" if position % 2 else "bot"
+        if author == "visitor":
+            fact: Fact = answers[position // 2 % 2 - 1] if position > 1 else ConversationStarted(door="websocket")
+            entry = Entry(id="ID", facts=(fact,))
+        else:
+            entry = respond(state, state.unanswered[0], flow)
+        kinds = [type(fact).__name__ for fact in entry.facts]
+        assert "InputRefused" not in kinds, "the template does not follow the flow"
+        frames += sum(kind in ("BotSaid", "ChoiceAsked", "ChoiceMade") for kind in kinds)
+        recorded = Recorded(
+            position=position,
+            conversation="",
+            author=author,
+            time=position,
+            id=f"{author}{position}",
+            cause=entry.cause,
+            facts=entry.facts,
+        )
+        state = evolve(state, recorded)
+        data = encode(Entry(id="ID", cause=entry.cause, facts=entry.facts))
+        entries.append((author, data.replace(b'"ID"', b'"%d"', 1)))
+    return Template(tuple(entries), frames)
+
+
+class Filler:
+    """Fills the log of ``stack``, which no other program writes meanwhile. Its workflow must not run."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        flow = parse(FLOW.read_bytes(), FLOW.stem)
+        self._flow = flow
+        self._templates: dict[int, Template] = {}
+        self.cookies: dict[int, list[str]] = {}
+        self._number = 0
+
+    def frames(self, length: int) -> int:
+        """Frames that a returning visitor of a conversation of this length is sent."""
+        return self._template(length).frames
+
+    async def fill(self, length: int, count: int) -> None:
+        """Append ``count`` conversations of ``length`` entries."""
+        clients: dict[Author, Client] = {
+            "visitor": await self._stack.client("proxy"),
+            "bot": await self._stack.client("workflow"),
+        }
+        log = Log(clients["bot"])
+        await log.keep_flow(self._flow.version, self._flow.content)
+        last = (await log.tail()).last
+        while count:
+            wave = min(count, WAVE)
+            cookies = [secret(self._number + i) for i in range(wave)]
+            self._number += wave
+            self.cookies.setdefault(length, []).extend(cookies)
+            names = [subjects.conversation_of(cookie, "websocket") for cookie in cookies]
+            await self._wave(clients, log, self._template(length), names, last)
+            last += wave * length
+            count -= wave
+        for client in clients.values():
+            await client.close()
+
+    async def skip_workflow(self) -> None:
+        """Everything filled in has its outcome: the workflow's durable goes on behind it."""
+        client = await self._stack.client("admin")
+        last = (await Log(client).tail()).last
+        address = f"$JS.API.CONSUMER.RESET.{subjects.STREAM}.{subjects.WORKFLOW_DURABLE}"
+        reply = await client.request(address, msgspec.json.encode({"seq": last + 1}), timeout=10)
+        assert b'"error"' not in reply.data, reply.data
+        await client.close()
+
+    def _template(self, length: int) -> Template:
+        if length not in self._templates:
+            self._templates[length] = template(length, self._flow)
+        return self._templates[length]
+
+    async def _wave(
+        self, clients: dict[Author, Client], log: Log, made: Template, names: list[str], last: int
+    ) -> None:
+        """One entry of each conversation after the other."""
+        places = [subjects.chat(name, "visitor").removesuffix("visitor") for name in names]
+        for author, data in made.entries:
+            client = clients[author]
+            cause = b'"cause":%d' % data_cause(data)
+            for index, place in enumerate(places):
+                position = last + 1 + index
+                if author == "bot":
+                    asked = position - len(names)
+                    body = (data % asked).replace(cause, b'"cause":%d' % asked, 1)
+                else:
+                    body = data % position
+                headers = {"Nats-Msg-Id": f"{author}:{names[index]}:{position}"}
+                await client.publish(place + author, body, headers=headers)
+            last += len(names)
+            await client.flush(timeout=60)
+            await _reached(log, last)
+
+
+def data_cause(data: bytes) -> int:
+    """The cause in an entry's bytes, 0 for none."""
+    return msgspec.json.decode(data % 0, type=Entry).cause or 0
+
+
+async def _reached(log: Log, last: int) -> None:
+    for _ in range(2_000):
+        try:
+            if (await log.tail()).last >= last:
+                return
+        except (nats.errors.Error, TimeoutError):
+            pass
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"the server did not take everything up to {last}")

@@ -1,0 +1,286 @@
+"""What is measured: each part of the benchmark plays its rounds and adds its figures to the report."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import msgspec
+
+from tests.bench.fill import Filler
+from tests.bench.load import Job
+from tests.bench.measure import raise_open_files, resident
+from tests.bench.report import Figures, Report
+from tests.bench.stage import (
+    ALL,
+    ALWAYS,
+    DEFAULT_SYNC,
+    PATH,
+    Load,
+    Peer,
+    Stack,
+    Unavailable,
+    echo_peer,
+    launch,
+    node_peer,
+    raw_appends,
+)
+
+#: Turns a second that thinking visitors ask for together: what every variant bears with ease.
+PACE = 500
+
+
+class Size(NamedTuple):
+    """How much of everything: the short form, the full one, and the smallest for the test of tests."""
+
+    name: str
+    rounds: int
+    seconds: float
+    warm: float
+    clients: tuple[int, ...]
+    some: tuple[int, ...]  # for the variants that are measured for comparison only
+    idle: tuple[int, ...]
+    entries: tuple[int, ...]
+    reconnects: int
+
+
+SHORT = Size("short", 3, 1.5, 0.5, (1, 50, 500, 2000), (50, 500), (1_000,), (), 0)
+FULL = Size("full", 3, 3.0, 1.0, (1, 50, 500, 2000), (1, 50, 500, 2000), (1_000, 5_000, 10_000),
+            (10_000, 100_000, 1_000_000), 300)  # fmt: skip
+SMOKE = Size("smoke", 1, 0.4, 0.1, (1, 10), (10,), (20,), (2_000,), 10)
+
+
+class Bench(NamedTuple):
+    """What every part is given."""
+
+    size: Size
+    folder: Path
+    load: Load
+    report: Report
+
+
+async def turns(bench: Bench) -> None:
+    """Parts 1 and 2: the product's variants and its peers, in turns."""
+    variants: dict[str, Stack | Peer] = {}
+    try:
+        variants["path"] = await Stack(bench.folder / "path", DEFAULT_SYNC, PATH).start()
+        variants["always"] = await Stack(bench.folder / "always", ALWAYS, PATH).start()
+        variants["system"] = await Stack(bench.folder / "system", DEFAULT_SYNC, ALL).start()
+        variants["echo"] = await echo_peer()
+        try:
+            variants["node"] = await node_peer()
+        except Unavailable as error:
+            bench.report.note(f"the Node peer was not measured: {error}")
+        raws = {
+            "sync default": await Stack(bench.folder / "raw", DEFAULT_SYNC, ()).start(),
+            "sync always": await Stack(bench.folder / "raw-always", ALWAYS, ()).start(),
+        }
+        variants |= raws
+        for round in range(bench.size.rounds):
+            for cell, job, names in _cells(bench.size):
+                for name in names:
+                    if name in variants:
+                        await _turns(bench, name, variants[name], cell, job, round)
+            for mode, stack in raws.items():
+                figures = await raw_appends(stack, max(bench.size.some), bench.size.seconds)
+                bench.report.add("append", "raw", mode, round, figures)
+    finally:
+        for variant in variants.values():
+            await variant.stop()
+
+
+def _cells(size: Size) -> Iterator[tuple[str, Job, tuple[str, ...]]]:
+    """The grid: its name, its job, and which variants play it."""
+    compared = ("path", "node", "system", "always")
+    for n in size.clients:
+        names = compared if n in size.some else ("path", "node")
+        for visits, answers in (("long", 40), ("short", 2)):
+            if visits == "long" and n == 1:
+                names = compared
+            job = Job(kind="turns", clients=n, answers=answers, warm=size.warm, seconds=size.seconds)
+            yield f"N={n} {visits}", job, names
+    n = max(size.some if size.name != "full" else (500,))
+    job = Job(kind="turns", clients=n, warm=size.warm, seconds=size.seconds)
+    yield f"N={n} long", job, ("echo",)
+    yield f"N={n} long, modern", msgspec.structs.replace(job, modern=True), ("path",)
+    for n in size.some:
+        if n > 1:
+            job = Job(kind="turns", clients=n, think=n / PACE, warm=size.warm + 0.5, seconds=size.seconds)
+            yield f"N={n} long, thinking", job, compared
+
+
+async def _turns(
+    bench: Bench, name: str, variant: Stack | Peer, cell: str, job: Job, round: int
+) -> None:
+    pids = variant.pids
+    whole = msgspec.structs.replace(job, port=variant.port, pids=list(pids.values()), echo=name == "echo")
+    result = await bench.load.run(whole)
+    turns = max(result.turns, 1)
+    figures: Figures = {
+        "turns_per_s": result.turns / result.seconds,
+        "p50_ms": result.p50 * 1000,
+        "p99_ms": result.p99 * 1000,
+        "greet_p50_ms": result.greet_p50 * 1000,
+        "cpu_ms": sum(result.cpu) * 1000 / turns,
+    }
+    for process, seconds in zip(pids, result.cpu, strict=True):
+        figures[f"cpu_ms {process}"] = seconds * 1000 / turns
+    figures["rss_mb"] = sum(resident(pid) for pid in pids.values()) / 1e6
+    figures["core_busy"] = sum(result.cpu) / result.seconds
+    figures["load_busy"] = result.own / result.seconds
+    bench.report.add("turns", name, cell, round, figures)
+    if result.lost:
+        bench.report.note(f"{name}, {cell}, round {round}: {result.lost} visitors lost their answer")
+    await asyncio.sleep(0.1)
+
+
+async def idle(bench: Bench) -> None:
+    """Part 3: memory of connections that do nothing. Each on a process of its own, freshly started."""
+    limit = raise_open_files(max(bench.size.idle) + 1_000)
+    stack = await Stack(bench.folder / "idle", DEFAULT_SYNC, ("workflow",)).start()
+    try:
+        for round in range(bench.size.rounds):
+            for n in bench.size.idle:
+                if limit < n + 500:
+                    bench.report.note(f"{n} idle connections need more open files than the limit, {limit}")
+                    continue
+                proxy = await launch(stack.make("proxy"))
+                assert proxy.process is not None
+                workflow = stack.pids["workflow"]
+                before = resident(workflow)
+                figures = await _opened(bench, proxy.port, proxy.process.pid, n, echo=False)
+                figures["workflow_kb_each"] = (resident(workflow) - before) / n / 1024
+                bench.report.add("idle", "proxy", f"N={n}", round, figures)
+                await bench.load.run(Job(kind="close"))
+                proxy.kill()
+                echo = await echo_peer()
+                figures = await _opened(bench, echo.port, echo.process.pid, n, echo=True)
+                bench.report.add("idle", "echo", f"N={n}", round, figures)
+                await bench.load.run(Job(kind="close"))
+                await echo.stop()
+    finally:
+        await stack.stop()
+
+
+async def _opened(bench: Bench, port: int, pid: int, n: int, echo: bool) -> Figures:
+    """Open ``n`` connections and let them rest; memory of each, and CPU of all."""
+    # A few first: what the first connection loads is not the price of each.
+    await bench.load.run(Job(kind="open", port=port, clients=5, echo=echo))
+    before = resident(pid)
+    began = perf_counter()
+    await bench.load.run(Job(kind="open", port=port, clients=n, echo=echo))
+    opened = perf_counter() - began
+    await asyncio.sleep(0.5)
+    return {"kb_each": (resident(pid) - before) / n / 1024, "opened_per_s": n / opened}
+
+
+async def million(bench: Bench) -> None:
+    """Parts 4 to 6: reconnects, replays and turns over a log that grows."""
+    stack = Stack(bench.folder / "million", DEFAULT_SYNC, ())
+    await stack.start()
+    try:
+        filler = Filler(stack)
+        await filler.fill(200, 2 if bench.size.name == "smoke" else 10)
+        have = len(filler.cookies[200]) * 200
+        for entries in bench.size.entries:
+            began = perf_counter()
+            await filler.fill(20, (entries - have) // 20)
+            speed = (entries - have) / (perf_counter() - began)
+            bench.report.add("fill", "log", f"entries={entries}", 0, {"entries_per_s": speed})
+            have = entries
+            await _reconnects(bench, stack, filler, entries)
+        await filler.skip_workflow()
+        await _replays(bench, stack, bench.size.entries[-1])
+        await _growth(bench, stack, bench.size.entries[-1])
+    finally:
+        await stack.stop()
+    shutil.rmtree(stack.folder, ignore_errors=True)
+
+
+async def _reconnects(bench: Bench, stack: Stack, filler: Filler, entries: int) -> None:
+    """Part 4: from the connect to the last frame of the conversation so far."""
+    proxy = await launch(stack.make("proxy"))
+    try:
+        for round in range(bench.size.rounds):
+            for length in (20, 200):
+                job = Job(
+                    kind="resume",
+                    port=proxy.port,
+                    cookies=filler.cookies[length][-2_000:],
+                    frames=filler.frames(length),
+                    count=bench.size.reconnects,
+                )
+                result = await bench.load.run(job)
+                figures = {
+                    "p50_ms": result.p50 * 1000,
+                    "p99_ms": result.p99 * 1000,
+                    "rebuild_p50_ms": result.greet_p50 * 1000,
+                    "rebuild_p99_ms": result.greet_p99 * 1000,
+                }
+                bench.report.add("reconnect", "path", f"{length} of entries={entries}", round, figures)
+    finally:
+        proxy.kill()
+
+
+async def _replays(bench: Bench, stack: Stack, entries: int) -> None:
+    """Part 5: start to ready over the filled log, against the same over an empty one."""
+    empty = await Stack(bench.folder / "replay-empty", DEFAULT_SYNC, ()).start()
+    try:
+        for round in range(bench.size.rounds):
+            await asyncio.to_thread(stack.server.stop)
+            began = perf_counter()
+            with_server = stack.server
+            from tests.bench.measure import cores, pinned
+
+            with pinned(cores()[0]):
+                await asyncio.to_thread(with_server.start)
+            seconds = perf_counter() - began
+            bench.report.add("replay", "nats", f"entries={entries}", round, {"ready_s": seconds})
+            for name in ALL:
+                blank, _ = await _readied(empty, name)
+                seconds, memory = await _readied(stack, name)
+                figures: Figures = {"ready_s": seconds, "ready_s empty": blank, "rss_mb": memory / 1e6}
+                if name not in PATH:
+                    figures["entries_per_s"] = entries / max(seconds - blank, 1e-3)
+                bench.report.add("replay", name, f"entries={entries}", round, figures)
+    finally:
+        await empty.stop()
+
+
+async def _readied(stack: Stack, name: str) -> tuple[float, int]:
+    """Seconds from a service's start until it is ready, and its memory then."""
+    service = stack.make(name)
+    began = perf_counter()
+    await launch(service)
+    seconds = perf_counter() - began
+    assert service.process is not None
+    memory = resident(service.process.pid)
+    service.kill()
+    return seconds, memory
+
+
+async def _growth(bench: Bench, stack: Stack, entries: int) -> None:
+    """Part 6: the same turns over the filled log and over an empty one."""
+    del entries
+    empty = await Stack(bench.folder / "growth-empty", DEFAULT_SYNC, PATH).start()
+    try:
+        for name in PATH:
+            stack.services[name] = await launch(stack.make(name))
+        n = max(bench.size.some) if bench.size.name == "smoke" else 500
+        for round in range(bench.size.rounds):
+            for name, variant in (("empty", empty), ("million", stack)):
+                job = Job(kind="turns", clients=n, warm=bench.size.warm, seconds=bench.size.seconds)
+                before = len(bench.report.runs)
+                await _turns(bench, name, variant, f"N={n} long", job, round)
+                # The report keeps growth apart from the grid of turns.
+                run = bench.report.runs[before]
+                bench.report.runs[before] = msgspec.structs.replace(run, part="growth")
+    finally:
+        await empty.stop()
+
+
+PARTS: dict[str, Callable[[Bench], Awaitable[None]]] = {"turns": turns, "idle": idle, "million": million}
