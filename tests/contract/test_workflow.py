@@ -366,7 +366,9 @@ async def test_an_orderly_end_gives_back_at_once_what_it_cannot_finish(
     stuck = await Replica(connections).start(fault=hang)
     await greet(visitor)
     await held.wait()
+    await stuck._subscription.unsubscribe()
     await stuck.workflow.stop(0.05)
+    await stuck.client.flush()
     await stuck.crash()
     await replica.start()
     assert causes(await answered(visitor, seconds=3)) == [1]  # sooner than the lease would run out
