@@ -51,10 +51,11 @@ class Stack:
     def __init__(self, folder: Path, sync: str = DEFAULT_SYNC, services: tuple[str, ...] = ALL) -> None:
         self.folder = folder
         self.server = EmbeddedNats(folder, sync=sync)
-        self.services = {name: self.make(name) for name in services}
+        self.services: dict[str, Service] = {}
+        self._names = services
 
     def make(self, name: str) -> Service:
-        """A service of this stack, not started."""
+        """A service of this stack, not started. Only once the server has its port."""
         return Service(name, self.server, self.folder, **UNLIMITED)
 
     async def start(self) -> Stack:
@@ -63,8 +64,8 @@ class Stack:
         client = await self.client("admin")
         await declare(client)
         await client.close()
-        for service in self.services.values():
-            await launch(service)
+        for name in self._names:
+            self.services[name] = await launch(self.make(name))
         return self
 
     async def client(self, user: str) -> Client:

@@ -1,7 +1,9 @@
 """A client that misbehaves, as a process of its own: ``python -m tests.faults.offender KIND URL SECONDS``.
 
-``deaf`` never reads while another tab of the same visitor talks much; ``flood`` sends 1,000 messages a
-second; ``tabs`` opens 500 sockets a second as one visitor; ``storm`` as many as ever new visitors.
+``deaf`` never reads while another tab of the same visitor talks as much as it may; ``flood`` sends
+1,000 messages a second, and comes back at once when it is closed; ``tabs`` opens 500 sockets a second
+as one visitor; ``storm`` as many as ever new visitors. Raw sockets: what is measured is what the others
+feel of the server, not what this process takes of the machine.
 """
 
 from __future__ import annotations
@@ -16,11 +18,6 @@ import time
 import uuid
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
-
-from tests.visitor import V1
-
 CONNECTS_A_SECOND = 500
 MESSAGES_A_SECOND = 1000
 
@@ -28,71 +25,87 @@ MESSAGES_A_SECOND = 1000
 async def main(kind: str, url: str, seconds: float) -> None:
     """Misbehave for so long."""
     end = time.monotonic() + seconds
-    address = url.replace("http", "ws", 1) + "/ws"
+    address = urlsplit(url)
+    host, port = str(address.hostname), int(address.port or 80)
     match kind:
         case "deaf":
-            await deaf(address, end)
+            await deaf(host, port, end)
         case "flood":
-            await flood(address, end)
+            while time.monotonic() < end:
+                await flood(host, port, end)
         case "tabs":
-            await storm(address, end, {"Cookie": f"switchboard={random.randbytes(16).hex()}"})
+            await storm(host, port, end, random.randbytes(16).hex())
         case "storm":
-            await storm(address, end, {})
+            await storm(host, port, end, "")
         case _:
             raise SystemExit(f"no such kind: {kind}")
 
 
-def text(content: str) -> str:
-    """A visitor's message. Out of turn, so that it is refused: it must be stored all the same."""
-    return json.dumps({"kind": "UserText", "sessionId": "none", "content": content, "id": str(uuid.uuid4())})
-
-
-async def deaf(address: str, end: float) -> None:
-    """A socket that is never read, while another tab talks as much as it may."""
-    secret = random.randbytes(16).hex()
-    parts = urlsplit(address)
-    deaf_end = socket.create_connection((parts.hostname, parts.port))
-    deaf_end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    deaf_end.sendall(
-        f"GET /ws HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+def upgrade(host: str, port: int, secret: str) -> bytes:
+    """The request that opens a WebSocket (RFC 6455 section 4.1)."""
+    cookie = f"Cookie: switchboard={secret}\r\n" if secret else ""
+    return (
+        f"GET /ws HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-        f"Sec-WebSocket-Protocol: switchboard.v1\r\nCookie: switchboard={secret}\r\n\r\n".encode()
-    )
-    async with connect(
-        address, subprotocols=V1, additional_headers={"Cookie": f"switchboard={secret}"}
-    ) as talker:
-        reader = asyncio.create_task(_read(talker))
-        sent = 0
-        while time.monotonic() < end or sent < 700:
-            await talker.send(text("x" * 16_000))
-            sent += 1
-            await asyncio.sleep(0.011)  # below the limit of messages
-            if reader.done():
-                raise SystemExit("the one who talks was closed, not the deaf one")
-        reader.cancel()
-    deaf_end.close()
+        f"Sec-WebSocket-Protocol: switchboard.v1\r\n{cookie}\r\n"
+    ).encode()
 
 
-async def flood(address: str, end: float) -> None:
-    """1,000 messages a second, and again after each closing."""
-    while time.monotonic() < end:
-        with contextlib.suppress(ConnectionClosed, OSError, InvalidHandshake):
-            async with connect(address, subprotocols=V1) as socket_:
-                reader = asyncio.create_task(_read(socket_))
-                while time.monotonic() < end and not reader.done():
-                    for _ in range(10):
-                        await socket_.send(text("flood"))
-                    await asyncio.sleep(10 / MESSAGES_A_SECOND)
-                reader.cancel()
+def text(content: str) -> bytes:
+    """A visitor's message as a frame, with a mask of zeros. Out of turn, and stored all the same."""
+    id = str(uuid.uuid4())
+    message = {"kind": "UserText", "sessionId": "none", "content": content, "id": id}
+    payload = json.dumps(message).encode()
+    size = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+    return b"\x81" + size + bytes(4) + payload
 
 
-async def storm(address: str, end: float, headers: dict[str, str]) -> None:
+async def deaf(host: str, port: int, end: float) -> None:
+    """A socket that is never read, while another tab talks."""
+    secret = random.randbytes(16).hex()
+    never_read = socket.socket()
+    never_read.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    never_read.connect((host, port))
+    never_read.sendall(upgrade(host, port, secret))
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(upgrade(host, port, secret))
+    drained = asyncio.create_task(_drain(reader))
+    burst = 50
+    while time.monotonic() < end or burst:
+        writer.write(text("x" * 16_000))
+        await writer.drain()
+        burst = max(0, burst - 1)
+        await asyncio.sleep(0.02 if burst else 0.12)  # below the limit of messages
+        if drained.done():
+            raise SystemExit("the tab that talks was closed, not the deaf one")
+    drained.cancel()
+    writer.transport.abort()
+    never_read.close()
+
+
+async def flood(host: str, port: int, end: float) -> None:
+    """1,000 messages a second until it is closed."""
+    with contextlib.suppress(OSError):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(upgrade(host, port, ""))
+        drained = asyncio.create_task(_drain(reader))
+        while time.monotonic() < end and not drained.done():
+            writer.write(b"".join(text("flood") for _ in range(10)))
+            await asyncio.sleep(10 / MESSAGES_A_SECOND)
+        drained.cancel()
+        writer.transport.abort()
+
+
+async def storm(host: str, port: int, end: float, secret: str) -> None:
     """500 connects a second; each socket stays open for a second."""
 
     async def one() -> None:
-        with contextlib.suppress(ConnectionClosed, OSError, InvalidHandshake, TimeoutError):
-            async with connect(address, additional_headers=headers, compression=None):
-                await asyncio.sleep(1.0)
+        with contextlib.suppress(OSError, TimeoutError):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(upgrade(host, port, secret))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(_drain(reader), 1.0)
+            writer.transport.abort()
 
     tasks: set[asyncio.Task[None]] = set()
     while time.monotonic() < end:
@@ -105,10 +118,12 @@ async def storm(address: str, end: float, headers: dict[str, str]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _read(socket_: ClientConnection) -> None:
-    with contextlib.suppress(ConnectionClosed):
-        async for _ in socket_:
-            pass
+async def _drain(reader: asyncio.StreamReader) -> None:
+    """Read until the other side closes."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            if data[0] == 0x88:  # a close frame
+                return
 
 
 if __name__ == "__main__":

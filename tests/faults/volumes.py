@@ -62,6 +62,10 @@ class Disk:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(_unmount, self.folder)
 
+    def sync(self) -> None:
+        """Put everything on the disk."""
+        run("sync", "--file-system", str(self.folder))
+
     def copy(self) -> Path:
         """What is on the disk right now: what a power cut would leave, the caches left out."""
         copy = self._image.with_name("copy.img")

@@ -43,6 +43,7 @@ async def _losses_with_the_default(trial: Trial) -> int:
         server = EmbeddedNats(disk.folder / "data", sync="2m")
         async with Lab(trial, server=server, max_bytes=64 * 2**20, operators=0, analytics=0, clerks=0) as lab:
             visitors = await lab.invite(5)
+            await asyncio.to_thread(disk.sync)  # the stream itself is safe: what is lost are messages
             work = lab.talk(visitors, 10**6, pause=(0.0, 0.05))
             await asyncio.sleep(1.5)
             await lab.stop(work)
