@@ -8,16 +8,25 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARCHIVES := --no-binary openapi-ui-bundles --no-build-isolation
 GROUPS := proxy workflow operator analytics local dev
 
-.PHONY: help setup run test check lint format lock clean browser
+.PHONY: help setup run test faults bench bench-full check lint format lock clean browser
 
 help: ## show the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup ## start everything: make run [FLOW=file.json] [WORKFLOWS=2] [PROXIES=2]
 	@exec $(BIN)/switchboard run $(if $(FLOW),--flow "$(FLOW)") $(if $(WORKFLOWS),--workflows "$(WORKFLOWS)") $(if $(PROXIES),--proxies "$(PROXIES)")
 
 test: setup browser check ## check and test everything
 	$(BIN)/python -m pytest
+
+bench: setup ## measure turns and idle connections: under 5 minutes
+	@$(BIN)/python -m tests.bench
+
+bench-full: setup ## measure everything: under 30 minutes
+	@$(BIN)/python -m tests.bench --full
+
+faults: setup ## kill, freeze, cut and fill everything on purpose (up to 30 minutes)
+	$(BIN)/python -m tests.faults
 
 check: setup ## only the static checks
 	$(BIN)/ruff check

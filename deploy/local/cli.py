@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import getpass
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     setup = commands.add_parser("setup", help="declare the streams on NATS")
+    setup.add_argument(
+        "--new-epoch", action="store_true", help="make every client begin anew: after a restore, to be sure"
+    )
     setup.set_defaults(command=_setup)
 
     wipe = commands.add_parser("wipe", help="remove every conversation, flow and account for good")
@@ -95,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     log = commands.add_parser("log", help="print the log as JSON lines")
     log.add_argument("--last", type=_count, metavar="N", help="only the last N entries")
     log.add_argument("--from", dest="start", type=_count, metavar="POSITION", help="only from there on")
-    log.add_argument("--conversation", metavar="C", help="only of this conversation")
+    log.add_argument("--conversation", type=_conversation, metavar="C", help="only of this conversation")
     log.add_argument("--follow", action="store_true", help="go on with what comes")
     log.set_defaults(command=_log)
     schema = log.add_subparsers(metavar="schema").add_parser("schema", help="print an entry's JSON Schema")
@@ -117,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file")
     check.set_defaults(command=_flow_check)
     return parser
+
+
+def _conversation(text: str) -> str:
+    if re.fullmatch("[0-9a-f]{32}", text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no conversation: the name has 32 hex digits")
+    return text
 
 
 def _count(text: str) -> int:
@@ -186,9 +196,11 @@ def _setup(options: argparse.Namespace) -> int:
     async def command() -> None:
         async with connected(settings, env, "admin", patience=PATIENCE) as client:
             await declare.declare(client, settings.log_max_bytes, settings.log_replicas)
+            if options.new_epoch:
+                await declare.new_epoch(client)
 
     asyncio.run(command())
-    print("The streams are declared.")
+    print("The streams are declared." + (" The epoch is new." if options.new_epoch else ""))
     return 0
 
 

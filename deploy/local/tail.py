@@ -63,7 +63,7 @@ def line(message: Message) -> bytes:
     }
     try:
         entry = msgspec.json.decode(message.data, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         entry = {"unreadable": message.data.decode(errors="replace")}
     return msgspec.json.encode({**head, **entry, **head}) + b"\n"
 

@@ -12,9 +12,9 @@ import gc
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from time import perf_counter
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 import uvloop
@@ -89,7 +89,7 @@ class Socket(asyncio.Protocol):
     def __init__(self, port: int, headers: str = "") -> None:
         self._request = (
             f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: c3dpdGNoYm9hcmQgYmVuY2g=\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
+            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
         ).encode()
         self._rest = b""
         self._upgraded = False
@@ -102,9 +102,8 @@ class Socket(asyncio.Protocol):
     def lost(self) -> None: ...
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self._request)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass
+        self.transport.write(self._request)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost()
@@ -137,7 +136,7 @@ class Socket(asyncio.Protocol):
 
     def leave(self) -> None:
         """Say goodbye; the server closes."""
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.write(_CLOSE)
 
 
@@ -209,7 +208,7 @@ class Visitor(Socket):
             self._send(answer)
 
     def _send(self, answer: bytes) -> None:
-        if self.transport is not None and not self._counts.over:
+        if self.transport is not None and not self._counts.over and not self.transport.is_closing():
             self.since = perf_counter()
             self.transport.write(answer)
 
@@ -358,13 +357,13 @@ async def resume(job: Job) -> Result:
     )
 
 
-async def _opened(comings: list[asyncio.Future[None]] | list[object]) -> None:
+async def _opened(comings: list[Coroutine[Any, Any, None]]) -> None:
     """Await ``comings``, so many at a time."""
     gate = asyncio.Semaphore(OPENING)
 
-    async def one(coming: object) -> None:
+    async def one(coming: Coroutine[Any, Any, None]) -> None:
         async with gate:
-            await coming  # type: ignore[misc]
+            await coming
 
     await asyncio.gather(*(one(coming) for coming in comings))
 

@@ -31,7 +31,7 @@ from tests.bench.stage import (
 )
 
 #: Turns a second that thinking visitors ask for together: what every variant bears with ease.
-PACE = 500
+PACE = 1_000
 
 
 class Size(NamedTuple):
@@ -42,16 +42,16 @@ class Size(NamedTuple):
     seconds: float
     warm: float
     clients: tuple[int, ...]
-    some: tuple[int, ...]  # for the variants that are measured for comparison only
     idle: tuple[int, ...]
     entries: tuple[int, ...]
     reconnects: int
+    variants: tuple[str, ...] = ("path", "node", "system", "always", "echo")
 
 
-SHORT = Size("short", 3, 1.5, 0.5, (1, 50, 500, 2000), (50, 500), (1_000,), (), 0)
-FULL = Size("full", 3, 3.0, 1.0, (1, 50, 500, 2000), (1, 50, 500, 2000), (1_000, 5_000, 10_000),
+SHORT = Size("short", 3, 1.2, 0.4, (1, 50, 500, 2000), (1_000,), (), 0)
+FULL = Size("full", 3, 3.0, 1.0, (1, 50, 500, 2000), (1_000, 5_000, 10_000),
             (10_000, 100_000, 1_000_000), 300)  # fmt: skip
-SMOKE = Size("smoke", 1, 0.4, 0.1, (1, 10), (10,), (20,), (2_000,), 10)
+SMOKE = Size("smoke", 1, 0.3, 0.1, (5,), (20,), (1_000,), 5, ("path", "echo"))
 
 
 class Bench(NamedTuple):
@@ -67,14 +67,11 @@ async def turns(bench: Bench) -> None:
     """Parts 1 and 2: the product's variants and its peers, in turns."""
     variants: dict[str, Stack | Peer] = {}
     try:
-        variants["path"] = await Stack(bench.folder / "path", DEFAULT_SYNC, PATH).start()
-        variants["always"] = await Stack(bench.folder / "always", ALWAYS, PATH).start()
-        variants["system"] = await Stack(bench.folder / "system", DEFAULT_SYNC, ALL).start()
-        variants["echo"] = await echo_peer()
-        try:
-            variants["node"] = await node_peer()
-        except Unavailable as error:
-            bench.report.note(f"the Node peer was not measured: {error}")
+        for name in bench.size.variants:
+            try:
+                variants[name] = await _variant(bench.folder, name)
+            except Unavailable as error:
+                bench.report.note(f"{name} was not measured: {error}")
         raws = {
             "sync default": await Stack(bench.folder / "raw", DEFAULT_SYNC, ()).start(),
             "sync always": await Stack(bench.folder / "raw-always", ALWAYS, ()).start(),
@@ -86,40 +83,51 @@ async def turns(bench: Bench) -> None:
                     if name in variants:
                         await _turns(bench, name, variants[name], cell, job, round)
             for mode, stack in raws.items():
-                figures = await raw_appends(stack, max(bench.size.some), bench.size.seconds)
+                figures = await raw_appends(stack, min(500, max(bench.size.clients)), bench.size.seconds)
                 bench.report.add("append", "raw", mode, round, figures)
     finally:
         for variant in variants.values():
             await variant.stop()
 
 
+async def _variant(folder: Path, name: str) -> Stack | Peer:
+    """``path``: what a turn goes through, with the server's default sync. ``always``: the same with
+    the product's sync. ``system``: ``path`` with the operator service and analytics."""
+    if name == "node":
+        return await node_peer()
+    if name == "echo":
+        return await echo_peer()
+    sync = ALWAYS if name == "always" else DEFAULT_SYNC
+    return await Stack(folder / name, sync, ALL if name == "system" else PATH).start()
+
+
 def _cells(size: Size) -> Iterator[tuple[str, Job, tuple[str, ...]]]:
     """The grid: its name, its job, and which variants play it."""
-    compared = ("path", "node", "system", "always")
+    compared, pair = ("path", "node", "system", "always"), ("path", "node")
+    full = size is not SHORT
+    window = Job(kind="turns", warm=size.warm, seconds=size.seconds)
     for n in size.clients:
-        names = compared if n in size.some else ("path", "node")
-        for visits, answers in (("long", 40), ("short", 2)):
-            if visits == "long" and n == 1:
-                names = compared
-            job = Job(kind="turns", clients=n, answers=answers, warm=size.warm, seconds=size.seconds)
-            yield f"N={n} {visits}", job, names
-    n = max(size.some if size.name != "full" else (500,))
-    job = Job(kind="turns", clients=n, warm=size.warm, seconds=size.seconds)
-    yield f"N={n} long", job, ("echo",)
-    yield f"N={n} long, modern", msgspec.structs.replace(job, modern=True), ("path",)
-    for n in size.some:
-        if n > 1:
-            job = Job(kind="turns", clients=n, think=n / PACE, warm=size.warm + 0.5, seconds=size.seconds)
-            yield f"N={n} long, thinking", job, compared
+        job = msgspec.structs.replace(window, clients=n)
+        yield f"N={n} long", job, compared if full or n in (1, 500) else pair
+        if full or n != 2000:
+            short = msgspec.structs.replace(job, answers=2)
+            yield f"N={n} short", short, compared if full or n == 50 else pair
+        if n == 500 or (full and n > 1):
+            thinking = msgspec.structs.replace(job, think=n / PACE, warm=size.warm + 0.5)
+            yield f"N={n} long, thinking", thinking, compared
+    job = msgspec.structs.replace(window, clients=min(500, max(size.clients)))
+    yield f"N={job.clients} long", job, ("echo",)
+    yield f"N={job.clients} long, modern", msgspec.structs.replace(job, modern=True), ("path",)
 
 
 async def _turns(
-    bench: Bench, name: str, variant: Stack | Peer, cell: str, job: Job, round: int
+    bench: Bench, name: str, variant: Stack | Peer, cell: str, job: Job, round: int, part: str = "turns"
 ) -> None:
     pids = variant.pids
     whole = msgspec.structs.replace(job, port=variant.port, pids=list(pids.values()), echo=name == "echo")
     result = await bench.load.run(whole)
-    turns = max(result.turns, 1)
+    assert result.turns, f"{name} gave no answer at all"
+    turns = result.turns
     figures: Figures = {
         "turns_per_s": result.turns / result.seconds,
         "p50_ms": result.p50 * 1000,
@@ -132,7 +140,7 @@ async def _turns(
     figures["rss_mb"] = sum(resident(pid) for pid in pids.values()) / 1e6
     figures["core_busy"] = sum(result.cpu) / result.seconds
     figures["load_busy"] = result.own / result.seconds
-    bench.report.add("turns", name, cell, round, figures)
+    bench.report.add(part, name, cell, round, figures)
     if result.lost:
         bench.report.note(f"{name}, {cell}, round {round}: {result.lost} visitors lost their answer")
     await asyncio.sleep(0.1)
@@ -184,7 +192,7 @@ async def million(bench: Bench) -> None:
     await stack.start()
     try:
         filler = Filler(stack)
-        await filler.fill(200, 2 if bench.size.name == "smoke" else 10)
+        await filler.fill(200, 2 if bench.size is SMOKE else 10)
         have = len(filler.cookies[200]) * 200
         for entries in bench.size.entries:
             began = perf_counter()
@@ -195,7 +203,7 @@ async def million(bench: Bench) -> None:
             await _reconnects(bench, stack, filler, entries)
         await filler.skip_workflow()
         await _replays(bench, stack, bench.size.entries[-1])
-        await _growth(bench, stack, bench.size.entries[-1])
+        await _growth(bench, stack)
     finally:
         await stack.stop()
     shutil.rmtree(stack.folder, ignore_errors=True)
@@ -231,19 +239,15 @@ async def _replays(bench: Bench, stack: Stack, entries: int) -> None:
     empty = await Stack(bench.folder / "replay-empty", DEFAULT_SYNC, ()).start()
     try:
         for round in range(bench.size.rounds):
-            await asyncio.to_thread(stack.server.stop)
+            stack.server.stop()
             began = perf_counter()
-            with_server = stack.server
-            from tests.bench.measure import cores, pinned
-
-            with pinned(cores()[0]):
-                await asyncio.to_thread(with_server.start)
-            seconds = perf_counter() - began
-            bench.report.add("replay", "nats", f"entries={entries}", round, {"ready_s": seconds})
+            stack.start_server()
+            figures: Figures = {"ready_s": perf_counter() - began}
+            bench.report.add("replay", "nats", f"entries={entries}", round, figures)
             for name in ALL:
                 blank, _ = await _readied(empty, name)
                 seconds, memory = await _readied(stack, name)
-                figures: Figures = {"ready_s": seconds, "ready_s empty": blank, "rss_mb": memory / 1e6}
+                figures = {"ready_s": seconds, "ready_s empty": blank, "rss_mb": memory / 1e6}
                 if name not in PATH:
                     figures["entries_per_s"] = entries / max(seconds - blank, 1e-3)
                 bench.report.add("replay", name, f"entries={entries}", round, figures)
@@ -263,22 +267,17 @@ async def _readied(stack: Stack, name: str) -> tuple[float, int]:
     return seconds, memory
 
 
-async def _growth(bench: Bench, stack: Stack, entries: int) -> None:
+async def _growth(bench: Bench, stack: Stack) -> None:
     """Part 6: the same turns over the filled log and over an empty one."""
-    del entries
     empty = await Stack(bench.folder / "growth-empty", DEFAULT_SYNC, PATH).start()
     try:
         for name in PATH:
             stack.services[name] = await launch(stack.make(name))
-        n = max(bench.size.some) if bench.size.name == "smoke" else 500
+        n = min(500, max(bench.size.clients))
         for round in range(bench.size.rounds):
             for name, variant in (("empty", empty), ("million", stack)):
                 job = Job(kind="turns", clients=n, warm=bench.size.warm, seconds=bench.size.seconds)
-                before = len(bench.report.runs)
-                await _turns(bench, name, variant, f"N={n} long", job, round)
-                # The report keeps growth apart from the grid of turns.
-                run = bench.report.runs[before]
-                bench.report.runs[before] = msgspec.structs.replace(run, part="growth")
+                await _turns(bench, name, variant, f"N={n} long", job, round, part="growth")
     finally:
         await empty.stop()
 

@@ -93,6 +93,8 @@ class Report:
         )
         million = "entries=1000000"
         return [
+            Reach("CPU of a turn, N=500 long, turn's path", self.figure("turns", "path", long, "cpu_ms"),
+                  "at most", 0.16, "ms"),
             Reach("CPU of a turn against the Node peer, N=500 long, turn's path", turn("path", "node", long),
                   "at most", 3.3, "times"),
             Reach("the same with operator and analytics", turn("system", "node", long),
@@ -111,10 +113,12 @@ class Report:
             Reach("idle connection against the echo server, 1,000",
                   self.ratio("kb_each", "idle", ("proxy", "N=1000"), ("echo", "N=1000")),
                   "at most", 1.3, "times"),
-            Reach("replay into the operator's state", self.figure("replay", "operator", million, "entries_per_s"),
+            Reach("replay into the operator's state",
+                  self.figure("replay", "operator", million, "entries_per_s"),
                   "at least", 80_000, "entries/s"),
             Reach("CPU of a turn at a million entries against empty",
-                  self.ratio("cpu_ms", "growth", ("million", long), ("empty", long)), "at most", 1.1, "times"),
+                  self.ratio("cpu_ms", "growth", ("million", long), ("empty", long)),
+                  "at most", 1.1, "times"),
         ]  # fmt: skip
 
     def _hops(self) -> float | None:

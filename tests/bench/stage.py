@@ -59,14 +59,18 @@ class Stack:
         return Service(name, self.server, self.folder, **UNLIMITED)
 
     async def start(self) -> Stack:
-        with pinned(cores()[0]):
-            self.server.start()
+        self.start_server()
         client = await self.client("admin")
         await declare(client)
         await client.close()
         for name in self._names:
             self.services[name] = await launch(self.make(name))
         return self
+
+    def start_server(self) -> None:
+        """Start nats-server and wait for it. Not in another thread: the core is this thread's."""
+        with pinned(cores()[0]):
+            self.server.start()
 
     async def client(self, user: str) -> Client:
         return await nats.connect(self.server.url(user), inbox_prefix=inbox_prefix(user).encode())

@@ -443,6 +443,15 @@ async def test_what_is_no_frame_is_closed_with_its_code_and_no_trace(stage: Stag
     assert "Traceback" not in stage.proxy.output
 
 
+async def test_an_upgrade_elsewhere_is_refused_and_nothing_is_logged_as_an_error(stage: Stage) -> None:
+    for path, headers in (("/elsewhere", {}), ("/ws", {"Origin": "https://evil.test"})):
+        with pytest.raises(InvalidStatus) as refused:
+            async with stage.bare("", path, **headers):
+                pass
+        assert refused.value.response.status_code == 403
+    assert '"level":"error"' not in stage.proxy.output
+
+
 async def test_bad_utf8_is_closed_with_1007(stage: Stage) -> None:
     async with stage.bare() as socket:
         await told(socket, 2)
@@ -454,8 +463,10 @@ async def test_sizes_at_the_limit(stage: Stage) -> None:
     async with stage.modern() as socket:
         await told(socket, 5)
         id = str(uuid.uuid4())
-        await tell(socket, {**TEXT, "content": "é" * 8192, "id": id})
-        assert (await told(socket, 1))[0]["kind"] == "Ack"  # 16 KiB exactly; refused later, out of turn
+        await tell(socket, {**TEXT, "content": "é" * 8190, "id": id})
+        assert (await told(socket, 1))[0][
+            "kind"
+        ] == "Ack"  # at most 16 KiB with its session; refused later, out of turn
         await told(socket, 1)
         await tell(socket, {**TEXT, "content": "é" * 8193, "id": id})
         assert await told(socket, 1) == [{"kind": "Refused", "id": id, "reason": "text_too_long"}]

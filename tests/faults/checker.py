@@ -164,9 +164,15 @@ def _deeds(conversations: dict[str, list[Line]], deeds: Iterable[Deed]) -> list[
 
 
 def _facts(line: Line) -> list[dict[str, Any]]:
-    """The facts that the laws are about, and whose author may write them."""
-    found = line["entry"].get("facts", [])
-    return [fact for fact in found if AUTHORS.get(fact["kind"]) == line["author"]]
+    """The facts that the laws are about, whole, and whose author may write them."""
+    found = line["entry"].get("facts")
+    return [
+        fact
+        for fact in (found if isinstance(found, list) else ())
+        if isinstance(fact, dict)
+        and AUTHORS.get(str(fact.get("kind"))) == line["author"]
+        and isinstance(fact.get("text", ""), str)
+    ]
 
 
 def _outcomes(name: str, lines: list[Line]) -> list[Violation]:

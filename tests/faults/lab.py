@@ -350,7 +350,7 @@ async def read_log(log: Log) -> list[Line]:
         for message in batch:
             try:
                 entry = msgspec.json.decode(message.data)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 entry = {}
             lines.append(
                 {

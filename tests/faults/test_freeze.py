@@ -9,7 +9,8 @@ import pytest
 
 from tests.conftest import Connections, Services
 from tests.faults.checker import check
-from tests.faults.test_kill import converse, read_log, transcript_of
+from tests.faults.lab import read_log
+from tests.faults.test_kill import converse, transcript_of
 from tests.processes import TOUR
 from tests.visitor import Visitor
 

@@ -7,37 +7,19 @@ import json
 import os
 import random
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from shared.contract.subjects import conversation_of
-from shared.runtime.log import Log
 from tests.conftest import Connections, Services
-from tests.faults.checker import Line, Transcript, check
+from tests.faults.checker import Transcript, check
+from tests.faults.lab import read_log
 from tests.processes import TOUR, Service
 from tests.visitor import Visitor
 
 VISITORS = 12
 TURNS_EACH = 30
 KILLS = 8
-
-
-async def read_log(log: Log) -> list[Line]:
-    """The whole log, as the checker reads it."""
-    lines: list[Line] = []
-    async for batch in log.read(1):
-        for message in batch:
-            lines.append(
-                {
-                    "position": message.position,
-                    "conversation": message.conversation,
-                    "author": message.author,
-                    "entry": msgspec.json.decode(message.data),
-                }
-            )
-    return lines
 
 
 async def transcript_of(visitor: Visitor, url: str) -> Transcript:
@@ -117,73 +99,3 @@ async def test_kills_at_random_moments_lose_nothing_and_double_nothing(
     messages = sum(len(visitor.acknowledged) for visitor in visitors)
     assert messages == VISITORS * TURNS_EACH
     assert check(lines, transcripts) == []
-
-
-class Planted:
-    """A small sound history, to be damaged."""
-
-    lines: list[Line]
-    frames: list[dict[str, Any]]
-
-
-@pytest.fixture
-async def sound(services: Services, connections: Connections) -> Planted:
-    """A real conversation of a few turns, as the log and the client have it."""
-    proxy = await services.start("proxy")
-    await services.start("workflow", SWITCHBOARD_FLOW=TOUR)
-    async with Visitor(proxy.url) as visitor:
-        await converse(visitor, 4, random.Random(1))
-        await visitor.question()
-        planted = Planted()
-        planted.transcript = await transcript_of(visitor, proxy.url)  # type: ignore[attr-defined]
-        planted.lines = await read_log(await connections.log("reader"))
-        assert check(planted.lines, [planted.transcript]) == []  # type: ignore[attr-defined]
-        return planted
-
-
-def laws(lines: list[Line], *transcripts: Transcript) -> set[str]:
-    return {violation.law for violation in check(lines, transcripts)}
-
-
-async def test_the_checker_finds_what_is_planted(sound: Any) -> None:
-    lines, transcript = sound.lines, sound.transcript
-    answer = next(i for i, line in enumerate(lines) if line["author"] == "bot" and i > 2)
-    message = next(i for i, line in enumerate(lines) if line["author"] == "visitor" and i > 1)
-
-    lost_answer = lines[:answer] + lines[answer + 1 :]
-    assert "one outcome" in laws(lost_answer)
-    lost_message = lines[:message] + lines[message + 1 :]
-    assert "acknowledged" in laws(lost_message, transcript)
-
-    doubled = {**lines[answer], "position": lines[-1]["position"] + 1}
-    assert {"one outcome", "once"} <= laws([*lines, doubled])
-
-    swapped = [dict(line) for line in lines]
-    swapped[answer]["position"], swapped[message]["position"] = (
-        lines[message]["position"],
-        lines[answer]["position"],
-    )
-    swapped.sort(key=lambda line: line["position"])
-    assert "one outcome" in laws(swapped) or "order" in laws(swapped)
-
-    frames = transcript.frames
-    for damaged in (frames[:1] + frames[2:], [*frames[:2], *frames[1:]], [frames[1], frames[0], *frames[2:]]):
-        assert laws(lines, transcript._replace(frames=damaged)) == {"transcript"}
-        assert laws(lines, transcript._replace(whole=damaged)) == {"transcript"}
-
-
-async def test_the_checker_finds_two_speakers_and_two_owners() -> None:
-    def line(position: int, author: str, *kinds: str, **entry: Any) -> Line:
-        facts = [{"kind": kind, "text": "", "operator": "o"} for kind in kinds]
-        return {
-            "position": position,
-            "conversation": "c",
-            "author": author,
-            "entry": {"id": str(position), "facts": facts, **entry},
-        }
-
-    sound = [line(1, "visitor", "ConversationStarted"), line(2, "bot", "BotSaid", cause=1)]
-    claimed = [*sound, line(3, "operator", "ConversationClaimed")]
-    assert laws(claimed) == set()
-    assert laws([*claimed, line(4, "bot", "BotSaid")]) == {"one speaker"}
-    assert laws([*claimed, line(4, "operator", "ConversationClaimed")]) == {"one owner"}

@@ -43,6 +43,7 @@ async def test_a_whole_conversation_and_the_same_after_a_reload(people: People) 
     await visitor.picks("The end")
     await visitor.hears(BYE)
     await visitor.sees_prompt("Choose an option", open=False)
+    await expect(visitor.part("restart")).to_be_visible()  # no dead end
     await expect(visitor.pending).to_have_count(0)
     await wears_avatar_on_the_last_bot_message(visitor)
 

@@ -10,7 +10,13 @@ import pytest
 from services.proxy.domain import closings
 from services.proxy.domain.session import Append, Output, Send, Session, Typed
 from shared.contract import cursor as cursors
-from shared.contract.facts import ConversationHandedBack, ConversationStarted, OperatorSaid, TextWritten
+from shared.contract.facts import (
+    ConversationHandedBack,
+    ConversationStarted,
+    FlowAdvanced,
+    OperatorSaid,
+    TextWritten,
+)
 from tests import examples
 from tests.examples import Story
 
@@ -30,9 +36,8 @@ def asked() -> Story:
     """A conversation that was greeted and asked a question: positions 1 and 2."""
     story = Story()
     story.visitor(examples.CONVERSATION_STARTED)
-    story.bot(
-        examples.FLOW_STARTED, examples.FLOW_ADVANCED, examples.BOT_SAID, examples.CHOICE_ASKED, cause=1
-    )
+    advanced = FlowAdvanced(path=("hello", "pick"))
+    story.bot(examples.FLOW_STARTED, advanced, examples.BOT_SAID, examples.CHOICE_ASKED, cause=1)
     return story
 
 
@@ -204,3 +209,32 @@ def test_a_choice_is_replayed_with_the_flows_words_whatever_the_client_sent() ->
     story.visitor(hostile)
     _, output = opened(story, modern=False)
     assert told(output)[-1] == choice(content="<b>Rust</b>")
+
+
+def test_the_state_says_what_the_conversation_waits_for() -> None:
+    story = asked()
+    session, output = opened(story)
+    waiting = [told(output)[-1]["waiting"]]
+    for entry in (
+        story.visitor(examples.CHOICE_MADE),
+        story.bot(FlowAdvanced(path=("ask",)), examples.EDITOR_OPENED, cause=3),
+        story.visitor(examples.TEXT_WRITTEN),
+        story.bot(FlowAdvanced(path=("bye",), ended=True), examples.BOT_SAID, cause=5),
+        story.operator(examples.CONVERSATION_CLAIMED),
+    ):
+        waiting += [frame["waiting"] for frame in told(session.follow(entry)) if frame["kind"] == "State"]
+    assert waiting == ["choice", "text", "end", None]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"kind": "UserText", "sessionId": "fav", "content": "x" * 16385},
+        {"kind": "UserText", "sessionId": "x" * 16384, "content": "x"},
+        choice(content="x" * 16384),
+        {"kind": "Rate", "score": 5, "comment": "x" * 16385},
+    ],
+)
+def test_whatever_a_visitor_writes_is_at_most_16_kib(frame: dict[str, Any]) -> None:
+    session, _ = opened(asked())
+    assert told(sent(session, **frame, id=ID)) == [{"kind": "Refused", "id": ID, "reason": "text_too_long"}]

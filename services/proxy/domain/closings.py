@@ -1,4 +1,4 @@
-"""Why a socket is closed: the one table, the same as on the page ``docs/closings.md``.
+"""Why a socket is closed: the one table, the same as on the page ``docs/protocol.md``.
 
 The codes follow RFC 6455 section 7.4; 4000 to 4999 are private use.
 """

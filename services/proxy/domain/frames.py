@@ -15,7 +15,7 @@ import nh3
 from msgspec import UNSET, UnsetType
 
 SUBPROTOCOL: Final = "switchboard.v1"
-LARGEST_TEXT: Final = 16 * 1024  # bytes of UTF-8 in a visitor's text
+LARGEST_TEXT: Final = 16 * 1024  # bytes of UTF-8 in a visitor's message
 
 Id = str | int
 MessageId = Annotated[
@@ -62,6 +62,21 @@ Input = BareInput | TypingNow | Rate
 
 bare_input: Final = msgspec.json.Decoder(BareInput)
 modern_input: Final = msgspec.json.Decoder(Input)
+
+
+def written(frame: Input) -> int:
+    """How much of what the visitor wrote would be stored (bytes of UTF-8), ids included."""
+    match frame:
+        case TextAnswer():
+            words = frame.content if isinstance(frame.sessionId, int) else frame.content + frame.sessionId
+        case ChoiceAnswer():
+            words = f"{frame.groupId}{frame.itemId}{frame.content or ''}"
+        case Rate():
+            words = frame.comment or ""
+        case _:
+            return 0
+    return len(words.encode())
+
 
 # --- to the client -----------------------------------------------------------------------------
 
@@ -140,6 +155,8 @@ class Resumed(Frame, frozen=True):
 
 
 class State(Frame, frozen=True):
+    """``waiting``: for a "choice", a "text", a "person"; "end": the flow is over; None: nothing yet."""
+
     owner: str
     status: str
     waiting: str | None

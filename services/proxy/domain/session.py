@@ -143,8 +143,7 @@ class Session:
             return [Typed()] if self.state.owner == "operator" else []
         id = frame.id if self.modern and frame.id is not None else new_id()
         fact = _fact(frame)
-        size = len(fact.text.encode()) if isinstance(fact, facts.TextWritten) else 0
-        if size > frames.LARGEST_TEXT:
+        if frames.written(frame) > frames.LARGEST_TEXT:
             return self.refuse(id, "text_too_long")
         return self._submit(id, (fact,))
 
@@ -253,8 +252,9 @@ class Session:
         waiting: str | None = None
         if state.owner == "queue":
             waiting = "person"
-        elif state.owner == "bot" and state.status == "open" and not state.ended:
-            waiting = self._asking
+        elif state.owner == "bot" and state.status == "open":
+            over = state.ended and not state.unanswered
+            waiting = "end" if over else None if state.ended else self._asking
         frame = frames.State(owner=state.owner, status=state.status, waiting=waiting)
         if frame == self._shown:
             return []

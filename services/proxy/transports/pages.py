@@ -25,6 +25,7 @@ class Pages:
         script = [(b"access-control-allow-origin", b"*"), (b"cross-origin-resource-policy", b"cross-origin")]
         self._add("/", "index.html", "text/html; charset=utf-8", page)
         self._add("/demo.css", "demo.css", "text/css; charset=utf-8", [])
+        self._add("/demo.js", "demo.js", "text/javascript; charset=utf-8", [])
         self._add("/widget.js", "widget/widget.js", "text/javascript; charset=utf-8", script)
 
     def _add(self, path: str, name: str, content_type: str, extra: list[tuple[bytes, bytes]]) -> None:

@@ -71,12 +71,12 @@ class WebSocketDoor:
         await receive()  # websocket.connect
         headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
         if scope["path"] not in ("/", "/ws"):
-            await _reject(send, 404, b"not found")
+            await send({"type": "websocket.close"})  # before the upgrade: HTTP 403
             return
         if not origins.allowed(headers.get("origin"), headers.get("host", ""), self._settings.origins):
             self.refused.inc()
             log.info("origin_refused", origin=headers.get("origin", "")[:200])
-            await _reject(send, 403, b"this origin may not connect; see SWITCHBOARD_ORIGINS")
+            await send({"type": "websocket.close"})
             return
         secret = _secret(headers.get("cookie", ""), self._settings.cookie_name)
         new = secret is None
@@ -346,10 +346,3 @@ def _secret(cookies: str, name: str) -> str | None:
         if key == name and _SECRET.fullmatch(value):
             return value
     return None
-
-
-async def _reject(send: AsgiSend, status: int, text: bytes) -> None:
-    """Answer the upgrade with plain HTTP (ASGI's ``websocket.http.response`` extension)."""
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
-    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": text})

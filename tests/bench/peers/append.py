@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 
 from shared.contract import subjects
 from shared.contract.entry import Entry, encode
-from shared.contract.facts import Author, BotSaid, ChoiceAsked, ChoiceMade, Choice, FlowAdvanced
+from shared.contract.facts import Author, BotSaid, Choice, ChoiceAsked, ChoiceMade, FlowAdvanced
 from shared.runtime.broker import inbox_prefix
 from tests.bench.measure import percentile
 
@@ -61,7 +61,8 @@ class Appender:
             headers["Nats-Expected-Last-Subject-Sequence"] = str(expect)
             headers["Nats-Expected-Last-Subject-Sequence-Subject"] = subjects.everyone(conversation)
         reply = f"{self._inbox}{next(self._numbers)}"
-        future = self._open[reply] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._open[reply] = future
         subject = subjects.chat(conversation, self._author)
         await self._client.publish(subject, encode(entry), reply=reply, headers=headers)
         return await future
@@ -77,7 +78,9 @@ async def run(visitor: Appender, bot: Appender, workers: int, seconds: float) ->
         conversation = secrets.token_hex(16)
         while perf_counter() < end:
             said = ChoiceMade(group="topic", item="hours")
-            position = await visitor.append(conversation, Entry(id=secrets.token_hex(16), facts=(said,)), None)
+            position = await visitor.append(
+                conversation, Entry(id=secrets.token_hex(16), facts=(said,)), None
+            )
             entry = Entry(id=str(position), cause=position, facts=ANSWER)
             await bot.append(conversation, entry, position)
             count += 2

@@ -25,7 +25,7 @@ async def full(trial: Trial) -> None:
     """Visitors are told, nothing is lost, and when there is room again everything goes on."""
     async with mounted(trial.folder / "small", *tmpfs(96)) as folder:
         server = EmbeddedNats(folder / "data", max_store="80MB")
-        async with Lab(trial, server=server, max_bytes=LIMIT) as lab:
+        async with Lab(trial, server=server, max_bytes=trial.of(LIMIT, LIMIT // 4)) as lab:
             await _limit(lab)
             await lab.verdict()
     if trial.short:

@@ -45,7 +45,7 @@ async def random_moments(trial: Trial) -> None:
 
 async def named_points(trial: Trial) -> None:
     """The workflow kills itself at each point of a turn: again and again, always with work in hand."""
-    deaths = trial.of(10, 2)
+    deaths = trial.of(10, 1)
     async with Lab(trial, workflows=0) as lab:
         plan = [point for point in POINTS for _ in range(deaths)]
         trial.chance.shuffle(plan)

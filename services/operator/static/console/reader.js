@@ -63,12 +63,12 @@ export class Reader {
     }
     const list = this.part('transcript');
     list.replaceChildren(...detail.messages.map((line) => this.line(line)));
-    list.scrollTop = list.scrollHeight;
     this.last = detail.messages.at(-1)?.position ?? 0;
     this.live = 0;
     this.session = detail.started;
     this.part('nothing').hidden = true;
     this.part('conversation').hidden = false;
+    list.scrollTop = list.scrollHeight; // only what is shown has a height
     this.part('typing').hidden = true;
     this.part('handback-state').replaceChildren(
       option('', 'where it was'),

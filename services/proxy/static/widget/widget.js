@@ -42,6 +42,7 @@
     left: "{name} left",
     typing: "{name} is typing",
     closed: "This conversation is closed",
+    over: "This conversation is over",
     restart: "Start a new conversation",
     rate: "How was it?",
     star: "{score} of 5",
@@ -738,8 +739,9 @@
         ...[1, 2, 3, 4, 5].map((score) =>
           button("star", "star", { "data-score": score, "aria-label": fill(texts.star, { score }),
             onclick: () => this.#rate(score) }, icon("star"))));
+      ui.closed = line("closed", texts.closed);
       ui.end = make("div", { class: "end" },
-        line("closed", texts.closed), ui.rating, ui.stars,
+        ui.closed, ui.rating, ui.stars,
         button("restart", "pill", { onclick: () => this.#reset() }, texts.restart));
       ui.content = make("div", {}, ui.messages, ui.pending, ui.queue, ui.typing, ui.end);
       ui.log = make("div",
@@ -808,7 +810,7 @@
           this.#status = frame.status;
           this.#waiting = frame.waiting;
           this.#replay(false);
-          if (frame.status !== "resolved" && this.#memory?.rated) this.#remember({ rated: false });
+          if (!this.#over() && this.#memory?.rated) this.#remember({ rated: false });
           break;
         case "Ack":
           if (message?.kind === "ResetSession") this.#own.get(message.id)?.remove();
@@ -1110,8 +1112,13 @@
       return this.#owner === "bot" ? this.#session : { id: "operator", prompt: this.#texts.write };
     }
 
+    /** Nothing follows: a person closed the conversation, or the flow is at its end. */
+    #over() {
+      return this.#status === "resolved" || (this.#owner === "bot" && this.#waiting === "end");
+    }
+
     #arrange() {
-      const { editor, queue, end, rating, stars } = this.#ui;
+      const { editor, queue, end, closed, rating, stars } = this.#ui;
       const texts = this.#texts;
       const resolved = this.#status === "resolved";
 
@@ -1131,7 +1138,8 @@
       }
 
       queue.hidden = this.#owner !== "queue" || resolved;
-      end.hidden = !resolved;
+      end.hidden = !this.#over();
+      closed.textContent = resolved ? texts.closed : texts.over;
       const rated = this.#memory?.rated || 0;
       stars.toggleAttribute("data-rated", rated > 0);
       rating.textContent = rated ? texts.thanks : texts.rate;

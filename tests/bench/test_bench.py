@@ -1,0 +1,60 @@
+"""The smallest run of the benchmark: every part works, and its report is sound. Figures mean nothing here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.bench.__main__ import measure
+from tests.bench.parts import SMOKE
+from tests.bench.report import Reach, Report
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark reads Linux's process figures")
+
+
+@pytest.mark.parametrize("part", ["turns", "idle", "million"])
+async def test_smallest_run(part: str, tmp_path: Path) -> None:
+    usable = os.sched_getaffinity(0)
+    try:
+        report = await measure(SMOKE, [part], quiet=True)
+    finally:
+        os.sched_setaffinity(0, usable)
+    medians = report.medians()
+    assert not [note for note in report.notes if "lost" in note]
+    if part == "turns":
+        turn, echo = medians["turns", "path", "N=5 long"], medians["turns", "echo", "N=5 long"]
+        assert echo["turns_per_s"] > turn["turns_per_s"] > 0
+        processes = sum(value for name, value in turn.items() if name.startswith("cpu_ms "))
+        assert turn["cpu_ms"] == pytest.approx(processes)
+        assert medians["append", "raw", "sync always"]["appends_per_s"] > 0
+    elif part == "idle":
+        assert medians["idle", "proxy", "N=20"].keys() >= {"kb_each", "opened_per_s"}
+    else:
+        assert medians["reconnect", "path", "20 of entries=1000"]["p50_ms"] > 0
+        assert medians["growth", "million", "N=5 long"]["turns_per_s"] > 0
+    path = tmp_path / "report.json"
+    report.write(path)
+    written = msgspec.json.decode(path.read_bytes())
+    assert len(written["runs"]) == len(report.runs)
+    assert all(reach["verdict"] for reach in written["reach"])
+    assert "| figure | measured | reach |" in report.text()
+
+
+def test_ratio_is_of_what_was_measured_side_by_side() -> None:
+    report = Report("test", lambda line: None)
+    for round, (product, peer) in enumerate([(1.0, 0.5), (4.0, 1.0), (9.0, 3.0)]):
+        report.add("turns", "path", "N=1 long", round, {"cpu_ms": product})
+        report.add("turns", "node", "N=1 long", round, {"cpu_ms": peer})
+    assert report.ratio("cpu_ms", "turns", ("path", "N=1 long"), ("node", "N=1 long")) == 3.0
+    assert report.ratio("cpu_ms", "turns", ("path", "N=1 long"), ("echo", "N=1 long")) is None
+
+
+@pytest.mark.parametrize(
+    "value, verdict", [(None, "not measured"), (0.9, "reached"), (1.0, "reached"), (1.1, "not reached")]
+)
+def test_verdict(value: float | None, verdict: str) -> None:
+    assert Reach("figure", value, "at most", 1.0, "ms").verdict == verdict

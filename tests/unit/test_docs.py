@@ -1,0 +1,184 @@
+"""The pages: what they say is what the code says."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import get_args
+from urllib.parse import unquote
+
+import msgspec
+import pytest
+from msgspec.structs import fields
+
+from deploy.local.cli import SETTINGS
+from deploy.local.settings import PASSWORD_VARIABLES
+from services.proxy.domain import closings, frames
+from services.workflow.domain.decide import Failure, Refusal
+from services.workflow.domain.flow import FlowError, parse
+from shared.contract.entry import Entry
+from shared.contract.facts import MAY_WRITE
+from shared.runtime.settings import variable
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return [content for tag, content in FENCE.findall(text(name)) if tag == language]
+
+
+def section(name: str, heading: str) -> str:
+    """What stands below a heading, up to the next of its level or above."""
+    marks = heading.split(" ")[0]
+    _, _, after = text(name).partition(f"\n{heading}\n")
+    assert after, f"{name} has no heading {heading!r}"
+    return re.split(rf"^#{{1,{len(marks)}}} ", after, flags=re.MULTILINE)[0]
+
+
+def rows(part: str) -> list[list[str]]:
+    """The cells of all tables of a text, without their heads."""
+    lines = [line for line in part.splitlines() if line.startswith("|")]
+    ruled = [number for number, line in enumerate(lines) if set(line) <= set("|- ")]
+    dropped = {*ruled, *(number - 1 for number in ruled)}
+    kept = [line for number, line in enumerate(lines) if number not in dropped]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in kept]
+
+
+def anchors(page: Path) -> set[str]:
+    """The names under which headings can be linked to, after GitHub's rule."""
+    prose = FENCE.sub("", page.read_text())
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+# --- examples ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flow", blocks("docs/flows.md", "json"), ids=lambda flow: flow.split('"')[1])
+def test_flows_parse_without_a_warning(flow: str) -> None:
+    assert parse(flow.encode(), "example").warnings == ()
+
+
+def test_every_kind_of_state_has_an_example() -> None:
+    examples = " ".join(blocks("docs/flows.md", "json"))
+    schema = msgspec.json.decode((ROOT / "services/workflow/flows/flow.schema.json").read_bytes())
+    kinds = {
+        form["title"] for part in ("sendRequest", "matchResponse") for form in schema["$defs"][part]["oneOf"]
+    }
+    assert all(f'"kind": "{kind}"' in examples for kind in kinds)
+    assert all(f'"{key}"' in examples for key in schema["$defs"]["state"]["properties"])
+
+
+def test_the_checkers_messages_are_its_own() -> None:
+    bad = """{
+  "hello": {"sendRequest": {"kind": "BotText", "content": "Hi!"}, "next": "pik"},
+  "pick":  {"sendRequest": {"kind": "ChoiceRequest", "groupId": "size", "question": "Which size?",
+            "choices": [{"itemId": "s", "content": "Small"}]}, "nxt": "bye"}
+}"""
+    with pytest.raises(FlowError) as refused:
+        parse(bad.encode(), "bad")
+    assert str(refused.value) in text("docs/flows.md")
+
+
+def test_the_entry_shown_is_one() -> None:
+    (shown,) = blocks("docs/log.md", "json")
+    entry = msgspec.json.decode(shown, type=Entry)
+    assert entry.cause is not None
+    assert entry.facts
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_python_is_python(name: str) -> None:
+    for program in blocks(name, "python"):
+        ast.parse(program)
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def test_the_closings_are_those_of_the_code() -> None:
+    table = [tuple(row[:3]) for row in rows(section("docs/protocol.md", "## Closings"))]
+    assert table == sorted((str(each.code), each.reason, each.reconnect) for each in closings.ALL)
+
+
+def test_the_facts_are_those_of_the_code() -> None:
+    written = {
+        row[0].strip("`"): (row[1], set(re.findall(r"`(\w+\??)`", row[2])))
+        for row in rows(section("ARCHITECTURE.md", "### Facts"))
+    }
+    assert written == {
+        fact.__name__: (author, {field.name + "?" * (not field.required) for field in fields(fact)})
+        for author, facts in MAY_WRITE.items()
+        for fact in facts
+    }
+
+
+def test_every_frame_is_on_the_page() -> None:
+    page = text("docs/protocol.md")
+    kinds = {
+        kind.__struct_config__.tag
+        for kind in vars(frames).values()
+        if isinstance(kind, type) and issubclass(kind, frames.Frame) and not kind.__name__.startswith("_")
+    } - {"Frame"}
+    assert {kind for kind in kinds if f"`{kind}" not in page} == set()
+
+
+def test_every_reason_is_explained() -> None:
+    explained = section("docs/flows.md", "## What the visitor may answer")
+    assert all(f"`{reason}`" in explained for reason in (*get_args(Refusal), *get_args(Failure)))
+    assert all(f"`{reason}`" in text("docs/protocol.md") for reason in get_args(Refusal))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_settings_that_exist(name: str) -> None:
+    known = {variable(field) for kind in SETTINGS for field in kind.__struct_fields__} | PASSWORD_VARIABLES
+    tests_only = {"SWITCHBOARD_TEST_SEED"}
+    named = set(re.findall(r"SWITCHBOARD_[A-Z_]+[A-Z](?!_?[\w$])", text(name)))
+    assert named <= known | tests_only
+
+
+# --- places -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        if re.match(r"https?:", link):
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tests_that_are_named_exist(name: str) -> None:
+    for path, test in re.findall(r"(tests/[\w/]+\.py)::(\w+)", text(name)):
+        assert re.search(rf"def {test}\(", text(path)), f"{path}::{test}"
+
+
+@pytest.mark.parametrize("name", [*NAMES, "docs/overview.svg"])
+def test_no_path_of_a_machine(name: str) -> None:
+    assert not re.search(r"(?<![\w.])/(home|root|tmp|work|Users|opt)/", text(name))
+
+
+def test_every_page_is_reached_from_the_first() -> None:
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in LINK.findall(text("README.md"))}
+    assert {page for page in PAGES if page.name != "README.md"} <= linked
+
+
+@pytest.mark.parametrize("path", [*(ROOT / "docs").glob("*.png")], ids=lambda path: path.name)
+def test_pictures_are_small(path: Path) -> None:
+    assert path.stat().st_size < 200_000
