@@ -463,10 +463,10 @@ async def test_sizes_at_the_limit(stage: Stage) -> None:
     async with stage.modern() as socket:
         await told(socket, 5)
         id = str(uuid.uuid4())
-        await tell(socket, {**TEXT, "content": "é" * 8190, "id": id})
+        await tell(socket, {**TEXT, "content": "é" * 8192, "id": id})
         assert (await told(socket, 1))[0][
             "kind"
-        ] == "Ack"  # at most 16 KiB with its session; refused later, out of turn
+        ] == "Ack"  # 16 KiB exactly; refused later, out of turn
         await told(socket, 1)
         await tell(socket, {**TEXT, "content": "é" * 8193, "id": id})
         assert await told(socket, 1) == [{"kind": "Refused", "id": id, "reason": "text_too_long"}]

@@ -230,8 +230,8 @@ def test_the_state_says_what_the_conversation_waits_for() -> None:
     "frame",
     [
         {"kind": "UserText", "sessionId": "fav", "content": "x" * 16385},
-        {"kind": "UserText", "sessionId": "x" * 16384, "content": "x"},
-        choice(content="x" * 16384),
+        {"kind": "UserText", "sessionId": "x" * 16385, "content": "x"},
+        choice(content="x" * 16385),
         {"kind": "Rate", "score": 5, "comment": "x" * 16385},
     ],
 )

@@ -15,7 +15,7 @@ import nh3
 from msgspec import UNSET, UnsetType
 
 SUBPROTOCOL: Final = "switchboard.v1"
-LARGEST_TEXT: Final = 16 * 1024  # bytes of UTF-8 in a visitor's message
+LARGEST_TEXT: Final = 16 * 1024  # bytes of UTF-8 in whatever a visitor writes
 
 Id = str | int
 MessageId = Annotated[
@@ -65,17 +65,17 @@ modern_input: Final = msgspec.json.Decoder(Input)
 
 
 def written(frame: Input) -> int:
-    """How much of what the visitor wrote would be stored (bytes of UTF-8), ids included."""
+    """The longest of what the visitor wrote into the frame (bytes of UTF-8), ids included."""
     match frame:
         case TextAnswer():
-            words = frame.content if isinstance(frame.sessionId, int) else frame.content + frame.sessionId
+            words = [frame.content, frame.sessionId]
         case ChoiceAnswer():
-            words = f"{frame.groupId}{frame.itemId}{frame.content or ''}"
+            words = [frame.content or "", frame.groupId, frame.itemId]
         case Rate():
-            words = frame.comment or ""
+            words = [frame.comment or ""]
         case _:
             return 0
-    return len(words.encode())
+    return max(len(str(word).encode()) for word in words)
 
 
 # --- to the client -----------------------------------------------------------------------------
