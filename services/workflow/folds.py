@@ -28,8 +28,10 @@ class Folds:
         conversation = message.conversation
         if conversation in self._loading:
             self._loading[conversation].append(message.decode())
-        elif conversation in self._folds:
-            self._folds[conversation] = evolve(self._folds[conversation], message.decode())
+            return
+        state = self._folds.get(conversation)
+        if state is not None and state.position < message.position:  # our own answers are folded already
+            self._folds[conversation] = evolve(state, message.decode())
 
     def forget(self) -> None:
         """Drop everything: the log is no longer the one that was folded."""

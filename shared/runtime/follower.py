@@ -62,7 +62,8 @@ class Follower:
         self._most_pending = most_pending
         self._buffer: dict[int, Message] = {}
         self._disturbed = asyncio.Event()
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[int, float, int, asyncio.Future[None]]] = []
+        self._patience: asyncio.TimerHandle | None = None
         self._numbers = itertools.count()
         self._task: asyncio.Task[None] | None = None
         self._subscription: Subscription | None = None
@@ -105,6 +106,8 @@ class Follower:
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -117,12 +120,20 @@ class Follower:
         """Wait until everything up to ``position`` has been delivered."""
         if self.position >= position:
             return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (position, next(self._numbers), future))
-        done, _ = await asyncio.wait([future], timeout=PATIENCE_SECONDS)
-        if not done:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        heapq.heappush(self._waiting, (position, loop.time(), next(self._numbers), future))
+        if self._patience is None:
+            self._patience = loop.call_later(PATIENCE_SECONDS, self._lose_patience)
+        await future
+
+    def _lose_patience(self) -> None:
+        """Ask the stream for whoever has waited long enough for the live feed."""
+        loop = asyncio.get_running_loop()
+        waiting = [since for _, since, _, future in self._waiting if not future.done()]
+        self._patience = loop.call_later(PATIENCE_SECONDS, self._lose_patience) if waiting else None
+        if waiting and loop.time() - min(waiting) >= PATIENCE_SECONDS:
             self._disturbed.set()
-            await future
 
     def _lost(self) -> None:
         self._losses += 1
@@ -176,7 +187,7 @@ class Follower:
         except Exception:  # one entry that its reader cannot bear must not stop the feed
             log.exception("deliver_failed", position=message.position)
         while self._waiting and self._waiting[0][0] <= self.position:
-            future = heapq.heappop(self._waiting)[2]
+            future = heapq.heappop(self._waiting)[3]
             if not future.done():
                 future.set_result(None)
 
@@ -261,7 +272,7 @@ class Follower:
         self.position, self._last_time = 0, 0
         self._anchor = (0, 0) if self._anchor is not None else None
         self._reset()
-        for _, _, future in self._waiting:  # the positions they wait for are of the old stream
+        for *_, future in self._waiting:  # the positions they wait for are of the old stream
             if not future.done():
                 future.set_result(None)
         self._waiting.clear()

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, Processor
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -20,14 +21,16 @@ def configure(service: str, level: str, format: str) -> None:
     """Set up structlog for this process, and send the standard library's warnings the same way."""
     console = format == "console" or (format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        _named(service),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if console:
-        renderer: list[Any] = [structlog.dev.ConsoleRenderer(
+        renderer: list[Any] = [
+            structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )]
+            )
+        ]
         factory: Any = structlog.PrintLoggerFactory(sys.stderr)
     else:
         renderer = [
@@ -43,10 +46,19 @@ def configure(service: str, level: str, format: str) -> None:
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service)
     root = logging.getLogger()
     root.handlers = [_Bridge()]
     root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def _named(service: str) -> Processor:
+    """Every line says which service wrote it."""
+
+    def name(logger: Any, method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    return name
 
 
 class _Bridge(logging.Handler):
