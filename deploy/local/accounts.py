@@ -50,6 +50,8 @@ def check_name(name: str) -> None:
 async def add(client: Client, name: str, display: str, password: str) -> None:
     """Make an account. Raises `AccountError`."""
     check_name(name)
+    if len(display) > 64 or not display.isprintable():
+        raise AccountError("the name that visitors see has at most 64 characters that can be printed.")
     account = Account(name, display or name, _hash(password), format_time(time.time_ns()))
     try:
         await (await _bucket(client)).create(name, msgspec.json.encode(account))

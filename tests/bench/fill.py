@@ -24,8 +24,9 @@ from shared.contract.facts import Author, ChoiceMade, ConversationStarted, Fact
 from shared.runtime.log import Log
 from tests.bench.stage import FLOW, Stack
 
-#: Entries on their way at once: below what the server queues for one stream.
-WAVE: Final = 4_000
+#: Conversations that are under way at once, so that each is spread over its length times this many
+#: entries of the log. Also the entries on their way at once: below what the server queues.
+WAVE: Final = 500
 
 
 class Template(msgspec.Struct, frozen=True):

@@ -214,11 +214,15 @@ async def _reconnects(bench: Bench, stack: Stack, filler: Filler, entries: int) 
     proxy = await launch(stack.make("proxy"))
     try:
         for round in range(bench.size.rounds):
-            for length in (20, 200):
+            for name, length, cookies in (
+                ("20", 20, filler.cookies[20]),
+                ("20 newest", 20, filler.cookies[20][-500:]),
+                ("200", 200, filler.cookies[200]),
+            ):
                 job = Job(
                     kind="resume",
                     port=proxy.port,
-                    cookies=filler.cookies[length][-2_000:],
+                    cookies=cookies,
                     frames=filler.frames(length),
                     count=bench.size.reconnects,
                 )
@@ -229,7 +233,7 @@ async def _reconnects(bench: Bench, stack: Stack, filler: Filler, entries: int) 
                     "rebuild_p50_ms": result.greet_p50 * 1000,
                     "rebuild_p99_ms": result.greet_p99 * 1000,
                 }
-                bench.report.add("reconnect", "path", f"{length} of entries={entries}", round, figures)
+                bench.report.add("reconnect", "path", f"{name} of entries={entries}", round, figures)
     finally:
         proxy.kill()
 
@@ -240,9 +244,7 @@ async def _replays(bench: Bench, stack: Stack, entries: int) -> None:
     try:
         for round in range(bench.size.rounds):
             stack.server.stop()
-            began = perf_counter()
-            stack.start_server()
-            figures: Figures = {"ready_s": perf_counter() - began}
+            figures: Figures = {"ready_s": await stack.start_server()}
             bench.report.add("replay", "nats", f"entries={entries}", round, figures)
             for name in ALL:
                 blank, _ = await _readied(empty, name)

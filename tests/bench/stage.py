@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from time import perf_counter
 
 import httpx
 import msgspec
@@ -59,18 +60,21 @@ class Stack:
         return Service(name, self.server, self.folder, **UNLIMITED)
 
     async def start(self) -> Stack:
-        self.start_server()
-        client = await self.client("admin")
-        await declare(client)
-        await client.close()
+        await self.start_server()
         for name in self._names:
             self.services[name] = await launch(self.make(name))
         return self
 
-    def start_server(self) -> None:
-        """Start nats-server and wait for it. Not in another thread: the core is this thread's."""
-        with pinned(cores()[0]):
+    async def start_server(self) -> float:
+        """Start nats-server and declare, as `switchboard run` does; seconds until it took connections."""
+        began = perf_counter()
+        with pinned(cores()[0]):  # this thread's core, so the start must not run in another
             self.server.start()
+        seconds = perf_counter() - began
+        client = await self.client("admin")
+        await declare(client)
+        await client.close()
+        return seconds
 
     async def client(self, user: str) -> Client:
         return await nats.connect(self.server.url(user), inbox_prefix=inbox_prefix(user).encode())

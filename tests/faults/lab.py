@@ -188,7 +188,11 @@ class Lab:
     # --- work ---
 
     def talk(
-        self, guests: Sequence[Guest], turns: int, pause: tuple[float, float] = (0.0, 0.1)
+        self,
+        guests: Sequence[Guest],
+        turns: int,
+        pause: tuple[float, float] = (0.0, 0.1),
+        takeovers: float = 0.1,
     ) -> asyncio.Task[None]:
         """All guests take so many turns each, while the clerks serve; done when both are."""
 
@@ -201,7 +205,7 @@ class Lab:
             asyncio.create_task(converse(guest, random.Random(self.trial.chance.random())))
             for guest in guests
         ]
-        return asyncio.create_task(serve_until_done(self.clerks, tasks))
+        return asyncio.create_task(serve_until_done(self.clerks, tasks, takeovers))
 
     async def under(
         self, work: asyncio.Task[None], fault: Callable[[], Awaitable[None]], most: int = 10**9

@@ -35,12 +35,14 @@ class Guest(Visitor):
         seed: int = 0,
         pauses: tuple[float, float] = (0.05, 0.25),
         people: float = 0.0,
+        haste: float = 0.0,
     ) -> None:
         super().__init__(urls[0], seed)
         self._urls = [url.replace("http", "ws", 1) + "/ws" for url in urls]
         self._history = history
         self._pauses = pauses
         self._people = people  # how often the guest asks for a person
+        self._haste = haste  # how often it says something more before it is answered
         self._deeds: dict[str, int] = {}
         self._told = False
         self.turns: list[tuple[float, float]] = []  # when each began, and how long its answer took
@@ -67,6 +69,9 @@ class Guest(Visitor):
         seen = len(self.transcript)
         begun = time.monotonic()
         await self.say(frame)
+        if self._random.random() < self._haste:
+            await asyncio.sleep(self._random.uniform(0.0, 0.1))
+            await self.say({"kind": "UserText", "sessionId": "plain", "content": "hello?"})
         await self.settled()
         if person:
             await self.until(lambda self: self.state.get("owner") != "bot" or self._open() is not None)
@@ -187,14 +192,17 @@ class Clerk:
         except httpx.TransportError:
             return None
 
-    async def work(self, takeovers: float = 0.1) -> None:
-        """Serve visitors until cancelled; whatever is in hand is finished by `finish`."""
+    async def work(self, takeovers: float) -> None:
+        """Serve visitors until cancelled; whatever is in hand is finished by `finish`.
+
+        ``takeovers`` is how often one is taken from the bot and not from the queue.
+        """
         while True:
             view = "live" if self._chance.random() < takeovers else "queue"
             waiting = [row["id"] for row in await self.rows(view) if row["owner"] != "operator"]
             if waiting:
-                await self.serve(self._chance.choice(waiting[:5]))
-            await asyncio.sleep(self._chance.uniform(0.05, 0.3))
+                await self.serve(self._chance.choice(waiting[:20]))
+            await asyncio.sleep(self._chance.uniform(0.02, 0.2))
 
     async def rows(self, view: str, limit: int = 200) -> list[dict[str, Any]]:
         """A list of the desk, as far as it is told; empty if it is not."""
@@ -270,9 +278,11 @@ def _outcome(answer: httpx.Response | None) -> str:
     return "ok" if answer.status_code == 200 else "fail"
 
 
-async def serve_until_done(clerks: Sequence[Clerk], work: Sequence[asyncio.Task[None]]) -> None:
+async def serve_until_done(
+    clerks: Sequence[Clerk], work: Sequence[asyncio.Task[None]], takeovers: float = 0.1
+) -> None:
     """Let the clerks serve while the visitors' tasks run; raises what any of them raised."""
-    serving = [asyncio.create_task(clerk.work()) for clerk in clerks]
+    serving = [asyncio.create_task(clerk.work(takeovers)) for clerk in clerks]
     try:
         waiting = {*work}
         while waiting:

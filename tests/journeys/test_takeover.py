@@ -9,7 +9,7 @@ from playwright.async_api import Route, expect
 
 from shared.contract.facts import ConversationClaimed, ConversationRated
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat, Desk, from_bot, from_operator, from_visitor, note
+from tests.journeys.pages import Chat, Desk, from_bot, from_operator, note
 from tests.journeys.stage import Stage
 from tests.journeys.tour import BACK, BYE, CALLING, MENU, MENU_AT_DESK, OPEN, WELCOME
 from tests.journeys.watch import Watch
@@ -195,6 +195,21 @@ async def test_of_two_claims_at_once_one_wins(people: People, stage: Stage, watc
     await visitor.sees(note(f"{claimed.name} joined"))
 
 
+async def test_a_closed_conversation_is_opened_again_by_a_text(people: People) -> None:
+    ada = await people.operator("ada")
+    visitor = await waiting_visitor(people, ada)
+    await ada.takes_over()
+    await ada.resolves()
+    await expect(visitor.closed).to_be_visible()
+    await visitor.sees(note("Ada joined"), note("Ada left"))
+    await visitor.writes("One more thing")
+    await expect(visitor.waiting).to_be_visible()
+    await expect(visitor.closed).to_be_hidden()
+    await ada.takes_over()
+    await ada.says("Tell me")
+    await visitor.sees(note("Ada joined"), from_operator("Tell me"))
+
+
 async def test_a_closed_conversation_is_rated_and_begun_anew(people: People, stage: Stage) -> None:
     ada = await people.operator("ada")
     visitor = await waiting_visitor(people, ada)
@@ -207,7 +222,7 @@ async def test_a_closed_conversation_is_rated_and_begun_anew(people: People, sta
 
     await visitor.sees(note("Ada left"))
     await expect(visitor.closed).to_be_visible()
-    await visitor.sees_prompt("This conversation is closed", open=False)
+    await visitor.sees_prompt("Write to open it again ...", open=True)
     await visitor.stars.nth(3).click()
     await expect(visitor.lit).to_have_count(4)
     await expect(visitor.stars.first).to_be_disabled()

@@ -228,7 +228,8 @@ def _problem(request: Req, error: Exception) -> Response[wire.Problem]:
             log.warning("out_of_reach", error=str(error))
             problem = wire.Problem(error="the log does not answer in time, try again")
         case HTTPException():
-            status, problem, headers = error.status_code, wire.Problem(error=_words(error)), {}
+            status, problem = error.status_code, wire.Problem(error=_words(error))
+            headers = dict(error.headers or {})
         case _:
             log.error("request_failed", exc_info=error)
             status, problem, headers = 500, wire.Problem(error="internal error"), {}

@@ -15,6 +15,7 @@ from tests.faults.scenarios import (
     links,
     poison,
     power,
+    races,
     replicas,
     strangers,
 )
@@ -28,6 +29,7 @@ ALL: Final[dict[str, Scenario]] = {
     "points": kills.named_points,
     "nats": kills.nats,
     "replicas": replicas.replicas,
+    "races": races.races,
     "cluster": cluster.leader_killed,
     "paused": links.paused,
     "link": links.cut,

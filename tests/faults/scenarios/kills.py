@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tests.faults.dying_workflow import POINTS
+from tests.faults.faulty_workflow import POINTS
 from tests.faults.lab import Lab
 from tests.faults.trial import Trial
 
@@ -58,7 +58,7 @@ async def named_points(trial: Trial) -> None:
         for number, point in enumerate(plan):
             service = lab.make(
                 "workflow",
-                "tests.faults.dying_workflow",
+                "tests.faults.faulty_workflow",
                 DIE_AT=point,
                 DIE_AFTER=str(trial.chance.randrange(1, 40)),
             )

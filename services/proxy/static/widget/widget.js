@@ -28,6 +28,7 @@
     choose: "Choose an option",
     ask: "Type question here ...",
     write: "Write a message ...",
+    reopen: "Write to open it again ...",
     send: "Send",
     tooLong: "This message is too long: {size} KiB. At most 16 KiB can be sent at once.",
     refused: "Not accepted",
@@ -1106,9 +1107,12 @@
 
     // What is shown of the state
 
-    /** The editor that is open now: the flow's, or the operator's while a person owns or is awaited. */
+    /**
+     * The editor that is open now: the flow's, or the operator's while a person owns or is awaited, and
+     * after a person closed the conversation: a text opens it again.
+     */
     #openSession() {
-      if (this.#status === "resolved") return null;
+      if (this.#status === "resolved") return { id: "operator", prompt: this.#texts.reopen };
       return this.#owner === "bot" ? this.#session : { id: "operator", prompt: this.#texts.write };
     }
 
@@ -1126,7 +1130,7 @@
       const opens = session !== null && editor.disabled;
       const hadFocus = this.#holdsFocus();
       editor.disabled = session === null;
-      editor.placeholder = session ? session.prompt || texts.ask : resolved ? texts.closed : texts.choose;
+      editor.placeholder = session ? session.prompt || texts.ask : texts.choose;
       editor.setAttribute("aria-label", editor.placeholder);
       this.#ui.send.disabled = editor.disabled || !editor.value.trim();
 
