@@ -39,6 +39,7 @@ AUTHORS = {
         ("ConversationClaimed", "OperatorSaid", "ConversationHandedBack", "ConversationResolved"), "operator"
     ),
 }
+NO_OUTCOME = "has no outcome"
 #: The contract level of the programs under test: above it they may not decide.
 LEVEL = 1
 #: What only the operator who owns the conversation may do.
@@ -90,6 +91,11 @@ def check(
         violations += _told(transcript.conversation, "what was streamed", transcript.frames, own)
         violations += _told(transcript.conversation, "what was replayed", transcript.whole, own)
     return violations + _deeds(conversations, deeds)
+
+
+def unanswered(lines: Iterable[Line]) -> int:
+    """How many messages have no outcome yet. While work goes on that is no violation."""
+    return sum(violation.detail.endswith(NO_OUTCOME) for violation in check(lines, []))
 
 
 def same_state(what: str, live: Any, replayed: Any) -> list[Violation]:
@@ -233,7 +239,7 @@ def _outcomes(name: str, lines: list[Line]) -> list[Violation]:
                 violations.append(Violation("one owner", name, detail))
             holder = _holder(holder, fact)
     if needs <= LEVEL:  # else a newer program will decide
-        violations += [Violation("one outcome", name, f"{position} has no outcome") for position in waiting]
+        violations += [Violation("one outcome", name, f"{position} {NO_OUTCOME}") for position in waiting]
     return violations
 
 

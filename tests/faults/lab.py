@@ -22,7 +22,7 @@ from deploy.local.embedded import EmbeddedNats
 from shared.runtime.broker import inbox_prefix
 from shared.runtime.declare import declare
 from shared.runtime.log import Log, LogError
-from tests.faults.checker import Line, Transcript, Violation, bounded, check, same_state, silent
+from tests.faults.checker import Line, Transcript, Violation, bounded, check, same_state, silent, unanswered
 from tests.faults.history import History
 from tests.faults.trial import LawBroken, Trial, quantile
 from tests.faults.workload import Clerk, Guest, serve_until_done
@@ -31,6 +31,8 @@ from tests.processes import TOUR, Service
 PASSWORD = "correct horse"
 #: What a service may grow by in a scenario (MiB): caches fill, nothing else.
 MOST_GROWTH = 150.0
+#: How long an answer may be behind when nobody waits for it (seconds): some leases.
+MOST_BEHIND = 30.0
 #: Views of the desk that are compared before and after a replay.
 VIEWS = ("queue", "live", "resolved")
 
@@ -229,6 +231,10 @@ class Lab:
             await clerk.finish()
         tasks = [asyncio.create_task(_settled(guest)) for guest in self.guests]
         await serve_until_done(self.clerks, tasks)
+        # A handback's answer may be on its way yet, behind the lease of a replica that was killed.
+        end = time.monotonic() + MOST_BEHIND
+        while unanswered(await self.lines()) and time.monotonic() < end:
+            await asyncio.sleep(0.5)
 
     async def recovery(self, probe: Guest) -> float:
         """Seconds until a visitor gets an answer again."""

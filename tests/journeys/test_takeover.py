@@ -9,7 +9,7 @@ from playwright.async_api import Route, expect
 
 from shared.contract.facts import ConversationClaimed, ConversationRated
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat, Desk, from_bot, from_operator, note
+from tests.journeys.pages import Chat, Desk, from_bot, from_operator, from_visitor, note
 from tests.journeys.stage import Stage
 from tests.journeys.tour import BACK, BYE, CALLING, MENU, MENU_AT_DESK, OPEN, WELCOME
 from tests.journeys.watch import Watch
@@ -202,7 +202,7 @@ async def test_a_closed_conversation_is_opened_again_by_a_text(people: People) -
     await ada.resolves()
     await expect(visitor.closed).to_be_visible()
     await visitor.sees(note("Ada joined"), note("Ada left"))
-    await visitor.writes("One more thing")
+    await visitor.types("One more thing")
     await expect(visitor.waiting).to_be_visible()
     await expect(visitor.closed).to_be_hidden()
     await ada.takes_over()

@@ -38,6 +38,7 @@ async def random_moments(trial: Trial) -> None:
 
         killed: list[str] = []
         await lab.under(work, fault)
+        await lab.settle()
         trial.figure("kills", len(killed))
         trial.figure("kill to an answer", f"at most {max(recoveries, default=0.0):.1f} s")
         await lab.verdict()

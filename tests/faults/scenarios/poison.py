@@ -65,6 +65,7 @@ async def poison(trial: Trial) -> None:
             violations.append(
                 Violation("silent", "", f"{after - before} entries were appended by themselves")
             )
+        await lab.settle()
         await lab.verdict()
         if violations:
             raise LawBroken(violations)
