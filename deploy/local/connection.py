@@ -89,7 +89,7 @@ async def _connect(
         )
     except (nats.errors.Error, OSError, TimeoutError) as error:
         cause = problems[-1] if problems else error
-        raise ConnectionFailed(f"NATS at {url} does not let {user} in: {_words(cause)}.") from error
+        raise ConnectionFailed(f"NATS at {url} cannot be used as {user}: {_words(cause)}.") from error
     await reconnected()
     return client
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import socket
-
 from deploy.local.settings import Local
+from shared.runtime.listen import CannotListen, listen
 from shared.runtime.settings import variable
 
 SERVICES = ("proxy", "workflow", "operator", "analytics")
@@ -31,9 +28,10 @@ def assign(settings: Local, replicas: dict[str, int]) -> dict[str, int]:
             raise PortError(f"{owners[port]} and {setting} both name port {port}; each needs its own.")
         owners[port] = setting
         host = LOOPBACK if name == "nats" else settings.host
-        if reason := in_use(host, port):
-            part = "nats-server" if name == "nats" else name
-            raise PortError(f"Port {port} on {host}, which {part} needs, {reason}. Set {setting}.")
+        try:
+            listen(host, port, setting).close()
+        except CannotListen as error:
+            raise PortError(f"{'nats-server' if name == 'nats' else name}: {error}") from error
     taken = set(owners)
     ports = {}
     for name, port in fixed.items():
@@ -45,16 +43,13 @@ def assign(settings: Local, replicas: dict[str, int]) -> dict[str, int]:
     return ports
 
 
-def in_use(host: str, port: int) -> str:
-    """Why nothing can listen there now, or ""."""
+def in_use(host: str, port: int) -> bool:
+    """Whether something listens there already, or nothing can."""
     try:
-        socket.create_server((host, port)).close()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            return "is in use"
-        unknown_host = isinstance(error, socket.gaierror)
-        return f"cannot be had ({error.strerror if unknown_host else os.strerror(error.errno or 0)})"
-    return ""
+        listen(host, port, "").close()
+    except CannotListen:
+        return True
+    return False
 
 
 def _next_free(host: str, port: int, taken: set[int]) -> int:

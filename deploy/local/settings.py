@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from deploy.local.embedded import USERS
-from shared.runtime.settings import Port, PositiveInt, Seconds
+from shared.runtime.settings import Port, Seconds
 
 
 class Local(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +38,12 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "10GB"
     log_max_bytes: Annotated[
-        PositiveInt, msgspec.Meta(description="the log's greatest size in bytes; below the volume's")
+        int,
+        msgspec.Meta(
+            ge=1024**2,
+            le=2**63 - 1,
+            description="the log's greatest size in bytes; below the volume's",
+        ),
     ] = 8 * 1024**3
     log_replicas: Annotated[
         int, msgspec.Meta(ge=1, le=5, description="on how many servers of a cluster the log is kept")

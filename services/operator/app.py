@@ -55,7 +55,7 @@ class App:
             "switchboard_operator_listeners", "Consoles that listen", registry=vitals.registry
         ).set_function(lambda: len(self._hub))
         application = http.build(self._desk, self._hub, self._get_handlers, self._get_door)
-        self._gate = Gate(application, vitals, settings.origins)  # type: ignore[arg-type]
+        self._gate = Gate(application, vitals)  # type: ignore[arg-type]
 
     async def start(self) -> None:
         """Connect and read the log in the background."""

@@ -13,10 +13,6 @@ class Settings(Common, frozen=True, kw_only=True):
     """Each field is one variable, ``SWITCHBOARD_<NAME>``."""
 
     operator_port: Annotated[Port, msgspec.Meta(description="port of the operators' console and API")] = 9997
-    origins: Annotated[
-        tuple[str, ...],
-        msgspec.Meta(description="origins of other sites that may use this service, https://example.com"),
-    ] = ()
     login_failures: Annotated[
         PositiveInt, msgspec.Meta(description="failed logins a minute for one name or one address")
     ] = 5

@@ -140,8 +140,11 @@ class Workflow:
         if state.needs > LEVEL:
             await self._leave_to_newer(lane)
             return
-        for position in [position for position in lane if not state.owes(position)]:
-            await lane.pop(position).message.ack()
+        # Only what the fold has reached: more may have entered the lane while the fold was loaded.
+        folded = [position for position in lane if position <= state.position]
+        for position in folded:
+            if not state.owes(position):
+                await lane.pop(position).message.ack()
         if not state.unanswered or not lane:
             return
         item = state.unanswered[0]

@@ -112,7 +112,6 @@ def replay_consumer(service: str) -> dict[str, Any]:
         "ack_wait": 30 * SECOND,
         "max_deliver": -1,
         "max_ack_pending": MAX_REPLAY_PENDING,
-        "mem_storage": True,
     }
 
 
@@ -208,4 +207,10 @@ async def _api(client: Client, subject: str, body: dict[str, Any]) -> dict[str, 
 
 
 def _reason(answer: dict[str, Any]) -> str:
-    return str(answer.get("error", {}).get("description", answer))
+    error = answer.get("error", {})
+    words = str(error.get("description", answer))
+    if error.get("err_code") in (10023, 10047):  # no room for what the stream asks
+        words += (
+            "; SWITCHBOARD_LOG_MAX_BYTES must be below what the server may store (SWITCHBOARD_NATS_MAX_STORE)"
+        )
+    return words

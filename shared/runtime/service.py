@@ -19,6 +19,7 @@ import structlog
 import uvicorn
 
 from shared.runtime import logging, settings
+from shared.runtime.listen import CannotListen, listen
 from shared.runtime.settings import Common
 from shared.runtime.vitals import VERSION, Receive, Scope, Send, Vitals, respond, settle
 
@@ -66,12 +67,9 @@ def main(
         settings.fail(error)
         return
     try:
-        listener = socket.create_server((values.host, port(values)), backlog=4096)
-    except OSError as error:
-        variable = settings.variable(f"{name}_port")
-        settings.fail(
-            OSError(f"cannot listen on {values.host}:{port(values)}: {error.strerror}. Set {variable}.")
-        )
+        listener = listen(values.host, port(values), settings.variable(f"{name}_port"))
+    except CannotListen as error:
+        settings.fail(error)
         return
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn_run = serve(app, vitals, values, listener, largest_frame)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 
 import msgspec
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from msgspec.structs import fields
 
 PREFIX = "SWITCHBOARD_"
@@ -21,6 +22,10 @@ PREFIX = "SWITCHBOARD_"
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+#: A page's origin as browsers spell it, or ``loopback`` for any page of this machine.
+Origin = Annotated[str, msgspec.Meta(pattern=r"^(loopback|https?://[^/?#@\sA-Z]+)$")]
+#: An IP address or a network; ``*`` for any.
+Network = Annotated[str, msgspec.Meta(pattern=r"^(\*|[0-9A-Fa-f.:]+(/[0-9]{1,3})?)$")]
 
 
 class SettingError(ValueError):
@@ -32,14 +37,18 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, msgspec.Meta(description="address to listen on")] = "127.0.0.1"
     nats_url: Annotated[
-        str, msgspec.Meta(description="nats://host:port or tls://host:port, comma-separated")
+        str,
+        msgspec.Meta(
+            pattern=r"^(nats|tls)://[^,\s]+(\s*,\s*(nats|tls)://[^,\s]+)*$",
+            description="nats://host:port or tls://host:port, comma-separated",
+        ),
     ] = "nats://127.0.0.1:4222"
     nats_user: Annotated[str, msgspec.Meta(description="user of this service on NATS")] = ""
     nats_password: Annotated[str, msgspec.Meta(description="the password of that user")] = ""
     nats_ca: Annotated[str, msgspec.Meta(description="file with the certificate authority for tls://")] = ""
     trusted_proxies: Annotated[
-        tuple[str, ...],
-        msgspec.Meta(description="addresses of load balancers whose X-Forwarded-* headers hold"),
+        tuple[Network, ...],
+        msgspec.Meta(description="addresses or networks of load balancers whose X-Forwarded-* headers hold"),
     ] = ()
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], msgspec.Meta(description="least level that is logged")
@@ -57,7 +66,17 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 def environment() -> dict[str, str]:
-    """The process's environment over the values of ``.env`` in the working folder."""
+    """The process's environment over the values of ``.env`` in the working folder. Raises `SettingError`."""
+    try:
+        with open(".env", encoding="utf-8") as file:
+            for line in parse_stream(file):
+                if line.error:
+                    words = line.original.string.strip()
+                    raise SettingError(f".env, line {line.original.line}: not NAME=value: {words!r}")
+    except FileNotFoundError:
+        return dict(os.environ)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f".env cannot be read: {error}") from error
     values = {key: value for key, value in dotenv_values(".env").items() if value is not None}
     return {**values, **os.environ}
 
@@ -82,7 +101,10 @@ def load(kind: type[S], env: Mapping[str, str] | None = None) -> S:
             problems.append(f"{name} may not be {shown}: {describe(hints[field.name])}.")
     if problems:
         raise SettingError("\n".join(problems))
-    return kind(**values)
+    try:
+        return kind(**values)
+    except ValueError as error:  # two settings that do not go together
+        raise SettingError(str(error)) from error
 
 
 def variable(field: str) -> str:

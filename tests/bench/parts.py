@@ -13,7 +13,7 @@ import msgspec
 
 from tests.bench.fill import Filler
 from tests.bench.load import Job
-from tests.bench.measure import raise_open_files, resident
+from tests.bench.measure import cpu_seconds, raise_open_files, resident
 from tests.bench.report import Figures, Report
 from tests.bench.stage import (
     ALL,
@@ -247,26 +247,41 @@ async def _replays(bench: Bench, stack: Stack, entries: int) -> None:
             figures: Figures = {"ready_s": await stack.start_server()}
             bench.report.add("replay", "nats", f"entries={entries}", round, figures)
             for name in ALL:
-                blank, _ = await _readied(empty, name)
-                seconds, memory = await _readied(stack, name)
-                figures = {"ready_s": seconds, "ready_s empty": blank, "rss_mb": memory / 1e6}
+                blank = await _readied(empty, name)
+                filled = await _readied(stack, name)
+                figures = {
+                    "ready_s": filled.seconds,
+                    "ready_s empty": blank.seconds,
+                    "rss_mb": filled.memory / 1e6,
+                }
                 if name not in PATH:
-                    figures["entries_per_s"] = entries / max(seconds - blank, 1e-3)
+                    figures["entries_per_s"] = entries / max(filled.seconds - blank.seconds, 1e-3)
+                    figures["entries_per_cpu_s"] = entries / max(filled.cpu - blank.cpu, 1e-3)
                 bench.report.add("replay", name, f"entries={entries}", round, figures)
     finally:
         await empty.stop()
 
 
-async def _readied(stack: Stack, name: str) -> tuple[float, int]:
-    """Seconds from a service's start until it is ready, and its memory then."""
+class Readied(NamedTuple):
+    """From a service's start until it is ready: wall time, CPU time of it and of nats-server, memory."""
+
+    seconds: float
+    cpu: float
+    memory: int
+
+
+async def _readied(stack: Stack, name: str) -> Readied:
+    """Start a service, wait until it is ready, and kill it."""
     service = stack.make(name)
-    began = perf_counter()
+    server = stack.pids["nats"]
+    began, before = perf_counter(), cpu_seconds(server)
     await launch(service)
     seconds = perf_counter() - began
     assert service.process is not None
-    memory = resident(service.process.pid)
+    pid = service.process.pid
+    readied = Readied(seconds, cpu_seconds(pid) + cpu_seconds(server) - before, resident(pid))
     service.kill()
-    return seconds, memory
+    return readied
 
 
 async def _growth(bench: Bench, stack: Stack) -> None:

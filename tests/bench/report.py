@@ -97,11 +97,11 @@ class Report:
                   "at most", 0.16, "ms"),
             Reach("CPU of a turn against the Node peer, N=500 long, turn's path", turn("path", "node", long),
                   "at most", 3.3, "times"),
-            Reach("the same with operator and analytics", turn("system", "node", long),
+            Reach("the same with operator and analytics, N=500 long", turn("system", "node", long),
                   "at most", 3.3, "times"),
             Reach("CPU of a turn against the Node peer, N=50 short, turn's path",
                   turn("path", "node", short), "at most", 4, "times"),
-            Reach("the same with operator and analytics", turn("system", "node", short),
+            Reach("the same with operator and analytics, N=50 short", turn("system", "node", short),
                   "at most", 4, "times"),
             Reach("turn p50 at N=1, turn's path", self.figure("turns", "path", "N=1 long", "p50_ms"),
                   "at most", 0.8, "ms"),
@@ -145,7 +145,8 @@ class Report:
             yield ""
             yield f"| {part} | | {' | '.join(names)} |"
             yield "| --- " * (len(names) + 2) + "|"
-            for (variant, cell), figures in sorted(rows.items(), key=lambda row: (row[0][1], row[0][0])):
+            cells = list(dict.fromkeys(cell for _, cell in rows))
+            for (variant, cell), figures in sorted(rows.items(), key=lambda row: cells.index(row[0][1])):
                 values = (_short(figures[name]) if name in figures else "" for name in names)
                 yield f"| {variant} | {cell} | {' | '.join(values)} |"
         yield ""

@@ -464,9 +464,7 @@ async def test_sizes_at_the_limit(stage: Stage) -> None:
         await told(socket, 5)
         id = str(uuid.uuid4())
         await tell(socket, {**TEXT, "content": "é" * 8192, "id": id})
-        assert (await told(socket, 1))[0][
-            "kind"
-        ] == "Ack"  # 16 KiB exactly; refused later, out of turn
+        assert (await told(socket, 1))[0]["kind"] == "Ack"  # 16 KiB exactly; refused later, out of turn
         await told(socket, 1)
         await tell(socket, {**TEXT, "content": "é" * 8193, "id": id})
         assert await told(socket, 1) == [{"kind": "Refused", "id": id, "reason": "text_too_long"}]

@@ -209,6 +209,28 @@ async def test_nothing_is_decided_on_a_state_that_missed_a_claim(
     assert second not in causes(entries)
 
 
+async def test_what_comes_while_a_conversation_is_loaded_is_not_taken_for_answered(
+    replica: Replica, visitor: Log
+) -> None:
+    """A delivery may enter the lane before its entry is in the fold that the lane looks at."""
+    held, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(point: str, conversation: str) -> None:
+        if point == "after_fetch" and not go_on.is_set():
+            held.set()
+            await go_on.wait()
+
+    await replica.start(fault=hold)
+    await greet(visitor)
+    await held.wait()
+    await visitor.append(C, "visitor", text(1))
+    async with asyncio.timeout(5):
+        while len(replica.workflow._lanes[C]) < 2:
+            await asyncio.sleep(0.01)
+    go_on.set()
+    assert causes(await answered(visitor, seconds=3)) == [1, 2]
+
+
 async def test_redelivered_out_of_order_they_are_answered_in_order(
     connections: Connections, replica: Replica, visitor: Log
 ) -> None:

@@ -225,11 +225,11 @@ class Lab:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
 
-    async def settle(self) -> None:
-        """Wait until every visitor has an answer to all it said, and no clerk a conversation in hand."""
+    async def settle(self, guests: Sequence[Guest] | None = None) -> None:
+        """Wait until these visitors (or all) have an answer to all they said, and no clerk one in hand."""
         for clerk in self.clerks:
             await clerk.finish()
-        tasks = [asyncio.create_task(_settled(guest)) for guest in self.guests]
+        tasks = [asyncio.create_task(_settled(guest)) for guest in guests or self.guests]
         await serve_until_done(self.clerks, tasks)
         # A handback's answer may be on its way yet, behind the lease of a replica that was killed.
         end = time.monotonic() + MOST_BEHIND
@@ -278,7 +278,8 @@ class Lab:
         self.trial.figure("turns", sum(line["author"] == "bot" for line in lines))
         self.trial.figure("entries", len(lines))
         self.trial.figure("ok/fail/unknown", "/".join(map(str, outcomes)))
-        self.trial.figure("turn p50/p99", f"{quantile(turns, 0.5):.3f}/{quantile(turns, 0.99):.2f} s")
+        if turns:
+            self.trial.figure("turn p50/p99", f"{quantile(turns, 0.5):.3f}/{quantile(turns, 0.99):.2f} s")
         if violations:
             raise LawBroken(violations)
         return lines

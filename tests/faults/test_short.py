@@ -12,7 +12,7 @@ from tests.faults.scenarios import ALL
 from tests.faults.trial import Skipped, Trial
 
 #: What `make test` has time for. The kills at random moments and the frozen replica are tests of their own.
-SHORT = ("points", "nats", "poison", "claims", "duplicates", "disk", "power")
+SHORT = ("races", "points", "poison", "claims", "duplicates", "disk", "power")
 
 
 @pytest.mark.slow

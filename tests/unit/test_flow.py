@@ -361,3 +361,10 @@ def test_content_in_an_answer() -> None:
 def test_an_answer_state_entered_without_an_answer(states: dict[str, Any], message: str) -> None:
     [warning] = warnings(states)
     assert warning.startswith(message)
+
+
+def test_more_states_at_one_go_than_an_answer_may_hold() -> None:
+    chain: dict[str, Any] = {f"s{n}": {**HI, "next": f"s{n + 1}"} for n in range(1000)}
+    (problem,) = problems(to_json({**chain, "s1000": HI}))
+    assert problem.startswith("line 1: s0: 1001 states follow one another from here")
+    assert parse(to_json({**chain, "s1000": ASK, "got": GOT, "s500": ASK}), "test").first == "s0"

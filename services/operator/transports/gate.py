@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,10 +25,9 @@ _HEADERS = (
 class Gate:
     """Wraps the service's ASGI application."""
 
-    def __init__(self, app: Asgi, vitals: Vitals, origins: Iterable[str]) -> None:
+    def __init__(self, app: Asgi, vitals: Vitals) -> None:
         self._app = app
         self._vitals = vitals
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,21 +38,24 @@ class Gate:
         headers = dict(scope["headers"])
         # While it drains the service still serves whoever is connected.
         reasons = {part: why for part, why in self._vitals.reasons.items() if part != "drain"}
-        if scope["method"] not in ("GET", "HEAD") and not self._trusts(headers):
+        if scope["method"] not in ("GET", "HEAD") and not _own_page(headers):
             await _refuse(send, 403, "this origin may not do that")
         elif scope["path"].startswith("/api/") and reasons:
             await _refuse(send, 503, "not ready: " + "; ".join(reasons.values()))
         else:
             await self._app(scope, receive, send)
 
-    def _trusts(self, headers: dict[bytes, bytes]) -> bool:
-        """Browsers name the origin of every request that changes something; other clients name none."""
-        origin = headers.get(b"origin")
-        if origin is None:
-            return True
-        text = origin.decode("latin-1").lower()
-        host = headers.get(b"host", b"").decode("latin-1").lower()
-        return text in self._origins or (bool(host) and urlsplit(text).netloc == host)
+
+def _own_page(headers: dict[bytes, bytes]) -> bool:
+    """Only the console itself may change things: no other page, not even one that carries the chat button.
+
+    Browsers name the origin of every request that changes something; other clients name none.
+    """
+    origin = headers.get(b"origin")
+    if origin is None:
+        return True
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    return bool(host) and urlsplit(origin.decode("latin-1").lower()).netloc == host
 
 
 def _with_headers(path: str, send: Send) -> Send:

@@ -126,7 +126,9 @@ async def typing(id: Id, operator: Operator, handlers: Handlers) -> wire.Done:
 
 
 @post("/api/conversations/{id:str}/handback", status_code=200, responses=_answers(401, 404, 409, 422))
-async def handback(id: Id, data: wire.HandBack | None, operator: Operator, handlers: Handlers) -> wire.Row:
+async def handback(
+    id: Id, operator: Operator, handlers: Handlers, data: wire.HandBack | None = None
+) -> wire.Row:
     """Let the bot go on, at `state` or where it was."""
     return wire.row(await handlers.hand_back(id, operator, data.state if data else None))
 

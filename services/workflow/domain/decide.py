@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from services.workflow.domain.flow import Flow
+from services.workflow.domain.flow import LONGEST_WALK, Flow
 from services.workflow.domain.state import Answer, State, same
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import MAX_ENTRY, Entry, EntryTooLarge, encode
@@ -37,9 +37,6 @@ Failure = Literal[
     "endless_flow",  # one input led through more than `LONGEST_WALK` states
     "too_large",  # the answer does not fit into one message of the log
 ]
-
-#: The most states that one input may lead through.
-LONGEST_WALK = 1_000
 
 
 def respond(state: Conversation, item: Input, flow: Flow, max_entry: int = MAX_ENTRY) -> Entry:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from typing import Final
 
 import msgspec
 
@@ -21,6 +22,10 @@ __all__ = ["Flow", "FlowError", "Problem", "parse"]
 _MOST_HINTS = 20
 _LONGEST_CIRCLE = 12
 _NO_NEXT = 'without a "next"'
+
+
+#: The most states that one input may lead through.
+LONGEST_WALK: Final = 1_000
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +62,8 @@ def parse(content: bytes, name: str) -> Flow:
     problems += _unknown_next(states)
     flawed = {problem.state for problem in problems}
     problems += _circles({name: state for name, state in states.items() if name not in flawed})
+    if not problems:
+        problems += _too_long(states)
     if problems:
         raise FlowError(sorted(problems, key=lambda problem: problem.line))
     answers: dict[Answer, str] = {}
@@ -102,6 +109,26 @@ def _circles(states: Mapping[str, State]) -> Iterator[Problem]:
             end = circle[:1] if len(circle) <= _LONGEST_CIRCLE else ["..."]
             reason = f"the flow would go round for ever: {' -> '.join(circle[:_LONGEST_CIRCLE] + end)}."
             yield _on(states[name], reason, f"Let one of these states ask something, {_NO_NEXT}.")
+
+
+def _too_long(states: Mapping[str, State]) -> Iterator[Problem]:
+    """What is said at one go is one message of the log, so it has an end."""
+    lengths: dict[str, int] = {}
+    for start in states:
+        path: list[str] = []
+        name: str | None = start
+        while name is not None and name not in lengths:
+            path.append(name)
+            waits = states[name].asks or isinstance(states[name].effect, HandoffRequested)
+            name = None if waits else states[name].next
+        count = lengths[name] if name is not None else 0
+        for each in reversed(path):
+            count += 1
+            lengths[each] = count
+    longest = max(lengths, key=lambda name: lengths[name])
+    if lengths[longest] > LONGEST_WALK:
+        reason = f"{lengths[longest]} states follow one another from here without waiting for anybody."
+        yield _on(states[longest], reason, f"At most {LONGEST_WALK} may: let one of them ask something.")
 
 
 def _unmatched(states: Mapping[str, State], answers: Mapping[Answer, str]) -> Iterator[Problem]:

@@ -61,7 +61,7 @@ async def named_points(trial: Trial) -> None:
                 "workflow",
                 "tests.faults.faulty_workflow",
                 DIE_AT=point,
-                DIE_AFTER=str(trial.chance.randrange(1, 40)),
+                DIE_AFTER=str(trial.chance.randrange(1, trial.of(40, 10))),
             )
             lab.use("workflow", [service])
             begun = time.monotonic()

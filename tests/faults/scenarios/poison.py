@@ -65,7 +65,7 @@ async def poison(trial: Trial) -> None:
             violations.append(
                 Violation("silent", "", f"{after - before} entries were appended by themselves")
             )
-        await lab.settle()
+        await lab.settle([*healthy, *sick])  # the other one waits for a newer program
         await lab.verdict()
         if violations:
             raise LawBroken(violations)
