@@ -25,8 +25,8 @@ from shared.runtime.log import Conflict, IdReused, Log
 
 log = structlog.get_logger()
 
-#: How often a command decides anew when something came between.
-TRIES = 10
+#: How long a command decides anew when something came between, again and again (seconds).
+TRY_SECONDS = 5.0
 #: How long a command waits until this replica has read what is stored (seconds).
 CATCH_UP_SECONDS = 3.0
 
@@ -136,7 +136,8 @@ class Handlers:
 
     async def _append(self, conversation: str, decide: Decide, id: str) -> int:
         """Decide and append until nothing comes between; the position of what was stored, or 0."""
-        for _ in range(TRIES):
+        end = time.monotonic() + TRY_SECONDS
+        while time.monotonic() < end:
             state = self.summary(conversation).state
             if f"operator:{id}" in state.ids:  # an earlier try, which may have seemed to fail
                 return await self._repeated(conversation, decide, id)

@@ -30,7 +30,9 @@ class Folds:
             self._loading[conversation].append(message.decode())
             return
         state = self._folds.get(conversation)
-        if state is not None and state.position < message.position:  # our own answers are folded already
+        if state is None and message.first:  # there is nothing to fetch: the fold begins here
+            self._keep(conversation, evolve(NEW, message.decode()))
+        elif state is not None and state.position < message.position:  # our own answers are folded already
             self._folds[conversation] = evolve(state, message.decode())
 
     def forget(self) -> None:
@@ -57,10 +59,13 @@ class Folds:
         finally:
             kept = self._loading.pop(conversation, None) is live
         if kept:
-            self._folds[conversation] = state
-            if len(self._folds) > MOST_KEPT:
-                self._folds.popitem(last=False)
+            self._keep(conversation, state)
         return state
+
+    def _keep(self, conversation: str, state: Conversation) -> None:
+        self._folds[conversation] = state
+        if len(self._folds) > MOST_KEPT:
+            self._folds.popitem(last=False)
 
     def advance(self, conversation: str, recorded: Recorded) -> None:
         """Our own entry was stored behind all that was folded: no need to wait until it comes by."""

@@ -34,6 +34,8 @@ APPEND_SECONDS = 10.0
 #: Messages of one batch direct get: few enough to leave the event loop free in between.
 BATCH = 1000
 
+_EXPECT = "Nats-Expected-Last-Subject-Sequence"
+_EXPECT_OVER = "Nats-Expected-Last-Subject-Sequence-Subject"
 _CONFLICTS = (10071, 10164)  # wrong last sequence; the same for racing appends on a replicated stream
 _FULL = (10047, 10077, 10122, 10023)  # no storage, max_bytes, limits of the account or the server
 
@@ -67,13 +69,18 @@ class Unreachable(LogError):
 
 
 class Message(NamedTuple):
-    """A stored message, not decoded. ``time`` in nanoseconds since 1970, UTC."""
+    """A stored message, not decoded. ``time`` in nanoseconds since 1970, UTC.
+
+    ``first``: it was appended with the expectation that nothing of its conversation came before, so
+    the server has proven that. A first entry may lack the mark (a replay does not carry it).
+    """
 
     position: int
     conversation: str
     author: str
     time: int
     data: bytes
+    first: bool = False
 
     def decode(self) -> Recorded:
         return codec.decode(self.position, self.conversation, self.author, self.time, self.data)
@@ -173,8 +180,8 @@ class Log:
         data = codec.encode(entry)
         headers = {"Nats-Msg-Id": subjects.message_id(author, conversation, entry.id)}
         if expect is not None:
-            headers["Nats-Expected-Last-Subject-Sequence"] = str(expect)
-            headers["Nats-Expected-Last-Subject-Sequence-Subject"] = subjects.everyone(conversation)
+            headers[_EXPECT] = str(expect)
+            headers[_EXPECT_OVER] = subjects.everyone(conversation)
         subject = subjects.chat(conversation, author)
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline
@@ -302,7 +309,7 @@ class Log:
         """Keep a flow's content under its hash, for ever. Raises `Unknown` or `LogError`."""
         if await self.flow(version) is not None:
             return
-        headers = {"Nats-Msg-Id": version, "Nats-Expected-Last-Subject-Sequence": "0"}
+        headers = {"Nats-Msg-Id": version, _EXPECT: "0"}
         try:
             ack = await self._publish(subjects.flow(version), content, headers, timeout=5.0)
         except (nats.errors.Error, TimeoutError) as error:
@@ -462,7 +469,8 @@ def _message(reply: Msg) -> Message | None:
         return None
     conversation, author = subjects.address(headers["Nats-Subject"])
     position, time = int(headers["Nats-Sequence"]), parse_time(headers["Nats-Time-Stamp"])
-    return Message(position, conversation, author, time, reply.data)
+    first = headers.get(_EXPECT) == "0" and headers.get(_EXPECT_OVER) == subjects.everyone(conversation)
+    return Message(position, conversation, author, time, reply.data, first)
 
 
 def live_message(message: Msg) -> Message | None:

@@ -25,6 +25,10 @@ from shared.runtime.vitals import VERSION, Receive, Scope, Send, Vitals, respond
 
 log = structlog.get_logger()
 
+#: uvloop takes one new connection from each listening socket a round, however many wait. With one
+#: socket, visitors who arrive at a busy moment would wait behind the work of all who are there.
+ACCEPTS = 16
+
 
 class Application(Protocol):
     """What a service's ``app.py`` builds. Nothing connects before `start`."""
@@ -131,7 +135,7 @@ async def serve(
     settle()
     log.info("serving", address="{}:{}".format(*listener.getsockname()[:2]), version=VERSION)
     try:
-        await server.serve([listener])
+        await server.serve([listener, *(listener.dup() for _ in range(ACCEPTS - 1))])
     finally:
         await app.stop()
     log.info("stopped")

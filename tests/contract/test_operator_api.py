@@ -224,6 +224,8 @@ async def test_a_conversation_from_queue_to_resolved(
         OperatorSaid(operator="ada", text="Hello <b>you</b>", name="Ada"),
         ConversationHandedBack(operator="ada", state="pick"),
         claim,
+        ConversationHandedBack(operator="ada"),
+        claim,
         ConversationResolved(operator="ada"),
     ]
     detail = await api.read(id)

@@ -8,6 +8,7 @@ order, since it is made when the stored entry itself comes by.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -53,6 +54,11 @@ class _Known(NamedTuple):
 
 class Session:
     """``modern`` clients speak ``switchboard.v1``; ``cursor`` is where one wants to resume."""
+
+    __slots__ = (  # there are thousands of these, most of them idle
+        *("state", "modern", "_epoch", "_cursor", "_latest", "_known", "_pending", "_outcomes"),
+        *("_choices", "_asking", "_shown", "_resetting"),
+    )
 
     def __init__(self, epoch: str, modern: bool, cursor: Cursor | None = None) -> None:
         self.state: Conversation = NEW
@@ -190,7 +196,7 @@ class Session:
                 self._asking = "text"
             elif isinstance(fact, facts.ChoiceAsked):
                 self._asking = "choice"
-                self._choices[str(fact.group)] = {str(c.item): c.text for c in fact.choices}
+                self._choices[str(fact.group)] = _words(fact)
             elif kind is facts.InputRefused or kind is facts.DecisionFailed:
                 reason = _refusal(effective)
                 refused = (item.id for item in before.unanswered if item.position == recorded.cause)
@@ -260,6 +266,12 @@ class Session:
             return []
         self._shown = frame
         return [Send(frames.encode(frame))]
+
+
+@lru_cache(maxsize=1024)
+def _words(fact: facts.ChoiceAsked) -> dict[str, str]:
+    """The words of each item; the same question is asked in many conversations."""
+    return {str(choice.item): choice.text for choice in fact.choices}
 
 
 def _is_reset(effective: tuple[Fact, ...]) -> bool:

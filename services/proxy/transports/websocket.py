@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import re
 import secrets
-from collections import deque
 from time import monotonic
 from urllib.parse import parse_qs
 
@@ -132,6 +131,12 @@ class WebSocketDoor:
 class _Channel:
     """One open socket: the session, and what is on its way in both directions."""
 
+    __slots__ = (  # there are thousands of these, most of them idle
+        *("_door", "_hub", "_conversation", "_session", "_send", "_early"),
+        *("_unread", "_unread_bytes", "_writer", "_pending", "_appender", "_closer", "_closing"),
+        *("_budget", "_burst", "_rate", "_counted", "_typed"),
+    )
+
     def __init__(
         self,
         door: WebSocketDoor,
@@ -147,10 +152,10 @@ class _Channel:
         self._session = session
         self._send = send
         self._early: list[Recorded] | None = []  # what came live while the history was fetched
-        self._unread: deque[str] = deque()
+        self._unread: list[str] = []  # an empty deque has 600 bytes
         self._unread_bytes = 0
         self._writer: asyncio.Task[None] | None = None
-        self._pending: deque[Append] = deque()
+        self._pending: list[Append] = []
         self._appender: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
         self._closing: Closing | None = None
@@ -167,8 +172,8 @@ class _Channel:
             return
         try:
             try:
-                history = await self._hub.join(self._conversation, self, new)
-                await self._greet(history)
+                # Not kept in a name: it would live as long as the socket.
+                await self._greet(await self._hub.join(self._conversation, self, new))
             except (LogError, TimeoutError) as error:
                 slow = isinstance(error, TimeoutError)
                 await self.close(closings.TOO_SLOW if slow else closings.NO_LOG)
@@ -256,9 +261,10 @@ class _Channel:
     async def _write_all(self) -> None:
         with contextlib.suppress(OSError):
             while self._unread:
-                text = self._unread.popleft()
+                text = self._unread.pop(0)
                 await self._send({"type": "websocket.send", "text": text})
                 self._unread_bytes -= len(text)
+        self._writer = None
 
     async def _append(self) -> None:
         while self._pending:
@@ -289,7 +295,8 @@ class _Channel:
                 self._door.appended.labels(outcome).inc()
                 return
             self._door.appended.labels(outcome).inc()
-            self._pending.popleft()
+            self._pending.pop(0)
+        self._appender = None
 
     def _tell_typing(self) -> None:
         now = monotonic()
