@@ -75,7 +75,7 @@ class App:
     async def _run(self) -> None:
         client = await connect(self._broker, self._link)
         stream = Log(client)
-        follower = Follower(stream, self._link, self._vitals, self._folds.deliver, self._folds.forget)
+        follower = Follower(stream, self._link, self._vitals, self._folds.deliver, self._replaced)
         await follower.start()
         self._follower = follower
         self._workflow = Workflow(
@@ -105,6 +105,12 @@ class App:
                     f"the workflow's consumer does not answer ({error!r}); run `switchboard setup`",
                 )
             await asyncio.sleep(CHECK_SECONDS)
+
+    def _replaced(self) -> None:
+        if self._workflow is not None:
+            self._workflow.forget()
+        else:
+            self._folds.forget()
 
     async def _keep_flow(self, stream: Log) -> None:
         while True:

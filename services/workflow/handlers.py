@@ -102,6 +102,16 @@ class Workflow:
         else:
             lane[delivery.position] = delivery
 
+    def forget(self) -> None:
+        """The log is another: what was folded and what is in hand belong to the old one.
+
+        A lane would wait for positions that the new log may never reach. What the new one has
+        unanswered is delivered anew.
+        """
+        self._folds.forget()
+        for lane in self._lanes.values():
+            lane.clear()
+
     async def stop(self, seconds: float) -> None:
         """Finish what is in hand, at most for so long; give the rest back at once."""
         self._stopping = True

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from nats.aio.msg import Msg
@@ -68,7 +70,7 @@ class Replica:
         vitals = Vitals("workflow")
         log = Log(client)
         folds, flows = Folds(), Flows(flow)
-        self.follower = Follower(log, Link(vitals), vitals, folds.deliver, folds.forget)
+        self.follower = Follower(log, Link(vitals), vitals, folds.deliver, lambda: self.workflow.forget())
         await self.follower.start()
         await flows.keep(log)
         self.workflow = Workflow(
@@ -394,3 +396,41 @@ async def test_an_orderly_end_gives_back_at_once_what_it_cannot_finish(
     await stuck.crash()
     await replica.start()
     assert causes(await answered(visitor, seconds=3)) == [1]  # sooner than the lease would run out
+
+
+async def test_a_store_put_back_while_a_delivery_is_in_hand_stops_nobody(
+    connections: Connections, replica: Replica, visitor: Log, tmp_path: Path
+) -> None:
+    """The delivery's position is one that the new log may never reach."""
+    server, held, go_on = connections.server, asyncio.Event(), asyncio.Event()
+
+    async def hold(point: str, conversation: str) -> None:
+        if point == "before_append" and holding:
+            held.set()
+            await go_on.wait()
+
+    holding = False
+    await replica.start(fault=hold)
+    await greet(visitor)
+    await answered(visitor)
+    await asyncio.to_thread(server.stop)
+    shutil.copytree(server.folder / "nats", tmp_path / "copy")
+    await asyncio.to_thread(server.start)
+    for n in range(5):
+        await visitor.append(C, "visitor", text(n))
+    await answered(visitor)
+    holding = True
+    await visitor.append(C, "visitor", text(5))
+    await held.wait()
+    await asyncio.to_thread(server.stop)
+    shutil.rmtree(server.folder / "nats")
+    shutil.copytree(tmp_path / "copy", server.folder / "nats")
+    await asyncio.to_thread(server.start)
+    async with asyncio.timeout(10):
+        while replica.follower.position != 2:
+            await asyncio.sleep(0.02)
+    holding = False
+    go_on.set()
+    again = await visitor.append(C, "visitor", text(9))
+    assert again == 3
+    assert causes(await answered(visitor, seconds=10)) == [1, again]
