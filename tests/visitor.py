@@ -19,11 +19,17 @@ from websockets.typing import Subprotocol
 V1 = [Subprotocol("switchboard.v1")]
 
 
+def address(url: str) -> str:
+    """The WebSocket address of a proxy."""
+    return url.replace("http", "ws", 1) + "/ws"
+
+
 class Visitor:
     """``transcript`` holds every fact frame in the order of arrival, and each Ack where it came."""
 
     def __init__(self, url: str, seed: int = 0) -> None:
-        self.url = url.replace("http", "ws", 1) + "/ws"
+        self.urls = [address(url)]
+        self.pauses = (0.05, 0.25)  # before it connects again (seconds)
         self.cookie = ""
         self.cursor: str | None = None
         self.transcript: list[dict[str, Any]] = []
@@ -113,10 +119,17 @@ class Visitor:
     async def _run(self) -> None:
         while True:
             try:
-                url = self.url + (f"?cursor={self.cursor}" if self.cursor else "")
+                url = self._random.choice(self.urls) + (f"?cursor={self.cursor}" if self.cursor else "")
                 headers = {"Cookie": self.cookie} if self.cookie else {}
                 async with connect(
-                    url, subprotocols=V1, additional_headers=headers, open_timeout=5, close_timeout=1
+                    url,
+                    subprotocols=V1,
+                    additional_headers=headers,
+                    compression=None,
+                    open_timeout=10,
+                    close_timeout=1,
+                    ping_interval=5,
+                    ping_timeout=10,
                 ) as socket:
                     assert socket.response is not None
                     if "set-cookie" in socket.response.headers:
@@ -130,8 +143,12 @@ class Visitor:
             except (OSError, InvalidHandshake, TimeoutError, EOFError):
                 pass
             finally:
-                self._socket = None
-            await asyncio.sleep(0.05 + 0.2 * self._random.random())
+                self._gone()
+            await asyncio.sleep(self._random.uniform(*self.pauses))
+
+    def _gone(self) -> None:
+        """The connection is lost."""
+        self._socket = None
 
     async def _listen(self, socket: ClientConnection) -> None:
         self._socket = socket

@@ -184,7 +184,8 @@ class Workflow:
 
     async def _decide(self, state: Conversation, item: Input, lane: dict[int, Delivery]) -> Entry:
         delivery = lane.get(item.position)
-        if delivery is not None and delivery.count > self._max_deliveries:
+        # Where older replicas had to leave it to us, how often they gave it back says nothing.
+        if state.needs == 1 and delivery is not None and delivery.count > self._max_deliveries:
             return _failure(item, "too_many_deliveries")
         begins = not state.version or isinstance(item.fact, ConversationReset)
         flow = (

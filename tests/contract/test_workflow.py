@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from nats.aio.msg import Msg
 
+from services.workflow import handlers
 from services.workflow.domain.flow import Flow, parse
 from services.workflow.flows_at_hand import Flows
 from services.workflow.folds import Folds
@@ -306,6 +307,19 @@ async def test_an_input_delivered_too_often_is_a_failed_outcome(replica: Replica
     await replica.start(max_deliveries=0)
     await greet(visitor)
     assert said(await answered(visitor), DecisionFailed) == [DecisionFailed(reason="too_many_deliveries")]
+
+
+async def test_what_older_programs_gave_back_does_not_count_as_delivered_too_often(
+    replica: Replica, visitor: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "LEVEL", 2)
+    await visitor.append(
+        C, "visitor", Entry(id="s", needs=2, facts=(examples.CONVERSATION_STARTED,)), expect=0
+    )
+    await replica.start(max_deliveries=0)
+    entries = await answered(visitor)
+    assert causes(entries) == [1]
+    assert said(entries, DecisionFailed) == []
 
 
 async def test_unreadable_messages_and_those_of_newer_programs_do_not_stop_the_others(

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from shared.contract.subjects import conversation_of
 from tests.faults.checker import position_of
 from tests.faults.history import History
-from tests.visitor import V1, Visitor
+from tests.visitor import Visitor, address
 
 #: How long a client waits for anything before the run counts as hung (seconds): longer than any fault.
 PATIENCE = 150.0
@@ -38,9 +36,9 @@ class Guest(Visitor):
         haste: float = 0.0,
     ) -> None:
         super().__init__(urls[0], seed)
-        self._urls = [url.replace("http", "ws", 1) + "/ws" for url in urls]
+        self.urls = [address(url) for url in urls]
+        self.pauses = pauses
         self._history = history
-        self._pauses = pauses
         self._people = people  # how often the guest asks for a person
         self._haste = haste  # how often it says something more before it is answered
         self._deeds: dict[str, int] = {}
@@ -124,36 +122,9 @@ class Guest(Visitor):
                 return None if self.unsettled else frame
         return None
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                url = self._random.choice(self._urls) + (f"?cursor={self.cursor}" if self.cursor else "")
-                headers = {"Cookie": self.cookie} if self.cookie else {}
-                async with connect(
-                    url,
-                    subprotocols=V1,
-                    additional_headers=headers,
-                    compression=None,
-                    open_timeout=10,
-                    close_timeout=1,
-                    ping_interval=5,
-                    ping_timeout=10,
-                ) as socket:
-                    assert socket.response is not None
-                    if "set-cookie" in socket.response.headers:
-                        self.cookie = socket.response.headers["set-cookie"].split(";")[0]
-                    await self._listen(socket)
-            except ConnectionClosed as closed:
-                code = closed.rcvd.code if closed.rcvd is not None else 1006
-                self.closings.append(code)
-                if code == 4000:
-                    self.cursor = None
-            except (OSError, InvalidHandshake, TimeoutError, EOFError):
-                pass
-            finally:
-                self._socket = None
-                self._told = False
-            await asyncio.sleep(self._random.uniform(*self._pauses))
+    def _gone(self) -> None:
+        super()._gone()
+        self._told = False
 
 
 class Clerk:
