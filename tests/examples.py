@@ -7,12 +7,17 @@ from typing import Final
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import (
+    AnswerFailed,
+    AnswerStarted,
+    AskedAgain,
+    AssistantSaid,
     Author,
     BotSaid,
     Choice,
     ChoiceAsked,
     ChoiceMade,
     ConversationClaimed,
+    ConversationEnded,
     ConversationHandedBack,
     ConversationRated,
     ConversationReset,
@@ -21,14 +26,25 @@ from shared.contract.facts import (
     DecisionFailed,
     EditorClosed,
     EditorOpened,
+    EngagementBegan,
+    EngagementEnded,
     Fact,
     FlowAdvanced,
+    FlowMigrated,
     FlowResumed,
     FlowStarted,
     HandoffRequested,
+    HandoffWithdrawn,
     InputRefused,
+    Interjected,
     OperatorSaid,
+    RequestAnswered,
+    RequestMade,
+    ServiceAnswered,
     TextWritten,
+    TimerArmed,
+    TimerFired,
+    VariableSaved,
 )
 from shared.contract.subjects import conversation_of
 
@@ -38,14 +54,41 @@ OTHER_CONVERSATION: Final = conversation_of("ffeeddccbbaa99887766554433221100", 
 FIRST_TIME: Final = 1_700_000_000_000_000_000
 SECOND: Final = 1_000_000_000
 
-CONVERSATION_STARTED: Final = ConversationStarted(door="web", flow="default")
+CONVERSATION_STARTED: Final = ConversationStarted(door="web", flow="default", language="de, en", user="u-1")
 TEXT_WRITTEN: Final = TextWritten(session="fav", text="Rust & <b>Python</b>")
 CHOICE_MADE: Final = ChoiceMade(group="lang", item="rust", text="Rust")
 CONVERSATION_RESET: Final = ConversationReset()
 CONVERSATION_RATED: Final = ConversationRated(score=4, comment="Quick answer")
 
+ENGAGEMENT_BEGAN: Final = EngagementBegan(
+    agent="match", user="17", name="Sam", configuration={"words": ["help"], "ignoreCase": True}
+)
+REQUEST_MADE: Final = RequestMade(key="answer", value="I need help", annotations={"page": 3})
+ENGAGEMENT_ENDED: Final = EngagementEnded()
+
 FLOW_STARTED: Final = FlowStarted(flow="default", version="0123456789abcdef0123456789abcdef")
-FLOW_ADVANCED: Final = FlowAdvanced(path=("hello", "pick"), ended=True)
+FLOW_ADVANCED: Final = FlowAdvanced(path=("hello", "pick"), ended=True, stack=("contact",))
+FLOW_MIGRATED: Final = FlowMigrated(
+    flow="default",
+    version="fedcba9876543210fedcba9876543210",
+    before=FLOW_STARTED.version,
+    place="pick",
+    stack=("contact",),
+)
+VARIABLE_SAVED: Final = VariableSaved(name="email", value="sam@example.com")
+ASKED_AGAIN: Final = AskedAgain(reason="not_an_email", tries=1)
+SERVICE_ANSWERED: Final = ServiceAnswered(cause=1, state="stock", value={"left": 3}, failure="timeout")
+ANSWER_STARTED: Final = AnswerStarted(cause=1, attempt=1)
+ASSISTANT_SAID: Final = AssistantSaid(
+    text="It arrives < Monday.",
+    attempt=1,
+    model="small",
+    tokens_in=120,
+    tokens_out=7,
+    cost=42,
+    estimated=True,
+)
+ANSWER_FAILED: Final = AnswerFailed(reason="rate_limited", attempt=1)
 BOT_SAID: Final = BotSaid(text="Hi! See <a href='https://www.rust-lang.org'>rust-lang.org</a>")
 CHOICE_ASKED: Final = ChoiceAsked(
     group="lang",
@@ -57,7 +100,13 @@ EDITOR_CLOSED: Final = EditorClosed(session=7)
 INPUT_REFUSED: Final = InputRefused(reason="stale_answer")
 DECISION_FAILED: Final = DecisionFailed(reason="too_large")
 HANDOFF_REQUESTED: Final = HandoffRequested(queue="orders", reason="A parcel is late")
+HANDOFF_WITHDRAWN: Final = HandoffWithdrawn()
 FLOW_RESUMED: Final = FlowResumed()
+TIMER_ARMED: Final = TimerArmed(id="after:4:0", at="2023-11-14T22:15:00Z")
+TIMER_FIRED: Final = TimerFired(id="after:4:0")
+CONVERSATION_ENDED: Final = ConversationEnded(reason="inactivity")
+REQUEST_ANSWERED: Final = RequestAnswered(result=True, error="too_slow", memory={"count": 1})
+INTERJECTED: Final = Interjected(message="You've used emojis in 1 messages!")
 
 CONVERSATION_CLAIMED: Final = ConversationClaimed(operator="desk-1", name="Customer service")
 OPERATOR_SAID: Final = OperatorSaid(operator="desk-1", text="How can I help?", name="Customer service")
@@ -70,10 +119,20 @@ VISITOR_FACTS: Final[tuple[Fact, ...]] = (
     CHOICE_MADE,
     CONVERSATION_RESET,
     CONVERSATION_RATED,
+    ENGAGEMENT_BEGAN,
+    REQUEST_MADE,
+    ENGAGEMENT_ENDED,
 )
 BOT_FACTS: Final[tuple[Fact, ...]] = (
     FLOW_STARTED,
     FLOW_ADVANCED,
+    FLOW_MIGRATED,
+    VARIABLE_SAVED,
+    ASKED_AGAIN,
+    SERVICE_ANSWERED,
+    ANSWER_STARTED,
+    ASSISTANT_SAID,
+    ANSWER_FAILED,
     BOT_SAID,
     CHOICE_ASKED,
     EDITOR_OPENED,
@@ -81,7 +140,13 @@ BOT_FACTS: Final[tuple[Fact, ...]] = (
     INPUT_REFUSED,
     DECISION_FAILED,
     HANDOFF_REQUESTED,
+    HANDOFF_WITHDRAWN,
     FLOW_RESUMED,
+    TIMER_ARMED,
+    TIMER_FIRED,
+    CONVERSATION_ENDED,
+    REQUEST_ANSWERED,
+    INTERJECTED,
 )
 OPERATOR_FACTS: Final[tuple[Fact, ...]] = (
     CONVERSATION_CLAIMED,

@@ -161,7 +161,7 @@ async def _supervise(
 
 def _check_settings(env: dict[str, str]) -> Local:
     """Read the settings of every part, so that a bad one is named before anything starts."""
-    known = {variable(field) for kind in SETTINGS for field in kind.__struct_fields__}
+    known = {name for kind in SETTINGS for name in variables(kind).values()}
     for sentence in unknown(known | PASSWORD_VARIABLES, env):
         print(sentence, file=sys.stderr)
     problems: list[str] = []

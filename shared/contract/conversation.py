@@ -9,7 +9,7 @@ The state holds what deciding needs, nothing for display.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -17,19 +17,33 @@ from msgspec.structs import replace
 
 from shared.contract.entry import Recorded
 from shared.contract.facts import (
+    SILENT,
+    AnswerStarted,
+    AskedAgain,
     ChoiceMade,
     ConversationClaimed,
+    ConversationEnded,
     ConversationHandedBack,
     ConversationReset,
     ConversationResolved,
     ConversationStarted,
     DecisionFailed,
+    EngagementBegan,
+    EngagementEnded,
     Fact,
     FlowAdvanced,
+    FlowMigrated,
     FlowStarted,
     HandoffRequested,
+    HandoffWithdrawn,
     OperatorSaid,
+    RequestAnswered,
+    RequestMade,
+    ServiceAnswered,
     TextWritten,
+    TimerArmed,
+    TimerFired,
+    VariableSaved,
 )
 
 Owner = Literal["bot", "queue", "operator"]
@@ -43,6 +57,44 @@ class Input(msgspec.Struct, frozen=True):
     position: int
     id: str
     fact: Fact
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """How the conversation began; a reset changes none of it."""
+
+    door: str = ""
+    flow: str = ""  # the flow asked for by name; "" means the default
+    language: str = ""
+    user: str = ""
+
+
+class Engagement(msgspec.Struct, frozen=True):
+    """What an agent was engaged for. ``over``: nothing is answered until it begins anew."""
+
+    agent: str
+    user: str
+    name: str = ""
+    configuration: Mapping[str, Any] = {}
+    over: bool = False
+
+
+class Generating(msgspec.Struct, frozen=True):
+    """The assistant is at work on the input ``cause``; ``position`` is that of its `AnswerStarted`."""
+
+    cause: int
+    attempt: int
+    position: int
+
+
+class Timer(msgspec.Struct, frozen=True):
+    """An armed timer; ``at`` in RFC 3339, UTC."""
+
+    id: str
+    at: str
+
+    @property
+    def purpose(self) -> str:
+        return self.id.partition(":")[0]
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -64,10 +116,24 @@ class Conversation(msgspec.Struct, frozen=True):
     ids: frozenset[str] = frozenset()  # "<author>:<id>" of every entry that was no answer
     needs: int = 1  # the highest contract level that any entry asks of deciders
     session: int = 0  # how many times the visitor began anew
+    begun: Begun = Begun()
+    active: int = 0  # when a visitor or an operator last did something (nanoseconds since 1970)
+    ended_by_bot: bool = False  # "resolved" for want of words, not by an operator
+    stack: tuple[str, ...] = ()  # the states that called the sub-flows it stands in, outermost first
+    variables: Mapping[str, Any] = {}
+    tries: int = 0  # how many answers in a row did not fit
+    services: tuple[ServiceAnswered, ...] = ()  # what backends answered for the inputs without outcome
+    generating: Generating | None = None
+    attempts: int = 0  # attempts of the assistant at the oldest input without outcome
+    armed: tuple[Timer, ...] = ()
+    engagement: Engagement | None = None
+    memory: Any = None  # what the engaged agent remembers
 
     @property
     def turn(self) -> Turn:
         """Where the current turn stands."""
+        if self.generating is not None:
+            return "ai_generating"
         if self.unanswered:
             return "user_committed"
         return "error" if self.failed else "idle"
@@ -92,13 +158,15 @@ def step(state: Conversation, recorded: Recorded) -> tuple[Conversation, tuple[F
         return state, ()
     author, cause = recorded.author, recorded.cause
     unanswered, ids = state.unanswered, state.ids
-    if author == "bot" and state.owner == "operator":  # one speaker
+    if author == "bot" and state.owner == "operator" and not _silent(recorded):  # one speaker
         return replace(state, position=recorded.position), ()
     if author == "bot" and cause is not None:
         left = tuple(item for item in unanswered if item.position != cause)
         if len(left) == len(unanswered):  # answered already, or by a person
             return replace(state, position=recorded.position), ()
         unanswered = left
+        if state.generating is not None or state.attempts or state.services:  # theirs was this turn
+            state = _interrupted(state)
     elif recorded.id:
         key = f"{author}:{recorded.id}"
         if key in ids:
@@ -111,6 +179,7 @@ def step(state: Conversation, recorded: Recorded) -> tuple[Conversation, tuple[F
         ids=ids,
         needs=max(state.needs, recorded.needs),
         failed=False if author != "operator" else state.failed,
+        active=recorded.time if author != "bot" else state.active,
     )
     effective: list[Fact] = []
     for fact in recorded.facts:
@@ -136,7 +205,8 @@ def _said(state: Conversation, recorded: Recorded, fact: TextWritten | ChoiceMad
 def _started(state: Conversation, recorded: Recorded, fact: ConversationStarted) -> Conversation | None:
     if state.started:
         return None
-    state = replace(state, started=True)
+    begun = Begun(fact.door, fact.flow, fact.language, fact.user)
+    state = replace(state, started=True, begun=begun)
     return _owe(state, recorded, fact) if state.owner == "bot" else state
 
 
@@ -147,21 +217,91 @@ def _reset(state: Conversation, recorded: Recorded, fact: ConversationReset) -> 
         ids=state.ids,
         needs=state.needs,
         session=state.session + 1,
+        begun=state.begun,
+        active=state.active,
         unanswered=(Input(recorded.position, recorded.id, fact),),
     )
 
 
 def _flow_started(state: Conversation, recorded: Recorded, fact: FlowStarted) -> Conversation:
-    return replace(state, flow=fact.flow, version=fact.version, place=None, ended=False)
+    return replace(
+        state,
+        flow=fact.flow,
+        version=fact.version,
+        place=None,
+        ended=False,
+        ended_by_bot=False,
+        status="open",
+        stack=(),
+        variables={},
+        tries=0,
+        armed=_armed(state, "inactivity"),
+    )
 
 
 def _flow_advanced(state: Conversation, recorded: Recorded, fact: FlowAdvanced) -> Conversation:
-    return replace(state, place=fact.path[-1] if fact.path else state.place, ended=fact.ended)
+    # What was to happen while the flow waited where it stood means nothing where it stands now.
+    return replace(
+        state,
+        place=fact.path[-1] if fact.path else state.place,
+        ended=fact.ended,
+        stack=fact.stack,
+        tries=0,
+        armed=_armed(state, "inactivity") if state.armed else (),
+    )
+
+
+def _flow_migrated(state: Conversation, recorded: Recorded, fact: FlowMigrated) -> Conversation | None:
+    if state.version != fact.before:
+        return None
+    return replace(
+        state,
+        flow=fact.flow,
+        version=fact.version,
+        place=fact.place,
+        stack=fact.stack,
+        tries=0,
+        armed=_armed(state, "inactivity"),
+    )
+
+
+def _variable_saved(state: Conversation, recorded: Recorded, fact: VariableSaved) -> Conversation:
+    return replace(state, variables={**state.variables, fact.name: fact.value})
+
+
+def _asked_again(state: Conversation, recorded: Recorded, fact: AskedAgain) -> Conversation:
+    return replace(state, tries=fact.tries, armed=_armed(state, "inactivity"))
+
+
+def _service_answered(state: Conversation, recorded: Recorded, fact: ServiceAnswered) -> Conversation | None:
+    if not state.owes(fact.cause):
+        return None
+    return replace(state, services=(*state.services, fact))
+
+
+def _answer_started(state: Conversation, recorded: Recorded, fact: AnswerStarted) -> Conversation | None:
+    if not state.owes(fact.cause) or fact.attempt <= state.attempts:
+        return None
+    generating = Generating(fact.cause, fact.attempt, recorded.position)
+    return replace(state, generating=generating, attempts=fact.attempt)
 
 
 def _handoff(state: Conversation, recorded: Recorded, fact: HandoffRequested) -> Conversation:
     # What is unanswered when a person is awaited has its outcome: handed over.
-    return replace(state, owner="queue", status="open", queue=fact.queue, unanswered=())
+    return replace(
+        _interrupted(state),
+        owner="queue",
+        status="open",
+        queue=fact.queue,
+        armed=_armed(state, "inactivity"),
+        unanswered=(),
+    )
+
+
+def _handoff_withdrawn(
+    state: Conversation, recorded: Recorded, fact: HandoffWithdrawn
+) -> Conversation | None:
+    return replace(state, owner="bot") if state.owner == "queue" else None
 
 
 def _failed(state: Conversation, recorded: Recorded, fact: DecisionFailed) -> Conversation:
@@ -172,9 +312,10 @@ def _claimed(state: Conversation, recorded: Recorded, fact: ConversationClaimed)
     if state.owner == "operator":
         return None
     return replace(
-        state,
+        _interrupted(state),
         owner="operator",
         status="open",
+        armed=_armed(state, "inactivity"),
         operator=fact.operator,
         operator_name=fact.name,
         unanswered=(),
@@ -192,7 +333,50 @@ def _handed_back(
 
 
 def _resolved(state: Conversation, recorded: Recorded, fact: ConversationResolved) -> Conversation | None:
-    return replace(_released(state), status="resolved") if _owns(state, fact.operator) else None
+    if not _owns(state, fact.operator):
+        return None
+    return replace(_released(state), status="resolved", ended_by_bot=False, armed=())
+
+
+def _timer_armed(state: Conversation, recorded: Recorded, fact: TimerArmed) -> Conversation:
+    others = tuple(timer for timer in state.armed if timer.id != fact.id)
+    return replace(state, armed=(*others, Timer(fact.id, fact.at)))
+
+
+def _timer_fired(state: Conversation, recorded: Recorded, fact: TimerFired) -> Conversation | None:
+    """What follows from it is owed like the answer to an input: a crash in between loses nothing."""
+    left = tuple(timer for timer in state.armed if timer.id != fact.id)
+    if len(left) == len(state.armed):
+        return None
+    return _owe(replace(state, armed=left), recorded, fact)
+
+
+def _ended(state: Conversation, recorded: Recorded, fact: ConversationEnded) -> Conversation:
+    return replace(_interrupted(_released(state)), status="resolved", ended=True, ended_by_bot=True, armed=())
+
+
+def _engaged(state: Conversation, recorded: Recorded, fact: EngagementBegan) -> Conversation:
+    """The same user may connect and drop at will: only what ended begins anew."""
+    anew = state.engagement is None or state.engagement.over
+    engagement = Engagement(fact.agent, fact.user, fact.name, fact.configuration)
+    state = replace(state, started=True, engagement=engagement, memory=None if anew else state.memory)
+    return _owe(state, recorded, fact) if anew else state
+
+
+def _requested(state: Conversation, recorded: Recorded, fact: RequestMade) -> Conversation | None:
+    if state.engagement is None or state.engagement.over:
+        return None
+    return _owe(state, recorded, fact)
+
+
+def _disengaged(state: Conversation, recorded: Recorded, fact: EngagementEnded) -> Conversation | None:
+    if state.engagement is None or state.engagement.over:
+        return None
+    return _owe(replace(state, engagement=replace(state.engagement, over=True)), recorded, fact)
+
+
+def _remembered(state: Conversation, recorded: Recorded, fact: RequestAnswered) -> Conversation:
+    return replace(state, memory=fact.memory)
 
 
 #: What each fact does to the state; facts that are not here change nothing. A table, since every
@@ -210,6 +394,19 @@ _RULES: Final[dict[type, Callable[[Conversation, Recorded, Any], Conversation | 
     OperatorSaid: _operator_said,
     ConversationHandedBack: _handed_back,
     ConversationResolved: _resolved,
+    FlowMigrated: _flow_migrated,
+    VariableSaved: _variable_saved,
+    AskedAgain: _asked_again,
+    ServiceAnswered: _service_answered,
+    AnswerStarted: _answer_started,
+    HandoffWithdrawn: _handoff_withdrawn,
+    TimerArmed: _timer_armed,
+    TimerFired: _timer_fired,
+    ConversationEnded: _ended,
+    EngagementBegan: _engaged,
+    RequestMade: _requested,
+    EngagementEnded: _disengaged,
+    RequestAnswered: _remembered,
 }
 
 
@@ -223,3 +420,17 @@ def _owns(state: Conversation, operator: str) -> bool:
 
 def _released(state: Conversation) -> Conversation:
     return replace(state, owner="bot", operator="", operator_name="")
+
+
+def _interrupted(state: Conversation) -> Conversation:
+    """Nothing of what the assistant is saying counts from here."""
+    left = tuple(timer for timer in state.armed if timer.purpose != "turn")
+    return replace(state, generating=None, attempts=0, services=(), armed=left)
+
+
+def _armed(state: Conversation, purpose: str) -> tuple[Timer, ...]:
+    return tuple(timer for timer in state.armed if timer.purpose == purpose)
+
+
+def _silent(recorded: Recorded) -> bool:
+    return bool(recorded.facts) and all(type(fact) in SILENT for fact in recorded.facts)

@@ -11,11 +11,31 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.contract import facts as contract
 from shared.contract.facts import MAY_WRITE, Author, Fact
 
 #: The level of this code's contract. An entry's ``needs`` above it means: this program can read
 #: the conversation, but may not decide in it.
-LEVEL: Final = 1
+LEVEL: Final = 2
+
+#: What came with level 2: a program of level 1 folds a conversation with these to another state.
+_LEVEL_2: Final[frozenset[type]] = frozenset(
+    {
+        contract.EngagementBegan,
+        contract.RequestMade,
+        contract.EngagementEnded,
+        contract.FlowMigrated,
+        contract.VariableSaved,
+        contract.AskedAgain,
+        contract.ServiceAnswered,
+        contract.AnswerStarted,
+        contract.HandoffWithdrawn,
+        contract.TimerArmed,
+        contract.TimerFired,
+        contract.ConversationEnded,
+        contract.RequestAnswered,
+    }
+)
 
 #: The largest message the log takes, headers and subject included (bytes).
 MAX_MESSAGE: Final = 512 * 1024
@@ -88,6 +108,14 @@ def encode(entry: Entry) -> bytes:
     return data
 
 
+def needed(facts: tuple[Fact, ...]) -> int:
+    """The lowest level that may decide after these facts: an entry's ``needs``."""
+    for fact in facts:
+        if type(fact) in _LEVEL_2 or (type(fact) is contract.FlowAdvanced and fact.stack):
+            return 2
+    return 1
+
+
 def decode(position: int, conversation: str, author: str, time: int, data: bytes) -> Recorded:
     """Read one message of the log. Never raises: history is never refused."""
     known = MAY_WRITE.get(author, frozenset())
@@ -141,5 +169,6 @@ __all__ = [
     "Recorded",
     "decode",
     "encode",
+    "needed",
     "schema",
 ]

@@ -10,7 +10,7 @@ those fields, so a new field that holds such a thing must be marked from its fir
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
@@ -18,6 +18,9 @@ Author = Literal["visitor", "bot", "operator"]
 
 #: Text that a person wrote, or that says who a person is.
 Personal = Annotated[str, msgspec.Meta(extra_json_schema={"x-personal": True})]
+
+#: Any JSON value that a person gave, or that says something about a person.
+PersonalValue = Annotated[Any, msgspec.Meta(extra_json_schema={"x-personal": True})]
 
 #: An id of the flow's author (``groupId``, ``itemId``, ``sessionId``). Kept as it was written,
 #: compared as text: ``1`` and ``"1"`` are the same id.
@@ -36,10 +39,15 @@ class ConversationStarted(_Fact, frozen=True):
 
     door: str
     flow: str = ""  # the flow asked for by name; "" means the default
+    language: str = ""  # the visitor's languages, best first, as in Accept-Language (RFC 9110); "" unknown
+    user: Personal = ""  # who the visitor says to be, at doors that name their users
 
 
 class TextWritten(_Fact, frozen=True):
-    """The visitor sent a text through the editor ``session``. Appended by the proxy."""
+    """The visitor sent a text through the editor ``session``. Appended by the proxy.
+
+    ``session`` is "" at doors that know text only: it answers whatever is asked, choices too.
+    """
 
     session: FlowId
     text: Personal
@@ -64,6 +72,27 @@ class ConversationRated(_Fact, frozen=True):
     comment: Personal = ""
 
 
+class EngagementBegan(_Fact, frozen=True):
+    """A user of another platform engaged an agent to look at what the user does. Appended by the proxy."""
+
+    agent: str
+    user: Personal
+    name: Personal = ""  # how the agent greets the user
+    configuration: dict[str, Any] = {}  # what this engagement asks of the agent
+
+
+class RequestMade(_Fact, frozen=True):
+    """The platform asks the agent about something that the user did. Appended by the proxy."""
+
+    key: str
+    value: PersonalValue = None
+    annotations: PersonalValue = None
+
+
+class EngagementEnded(_Fact, frozen=True):
+    """The engagement is over; what is asked after it is not answered. Appended by the proxy."""
+
+
 # --- the bot's facts: appended by the workflow ------------------------------------------------
 
 
@@ -79,26 +108,89 @@ class FlowAdvanced(_Fact, frozen=True):
 
     path: tuple[str, ...]
     ended: bool = False  # nothing follows the last state
+    stack: tuple[str, ...] = ()  # the states that called the sub-flows it stands in, outermost first
+
+
+class FlowMigrated(_Fact, frozen=True):
+    """The conversation was moved to another version of its flow. Appended by the workflow."""
+
+    flow: str
+    version: str
+    before: str  # the version it leaves
+    place: str | None = None
+    stack: tuple[str, ...] = ()
+
+
+class VariableSaved(_Fact, frozen=True):
+    """The flow keeps ``value`` under ``name``. Appended by the workflow."""
+
+    name: str
+    value: PersonalValue
+
+
+class AskedAgain(_Fact, frozen=True):
+    """The answer did not fit; the flow stays and asks once more. Appended by the workflow."""
+
+    reason: str
+    tries: int  # how many times in a row
+
+
+class ServiceAnswered(_Fact, frozen=True):
+    """What a backend answered to the flow, for the input ``cause``. Appended by the workflow."""
+
+    cause: int
+    state: str  # the flow's state that asks
+    value: PersonalValue = None
+    failure: str = ""  # why there is no answer; "" where there is one
+
+
+class AnswerStarted(_Fact, frozen=True):
+    """The assistant began to answer the input ``cause``; its words are drafts. Appended by the workflow."""
+
+    cause: int
+    attempt: int  # 1, and one more each time that a crash or a takeover cut the one before
+
+
+class AssistantSaid(_Fact, frozen=True):
+    """The assistant said ``text``, plain text, exactly what was streamed. Appended by the workflow."""
+
+    text: Personal
+    attempt: int = 0
+    model: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: int = 0  # millionths of the price's currency unit
+    estimated: bool = False  # the provider did not count; the tokens are estimates
+
+
+class AnswerFailed(_Fact, frozen=True):
+    """The assistant could not answer; the flow's ``onError`` follows. Appended by the workflow."""
+
+    reason: str
+    attempt: int = 0
 
 
 class BotSaid(_Fact, frozen=True):
-    """The bot said ``text``, HTML as the flow's author wrote it. Appended by the workflow."""
+    """The bot said ``text``, HTML as the flow's author wrote it. Appended by the workflow.
 
-    text: str
+    Marked as personal, like all texts of a flow: they may hold what the visitor answered before.
+    """
+
+    text: Personal
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """One of the answers of a `ChoiceAsked`."""
 
     item: FlowId
-    text: str  # HTML as the flow's author wrote it
+    text: Personal  # HTML as the flow's author wrote it
 
 
 class ChoiceAsked(_Fact, frozen=True):
     """The bot asked to pick one of ``choices``. Appended by the workflow."""
 
     group: FlowId
-    question: str  # HTML as the flow's author wrote it
+    question: Personal  # HTML as the flow's author wrote it
     choices: tuple[Choice, ...]
 
 
@@ -106,8 +198,8 @@ class EditorOpened(_Fact, frozen=True):
     """The bot opened the visitor's editor ``session``. Appended by the workflow."""
 
     session: FlowId
-    prompt: str | None = None
-    text: str | None = None  # HTML as the flow's author wrote it
+    prompt: Personal | None = None
+    text: Personal | None = None  # HTML as the flow's author wrote it
 
 
 class EditorClosed(_Fact, frozen=True):
@@ -135,8 +227,50 @@ class HandoffRequested(_Fact, frozen=True):
     reason: str = ""
 
 
+class HandoffWithdrawn(_Fact, frozen=True):
+    """Nobody came; the flow goes on without a person. Appended by the workflow."""
+
+
 class FlowResumed(_Fact, frozen=True):
     """After a handback the flow goes on. Appended by the workflow."""
+
+
+class TimerArmed(_Fact, frozen=True):
+    """At ``at`` (RFC 3339, UTC) the timer ``id`` shall fire, if it still means something then.
+
+    ``id`` is ``<purpose>:<position>`` or ``<purpose>:<position>:<number>``, of letters, digits and these
+    colons. Purposes: ``after`` (the flow waits), ``inactivity``, ``turn`` (an answer is stuck).
+    Appended by the workflow.
+    """
+
+    id: str
+    at: str
+
+
+class TimerFired(_Fact, frozen=True):
+    """The timer fired while it was armed. Appended by the workflow."""
+
+    id: str
+
+
+class ConversationEnded(_Fact, frozen=True):
+    """The bot closed the conversation: nobody said a word for long. Appended by the workflow."""
+
+    reason: str
+
+
+class RequestAnswered(_Fact, frozen=True):
+    """The agent's answer to a `RequestMade`, and what it remembers now. Appended by the workflow."""
+
+    result: bool
+    error: str = ""
+    memory: PersonalValue = None
+
+
+class Interjected(_Fact, frozen=True):
+    """The agent said something to the user of its own accord. Appended by the workflow."""
+
+    message: Personal
 
 
 # --- the operators' facts: appended by the operator service -----------------------------------
@@ -170,10 +304,26 @@ class ConversationResolved(_Fact, frozen=True):
     operator: str
 
 
-VisitorFact = ConversationStarted | TextWritten | ChoiceMade | ConversationReset | ConversationRated
+VisitorFact = (
+    ConversationStarted
+    | TextWritten
+    | ChoiceMade
+    | ConversationReset
+    | ConversationRated
+    | EngagementBegan
+    | RequestMade
+    | EngagementEnded
+)
 BotFact = (
     FlowStarted
     | FlowAdvanced
+    | FlowMigrated
+    | VariableSaved
+    | AskedAgain
+    | ServiceAnswered
+    | AnswerStarted
+    | AssistantSaid
+    | AnswerFailed
     | BotSaid
     | ChoiceAsked
     | EditorOpened
@@ -181,7 +331,13 @@ BotFact = (
     | InputRefused
     | DecisionFailed
     | HandoffRequested
+    | HandoffWithdrawn
     | FlowResumed
+    | TimerArmed
+    | TimerFired
+    | ConversationEnded
+    | RequestAnswered
+    | Interjected
 )
 OperatorFact = ConversationClaimed | OperatorSaid | ConversationHandedBack | ConversationResolved
 Fact = VisitorFact | BotFact | OperatorFact
@@ -193,3 +349,6 @@ MAY_WRITE: Final[dict[str, frozenset[type]]] = {
     "bot": frozenset(get_args(BotFact)),
     "operator": frozenset(get_args(OperatorFact)),
 }
+
+#: The bot's facts that say nothing to anybody: they take effect while an operator owns, too.
+SILENT: Final[frozenset[type]] = frozenset({FlowMigrated, TimerArmed, TimerFired, ConversationEnded})

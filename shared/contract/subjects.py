@@ -1,7 +1,9 @@
 """Names on the broker: streams, subjects, and what belongs to which.
 
 ``chat.<shard>.<conversation>.<author>`` holds the log; the server republishes each stored message
-to ``live.<stream>.<shard>.<conversation>.<author>``.
+to ``live.<stream>.<shard>.<conversation>.<author>``. ``draft.<shard>.<conversation>`` carries the assistant's
+words while they are made, ``timer.at.<conversation>.<id>`` a schedule that fires to
+``timer.due.<conversation>.<id>``.
 """
 
 from __future__ import annotations
@@ -27,6 +29,23 @@ REPLAYERS: Final = ("operator", "analytics")
 
 #: Flow contents by content hash, kept for ever.
 FLOWS: Final = "FLOWS"
+
+#: Which version of each flow new conversations begin with: a key-value bucket, a key for each name.
+RELEASES: Final = "FLOW_RELEASES"
+
+#: The assistant's words while they are made: in memory, for ten minutes.
+DRAFTS: Final = "DRAFTS"
+
+#: Schedules of armed timers, and what they fire; apart, since schedules switch off a stream's `deny_purge`.
+TIMERS: Final = "TIMERS"
+TIMERS_DURABLE: Final = "timers"
+TIMERS_DELIVERY: Final = "deliver.timers"
+
+#: Core NATS: how many operators are there right now, told by the operator service every few seconds.
+PRESENCE: Final = "typing.presence"
+
+#: Core NATS: what a flow's ``service`` may ask; a backend subscribes to one of these.
+SERVICES: Final = "service"
 
 
 class Address(NamedTuple):
@@ -83,6 +102,32 @@ def replay_delivery(service: str) -> str:
 def flow(version: str) -> str:
     """The subject under which a flow's content is kept."""
     return f"flow.{version}"
+
+
+def release(name: str) -> str:
+    """The subject under which the release of the flow ``name`` is kept."""
+    return f"$KV.{RELEASES}.{name}"
+
+
+def draft(conversation: str) -> str:
+    """The subject of the drafts in the conversation."""
+    return f"draft.{shard_of(conversation)}.{conversation}"
+
+
+def timer_at(conversation: str, id: str) -> str:
+    """The subject of a timer's schedule; publishing it again replaces the schedule."""
+    return f"timer.at.{conversation}.{id}"
+
+
+def timer_due(conversation: str, id: str) -> str:
+    """The subject to which a timer's schedule fires."""
+    return f"timer.due.{conversation}.{id}"
+
+
+def due_timer(subject: str) -> tuple[str, str]:
+    """The conversation and the timer's id of a `timer_due` subject."""
+    _, _, conversation, id = subject.split(".", 3)
+    return conversation, id
 
 
 def typing(conversation: str, who: Author) -> str:

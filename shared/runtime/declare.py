@@ -27,6 +27,21 @@ OPERATORS = "OPERATORS"
 OPERATOR_SESSIONS = "OPERATOR_SESSIONS"
 SESSION_HOURS = 12
 
+#: How long drafts are kept (seconds), and how much of them in all: an answer is committed long before.
+DRAFT_SECONDS = 600
+MAX_DRAFT_BYTES = 256 * 1024**2
+
+#: Everything that `declare` makes and `wipe` removes.
+STREAMS = (
+    subjects.STREAM,
+    subjects.FLOWS,
+    subjects.DRAFTS,
+    subjects.TIMERS,
+    f"KV_{subjects.RELEASES}",
+    f"KV_{OPERATORS}",
+    f"KV_{OPERATOR_SESSIONS}",
+)
+
 
 class DeclareError(Exception):
     """The streams could not be declared; the text says why and what to do."""
@@ -65,6 +80,53 @@ def flows_stream(replicas: int) -> dict[str, Any]:
         "max_msg_size": entry.MAX_MESSAGE,
         "duplicate_window": 600 * SECOND,
         "num_replicas": replicas,
+    }
+
+
+def drafts_stream() -> dict[str, Any]:
+    """The assistant's words while they are made: whoever joins in the middle reads them here."""
+    return {
+        "name": subjects.DRAFTS,
+        "subjects": ["draft.*.*"],
+        "storage": "memory",
+        "retention": "limits",
+        "discard": "old",
+        "allow_direct": True,
+        "max_age": DRAFT_SECONDS * SECOND,
+        "max_bytes": MAX_DRAFT_BYTES,
+        "max_msg_size": 64 * 1024,
+        "num_replicas": 1,
+    }
+
+
+def timers_stream(replicas: int) -> dict[str, Any]:
+    """Schedules, and what they fire; a firing leaves with its acknowledgement."""
+    return {
+        "name": subjects.TIMERS,
+        "subjects": ["timer.at.*.*", "timer.due.*.*"],
+        "storage": "file",
+        "retention": "workqueue",
+        "discard": "new",
+        "allow_direct": True,
+        "allow_msg_schedules": True,
+        "max_msg_size": 16 * 1024,
+        "num_replicas": replicas,
+    }
+
+
+def timers_consumer() -> dict[str, Any]:
+    """What fires is pushed to one of the workflow's replicas until one acknowledges it."""
+    return {
+        "durable_name": subjects.TIMERS_DURABLE,
+        "name": subjects.TIMERS_DURABLE,
+        "deliver_subject": subjects.TIMERS_DELIVERY,
+        "deliver_group": subjects.TIMERS_DURABLE,
+        "deliver_policy": "all",
+        "ack_policy": "explicit",
+        "ack_wait": ACK_WAIT_SECONDS * SECOND,
+        "max_deliver": -1,
+        "max_ack_pending": MAX_ACK_PENDING,
+        "filter_subject": "timer.due.*.*",
     }
 
 
@@ -121,7 +183,11 @@ async def declare(client: Client, max_bytes: int = 8 * 1024**3, replicas: int = 
     await _stream(client, flows_stream(replicas))
     await _stream(client, bucket_stream(OPERATORS, replicas))
     await _stream(client, bucket_stream(OPERATOR_SESSIONS, replicas, SESSION_HOURS))
+    await _stream(client, bucket_stream(subjects.RELEASES, replicas))
+    await _stream(client, drafts_stream())
+    await _stream(client, timers_stream(replicas))
     await _consumer(client, subjects.STREAM, workflow_consumer())
+    await _consumer(client, subjects.TIMERS, timers_consumer())
     for service in subjects.REPLAYERS:
         await _consumer(client, subjects.STREAM, replay_consumer(service))
 
@@ -129,7 +195,7 @@ async def declare(client: Client, max_bytes: int = 8 * 1024**3, replicas: int = 
 async def wipe(client: Client) -> list[str]:
     """Remove every stream of Switchboard with all that it holds; the names of those that existed."""
     removed = []
-    for name in (subjects.STREAM, subjects.FLOWS, f"KV_{OPERATORS}", f"KV_{OPERATOR_SESSIONS}"):
+    for name in STREAMS:
         answer = await _api(client, f"STREAM.DELETE.{name}", {})
         if answer.get("success"):
             removed.append(name)

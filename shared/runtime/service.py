@@ -20,6 +20,7 @@ import uvicorn
 
 from shared.runtime import logging, settings
 from shared.runtime.listen import CannotListen, listen
+from shared.runtime.protocols import BoundedWebSocket, punctual
 from shared.runtime.settings import Common
 from shared.runtime.vitals import VERSION, Receive, Scope, Send, Vitals, respond, settle
 
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 #: uvloop takes one new connection from each listening socket a round, however many wait. With one
 #: socket, visitors who arrive at a busy moment would wait behind the work of all who are there.
 ACCEPTS = 16
+#: How often an open WebSocket is pinged, unless a service's settings say otherwise.
+PING_SECONDS = 20.0
 
 
 class Application(Protocol):
@@ -53,6 +56,7 @@ def main(
     port: Callable[[S], int],
     build: Build[S],
     largest_frame: int = 64 * 1024,
+    ping: Callable[[S], float] = lambda settings: PING_SECONDS,
 ) -> None:
     """Run a service until it is told to stop: the whole of a ``__main__``."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}", description=f"Switchboard's {name}.")
@@ -76,7 +80,7 @@ def main(
         settings.fail(error)
         return
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn_run = serve(app, vitals, values, listener, largest_frame)
+        uvicorn_run = serve(app, vitals, values, listener, largest_frame, ping(values))
         if sys.platform == "win32":
             asyncio.run(uvicorn_run)
         else:
@@ -86,9 +90,17 @@ def main(
 
 
 async def serve(
-    app: Application, vitals: Vitals, values: Common, listener: socket.socket, largest_frame: int
+    app: Application,
+    vitals: Vitals,
+    values: Common,
+    listener: socket.socket,
+    largest_frame: int,
+    ping_seconds: float = PING_SECONDS,
 ) -> None:
-    """Serve ``app`` with its vitals on ``listener`` until SIGTERM or SIGINT."""
+    """Serve ``app`` with its vitals on ``listener`` until SIGTERM or SIGINT.
+
+    A WebSocket is pinged every ``ping_seconds``, and closed when no answer comes within the same time.
+    """
 
     async def edge(scope: Scope, receive: Receive, send: Send) -> None:
         if await vitals.answer(scope, send):
@@ -107,9 +119,11 @@ async def serve(
 
     config = uvicorn.Config(
         edge,
-        http="h11",
-        ws="websockets-sansio",
+        http=punctual(values.handshake_seconds),
+        ws=BoundedWebSocket,
         ws_max_size=largest_frame,
+        ws_ping_interval=ping_seconds,
+        ws_ping_timeout=ping_seconds,
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,

@@ -10,7 +10,7 @@ import difflib
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from dotenv import dotenv_values
@@ -26,6 +26,12 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Origin = Annotated[str, msgspec.Meta(pattern=r"^(loopback|https?://[^/?#@\sA-Z]+)$")]
 #: An IP address or a network; ``*`` for any.
 Network = Annotated[str, msgspec.Meta(pattern=r"^(\*|[0-9A-Fa-f.:]+(/[0-9]{1,3})?)$")]
+
+
+class Variable(NamedTuple):
+    """In a field's annotation: the variable has a name that others gave it, such as ``OPENAI_API_KEY``."""
+
+    name: str
 
 
 class SettingError(ValueError):
@@ -57,6 +63,10 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "json", "console"],
         msgspec.Meta(description="auto: console on a terminal, JSON elsewhere"),
     ] = "auto"
+    handshake_seconds: Annotated[
+        float,
+        msgspec.Meta(ge=0.1, description="how long a client may take to send a whole request, in seconds"),
+    ] = 10.0
     drain_seconds: Annotated[
         Seconds, msgspec.Meta(description="how long work in hand may take after SIGTERM, in seconds")
     ] = 10.0
@@ -85,10 +95,11 @@ def load(kind: type[S], env: Mapping[str, str] | None = None) -> S:
     """Read ``kind`` from the environment. Raises `SettingError` that names all that is wrong."""
     env = environment() if env is None else env
     hints = get_type_hints(kind, include_extras=True)
+    names = variables(kind)
     values: dict[str, Any] = {}
     problems: list[str] = []
     for field in fields(kind):
-        name = variable(field.name)
+        name = names[field.name]
         text = env.get(name, "").strip()
         if not text:
             if field.required:
@@ -97,7 +108,8 @@ def load(kind: type[S], env: Mapping[str, str] | None = None) -> S:
         try:
             values[field.name] = _convert(text, hints[field.name])
         except (msgspec.ValidationError, ValueError):
-            shown = "the value given" if "PASSWORD" in name or "SECRET" in name else repr(text)
+            secret = any(word in name for word in ("PASSWORD", "SECRET", "KEY"))
+            shown = "the value given" if secret else repr(text)
             problems.append(f"{name} may not be {shown}: {describe(hints[field.name])}.")
     if problems:
         raise SettingError("\n".join(problems))
@@ -108,8 +120,21 @@ def load(kind: type[S], env: Mapping[str, str] | None = None) -> S:
 
 
 def variable(field: str) -> str:
-    """The environment variable of a field."""
+    """The environment variable of a field, where the field names no other."""
     return PREFIX + field.upper()
+
+
+def variables(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """The environment variable of each field of ``kind``."""
+    return {
+        name: next((each.name for each in _annotations(hint) if isinstance(each, Variable)), variable(name))
+        for name, hint in get_type_hints(kind, include_extras=True).items()
+        if name in kind.__struct_fields__
+    }
+
+
+def _annotations(hint: Any) -> tuple[Any, ...]:
+    return getattr(hint, "__metadata__", ())
 
 
 def unknown(known: Iterable[str], env: Mapping[str, str]) -> list[str]:
@@ -125,7 +150,7 @@ def unknown(known: Iterable[str], env: Mapping[str, str]) -> list[str]:
 
 def describe(hint: Any) -> str:
     """What a value of this type may be, in words."""
-    meta = [m for m in getattr(hint, "__metadata__", ()) if isinstance(m, msgspec.Meta)]
+    meta = [m for m in _annotations(hint) if isinstance(m, msgspec.Meta)]
     words = next((m.description for m in meta if m.description), "")
     form = _form(hint)
     return f"{form} ({words})" if words else form

@@ -190,6 +190,8 @@ def test_a_reset_forgets_all_but_the_ids(story: Story) -> None:
         position=5,
         started=True,
         session=1,
+        begun=story.state.begun,
+        active=story.entries[-1].time,
         ids=frozenset({"visitor:1", "visitor:a", "visitor:b", "operator:4"}),
         unanswered=(Input(5, "b", examples.CONVERSATION_RESET),),
     )

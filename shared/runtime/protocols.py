@@ -1,0 +1,109 @@
+"""uvicorn's two protocols with what they lack against strangers: time limits and bounded memory.
+
+Only public methods are overridden; ``tests/contract/test_websocket_frames.py`` speaks to the result
+over bare sockets. Seen with uvicorn 0.54.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+#: What may lie unwritten on a connection before a peer that keeps pinging is cut off (bytes).
+MOST_UNWRITTEN = 1024 * 1024
+#: Fragments of one message that are kept apart.
+MOST_FRAGMENTS = 64
+
+_SLOW = b'{"error":"the request did not come in time"}'
+_LATE = (
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\n\r\n%b" % (len(_SLOW), _SLOW)
+)
+
+
+def punctual(seconds: float) -> type[H11Protocol]:
+    """HTTP/1.1 where a whole request must come within ``seconds``: head and body, or an upgrade.
+
+    uvicorn waits for ever, so whoever sends a byte now and then holds connections for nothing
+    ("slow loris").
+    """
+
+    class Punctual(H11Protocol):
+        _deadline: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._deadline = self.loop.call_later(seconds, self._late)
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.transport.get_protocol() is not self:
+                return  # upgraded
+            state = self.conn.their_state
+            if state is h11.SEND_BODY or (state is h11.IDLE and self._begun()):
+                if self._deadline is None:
+                    self._deadline = self.loop.call_later(seconds, self._late)
+            else:
+                self._in_time()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._in_time()
+            super().connection_lost(exc)
+
+        def handle_websocket_upgrade(self, event: h11.Request) -> None:
+            self._in_time()
+            super().handle_websocket_upgrade(event)
+
+        def _begun(self) -> bool:
+            """Whether a head is awaited: the first, or one of which a part is there."""
+            return self.cycle is None or bool(self.conn.trailing_data[0])
+
+        def _in_time(self) -> None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+
+        def _late(self) -> None:
+            self._deadline = None
+            if self.transport.is_closing():
+                return
+            if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+                self.transport.write(_LATE)
+            self.transport.close()
+
+    return Punctual
+
+
+class BoundedWebSocket(WebSocketsSansIOProtocol):
+    """A WebSocket on which no peer can pile up memory, and no bad text leaves a trace in the log."""
+
+    def handle_cont(self, event: Frame) -> None:
+        # Fragments may be empty, and each costs a place in a list: their size alone is no bound.
+        if len(self.frames) >= MOST_FRAGMENTS:
+            self.frames = [b"".join(self.frames)]
+        super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        # A pong is written at once, whether the peer reads or not.
+        if self.transport.get_write_buffer_size() > MOST_UNWRITTEN:
+            self.transport.abort()
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            data = cast(bytes, self.frames[0]) if len(self.frames) == 1 else b"".join(self.frames)
+            self.frames = [data]
+            if not data.isascii():
+                try:
+                    data.decode()
+                except UnicodeDecodeError as error:
+                    self.frames = []
+                    self.conn.fail(1007, f"not UTF-8: {error.reason} at byte {error.start}")
+                    self.handle_parser_exception()
+                    return
+        super().send_receive_event_to_app()
