@@ -213,6 +213,10 @@ class Story:
         """The bot answers the entry at position ``cause``."""
         return self._append("bot", facts, cause=cause)
 
+    def bot_alone(self, *facts: Fact) -> Recorded:
+        """The bot notes something that is no outcome of an input."""
+        return self._append("bot", facts)
+
     def operator(self, *facts: Fact, id: str | None = None) -> Recorded:
         """An operator does something."""
         return self._append("operator", facts, id=id)

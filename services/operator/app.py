@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import secrets
 
+import msgspec
+import nats.errors
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from prometheus_client import Counter, Gauge
 
@@ -23,6 +28,8 @@ from shared.runtime.log import Log, Message
 from shared.runtime.vitals import Receive, Scope, Send, Vitals
 
 TYPING = "typing.*.*.visitor"
+#: How often the workflow is told how many consoles are open (seconds); it forgets after three times that.
+PRESENCE_SECONDS = 5.0
 
 
 class App:
@@ -37,6 +44,7 @@ class App:
         self._hub = Hub()
         self._handlers: Handlers | None = None
         self._door: Door | None = None
+        self._replica = secrets.token_hex(8)
         self._follower: Follower | None = None
         self._task: asyncio.Task[None] | None = None
         # A stream of events never ends by itself, so it would hold up the end of the process.
@@ -91,6 +99,18 @@ class App:
         self._handlers = Handlers(self._desk, stream, self._follower, self._commands)
         await client.subscribe(TYPING, cb=self._typing)
         await self._follower.start()
+        while True:
+            await self._tell_presence(client)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PRESENCE_SECONDS):
+                    await self._hub.changed()
+
+    async def _tell_presence(self, client: Client) -> None:
+        """Core NATS: what is said while the connection is down is worth nothing later."""
+        if client.is_connected:
+            payload = msgspec.json.encode({"replica": self._replica, "operators": len(self._hub)})
+            with contextlib.suppress(nats.errors.Error):
+                await client.publish(subjects.PRESENCE, payload)
 
     def _deliver(self, message: Message) -> None:
         change = self._desk.apply(message.decode())

@@ -210,7 +210,9 @@ def _started(state: Conversation, recorded: Recorded, fact: ConversationStarted)
     return _owe(state, recorded, fact) if state.owner == "bot" else state
 
 
-def _reset(state: Conversation, recorded: Recorded, fact: ConversationReset) -> Conversation:
+def _reset(state: Conversation, recorded: Recorded, fact: ConversationReset) -> Conversation | None:
+    if state.engagement is not None:
+        return None
     return Conversation(
         position=state.position,
         started=True,
@@ -355,8 +357,10 @@ def _ended(state: Conversation, recorded: Recorded, fact: ConversationEnded) -> 
     return replace(_interrupted(_released(state)), status="resolved", ended=True, ended_by_bot=True, armed=())
 
 
-def _engaged(state: Conversation, recorded: Recorded, fact: EngagementBegan) -> Conversation:
+def _engaged(state: Conversation, recorded: Recorded, fact: EngagementBegan) -> Conversation | None:
     """The same user may connect and drop at will: only what ended begins anew."""
+    if state.started and state.engagement is None:  # a conversation of another kind
+        return None
     anew = state.engagement is None or state.engagement.over
     engagement = Engagement(fact.agent, fact.user, fact.name, fact.configuration)
     state = replace(state, started=True, engagement=engagement, memory=None if anew else state.memory)

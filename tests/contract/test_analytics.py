@@ -140,6 +140,7 @@ async def test_numbers_follow_the_log_and_survive_a_kill(logs: Logs, services: S
     assert summary["conversations"] == {
         "started": 20,
         "open": 20,
+        "ended": 0,
         "snoozed": 0,
         "resolved": 0,
         "open_by_owner": {"bot": 10, "queue": 5, "operator": 5},
@@ -209,7 +210,7 @@ async def test_a_half_read_log_gives_no_numbers(
     go_on.set()
     await starting
     assert numbers.complete()
-    assert len(list(collector.collect())) == 8
+    assert len(list(collector.collect())) == 10
     await follower.stop()
 
 

@@ -30,7 +30,7 @@ from shared.contract.facts import (
     OperatorSaid,
     TextWritten,
 )
-from shared.contract.subjects import STREAM, conversation_of, typing
+from shared.contract.subjects import PRESENCE, STREAM, conversation_of, typing
 from shared.runtime.declare import declare
 from shared.runtime.log import Log
 from tests.conftest import Connections, Services, connected
@@ -376,6 +376,28 @@ async def test_a_restart_and_a_crash_change_nothing(
     await service.start()
     assert {view: await api.view(view) for view in before} == before  # the same session, too
     assert await service.stop() == 0
+
+
+async def test_the_workflow_is_told_how_many_consoles_are_open(
+    chat: Chat, services: Services, clients: list[httpx.AsyncClient], connections: Connections
+) -> None:
+    workflow = await connections.client("workflow")
+    heard = await workflow.subscribe(PRESENCE)
+    await workflow.flush()
+
+    async def told(operators: int) -> dict[str, Any]:
+        async with asyncio.timeout(10):
+            while True:
+                presence: dict[str, Any] = json.loads((await heard.next_msg(10)).data)
+                if presence["operators"] == operators:
+                    return presence
+
+    service = await services.start("operator")
+    nobody = await told(0)
+    api = await Api(service, clients).enter("ada")
+    async with api.http.stream("GET", "/api/events", timeout=None):
+        assert await told(1) == {"replica": nobody["replica"], "operators": 1}
+    await told(0)
 
 
 async def test_events(

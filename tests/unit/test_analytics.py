@@ -33,6 +33,7 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.runtime.vitals import Vitals
+from tests import examples
 from tests.examples import FIRST_TIME, SECOND, Story, recorded
 
 START = ConversationStarted(door="web")
@@ -343,6 +344,8 @@ NAMES = {
     "switchboard_refusals": ("counter", ("reason",)),
     "switchboard_handoffs": ("counter", ("queue",)),
     "switchboard_claims": ("counter", ()),
+    "switchboard_handoffs_withdrawn": ("counter", ()),
+    "switchboard_conversations_ended": ("counter", ()),
     "switchboard_bot_answer_seconds": ("histogram", ("le",)),
     "switchboard_conversations_open": ("gauge", ("owner",)),
     "switchboard_conversations_waiting": ("gauge", ("queue",)),
@@ -359,6 +362,45 @@ def test_the_metrics_have_the_promised_names_and_labels() -> None:
 
     made = {metric.name: (metric.type, labels(metric)) for metric in families(numbers(story.entries))}
     assert made == NAMES
+
+
+def test_an_engagement_of_an_agent_is_no_conversation() -> None:
+    story = Story()
+    story.visitor(examples.ENGAGEMENT_BEGAN)
+    story.bot(examples.INTERJECTED, cause=1)
+    story.visitor(examples.REQUEST_MADE)
+    story.bot(examples.REQUEST_ANSWERED, cause=3)
+    numbers = summary(story)
+    assert (numbers.conversations.started, numbers.conversations.open, numbers.turns) == (0, 0, 0)
+
+
+def test_what_the_assistant_did_and_used() -> None:
+    story = begun()
+    story.visitor(TEXT)
+    story.bot(examples.ASSISTANT_SAID, cause=3)
+    story.visitor(TEXT)
+    story.bot(examples.ANSWER_FAILED, ANSWER, cause=5)
+    used = summary(story).assistant
+    assert (used.answers, used.failures) == (1, {"rate_limited": 1})
+    assert (used.tokens_in, used.tokens_out, used.cost) == (120, 7, 0.000042)
+
+
+def test_a_handoff_to_which_nobody_came_stops_the_persons_clock() -> None:
+    story = begun()
+    story.visitor(TEXT)
+    story.bot(HandoffRequested(queue="sales"), cause=3)
+    story.bot_alone(examples.HANDOFF_WITHDRAWN)
+    handoffs = summary(story).handoffs
+    assert (handoffs.withdrawn, handoffs.waiting_by_queue) == (1, {"sales": 0})
+    story.operator(CLAIM)
+    assert summary(story).handoffs.waiting_seconds is None
+
+
+def test_a_conversation_ended_by_silence_is_no_longer_open() -> None:
+    story = begun()
+    story.bot_alone(examples.CONVERSATION_ENDED)
+    conversations = summary(story).conversations
+    assert (conversations.ended, conversations.open, conversations.resolved) == (1, 0, 1)
 
 
 def test_no_numbers_are_shown_before_the_log_is_read(vitals: Vitals) -> None:

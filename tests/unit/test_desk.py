@@ -8,7 +8,6 @@ from services.operator.domain import decisions
 from services.operator.domain.decisions import NotYours, Operator
 from services.operator.domain.desk import Desk, View
 from services.operator.domain.limits import Failures
-from services.operator.domain.plain import plain
 from services.operator.domain.transcript import lines, transcript
 from shared.contract.conversation import NEW
 from shared.contract.entry import Recorded
@@ -23,8 +22,11 @@ from shared.contract.facts import (
     HandoffRequested,
     InputRefused,
     OperatorSaid,
+    ServiceAnswered,
     TextWritten,
 )
+from shared.contract.plain import plain
+from tests import examples
 from tests.examples import (
     CHOICE_ASKED,
     CONVERSATION,
@@ -141,6 +143,43 @@ def test_what_was_never_started_does_not_show() -> None:
     desk = desk_of(recorded(1, "visitor", TextWritten(session="s", text="hm")))
     assert desk.find(CONVERSATION) is None
     assert shown(desk, "live") == []
+
+
+def test_an_engagement_of_an_agent_is_hidden() -> None:
+    desk = desk_of(recorded(1, "visitor", examples.ENGAGEMENT_BEGAN))
+    assert desk.find(CONVERSATION) is None
+    assert shown(desk, "live") == []
+
+
+def test_a_handoff_to_which_nobody_came_waits_no_longer() -> None:
+    waiting = story()
+    waiting.bot_alone(examples.HANDOFF_WITHDRAWN)
+    desk = desk_of(*waiting.entries)
+    row = desk.find(CONVERSATION)
+    assert row is not None
+    assert (row.waiting, shown(desk, "queue"), shown(desk, "live")) == (0, [], [CONVERSATION])
+
+
+def test_a_transcript_tells_the_assistant_from_the_bot_and_says_what_went_wrong() -> None:
+    told = story()
+    told.bot_alone(examples.HANDOFF_WITHDRAWN)
+    told.visitor(TextWritten(session="assistant", text="When?"))
+    cause = told.entries[-1].position
+    told.bot_alone(ServiceAnswered(cause=cause, state="stock", failure="timeout"))
+    told.bot(examples.VARIABLE_SAVED, examples.ASSISTANT_SAID, cause=cause)
+    told.visitor(TextWritten(session="assistant", text="Sure?"))
+    told.bot(examples.ANSWER_FAILED, examples.CONVERSATION_ENDED, cause=told.entries[-1].position)
+    lines = [(line.who, line.text) for line in transcript(told.entries)][-8:]
+    assert lines == [
+        ("system", "Nobody came; the bot goes on"),
+        ("visitor", "When?"),
+        ("system", "No answer from the service of “stock”: timeout"),
+        ("system", "email: sam@example.com"),
+        ("assistant", "It arrives < Monday."),
+        ("visitor", "Sure?"),
+        ("system", "The assistant could not answer: rate_limited"),
+        ("system", "Ended by the bot: inactivity"),
+    ]
 
 
 def test_a_reset_begins_anew() -> None:

@@ -13,8 +13,11 @@ from services.analytics.domain.durations import Durations, Histogram
 from shared.contract.conversation import NEW, Conversation, Owner, Status, step
 from shared.contract.entry import Recorded
 from shared.contract.facts import (
+    AnswerFailed,
+    AssistantSaid,
     ChoiceMade,
     ConversationClaimed,
+    ConversationEnded,
     ConversationHandedBack,
     ConversationRated,
     ConversationReset,
@@ -25,6 +28,7 @@ from shared.contract.facts import (
     FlowAdvanced,
     FlowStarted,
     HandoffRequested,
+    HandoffWithdrawn,
     InputRefused,
     OperatorSaid,
     TextWritten,
@@ -47,6 +51,9 @@ REASONS: Final = (
 MOST_QUEUES: Final = 50
 #: The queue of a handoff that names none.
 DEFAULT_QUEUE: Final = "default"
+
+#: The assistant's failures told apart; all others are `OTHER`.
+MOST_FAILURES: Final = 20
 
 #: The bounds of the bot's answer times (seconds): a scripted answer takes milliseconds, an assistant's
 #: seconds.
@@ -75,6 +82,28 @@ class _Tracked:
         self.place: StateNumbers | None = None  # the flow's state at which it counts as stopped
 
 
+class Assistant:
+    """What the assistant did, and what it used. ``cost`` in millionths of the price's currency unit."""
+
+    def __init__(self) -> None:
+        self.answers = 0
+        self.tokens_in = 0
+        self.tokens_out = 0
+        self.cost = 0
+        self.failures: dict[str, int] = {}
+
+    def count(self, fact: AssistantSaid | AnswerFailed) -> None:
+        if isinstance(fact, AnswerFailed):
+            known = fact.reason in self.failures or len(self.failures) < MOST_FAILURES
+            reason = fact.reason if known else OTHER
+            self.failures[reason] = self.failures.get(reason, 0) + 1
+            return
+        self.answers += 1
+        self.tokens_in += fact.tokens_in
+        self.tokens_out += fact.tokens_out
+        self.cost += fact.cost
+
+
 class Projection:
     """All numbers up to ``position``. Fold every entry of the log, in order."""
 
@@ -85,7 +114,10 @@ class Projection:
         self.turns = 0
         self.claims = 0
         self.resolved = 0
+        self.ended = 0  # by the bot, since nobody said a word for long
         self.handed_off = 0  # conversations with at least one handoff
+        self.withdrawn = 0  # handoffs to which nobody came
+        self.assistant = Assistant()
         self.ratings = 0
         self.score_sum = 0
         self.refusals = dict.fromkeys(REASONS, 0)
@@ -112,6 +144,8 @@ class Projection:
             one = self._conversations[recorded.conversation] = _Tracked()
         before = one.state
         one.state, facts = step(before, recorded)
+        if one.state.engagement is not None:  # an agent's engagement is no conversation with a visitor
+            return
         if recorded.author == "bot" and recorded.cause is not None and before.owes(recorded.cause):
             self._answer(one, recorded, facts)
         for fact in facts:
@@ -155,6 +189,11 @@ class Projection:
                 self.refusals[FAILED] += 1
             case ConversationRated():
                 self._rate(one, fact.score)
+            case AssistantSaid() | AnswerFailed():
+                self.assistant.count(fact)
+            case ConversationEnded():
+                self.ended += 1
+                one.since = None
             case _:
                 self._count_person(one, recorded.time, fact)
 
@@ -178,6 +217,9 @@ class Projection:
                 if one.since is not None and not one.spoken:
                     self.first_responses.add(_seconds(one.since, time))
                 one.spoken = True
+            case HandoffWithdrawn():
+                self.withdrawn += 1
+                one.since = None
             case ConversationHandedBack():
                 one.since = None
             case ConversationResolved():
@@ -218,7 +260,7 @@ class Projection:
             one.place = place
 
     def _tally(self, state: Conversation, by: int) -> None:
-        if not state.started:
+        if not state.started or state.engagement is not None:
             return
         self.statuses[state.status] += by
         if state.status == "open":

@@ -29,6 +29,12 @@ function tile(title, value, note) {
   return made;
 }
 
+function assistantNote({ tokens_in, tokens_out, cost, failures }) {
+  const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
+  const price = cost ? `, cost ${cost.toFixed(2)}` : "";
+  return `answers, ${number.format(tokens_in + tokens_out)} tokens${price}, ${number.format(failed)} failed`;
+}
+
 function tiles(summary) {
   const { conversations, handoffs, ratings } = summary;
   const refused = Object.values(summary.refusals).reduce((sum, count) => sum + count, 0);
@@ -42,6 +48,7 @@ function tiles(summary) {
     tile("Resolution", duration(handoffs.resolution_seconds), "by operators, median"),
     tile("Rating", ratings.mean === null ? "–" : `${ratings.mean.toFixed(1)} / 5`, `${number.format(ratings.count)} ratings`),
     tile("Refused", number.format(refused), "inputs out of turn"),
+    tile("Assistant", number.format(summary.assistant.answers), assistantNote(summary.assistant)),
     tile("Failures", number.format(summary.failures), "no answer could be made"),
   ];
 }

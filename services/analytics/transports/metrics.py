@@ -57,6 +57,14 @@ def families(numbers: Projection) -> Iterator[Metric]:
         numbers.handoffs.items(),
     )
     yield CounterMetricFamily(
+        "switchboard_handoffs_withdrawn", "Handoffs to which nobody came in time", numbers.withdrawn
+    )
+    yield CounterMetricFamily(
+        "switchboard_conversations_ended",
+        "Conversations that the bot closed, since nobody said a word for long",
+        numbers.ended,
+    )
+    yield CounterMetricFamily(
         "switchboard_claims", "Times an operator took a conversation over", numbers.claims
     )
     bounds = [*(str(bound) for bound in numbers.answers.bounds), "+Inf"]

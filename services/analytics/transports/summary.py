@@ -11,6 +11,8 @@ from services.analytics.domain.durations import Durations
 from services.analytics.domain.projections import FAILED, Projection
 from shared.contract.times import format_time
 
+MILLION = 1_000_000
+
 Share = Annotated[float | None, Meta(description="0 to 1; null while there is nothing to share")]
 Mean = Annotated[float | None, Meta(description="null while there is none")]
 Seconds = Annotated[float | None, Meta(description="in seconds; null while nothing was measured")]
@@ -31,6 +33,7 @@ class Conversations(Struct):
     open: int
     snoozed: int
     resolved: int
+    ended: Annotated[int, Meta(description="closed by the bot, since nobody said a word for long")]
     open_by_owner: OpenConversations
 
 
@@ -41,6 +44,7 @@ class Handoffs(Struct):
     by_queue: dict[str, int]
     waiting_by_queue: Annotated[dict[str, int], Meta(description="visitors who wait now")]
     rate: Annotated[Share, Meta(description="share of the started conversations with a handoff")]
+    withdrawn: Annotated[int, Meta(description="handoffs to which nobody came")]
     claims: int
     resolved: int
     waiting_seconds: Annotated[Seconds, Meta(description="from a handoff to the claim")]
@@ -48,6 +52,16 @@ class Handoffs(Struct):
         Seconds, Meta(description="from the handoff (or takeover) to the operator's first words")
     ]
     resolution_seconds: Annotated[Seconds, Meta(description="from the handoff (or takeover) to the end")]
+
+
+class Assistant(Struct):
+    """What the assistant (LLM) did, and what it used."""
+
+    answers: int
+    failures: Annotated[dict[str, int], Meta(description="answers that failed, by reason")]
+    tokens_in: int
+    tokens_out: int
+    cost: Annotated[float, Meta(description="in the currency of the configured prices")]
 
 
 class AnswerTimes(Struct):
@@ -104,6 +118,7 @@ class Summary(Struct):
     failures: int
     handoffs: Handoffs
     bot_answer_seconds: AnswerTimes
+    assistant: Assistant
     ratings: Ratings
     hours: Annotated[list[Hour], Meta(description="the last 24 hours, the oldest first")]
     flows: Annotated[list[Flow], Meta(description="the one used last first")]
@@ -122,6 +137,7 @@ def summarize(numbers: Projection, now: int, last: int | None) -> Summary:
             open=numbers.statuses["open"],
             snoozed=numbers.statuses["snoozed"],
             resolved=numbers.statuses["resolved"],
+            ended=numbers.ended,
             open_by_owner=OpenConversations(
                 bot=numbers.open["bot"], queue=numbers.open["queue"], operator=numbers.open["operator"]
             ),
@@ -136,6 +152,13 @@ def summarize(numbers: Projection, now: int, last: int | None) -> Summary:
             p95=_quantile(numbers.answer_times, 0.95),
             p99=_quantile(numbers.answer_times, 0.99),
         ),
+        assistant=Assistant(
+            answers=numbers.assistant.answers,
+            failures=numbers.assistant.failures,
+            tokens_in=numbers.assistant.tokens_in,
+            tokens_out=numbers.assistant.tokens_out,
+            cost=numbers.assistant.cost / MILLION,
+        ),
         ratings=Ratings(numbers.ratings, _ratio(numbers.score_sum, numbers.ratings)),
         hours=[Hour(format_time(begin), count) for begin, count in numbers.per_hour(now)],
         flows=[_flow(version, flow) for version, flow in reversed(numbers.drop_off.versions.items())],
@@ -148,6 +171,7 @@ def _handoffs(numbers: Projection) -> Handoffs:
         by_queue=numbers.handoffs,
         waiting_by_queue=numbers.waiting,
         rate=_ratio(numbers.handed_off, numbers.started),
+        withdrawn=numbers.withdrawn,
         claims=numbers.claims,
         resolved=numbers.resolved,
         waiting_seconds=_quantile(numbers.waiting_times, 0.5),

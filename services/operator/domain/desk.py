@@ -15,15 +15,18 @@ from services.operator.domain.transcript import Change, spoken, still_asked
 from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.entry import Recorded
 from shared.contract.facts import (
+    AssistantSaid,
     BotSaid,
     ChoiceAsked,
     ChoiceMade,
+    ConversationEnded,
     ConversationHandedBack,
     ConversationReset,
     ConversationResolved,
     EditorOpened,
     Fact,
     HandoffRequested,
+    HandoffWithdrawn,
     OperatorSaid,
     TextWritten,
 )
@@ -31,9 +34,16 @@ from shared.contract.facts import (
 View = Literal["queue", "mine", "live", "resolved"]
 VIEWS: tuple[View, ...] = get_args(View)
 
-_SPOKEN = frozenset({TextWritten, ChoiceMade, BotSaid, ChoiceAsked, EditorOpened, OperatorSaid})
+_SPOKEN = frozenset(
+    {TextWritten, ChoiceMade, BotSaid, AssistantSaid, ChoiceAsked, EditorOpened, OperatorSaid}
+)
 _VISITORS = frozenset({TextWritten, ChoiceMade})
-_ANSWERED = frozenset({OperatorSaid, ConversationHandedBack, ConversationResolved, ConversationReset})
+_ANSWERED = frozenset(
+    {
+        *(OperatorSaid, ConversationHandedBack, ConversationResolved, ConversationReset),
+        *(HandoffWithdrawn, ConversationEnded),
+    }
+)
 
 
 class Summary(msgspec.Struct):
@@ -80,9 +90,9 @@ class Desk:
         self._shelves.clear()
 
     def find(self, conversation: str) -> Summary | None:
-        """The conversation, if its start is known."""
+        """The conversation, if its start is known and operators may see it."""
         summary = self._all.get(conversation)
-        return summary if summary is not None and summary.state.started else None
+        return summary if summary is not None and _shelves(summary.state) else None
 
     def apply(self, entry: Recorded) -> Change:
         """Fold one entry."""
@@ -125,7 +135,7 @@ def _mine(operator: str) -> str:
 
 
 def _shelves(state: Conversation) -> tuple[str, ...]:
-    if not state.started:
+    if not state.started or state.engagement is not None:  # an agent's engagement is not for operators
         return ()
     if state.status == "resolved":
         return ("resolved",)

@@ -7,14 +7,16 @@ from typing import Literal
 
 import msgspec
 
-from services.operator.domain.plain import plain
 from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.entry import Recorded
 from shared.contract.facts import (
+    AnswerFailed,
+    AssistantSaid,
     BotSaid,
     ChoiceAsked,
     ChoiceMade,
     ConversationClaimed,
+    ConversationEnded,
     ConversationHandedBack,
     ConversationRated,
     ConversationReset,
@@ -22,13 +24,21 @@ from shared.contract.facts import (
     DecisionFailed,
     EditorOpened,
     Fact,
+    FlowMigrated,
     HandoffRequested,
+    HandoffWithdrawn,
     InputRefused,
     OperatorSaid,
+    ServiceAnswered,
     TextWritten,
+    VariableSaved,
 )
+from shared.contract.plain import plain
 
-Who = Literal["visitor", "bot", "operator", "system"]
+Who = Literal["visitor", "bot", "assistant", "operator", "system"]
+
+#: As much of a saved value as a line shows (characters).
+MOST_OF_A_VALUE = 200
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -89,7 +99,7 @@ def still_asked(fact: Fact, asked: ChoiceAsked | None) -> ChoiceAsked | None:
 def spoken(fact: Fact, asked: ChoiceAsked | None) -> str | None:
     """The words of a fact that the visitor, the bot or an operator said; None if it is none."""
     match fact:
-        case TextWritten() | OperatorSaid():
+        case TextWritten() | OperatorSaid() | AssistantSaid():
             return fact.text
         case ChoiceMade():
             return plain(fact.text) or _choice(fact, asked)
@@ -116,6 +126,8 @@ def _line(change: Change, fact: Fact, asked: ChoiceAsked | None) -> tuple[Who, s
     if text is not None:
         if isinstance(fact, OperatorSaid):
             return "operator", text, fact.name or fact.operator
+        if isinstance(fact, AssistantSaid):
+            return "assistant", text, ""
         return ("visitor" if change.entry.author == "visitor" else "bot"), text, ""
     told = _told(change.before, fact)
     return ("system", told, "") if told is not None else None
@@ -138,6 +150,18 @@ def _told(before: Conversation, fact: Fact) -> str | None:
             return f"Not accepted by the bot: {fact.reason}"
         case DecisionFailed():
             return f"The bot could not answer: {fact.reason}"
+        case HandoffWithdrawn():
+            return "Nobody came; the bot goes on"
+        case ConversationEnded():
+            return f"Ended by the bot: {fact.reason}"
+        case AnswerFailed():
+            return f"The assistant could not answer: {fact.reason}"
+        case ServiceAnswered(failure=failure) if failure:
+            return f"No answer from the service of “{fact.state}”: {failure}"
+        case VariableSaved():
+            return f"{fact.name}: {fact.value}"[:MOST_OF_A_VALUE]
+        case FlowMigrated():
+            return f"Moved to version {fact.version[:8]} of the flow “{fact.flow}”"
         case ConversationRated():
             return f"Rated {fact.score} of 5" + (f": {fact.comment}" if fact.comment else "")
         case _:

@@ -24,6 +24,12 @@ class Hub:
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[bytes | None]] = set()
+        self._change = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Wait until somebody comes or goes."""
+        await self._change.wait()
+        self._change.clear()
 
     def __len__(self) -> int:
         return len(self._listeners)
@@ -48,6 +54,7 @@ class Hub:
         """The frames for one listener, until it goes, is dropped, or is no longer welcome."""
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_WAITING)
         self._listeners.add(queue)
+        self._change.set()
         try:
             yield b"retry: 1000\n: listening\n\n"
             while True:
@@ -63,6 +70,7 @@ class Hub:
                 yield frame
         finally:
             self._listeners.discard(queue)
+            self._change.set()
 
     def _end(self, queue: asyncio.Queue[bytes | None]) -> None:
         self._listeners.discard(queue)

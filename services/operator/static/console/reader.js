@@ -3,7 +3,7 @@
 import { api } from './api.js';
 import { element, ownerOf } from './lists.js';
 
-const NAMES = { visitor: 'Visitor', bot: 'Bot' };
+const NAMES = { visitor: 'Visitor', bot: 'Bot', assistant: 'Assistant' };
 const TYPING_SHOWN = 5000;
 const TYPING_TOLD = 3000;
 
