@@ -45,6 +45,7 @@ from shared.contract.facts import (
     TimerFired,
     VariableSaved,
 )
+from shared.contract.growing import Growing
 
 Owner = Literal["bot", "queue", "operator"]
 Status = Literal["open", "snoozed", "resolved"]
@@ -113,7 +114,7 @@ class Conversation(msgspec.Struct, frozen=True):
     ended: bool = False  # nothing follows `place`
     failed: bool = False  # the last outcome was a failure
     unanswered: tuple[Input, ...] = ()
-    ids: frozenset[str] = frozenset()  # "<author>:<id>" of every entry that was no answer
+    ids: Growing = Growing()  # "<author>:<id>" of every entry that was no answer
     needs: int = 1  # the highest contract level that any entry asks of deciders
     session: int = 0  # how many times the visitor began anew
     begun: Begun = Begun()
@@ -171,7 +172,7 @@ def step(state: Conversation, recorded: Recorded) -> tuple[Conversation, tuple[F
         key = f"{author}:{recorded.id}"
         if key in ids:
             return replace(state, position=recorded.position), ()
-        ids = ids | {key}
+        ids = ids.plus(key)
     state = replace(
         state,
         position=recorded.position,

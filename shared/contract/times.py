@@ -7,14 +7,17 @@ from functools import lru_cache
 
 
 @lru_cache(maxsize=64)
-def _seconds(prefix: str) -> int:
-    return int(datetime.fromisoformat(prefix).replace(tzinfo=UTC).timestamp())
+def _whole(prefix: str) -> int:
+    """Nanoseconds of a time without its fraction."""
+    return int(datetime.fromisoformat(prefix).replace(tzinfo=UTC).timestamp()) * 1_000_000_000
 
 
 def parse_time(text: str) -> int:
     """Nanoseconds of the server's ``2026-01-31T12:00:00.123456789Z``, exactly."""
-    fraction = text[20:-1] if len(text) > 20 else ""
-    return _seconds(text[:19]) * 1_000_000_000 + int(fraction.ljust(9, "0") or 0)
+    fraction = text[20:-1]
+    if len(fraction) < 9:  # the server leaves zeros at the end away
+        fraction = fraction.ljust(9, "0")
+    return _whole(text[:19]) + int(fraction)
 
 
 def format_time(time: int) -> str:

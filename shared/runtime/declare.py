@@ -106,7 +106,7 @@ def timers_stream(replicas: int) -> dict[str, Any]:
         "subjects": ["timer.at.*.*", "timer.due.*.*"],
         "storage": "file",
         "retention": "workqueue",
-        "discard": "new",
+        "discard": "old",  # the server takes no schedules with "new"
         "allow_direct": True,
         "allow_msg_schedules": True,
         "max_msg_size": 16 * 1024,

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from time import monotonic
 from typing import NamedTuple
 
 import msgspec
@@ -84,6 +85,18 @@ class Message(NamedTuple):
 
     def decode(self) -> Recorded:
         return codec.decode(self.position, self.conversation, self.author, self.time, self.data)
+
+
+def delivered(message: Msg) -> tuple[int, int, int]:
+    """Position, stored time (nanoseconds) and number of deliveries of a consumer's message.
+
+    Read off its reply subject, since nats-py's ``metadata`` makes five objects of it. ADR-15:
+    $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<seq>.<time>.<pending>, and with a domain
+    two tokens more behind $JS.ACK.
+    """
+    tokens = message.reply.split(".")
+    at = 4 if len(tokens) == 9 else 6
+    return int(tokens[at + 1]), int(tokens[at + 3]), int(tokens[at])
 
 
 class Tail(NamedTuple):
@@ -183,13 +196,12 @@ class Log:
             headers[_EXPECT] = str(expect)
             headers[_EXPECT_OVER] = subjects.everyone(conversation)
         subject = subjects.chat(conversation, author)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + deadline
+        end = monotonic() + deadline
         while True:
             try:
                 ack = await self._publish(subject, data, headers, min(TRY_SECONDS, deadline))
             except (nats.errors.Error, TimeoutError) as error:
-                if loop.time() >= end:
+                if monotonic() >= end:
                     raise Unknown(f"no answer to the append: {error!r}") from error
                 await asyncio.sleep(0.1)
                 continue
@@ -317,6 +329,20 @@ class Log:
         if ack.error is not None and ack.error.err_code not in _CONFLICTS:
             raise LogError(f"the flow could not be kept: {ack.error.description}")
 
+    async def store(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> int:
+        """Store a message in whichever other stream takes ``subject``; its sequence there.
+
+        Raises `Unknown` where nobody answers: store it again, if a second one does no harm; `LogError`
+        where the server refuses it.
+        """
+        try:
+            ack = await self._publish(subject, data, headers or {}, TRY_SECONDS)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise Unknown(f"no answer from {subject}: {error!r}") from error
+        if ack.error is not None:
+            raise LogError(f"{subject} is refused: {ack.error.description} ({ack.error.err_code})")
+        return ack.seq
+
     async def flow(self, version: str) -> bytes | None:
         """The content of the flow with this hash, or None. Raises `Unreachable`."""
         address = f"$JS.API.DIRECT.GET.{subjects.FLOWS}.{subjects.flow(version)}"
@@ -337,8 +363,10 @@ class _Requests:
     def __init__(self, client: Client) -> None:
         self._nc = client
         self._prefix = client.new_inbox() + "."
+        self._loop = asyncio.get_running_loop()  # asked for once: in 3.11 it costs a system call
         self._tokens = itertools.count(1)
         self._open: dict[str, Callable[[Msg], None]] = {}
+        self._awaited: dict[str, asyncio.Future[Msg]] = {}
         self._subscribed: asyncio.Task[Subscription] | None = None
         # Requests of one length time out in the order in which they were made.
         self._deadlines: dict[float, deque[tuple[float, asyncio.Future[Msg]]]] = {}
@@ -349,55 +377,51 @@ class _Requests:
 
         One sweep watches over all that wait: a timer for each append costs more than its message.
         """
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Msg] = loop.create_future()
-
-        def take(reply: Msg) -> None:
-            if not answer.done():
-                answer.set_result(reply)
-
-        token = await self._send(subject, data, take, headers)
+        if self._subscribed is None or not self._subscribed.done():
+            await self._subscribe()
+        token = str(next(self._tokens))
+        answer: asyncio.Future[Msg] = self._loop.create_future()
+        self._awaited[token] = answer
         try:
-            self._deadlines.setdefault(timeout, deque()).append((loop.time() + timeout, answer))
+            await self._nc.publish(subject, data, reply=self._prefix + token, headers=headers)
+            waiting = self._deadlines.get(timeout)
+            if waiting is None:
+                waiting = self._deadlines[timeout] = deque()
+            waiting.append((self._loop.time() + timeout, answer))
             if self._sweeper is None:
-                self._sweeper = loop.call_later(SWEEP_SECONDS, self._sweep)
+                self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
             return await answer
         finally:
-            del self._open[token]
+            del self._awaited[token]
 
     @contextlib.asynccontextmanager
     async def many(self, subject: str, data: bytes, take: Callable[[Msg], None]) -> AsyncIterator[None]:
         """Publish; while the block runs, ``take`` gets the replies."""
-        token = await self._send(subject, data, take, None)
+        await self._subscribe()
+        token = str(next(self._tokens))
+        self._open[token] = take
         try:
+            await self._nc.publish(subject, data, reply=self._prefix + token)
             yield
         finally:
             del self._open[token]
 
-    async def _send(
-        self, subject: str, data: bytes, take: Callable[[Msg], None], headers: dict[str, str] | None
-    ) -> str:
+    async def _subscribe(self) -> None:
         if self._subscribed is None:
             self._subscribed = asyncio.ensure_future(self._nc.subscribe(self._prefix + "*", cb=self._collect))
-        if not self._subscribed.done():
-            await asyncio.shield(self._subscribed)
-        token = str(next(self._tokens))
-        self._open[token] = take
-        try:
-            await self._nc.publish(subject, data, reply=self._prefix + token, headers=headers)
-        except BaseException:
-            del self._open[token]
-            raise
-        return token
+        await asyncio.shield(self._subscribed)
 
     async def _collect(self, reply: Msg) -> None:
-        take = self._open.get(reply.subject[len(self._prefix) :])
-        if take is not None:
+        token = reply.subject[len(self._prefix) :]
+        answer = self._awaited.get(token)
+        if answer is not None:
+            if not answer.done():
+                answer.set_result(reply)
+        elif (take := self._open.get(token)) is not None:
             take(reply)
 
     def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         for timeout, waiting in list(self._deadlines.items()):
             while waiting and (waiting[0][1].done() or waiting[0][0] <= now):
                 _, answer = waiting.popleft()
@@ -405,7 +429,7 @@ class _Requests:
                     answer.set_exception(TimeoutError())
             if not waiting:
                 del self._deadlines[timeout]
-        self._sweeper = loop.call_later(SWEEP_SECONDS, self._sweep) if self._deadlines else None
+        self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep) if self._deadlines else None
 
 
 class _Replay:
@@ -420,12 +444,9 @@ class _Replay:
     async def take(self, pushed: Msg) -> None:
         if self._over.done():
             return
-        # ADR-15: $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<seq>.<time>.<pending>, and
-        # with a domain two tokens more behind $JS.ACK.
-        tokens = pushed.reply.split(".")
-        at = 5 if len(tokens) == 9 else 7
         conversation, author = subjects.address(pushed.subject)
-        message = Message(int(tokens[at]), conversation, author, int(tokens[at + 2]), pushed.data)
+        position, time, _ = delivered(pushed)
+        message = Message(position, conversation, author, time, pushed.data)
         if not self._take(message):
             self._over.set_result(None)
             return
@@ -465,12 +486,12 @@ class _Batch:
 def _message(reply: Msg) -> Message | None:
     """A stored message out of a direct get's reply or of the live feed."""
     headers = reply.headers
-    if not headers or "Nats-Sequence" not in headers:
+    if not headers or (position := headers.get("Nats-Sequence")) is None:
         return None
     conversation, author = subjects.address(headers["Nats-Subject"])
-    position, time = int(headers["Nats-Sequence"]), parse_time(headers["Nats-Time-Stamp"])
+    time = parse_time(headers["Nats-Time-Stamp"])
     first = headers.get(_EXPECT) == "0" and headers.get(_EXPECT_OVER) == subjects.everyone(conversation)
-    return Message(position, conversation, author, time, reply.data, first)
+    return Message(int(position), conversation, author, time, reply.data, first)
 
 
 def live_message(message: Msg) -> Message | None:

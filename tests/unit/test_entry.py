@@ -62,6 +62,33 @@ def test_an_entry_is_json_that_anyone_can_read() -> None:
 # --- the promise of the wire form -------------------------------------------------------------
 
 
+ANSWER = Entry(id="3", cause=3, needs=2, facts=(BotSaid(text='Say ,"facts":[] }'), BotSaid(text="\u2028")))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        encode(ANSWER),
+        msgspec.json.format(encode(ANSWER), indent=2),
+        msgspec.json.encode(dict(reversed(msgspec.json.decode(encode(ANSWER)).items()))),
+        msgspec.json.encode({"new": 1, **msgspec.json.decode(encode(ANSWER))}),
+        msgspec.json.encode({**msgspec.json.decode(encode(ANSWER)), "new": {"x": 1, "facts": []}}),
+        msgspec.json.encode({"new": [{"x": 1, "facts": []}], **msgspec.json.decode(encode(ANSWER))}),
+    ],
+    ids=["as written", "with white space", "reversed", "new before", "new behind", "facts inside"],
+)
+def test_the_form_of_a_bots_json_does_not_matter(form: bytes) -> None:
+    found = read(form)
+    assert (found.id, found.cause, found.needs, found.facts) == ("3", 3, 2, ANSWER.facts)
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_what_a_flow_says_again_is_read_again(size: int) -> None:
+    said = (BotSaid(text="x" * size),)
+    answers = [read(encode(Entry(id=str(cause), cause=cause, facts=said))) for cause in (3, 5)]
+    assert [(answer.id, answer.cause, answer.facts) for answer in answers] == [("3", 3, said), ("5", 5, said)]
+
+
 @pytest.mark.parametrize("tag", golden.load())
 def test_what_was_ever_written_means_the_same(tag: str) -> None:
     """A failure here means: a fact was renamed, removed or changed. Logs out there hold it."""
