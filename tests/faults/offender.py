@@ -2,8 +2,9 @@
 
 ``deaf`` never reads while other tabs of the same visitor talk as much as they may; ``flood`` sends
 1,000 messages a second, and comes back at once when it is closed; ``tabs`` opens 500 sockets a second
-as one visitor; ``storm`` as many as ever new visitors. Raw sockets: what is measured is what the others
-feel of the server, not what this process takes of the machine.
+as one visitor; ``storm`` as many as ever new visitors. Raw sockets, from an address of its own, at the
+lowest priority: what is measured is what the others feel of the server, not what this process takes of
+the machine.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
 import socket
 import sys
@@ -20,12 +22,15 @@ from urllib.parse import urlsplit
 
 CONNECTS_A_SECOND = 500
 MESSAGES_A_SECOND = 1000
+#: Where it comes from: loopback, too, but not where the others come from.
+SOURCE = "127.0.0.9"
 #: So many tabs may say, at once, more than the system itself buffers for the deaf one (some MiB).
 TABS = 8
 
 
 async def main(kind: str, url: str, seconds: float) -> None:
     """Misbehave for so long."""
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     end = time.monotonic() + seconds
     address = urlsplit(url)
     host, port = str(address.hostname), int(address.port or 80)
@@ -67,6 +72,7 @@ async def deaf(host: str, port: int, end: float) -> None:
     secret = random.randbytes(16).hex()
     never_read = socket.socket()
     never_read.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    never_read.bind((SOURCE, 0))
     never_read.connect((host, port))
     never_read.sendall(upgrade(host, port, secret))
     await asyncio.gather(*(_talk(host, port, secret) for _ in range(TABS)))
@@ -76,7 +82,7 @@ async def deaf(host: str, port: int, end: float) -> None:
 
 async def _talk(host: str, port: int, secret: str) -> None:
     """A tab that says as much as one may at once. Every other tab is told all of it."""
-    reader, writer = await asyncio.open_connection(host, port)
+    reader, writer = await asyncio.open_connection(host, port, local_addr=(SOURCE, 0))
     writer.write(upgrade(host, port, secret))
     drained = asyncio.create_task(_drain(reader))
     for _ in range(50):
@@ -91,7 +97,7 @@ async def _talk(host: str, port: int, secret: str) -> None:
 async def flood(host: str, port: int, end: float) -> None:
     """1,000 messages a second until it is closed."""
     with contextlib.suppress(OSError):
-        reader, writer = await asyncio.open_connection(host, port)
+        reader, writer = await asyncio.open_connection(host, port, local_addr=(SOURCE, 0))
         writer.write(upgrade(host, port, ""))
         drained = asyncio.create_task(_drain(reader))
         while time.monotonic() < end and not drained.done():
@@ -106,7 +112,7 @@ async def storm(host: str, port: int, end: float, secret: str) -> None:
 
     async def one() -> None:
         with contextlib.suppress(OSError, TimeoutError):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await asyncio.open_connection(host, port, local_addr=(SOURCE, 0))
             writer.write(upgrade(host, port, secret))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(_drain(reader), 1.0)

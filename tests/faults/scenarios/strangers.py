@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import statistics
 import sys
 import time
+from collections.abc import Iterable
 
 import httpx
 
+from deploy.local.embedded import EmbeddedNats
 from tests.faults.checker import Violation, bounded, in_time
 from tests.faults.lab import Lab, memory
 from tests.faults.trial import LawBroken, Trial, quantile
-from tests.processes import ROOT
+from tests.processes import ROOT, Service
 
 #: What the others' p99 should stay under, as a multiple of what it is undisturbed. It is told, not
-#: demanded: offender, server and measurement share the machine's cores.
+#: demanded: a busy machine moves a p99 by more than that.
 GOAL = 1.1
+#: Undisturbed and disturbed take turns so often; the figure is the median of the ratios.
+ROUNDS = 3
 #: What it must stay under (seconds).
 MOST_SECONDS = 1.0
 #: What a process may grow by (MiB).
@@ -24,19 +30,22 @@ MOST_GROWTH = 100.0
 
 async def strangers(trial: Trial) -> None:
     """Each offender is closed with the right code; memory stays bounded, the others are served."""
-    seconds = trial.of(10, 3)
+    seconds = trial.of(5, 2)
+    rounds = trial.of(ROUNDS, 1)
     defaults = {"SWITCHBOARD_MESSAGES_PER_MINUTE": "", "SWITCHBOARD_MESSAGE_BURST": ""}
     async with Lab(trial, clerks=0, operators=0, analytics=0) as lab:
         proxy = lab.make("proxy", **defaults)
         lab.use("proxy", [proxy])
         await lab.restart([proxy])
-        guests = await lab.invite(trial.of(20, 8))
+        guests = await lab.invite(trial.of(40, 16))
         assert proxy.process is not None
+        cores = os.sched_getaffinity(0)
+        _apart([*lab.services, lab.server])
         violations: list[Violation] = []
 
         async def p99(during: asyncio.subprocess.Process | None = None) -> float:
             begun = time.monotonic()
-            work = lab.talk(guests, 10**6, pause=(0.1, 0.3))
+            work = lab.talk(guests, 10**6, pause=(0.05, 0.15))
             await asyncio.sleep(seconds)
             if during is not None:
                 await asyncio.wait_for(during.wait(), 60)
@@ -45,31 +54,50 @@ async def strangers(trial: Trial) -> None:
             return quantile([s for g in guests for at, s in g.turns if at >= begun], 0.99)
 
         await p99()
-        undisturbed = await p99()
-        trial.figure("p99 undisturbed", f"{undisturbed * 1000:.1f} ms")
         before = memory(proxy.process.pid)
-        for kind, code in (("deaf", "4008"), ("flood", "4029"), ("tabs", "4029"), ("storm", "")):
+        for kind, code in (("deaf", "4008"), ("flood", "4029"), ("tabs", "4029"), ("storm", "4029")):
             closed = await _closed(proxy.url)
-            offender = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.faults.offender", kind, proxy.url, str(seconds)), cwd=ROOT
-            )
-            disturbed = await p99(offender)
+            alone, beside = [], []
+            for _ in range(rounds):
+                alone.append(await p99())
+                offender = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "tests.faults.offender", kind, proxy.url, str(seconds)), cwd=ROOT
+                )
+                beside.append(await p99(offender))
+                if offender.returncode:
+                    violations.append(Violation("offender", "", f"{kind}: exit code {offender.returncode}"))
             after = await _closed(proxy.url)
             peak = memory(proxy.process.pid)
-            trial.say(f"{kind}: p99 {disturbed * 1000:.1f} ms after {undisturbed * 1000:.1f}, {peak:.0f} MiB")
-            within = "within" if disturbed <= undisturbed * GOAL else "NOT within"
-            trial.figure(kind, f"p99 {disturbed * 1000:.1f} ms, {within} {GOAL} times")
-            if offender.returncode:
-                violations.append(Violation("offender", "", f"{kind}: exit code {offender.returncode}"))
+            ratio = statistics.median(one / other for one, other in zip(beside, alone, strict=True))
+            undisturbed, disturbed = statistics.median(alone), statistics.median(beside)
+            told = f"p99 {disturbed * 1000:.1f} ms beside {undisturbed * 1000:.1f} undisturbed, {ratio:.2f} times"
+            trial.say(f"{kind}: {told}, {peak:.0f} MiB")
+            trial.figure(kind, f"{told}, {'within' if ratio <= GOAL else 'NOT within'} {GOAL}")
             if code and after.get(code, 0) <= closed.get(code, 0):
                 violations.append(
                     Violation("closings", "", f"{kind}: nobody was closed with {code}: {after}")
                 )
             violations += bounded(f"proxy ({kind})", before, peak, MOST_GROWTH)
-            violations += in_time(f"the others' p99 beside {kind}", disturbed, MOST_SECONDS)
+            violations += in_time(f"the others' p99 beside {kind}", max(beside), MOST_SECONDS)
+        os.sched_setaffinity(0, cores)
         await lab.verdict(replay=False)
         if violations:
             raise LawBroken(violations)
+
+
+def _apart(product: Iterable[Service | EmbeddedNats]) -> None:
+    """The product on one core, its visitors on another: what they feel is the product's time alone.
+
+    The offender shares the visitors' core, and yields to them (see `offender`).
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        return
+    for part in product:
+        assert part.process is not None
+        for thread in os.listdir(f"/proc/{part.process.pid}/task"):
+            os.sched_setaffinity(int(thread), {cores[0]})
+    os.sched_setaffinity(0, {cores[1]})
 
 
 async def _closed(url: str) -> dict[str, float]:
