@@ -14,6 +14,7 @@ from shared.runtime.broker import Link, inbox_prefix
 from shared.runtime.declare import declare
 from shared.runtime.log import Log
 from shared.runtime.vitals import Vitals
+from tests.llm_server import LlmServer
 from tests.processes import Service
 
 
@@ -29,7 +30,7 @@ def server(tmp_path: Path) -> Iterator[EmbeddedNats]:
 async def connected(server: EmbeddedNats, user: str) -> Client:
     """A plain client as one of the users."""
     return await nats.connect(
-        server.url(user),
+        server.url(user).split(","),
         inbox_prefix=inbox_prefix(user).encode(),
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.1,
@@ -110,3 +111,10 @@ def vitals() -> Vitals:
 @pytest.fixture
 def link(vitals: Vitals) -> Link:
     return Link(vitals)
+
+
+@pytest.fixture
+async def llm() -> AsyncIterator[LlmServer]:
+    """A provider of the assistant, which plays what the test tells it (see `tests.llm_server`)."""
+    async with LlmServer() as server:
+        yield server

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.local import accounts, tail
+from deploy.local import accounts, flows, tail
 from deploy.local.connection import ConnectionFailed, connected
 from deploy.local.embedded import ServerError
 from deploy.local.part import PartError
@@ -25,13 +25,15 @@ from deploy.local.supervisor import Supervisor
 from services.analytics.settings import Settings as AnalyticsSettings
 from services.operator.settings import Settings as OperatorSettings
 from services.proxy.settings import ProxySettings
-from services.workflow.domain.flow import FlowError, parse
-from services.workflow.settings import WorkflowSettings
+from services.workflow.assistant.profiles import describe
+from services.workflow.domain.releases import ReleaseError
+from services.workflow.flow_files import BrokenFlow, FlowFiles
+from services.workflow.settings import DEFAULT_FLOW, WorkflowSettings
 from shared.contract import entry
 from shared.runtime import declare, logging
 from shared.runtime.broker import Link
 from shared.runtime.log import Log, LogError
-from shared.runtime.settings import SettingError, environment, load, unknown, variable
+from shared.runtime.settings import SettingError, environment, load, unknown, variable, variables
 from shared.runtime.vitals import VERSION, Vitals
 
 #: Every setting there is, by the structs that read them.
@@ -51,13 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except (
         accounts.AccountError,
+        BrokenFlow,
         ConnectionFailed,
         declare.DeclareError,
-        FlowError,
         FolderError,
         LogError,
         PartError,
         PortError,
+        ReleaseError,
         ServerError,
     ) as error:
         print(error, file=sys.stderr)
@@ -116,10 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     passwd.set_defaults(command=_operator_passwd)
     verbs.add_parser("list", help="name all accounts").set_defaults(command=_operator_list)
 
-    flow = commands.add_parser("flow", help="flow files")
-    check = flow.add_subparsers(required=True, metavar="VERB").add_parser("check", help="check a flow file")
-    check.add_argument("file")
-    check.set_defaults(command=_flow_check)
+    flows.add_parser(commands)
     return parser
 
 
@@ -141,11 +141,10 @@ def _run(options: argparse.Namespace) -> int:
         env[variable("flow")] = options.flow
     settings = _check_settings(env)
     # The services run in the project's root: what is relative here would be another file there.
-    for name in ("flow", "nats_ca"):
+    for name in ("flow", "flows", "nats_ca"):
         if value := getattr(settings, name):
             env[variable(name)] = str(Path(value).absolute())
-    if settings.flow:
-        _check_flow(Path(settings.flow))
+    _check_flows(settings)
     env.setdefault(variable("origins"), "loopback")
     data = Path(settings.data).absolute()
     with hold(data) as lock:
@@ -156,7 +155,8 @@ def _run(options: argparse.Namespace) -> int:
 async def _supervise(
     settings: Local, env: dict[str, str], data: Path, ports: dict[str, int], lock: int, verbose: bool
 ) -> int:
-    return await Supervisor(settings, env, data, ports, lock, _say, verbose).run()
+    notes = [describe(load(WorkflowSettings, env).provider())]
+    return await Supervisor(settings, env, data, ports, lock, _say, verbose, notes).run()
 
 
 def _check_settings(env: dict[str, str]) -> Local:
@@ -177,15 +177,11 @@ def _check_settings(env: dict[str, str]) -> Local:
     return load(Local, env)
 
 
-def _check_flow(file: Path) -> None:
-    try:
-        flow = parse(file.read_bytes(), file.stem)
-    except OSError as error:
-        raise SettingError(f"The flow file {file} cannot be read: {error.strerror}.") from error
-    except FlowError as error:
-        raise SettingError(f"The flow file {file} has errors:\n{error}") from error
-    for warning in flow.warnings:
-        print(f"{file.name}: warning: {warning}", file=sys.stderr)
+def _check_flows(settings: Local) -> None:
+    """Read the flows that the workflow will read, so that an error is told before anything starts."""
+    files = FlowFiles(Path(settings.flow or DEFAULT_FLOW), Path(settings.flows) if settings.flows else None)
+    for warning in files.warnings:
+        print(warning, file=sys.stderr)
 
 
 def _setup(options: argparse.Namespace) -> int:
@@ -298,12 +294,6 @@ def _ask_password() -> str:
     if getpass.getpass("Once more: ") != password:
         raise accounts.AccountError("The two were not the same.")
     return password
-
-
-def _flow_check(options: argparse.Namespace) -> int:
-    _check_flow(Path(options.file))
-    print(f"{options.file} is a valid flow.")
-    return 0
 
 
 def _say(text: str) -> None:

@@ -47,6 +47,14 @@ def passwords(folder: Path) -> dict[str, str]:
     return known
 
 
+def proxies_secret(folder: Path) -> str:
+    """The proxies' ``SWITCHBOARD_SECRET``, made once for a data folder: names on the log depend on it."""
+    path = folder / "secret"
+    if not path.exists():
+        write_secret(path, secrets.token_hex(32) + "\n")
+    return path.read_text().strip()
+
+
 def write_secret(path: Path, text: str) -> None:
     """Write a file that only its owner reads, whole or not at all."""
     draft = path.with_name(path.name + ".new")

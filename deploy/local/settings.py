@@ -18,6 +18,7 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
         "data"
     )
     flow: Annotated[str, msgspec.Meta(description="the flow file of new conversations")] = ""
+    flows: Annotated[str, msgspec.Meta(description="a folder of further flows, asked for by name")] = ""
     nats_url: Annotated[str, msgspec.Meta(description="a NATS to use; no embedded one is started then")] = ""
     nats_user: Annotated[str, msgspec.Meta(description="user on that NATS, if not the command's own")] = ""
     nats_password: Annotated[str, msgspec.Meta(description="the password of that user")] = ""
@@ -64,4 +65,9 @@ def password_variable(user: str) -> str:
     return f"SWITCHBOARD_NATS_PASSWORD_{user.upper()}"
 
 
+#: What only one kind of service may know; no other process is given it.
+SECRETS = {
+    "proxy": ("SWITCHBOARD_SECRET", "SWITCHBOARD_JWT_SECRET"),
+    "workflow": ("SWITCHBOARD_ASSISTANT_KEY", "GROQ_API_KEY", "OPENAI_API_KEY"),
+}
 PASSWORD_VARIABLES = frozenset(password_variable(user) for user in USERS)

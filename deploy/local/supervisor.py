@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,10 @@ import nats
 import nats.errors
 
 from deploy.local import accounts
-from deploy.local.embedded import EmbeddedNats
+from deploy.local.embedded import EmbeddedNats, proxies_secret
 from deploy.local.part import Part, Say
 from deploy.local.ports import LOOPBACK, SERVICES
-from deploy.local.settings import PASSWORD_VARIABLES, Local, password_variable
+from deploy.local.settings import PASSWORD_VARIABLES, SECRETS, Local, password_variable
 from shared.runtime.broker import inbox_prefix
 from shared.runtime.declare import declare
 
@@ -41,11 +41,17 @@ class Supervisor:
         lock: int,
         say: Say,
         verbose: bool = False,
+        notes: Sequence[str] = (),
     ) -> None:
         self._settings = settings
-        self._environment = {
-            key: value for key, value in environment.items() if key not in PASSWORD_VARIABLES
+        withheld = PASSWORD_VARIABLES.union(*SECRETS.values())
+        self._environment = {key: value for key, value in environment.items() if key not in withheld}
+        self._secrets = {
+            kind: {name: environment[name] for name in names if name in environment}
+            for kind, names in SECRETS.items()
         }
+        if not self._secrets["proxy"].get("SWITCHBOARD_SECRET"):
+            self._secrets["proxy"]["SWITCHBOARD_SECRET"] = proxies_secret(data)
         self._passwords = {
             user: environment.get(password_variable(user), "") for user in ("admin", *SERVICES)
         }
@@ -54,6 +60,7 @@ class Supervisor:
         self._ports = ports
         self._say = say
         self._verbose = verbose
+        self._notes = notes
         self._logs.mkdir(exist_ok=True)
         self._nats: EmbeddedNats | None = None
         self._server: Part | None = None
@@ -163,6 +170,7 @@ class Supervisor:
         kind = name.partition("-")[0]
         environment = {
             **self._environment,
+            **self._secrets.get(kind, {}),
             "SWITCHBOARD_NATS_URL": self._url,
             f"SWITCHBOARD_{kind.upper()}_PORT": str(port),
             "SWITCHBOARD_LOG_FORMAT": "json",
@@ -206,6 +214,7 @@ class Supervisor:
             f"  dashboard  {self._address('analytics')}",
         ]
         lines += [f"  {name:<10} {self._address(name)}" for name in self._ports if name not in SERVICES]
+        lines += [f"  {note}" for note in self._notes]
         return "\n".join(lines)
 
     def _address(self, name: str) -> str:

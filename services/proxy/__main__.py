@@ -1,8 +1,16 @@
 """``python -m services.proxy``"""
 
 from services.proxy.app import Proxy
+from services.proxy.domain.limits import LARGEST_FRAME
 from services.proxy.settings import ProxySettings
 from shared.runtime.service import main
 
 if __name__ == "__main__":
-    main("proxy", ProxySettings, lambda settings: settings.proxy_port, Proxy)
+    main(
+        "proxy",
+        ProxySettings,
+        lambda settings: settings.proxy_port,
+        Proxy,
+        largest_frame=LARGEST_FRAME,
+        ping=lambda settings: settings.ping_seconds,
+    )

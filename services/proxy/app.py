@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import time
+
+from services.proxy.domain.tokens import Tokens
+from services.proxy.edge import Edge
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
+from services.proxy.transports.agents import AgentGate
 from services.proxy.transports.pages import Pages
+from services.proxy.transports.rest import PREFIXES, RestDoor
+from services.proxy.transports.socketio import PATH as SOCKETIO
+from services.proxy.transports.socketio import SocketIoDoor
 from services.proxy.transports.websocket import WebSocketDoor
+from shared.runtime.settings import SettingError
 from shared.runtime.vitals import Receive, Scope, Send, Vitals
 
 
 class Proxy:
     def __init__(self, settings: ProxySettings, vitals: Vitals) -> None:
         self._hub = Hub(settings, vitals)
-        self._websocket = WebSocketDoor(self._hub, settings, vitals)
+        self._edge = Edge(settings, vitals)
+        self._websocket = WebSocketDoor(self._hub, self._edge, settings, vitals)
+        tokens = _tokens(settings)
+        self._rest = RestDoor(self._hub, self._edge, tokens, settings, vitals)
+        agents = AgentGate(settings, tokens)
+        self._socketio = SocketIoDoor(self._hub, self._edge, agents, settings, vitals)
         self._pages = Pages()
 
     async def start(self) -> None:
@@ -20,10 +34,22 @@ class Proxy:
 
     async def stop(self) -> None:
         await self._websocket.drain()
+        await self._socketio.drain()
         await self._hub.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
+        if scope["path"].rstrip("/") == SOCKETIO:
+            await self._socketio(scope, receive, send)
+        elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
+        elif scope["path"].startswith(PREFIXES):
+            await self._rest(scope, receive, send)
         else:
             await self._pages(scope, send)
+
+
+def _tokens(settings: ProxySettings) -> Tokens:
+    try:
+        return Tokens(settings, time.time)
+    except ValueError as error:
+        raise SettingError(str(error)) from error

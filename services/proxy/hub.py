@@ -8,9 +8,13 @@ from typing import Protocol
 
 import structlog
 from nats.aio.msg import Msg
+from prometheus_client import Gauge
 
+from services.proxy.domain.drafts import Draft
+from services.proxy.drafts import Drafts
 from services.proxy.settings import ProxySettings
 from shared.contract import subjects
+from shared.contract.conversation import Generating
 from shared.contract.entry import Entry, Recorded
 from shared.runtime.broker import Link, connect, disconnect, make_broker
 from shared.runtime.follower import Follower
@@ -21,13 +25,19 @@ log = structlog.get_logger()
 
 
 class Reader(Protocol):
-    """Who follows a conversation. Neither call may block."""
+    """Who follows a conversation. No call may block."""
 
-    def offer(self, recorded: Recorded) -> None: ...
+    def offer(self, recorded: Recorded) -> None:
+        """An entry of the conversation was stored."""
 
-    def typing(self) -> None: ...
+    def typing(self) -> None:
+        """The operator is typing right now."""
 
-    def stale(self) -> None: ...
+    def draft(self, draft: Draft) -> None:
+        """The next words of the answer that was asked for with `Hub.drafts`."""
+
+    def stale(self) -> None:
+        """The log was put back from a copy: what the reader was told may never have been."""
 
 
 class Hub:
@@ -40,7 +50,13 @@ class Hub:
         self._rooms: dict[str, set[Reader]] = {}
         self._log: Log | None = None
         self._follower: Follower | None = None
+        self._drafts: Drafts | None = None
         self._task: asyncio.Task[None] | None = None
+        Gauge(
+            "switchboard_drafts_followed",
+            "Answers in the making that somebody here reads",
+            registry=vitals.registry,
+        ).set_function(lambda: float(len(self._drafts or ())))
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._connect())
@@ -50,6 +66,8 @@ class Hub:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if self._drafts is not None:
+            self._drafts.stop()
         if self._follower is not None:
             await self._follower.stop()
         await disconnect(self._broker)
@@ -60,7 +78,7 @@ class Hub:
         follower = Follower(stream, self._link, self._vitals, self._deliver, self._stale)
         await client.subscribe("typing.*.*.operator", cb=self._typing)
         await follower.start()
-        self._log, self._follower = stream, follower
+        self._log, self._follower, self._drafts = stream, follower, Drafts(stream)
 
     @property
     def serving(self) -> bool:
@@ -83,7 +101,24 @@ class Hub:
             return []
         return [message.decode() for message in await self._log.fetch(conversation)]
 
+    async def fetch(self, conversation: str, after: int) -> list[Recorded]:
+        """The conversation's entries behind ``after``, whoever appended them. Raises `Unreachable`."""
+        if self._log is None:
+            raise Unreachable("not connected to NATS yet")
+        return [message.decode() for message in await self._log.fetch(conversation, after)]
+
+    def drafts(self, conversation: str, reader: Reader, generating: Generating | None) -> None:
+        """Tell ``reader`` the words of this answer while the assistant makes them; None: of none.
+
+        To be asked for whenever `generating` changes in the reader's own fold. The first piece holds
+        what was said before. Whoever leaves is told nothing more.
+        """
+        if self._drafts is not None:
+            self._drafts.follow(conversation, reader, generating)
+
     def leave(self, conversation: str, reader: Reader) -> None:
+        if self._drafts is not None:
+            self._drafts.leave(conversation, reader)
         readers = self._rooms.get(conversation)
         if readers is not None:
             readers.discard(reader)

@@ -38,12 +38,56 @@ class ProxySettings(Common, frozen=True, kw_only=True):
             description="domain of the session cookie, empty for this host alone", pattern=r"^[A-Za-z0-9.-]*$"
         ),
     ] = ""
-    max_sockets: Annotated[PositiveInt, Meta(description="sockets in all")] = 20_000
-    max_sockets_per_visitor: Annotated[PositiveInt, Meta(description="sockets of one visitor")] = 20
+    max_sockets: Annotated[PositiveInt, Meta(description="open sockets and streams in all")] = 20_000
+    max_sockets_per_visitor: Annotated[
+        PositiveInt, Meta(description="open sockets and streams of one visitor")
+    ] = 20
+    max_sockets_per_address: Annotated[
+        PositiveInt, Meta(description="open sockets and streams from one address")
+    ] = 10_000
+    connects_per_minute: Annotated[
+        PositiveInt,
+        Meta(description="connects of one address in a minute, on average; an office may share one"),
+    ] = 6_000
+    connect_burst: Annotated[PositiveInt, Meta(description="connects of one address at once")] = 6_000
     messages_per_minute: Annotated[
-        PositiveInt, Meta(description="messages that one socket may send in a minute, on average")
+        PositiveInt, Meta(description="messages of one visitor in a minute, on average")
     ] = 600
-    message_burst: Annotated[PositiveInt, Meta(description="messages that one socket may send at once")] = 60
+    message_burst: Annotated[PositiveInt, Meta(description="messages of one visitor at once")] = 60
+
+    turn_seconds: Annotated[
+        PositiveInt, Meta(description="an answer of the assistant without a word for so long has failed")
+    ] = 30
+    ping_seconds: Annotated[
+        float,
+        Meta(ge=1, description="how often an open socket is pinged, and how long it may take to answer"),
+    ] = 20.0
+
+    secret: Annotated[
+        str,
+        Meta(description="names the conversations of agents' users; the same for all proxies, for ever"),
+    ] = ""
+    agents_open: Annotated[
+        bool,
+        Meta(
+            description="let agents' users of other machines in without a token: anyone may say to be anyone"
+        ),
+    ] = False
+    agents_file: Annotated[
+        str, Meta(description="JSON file with agents of your own: see docs/socketio.md")
+    ] = ""
+    jwt_secret: Annotated[
+        str, Meta(description="who is let in by a token (JWT): the issuer's secret, at least 32 bytes")
+    ] = ""
+    jwt_key: Annotated[
+        str, Meta(description="the same with the issuer's public key: PEM, JWK or JWK set")
+    ] = ""
+    jwt_algorithms: Annotated[
+        tuple[str, ...],
+        Meta(description="algorithms that tokens may have; empty for the one that fits the key"),
+    ] = ()
+    jwt_issuer: Annotated[str, Meta(description="whose tokens count (iss); empty for any")] = ""
+    jwt_audience: Annotated[str, Meta(description="for whom tokens count (aud); empty for any")] = ""
 
     def __post_init__(self) -> None:
         if self.cookie_samesite == "none" and self.cookie_secure == "no":

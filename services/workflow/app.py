@@ -8,19 +8,31 @@ from pathlib import Path
 
 import nats.errors
 import structlog
+from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 from prometheus_client import Gauge
 
-from services.workflow.domain.flow import Flow, FlowError, parse
+from services.workflow.asking import Asking
+from services.workflow.assistant.client import AssistantClient
+from services.workflow.backends import Backends
+from services.workflow.deciding import Deciding, Limits
+from services.workflow.domain.agents import BUILT_IN
+from services.workflow.faults import FaultPoint, no_fault
+from services.workflow.flow_files import FlowFiles
 from services.workflow.flows_at_hand import Flows
 from services.workflow.folds import Folds
-from services.workflow.handlers import FaultPoint, Workflow, no_fault
+from services.workflow.generation import Speech
+from services.workflow.handlers import Helpers, Workflow
+from services.workflow.ledger import Ledger
+from services.workflow.presence import Presence
 from services.workflow.settings import WorkflowSettings
+from services.workflow.stuck import Stuck
+from services.workflow.timers import Schedules
 from shared.contract import subjects
+from shared.runtime.agents import installed
 from shared.runtime.broker import Link, connect, disconnect, make_broker
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log, LogError
-from shared.runtime.settings import SettingError
 from shared.runtime.vitals import Receive, Scope, Send, Vitals, respond
 
 log = structlog.get_logger()
@@ -34,13 +46,24 @@ class App:
         self._settings = settings
         self._vitals = vitals
         self._fault = fault
-        self._flows = Flows(read_flow(settings.flow))
+        self._files = FlowFiles(Path(settings.flow), Path(settings.flows) if settings.flows else None)
+        self._flows = Flows(self._files)
+        self._watching: list[asyncio.Task[None]] = []
         self._folds = Folds()
         self._link = Link(vitals)
         self._broker = make_broker(settings, "workflow", self._link)
+        self._speech = Speech(
+            AssistantClient.of(settings),
+            vitals.registry,
+            settings.assistant_concurrency,
+            settings.assistant_budget_tokens,
+            settings.assistant_max_tokens,
+        )
+        self._presence = Presence()
+        self._backends: Backends | None = None
         self._follower: Follower | None = None
         self._workflow: Workflow | None = None
-        self._subscription: Subscription | None = None
+        self._subscriptions: list[Subscription] = []
         self._task: asyncio.Task[None] | None = None
         vitals.unready("consumer", "not subscribed to the workflow's consumer yet")
         self._lag = Gauge(
@@ -48,20 +71,26 @@ class App:
         )
 
     async def start(self) -> None:
+        log.info("assistant", configured=self._speech.configured, what=self._speech.describe())
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        if self._subscription is not None:
+        for subscription in self._subscriptions:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
-                await self._subscription.drain()  # type: ignore[no-untyped-call]
+                await subscription.drain()  # type: ignore[no-untyped-call]
         if self._workflow is not None:
             await self._workflow.stop(self._settings.drain_seconds)
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        for task in self._watching:
+            task.cancel()
         if self._follower is not None:
             await self._follower.stop()
+        if self._backends is not None:
+            await self._backends.close()
+        await self._speech.close()
         await disconnect(self._broker)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,33 +107,48 @@ class App:
         follower = Follower(stream, self._link, self._vitals, self._folds.deliver, self._replaced)
         await follower.start()
         self._follower = follower
-        self._workflow = Workflow(
-            stream,
-            follower,
-            self._folds,
-            self._flows,
-            self._vitals,
-            self._settings.max_deliveries,
-            fault=self._fault,
-        )
+        workflow = self._workflow = self._build(client, Ledger(stream, follower, self._folds))
         await self._keep_flow(stream)
+        self._watching = [
+            asyncio.create_task(self._files.watch()),
+            asyncio.create_task(self._flows.follow(client)),
+        ]
         # Joining the durable that `switchboard setup` made, straight on the broker's connection: a
         # FastStream subscriber would cost an eighth of the whole turn, for a message that is not read.
-        self._subscription = await client.subscribe(
-            subjects.WORKFLOW_DELIVERY, queue=subjects.WORKFLOW_DURABLE, cb=self._workflow.handle
-        )
+        self._subscriptions = [
+            await client.subscribe(subjects.PRESENCE, cb=self._presence.hear),
+            await client.subscribe(
+                subjects.WORKFLOW_DELIVERY, queue=subjects.WORKFLOW_DURABLE, cb=workflow.handle
+            ),
+            await client.subscribe(
+                subjects.TIMERS_DELIVERY, queue=subjects.TIMERS_DURABLE, cb=workflow.handle_firing
+            ),
+        ]
         manager = client.jsm()
         while True:
             try:
+                await manager.consumer_info(subjects.TIMERS, subjects.TIMERS_DURABLE)
                 info = await manager.consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
                 self._lag.set(info.num_pending or 0)
                 self._vitals.ready("consumer")
             except Exception as error:
                 self._vitals.unready(
                     "consumer",
-                    f"the workflow's consumer does not answer ({error!r}); run `switchboard setup`",
+                    f"a consumer of the workflow's does not answer ({error!r}); run `switchboard setup`",
                 )
             await asyncio.sleep(CHECK_SECONDS)
+
+    def _build(self, client: Client, ledger: Ledger) -> Workflow:
+        settings = self._settings
+        self._backends = Backends(client, settings.service_hosts, self._vitals.registry)
+        schedules = Schedules(ledger.log, self._fault)
+        asking = Asking(ledger, schedules, self._backends, self._speech, settings.turn_seconds, self._fault)
+        stuck = Stuck(ledger, schedules, settings.turn_seconds)
+        limits = Limits(settings.max_deliveries, inactivity=settings.inactivity_seconds)
+        agents = {**BUILT_IN, **installed()}
+        deciding = Deciding(ledger, self._flows, self._presence, limits, agents)
+        helpers = Helpers(deciding, asking, schedules, stuck)
+        return Workflow(ledger, helpers, self._vitals, self._fault)
 
     def _replaced(self) -> None:
         if self._workflow is not None:
@@ -119,21 +163,3 @@ class App:
             except LogError as error:
                 self._vitals.unready("consumer", f"the flow cannot be kept on the log: {error}")
                 await asyncio.sleep(1.0)
-
-
-def read_flow(path: str) -> Flow:
-    """Read and check a flow file. Raises `SettingError` with all that is wrong in it."""
-    file = Path(path)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise SettingError(
-            f"the flow file {path} cannot be read: {error.strerror}. Set SWITCHBOARD_FLOW."
-        ) from error
-    try:
-        flow = parse(content, file.stem)
-    except FlowError as error:
-        raise SettingError(f"the flow file {path} has errors:\n{error}") from error
-    for warning in flow.warnings:
-        log.warning("flow_warning", flow=path, warning=str(warning))
-    return flow

@@ -1,31 +1,48 @@
-"""From a delivery to an outcome: catch up, decide, append, acknowledge.
+"""From a wake-up to an outcome: catch up, decide, append, acknowledge.
 
-A delivery is only a wake-up and a lease. Each conversation has a lane, in which the OLDEST
-unanswered input is decided first; a delivery is acknowledged when its own input has an outcome,
-whoever gave it. The expectation on the conversation's last position fences off whoever decided on
-less than all of it.
+A wake-up is only that, and a lease. Each conversation has a lane, in which the OLDEST unanswered input
+is decided first; a wake-up is acknowledged when its own input has an outcome, whoever gave it, and the
+server has a schedule for each timer. The expectation on the conversation's last position fences off
+whoever decided on less than all of it.
+
+A decision may need something first: a backend's answer, or the assistant's. Only the holder of the
+input's lease asks for it; what it hears is kept until the input has its outcome.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
+from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import structlog
+from msgspec.structs import replace
 from nats.aio.msg import Msg
 from prometheus_client import Counter, Histogram
 
-from services.workflow.domain.decide import failed, respond
-from services.workflow.flows_at_hand import Flows
-from services.workflow.folds import Folds
+from services.workflow.asking import Asking
+from services.workflow.drafts import End
+from services.workflow.faults import FaultPoint, no_fault
+from services.workflow.lanes import Delivery, Firing, Lane, Turn, WakeUp
+from services.workflow.ledger import Ledger, interim
+from services.workflow.stuck import NEWER_SECONDS, Stuck
+from services.workflow.timers import Schedules
 from shared.contract.conversation import Conversation, Input
-from shared.contract.entry import LEVEL, MAX_ENTRY, Entry, Recorded
-from shared.contract.facts import ConversationReset, DecisionFailed, HandoffRequested, InputRefused
+from shared.contract.entry import LEVEL, Entry
+from shared.contract.facts import (
+    AnswerFailed,
+    AssistantSaid,
+    DecisionFailed,
+    Fact,
+    HandoffRequested,
+    InputRefused,
+    TimerFired,
+)
 from shared.contract.subjects import address
-from shared.runtime.follower import Follower
-from shared.runtime.log import Conflict, Full, Log, LogError, Unreachable
+from shared.runtime.log import Conflict, Full, LogError, Unreachable
 from shared.runtime.vitals import Vitals
 
 log = structlog.get_logger()
@@ -34,27 +51,19 @@ log = structlog.get_logger()
 RENEW_SECONDS = 2.0
 #: How long to pause when the log cannot be reached or has no room (seconds).
 PAUSE_SECONDS = 0.5
-#: How long an input that only a newer program may decide is left to another replica (seconds).
-NEWER_SECONDS = 5.0
-
-#: Called at the named points of a turn; tests hold or die there. The product does nothing.
-FaultPoint = Callable[[str, str], Awaitable[None]]
+#: How long to leave an input that needs something to whoever holds its lease (seconds): longer than a
+#: backend may take, and then a lease. Past that, nobody holds one.
+ABANDONED_SECONDS = 35.0
 
 
-async def no_fault(point: str, conversation: str) -> None:
-    """The product's fault point: none."""
+@dataclass(frozen=True, slots=True)
+class Helpers:
+    """Whom the workflow asks."""
 
-
-class Delivery:
-    """One wake-up: a message of the durable consumer that is not acknowledged yet."""
-
-    __slots__ = ("count", "message", "position")
-
-    def __init__(self, message: Msg) -> None:
-        metadata = message.metadata
-        self.message = message
-        self.position: int = metadata.sequence.stream
-        self.count: int = metadata.num_delivered or 1
+    deciding: Deciding
+    asking: Asking
+    schedules: Schedules
+    stuck: Stuck
 
 
 class Workflow:
@@ -62,45 +71,48 @@ class Workflow:
 
     def __init__(
         self,
-        stream: Log,
-        follower: Follower,
-        folds: Folds,
-        flows: Flows,
+        ledger: Ledger,
+        helpers: Helpers,
         vitals: Vitals,
-        max_deliveries: int,
-        max_entry: int = MAX_ENTRY,
         fault: FaultPoint = no_fault,
     ) -> None:
-        self._log = stream
-        self._follower = follower
-        self._folds = folds
-        self._flows = flows
-        self._max_deliveries = max_deliveries
-        self._max_entry = max_entry
+        self._ledger = ledger
+        self._deciding = helpers.deciding
+        self._asking = helpers.asking
+        self._schedules = helpers.schedules
+        self._stuck = helpers.stuck
         self._fault = fault
-        self._lanes: dict[str, dict[int, Delivery]] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._aside: set[Firing] = set()  # in hand, but not in a lane
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._renewer = asyncio.create_task(self._renew())
         self._outcomes = Counter(
             "switchboard_outcomes_total", "Outcomes by kind", ["outcome"], registry=vitals.registry
         )
+        self._fired = Counter(
+            "switchboard_timers_fired_total",
+            "Timers that took effect",
+            ["purpose"],
+            registry=vitals.registry,
+        )
         self._seconds = Histogram(
-            "switchboard_decide_seconds", "From a delivery to its stored outcome", registry=vitals.registry
+            "switchboard_decide_seconds",
+            "From a wake-up to the stored outcome, where nothing outside was asked",
+            registry=vitals.registry,
         )
 
     async def handle(self, message: Msg) -> None:
         """Take a delivery into its conversation's lane; never waits."""
-        delivery = Delivery(message)
-        conversation = address(message.subject).conversation
-        lane = self._lanes.get(conversation)
-        if lane is None:
-            self._lanes[conversation] = {delivery.position: delivery}
-            task = asyncio.create_task(self._work(conversation))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._take(address(message.subject).conversation, Delivery(message))
+
+    async def handle_firing(self, message: Msg) -> None:
+        """Take a timer that is due into its conversation's lane; never waits."""
+        firing = Firing(message)
+        if firing.timer.startswith("turn:"):  # its lane may be what is stuck
+            self._spawn(self._unstick(firing))
         else:
-            lane[delivery.position] = delivery
+            self._take(firing.conversation, firing)
 
     def forget(self) -> None:
         """The log is another: what was folded and what is in hand belong to the old one.
@@ -108,28 +120,44 @@ class Workflow:
         A lane would wait for positions that the new log may never reach. What the new one has
         unanswered is delivered anew.
         """
-        self._folds.forget()
+        self._schedules.forget()
         for lane in self._lanes.values():
             lane.clear()
+        self._ledger.folds.forget()
 
     async def stop(self, seconds: float) -> None:
         """Finish what is in hand, at most for so long; give the rest back at once."""
         self._stopping = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
-        self._renewer.cancel()
         for lane in self._lanes.values():
-            for delivery in lane.values():
-                with contextlib.suppress(Exception):
-                    await delivery.message.nak()
+            lane.woken.set()
+        if self._tasks:
+            _, unfinished = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+        self._renewer.cancel()
+        for wake_up in self._in_hand():
+            await wake_up.give_back()
 
-    async def _work(self, conversation: str) -> None:
+    # --- one lane -------------------------------------------------------------------------------
+
+    def _take(self, conversation: str, wake_up: Delivery | Firing) -> None:
+        lane = self._lanes.get(conversation)
+        if lane is None:
+            lane = self._lanes[conversation] = Lane(conversation)
+            lane.add(wake_up)
+            self._spawn(self._work(lane))
+        else:
+            lane.add(wake_up)
+
+    async def _work(self, lane: Lane) -> None:
         """Run one lane until it is empty."""
-        lane = self._lanes[conversation]
+        conversation = lane.conversation
         while lane and not self._stopping:
-            started = perf_counter()
             try:
-                await self._turn(conversation, lane, started)
+                await self._turn(lane)
+            except Conflict:  # somebody was quicker, or we were and did not hear of it: the fold will tell
+                lane.behind = True
             except (Unreachable, Full) as error:
                 log.warning("turn_waits", conversation=conversation, error=str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -142,95 +170,162 @@ class Workflow:
         if not lane:
             del self._lanes[conversation]
 
-    async def _turn(self, conversation: str, lane: dict[int, Delivery], started: float) -> None:
-        """Catch up, acknowledge what has its outcome, decide the oldest input that has none."""
-        await self._follower.reached(max(lane))
-        state = await self._folds.complete(self._log, conversation)
-        await self._fault("after_fetch", conversation)
+    async def _turn(self, lane: Lane) -> None:
+        """One step: catch up, let timers take effect, decide the oldest input, acknowledge."""
+        state = await self._caught_up(lane)
+        await self._fault("after_fetch", lane.conversation)
         if state.needs > LEVEL:
             await self._leave_to_newer(lane)
             return
-        # Only what the fold has reached: more may have entered the lane while the fold was loaded.
-        folded = [position for position in lane if position <= state.position]
-        for position in folded:
-            if not state.owes(position):
-                await lane.pop(position).message.ack()
-        if not state.unanswered or not lane:
-            return
-        item = state.unanswered[0]
-        entry = await self._decide(state, item, lane)
-        await self._fault("before_append", conversation)
-        try:
-            position = await self._log.append(conversation, "bot", entry, expect=state.position)
-        except Conflict:
-            # Somebody was quicker, or we were and did not hear of it: the fold will tell.
-            await self._follower.reached(await self._log.last(conversation))
-            return
-        await self._fault("after_append", conversation)
-        self._folds.advance(conversation, _as_recorded(conversation, position, entry))
-        if (delivery := lane.pop(item.position, None)) is not None:
-            await delivery.message.ack()
-        duration = perf_counter() - started
+        state = await self._fire(lane, state)
+        if lane.waits_for(state):
+            state = await self._answer(lane, state, state.unanswered[0])
+        await self._settle(lane, state)
+
+    async def _caught_up(self, lane: Lane) -> Conversation:
+        """The fold, complete up to all that is in hand."""
+        fresh = [firing for firing in lane.firings.values() if not firing.caught_up]
+        if lane.deliveries:
+            await self._ledger.reached(max(lane.deliveries))
+        if not fresh and not lane.behind:
+            return await self._ledger.fold(lane.conversation)
+        state = await self._ledger.catch_up(lane.conversation)
+        lane.behind = False
+        for firing in fresh:
+            firing.caught_up = True
+        return state
+
+    async def _fire(self, lane: Lane, state: Conversation) -> Conversation:
+        """What is due and still armed takes effect: from here on its outcome is owed, like an input's."""
+        for firing in list(lane.firings.values()):
+            if firing.caught_up and firing.armed(state):
+                entry = interim(f"timer:{firing.timer}:{firing.at}", TimerFired(id=firing.timer))
+                await self._fault("before_fire", lane.conversation)
+                state = await self._ledger.append(lane.conversation, entry, state)
+                await self._fault("after_fire", lane.conversation)
+                self._fired.labels(firing.timer.partition(":")[0]).inc()
+        return state
+
+    async def _answer(self, lane: Lane, state: Conversation, item: Input) -> Conversation:
+        """Bring ``item`` one step further: to its outcome, or to something that deciding it takes.
+
+        Only the holder of its lease asks for that; whoever else was woken waits for what the holder says.
+        """
+        turn = lane.turn_of(item)
+        if turn.heard is not None:
+            return await self._asking.record(lane, state, turn)
+        if state.attempts > turn.attempt:  # another replica speaks, or spoke: what we heard does not count
+            turn.results.clear()
+        lease = lane.lease(item)
+        decided = await self._deciding.decide(lane.conversation, state, item, turn, lease)
+        if isinstance(decided, Entry):
+            return await self._commit(lane, state, item, turn, decided)
+        if lease is not None or (turn.waited > ABANDONED_SECONDS and state.generating is None):
+            return await self._asking.perform(lane, state, item, turn, decided)
+        await self._leave_to_holder(lane, state, item, turn)
+        return state
+
+    async def _settle(self, lane: Lane, state: Conversation) -> None:
+        """Have the timers scheduled, then acknowledge what has its outcome."""
+        if lane.turn is not None and not state.owes(lane.turn.cause):
+            await _end(lane.turn, "interrupted")
+            lane.turn = None
+        if state.armed:
+            again = [wake_up for wake_up in lane if wake_up.count > 1 and not wake_up.scheduled]
+            await self._schedules.publish(lane.conversation, state.armed, anew=bool(again))
+            for wake_up in again:
+                wake_up.scheduled = True
+        for wake_up in lane.finished(state):
+            await wake_up.done()
+
+    async def _commit(
+        self, lane: Lane, state: Conversation, item: Input, turn: Turn, entry: Entry
+    ) -> Conversation:
+        if not entry.facts and state.owner == "operator" and isinstance(item.fact, TimerFired):
+            # The fold lets the bot through now only with what says nothing; that it fired says nothing.
+            entry = replace(entry, facts=(item.fact,))
+        await self._fault("before_append", lane.conversation)
+        state = await self._ledger.append(lane.conversation, entry, state)
+        await self._fault("after_append", lane.conversation)
+        if state.owes(item.position):  # it may not speak now: a rule of the fold that deciding missed
+            log.error("outcome_dropped", conversation=lane.conversation, position=item.position)
+            lane.drop(item)
+            return state
+        await _end(turn, "committed" if _has(entry, AssistantSaid) else "failed")
+        duration = perf_counter() - turn.started
         outcome = _outcome(entry)
         self._outcomes.labels(outcome).inc()
-        self._seconds.observe(duration)
+        if not turn.performed:
+            self._seconds.observe(duration)
         log.info(
             "decided",
-            conversation=conversation,
+            conversation=lane.conversation,
             position=item.position,
+            input=type(item.fact).__name__,
             outcome=outcome,
+            asked=turn.performed,
             ms=round(duration * 1000, 2),
         )
+        return state
 
-    async def _decide(self, state: Conversation, item: Input, lane: dict[int, Delivery]) -> Entry:
-        delivery = lane.get(item.position)
-        # Where older replicas had to leave it to us, how often they gave it back says nothing.
-        if state.needs == 1 and delivery is not None and delivery.count > self._max_deliveries:
-            return _failure(item, "too_many_deliveries")
-        begins = not state.version or isinstance(item.fact, ConversationReset)
-        flow = (
-            self._flows.current if begins else await self._flows.bound(self._log, state.flow, state.version)
-        )
-        if flow is None:
-            return _failure(item, "flow_missing")
-        try:
-            return respond(state, item, flow, self._max_entry)
-        except Exception:  # deciding is pure: what fails once fails always
-            log.exception("decide_failed", position=item.position)
-            return _failure(item, "internal")
+    async def _leave_to_holder(self, lane: Lane, state: Conversation, item: Input, turn: Turn) -> None:
+        """Another replica holds the lease on ``item``: wait for what it says, or for the lease."""
+        await self._settle(lane, state)
+        lane.woken.clear()
+        started = perf_counter()
 
-    async def _leave_to_newer(self, lane: dict[int, Delivery]) -> None:
-        for position in list(lane):
-            await lane.pop(position).message.nak(delay=NEWER_SECONDS)
+        def look(changed: Conversation) -> None:
+            lane.woken.set()
+
+        with self._ledger.folds.watching(lane.conversation, look):
+            now = await self._ledger.fold(lane.conversation)
+            if now.position == state.position and lane.lease(item) is None and not self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(ABANDONED_SECONDS):
+                        await lane.woken.wait()
+        turn.waited += perf_counter() - started
+
+    async def _unstick(self, firing: Firing) -> None:
+        """Apart from the lane. What is not finished when the service ends is given back then."""
+        self._aside.add(firing)
+        if await self._stuck.look(firing):
+            self._fired.labels("turn").inc()
+            self._outcomes.labels("failed").inc()
+        self._aside.discard(firing)
+
+    async def _leave_to_newer(self, lane: Lane) -> None:
+        for wake_up in lane:
+            await wake_up.give_back(NEWER_SECONDS)
+        lane.clear()
 
     async def _renew(self) -> None:
         """Renew the lease on everything that waits or works."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            for lane in list(self._lanes.values()):
-                for delivery in list(lane.values()):
-                    with contextlib.suppress(Exception):
-                        await delivery.message.in_progress()
+            for wake_up in self._in_hand():
+                await wake_up.renew()
+
+    def _in_hand(self) -> list[WakeUp]:
+        return [*(wake_up for lane in self._lanes.values() for wake_up in lane), *self._aside]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
-def _failure(item: Input, reason: str) -> Entry:
-    return Entry(id=str(item.position), cause=item.position, facts=failed(reason))
+async def _end(turn: Turn, how: End) -> None:
+    """Tell whoever reads the drafts what became of them."""
+    for draft in turn.drafts:
+        await draft.end(how)
 
 
-def _as_recorded(conversation: str, position: int, entry: Entry) -> Recorded:
-    return Recorded(
-        position=position,
-        conversation=conversation,
-        author="bot",
-        time=0,  # the fold does not read it
-        id=entry.id,
-        cause=entry.cause,
-        needs=entry.needs,
-        facts=entry.facts,
-    )
+def _has(entry: Entry, kind: type[Fact]) -> bool:
+    return any(isinstance(fact, kind) for fact in entry.facts)
 
 
 def _outcome(entry: Entry) -> str:
+    """A word for the log and the metrics."""
     for fact in entry.facts:
         match fact:
             case InputRefused():
@@ -239,6 +334,8 @@ def _outcome(entry: Entry) -> str:
                 return "failed"
             case HandoffRequested():
                 return "handed_over"
+            case AnswerFailed():
+                return "assistant_failed"
             case _:
                 pass
     return "answered"

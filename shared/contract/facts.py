@@ -224,7 +224,7 @@ class HandoffRequested(_Fact, frozen=True):
     """The bot asks for a person; the visitor waits in ``queue``. Appended by the workflow."""
 
     queue: str
-    reason: str = ""
+    reason: Personal = ""  # plain text; flows may put into it what the visitor wrote
 
 
 class HandoffWithdrawn(_Fact, frozen=True):

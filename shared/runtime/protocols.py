@@ -1,16 +1,17 @@
 """uvicorn's two protocols with what they lack against strangers: time limits and bounded memory.
 
-Only public methods are overridden; ``tests/contract/test_websocket_frames.py`` speaks to the result
-over bare sockets. Seen with uvicorn 0.54.
+Only public methods are overridden; ``tests/contract/test_websocket_frames.py`` and ``test_edge.py``
+speak to the result over bare sockets. Seen with uvicorn 0.54.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
@@ -18,6 +19,10 @@ from websockets.frames import Frame
 MOST_UNWRITTEN = 1024 * 1024
 #: Fragments of one message that are kept apart.
 MOST_FRAGMENTS = 64
+#: How long a peer may leave an answer unread before it is cut off (seconds).
+UNREAD_SECONDS = 30.0
+#: Closing waits until the peer has read what was written; for one that never does, so long (seconds).
+LINGER_SECONDS = 10.0
 
 _SLOW = b'{"error":"the request did not come in time"}'
 _LATE = (
@@ -26,15 +31,17 @@ _LATE = (
 )
 
 
-def punctual(seconds: float) -> type[H11Protocol]:
+def punctual(seconds: float, unread_seconds: float = UNREAD_SECONDS) -> type[H11Protocol]:
     """HTTP/1.1 where a whole request must come within ``seconds``: head and body, or an upgrade.
 
-    uvicorn waits for ever, so whoever sends a byte now and then holds connections for nothing
-    ("slow loris").
+    uvicorn waits for ever, so whoever sends a byte now and then, or never reads an answer, holds
+    connections for nothing ("slow loris", "slow read").
     """
 
     class Punctual(H11Protocol):
-        _deadline: asyncio.TimerHandle | None = None
+        _deadline: asyncio.TimerHandle | None = None  # for the request
+        _patience: asyncio.TimerHandle | None = None  # for the answer's reader
+        _lost = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -52,12 +59,31 @@ def punctual(seconds: float) -> type[H11Protocol]:
                 self._in_time()
 
         def connection_lost(self, exc: Exception | None) -> None:
+            self._lost = True
             self._in_time()
+            self._read()
             super().connection_lost(exc)
 
         def handle_websocket_upgrade(self, event: h11.Request) -> None:
             self._in_time()
             super().handle_websocket_upgrade(event)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            if self._patience is None:
+                self._patience = self.loop.call_later(unread_seconds, self._cut_off)
+
+        def resume_writing(self) -> None:
+            self._read()
+            super().resume_writing()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._linger()
+
+        def timeout_keep_alive_handler(self) -> None:
+            super().timeout_keep_alive_handler()
+            self._linger()
 
         def _begun(self) -> bool:
             """Whether a head is awaited: the first, or one of which a part is there."""
@@ -68,6 +94,11 @@ def punctual(seconds: float) -> type[H11Protocol]:
                 self._deadline.cancel()
                 self._deadline = None
 
+        def _read(self) -> None:
+            if self._patience is not None:
+                self._patience.cancel()
+                self._patience = None
+
         def _late(self) -> None:
             self._deadline = None
             if self.transport.is_closing():
@@ -75,6 +106,15 @@ def punctual(seconds: float) -> type[H11Protocol]:
             if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
                 self.transport.write(_LATE)
             self.transport.close()
+            self._linger()
+
+        def _linger(self) -> None:
+            if self.transport.is_closing() and not self._lost and self.transport.get_write_buffer_size():
+                self.loop.call_later(LINGER_SECONDS, self._cut_off)
+
+        def _cut_off(self) -> None:
+            if not self._lost:
+                self.transport.abort()
 
     return Punctual
 
@@ -96,7 +136,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         if self.curr_msg_data_type == "text" and not self.close_sent:
-            data = cast(bytes, self.frames[0]) if len(self.frames) == 1 else b"".join(self.frames)
+            data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
             self.frames = [data]
             if not data.isascii():
                 try:
@@ -107,3 +147,25 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
                     self.handle_parser_exception()
                     return
         super().send_receive_event_to_app()
+
+    async def send(self, message: Any) -> None:
+        await self.writable.wait()
+        if self.close_sent:  # by the server itself, of which the application knows nothing yet
+            raise ClientDisconnected
+        await super().send(message)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._linger()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        self._linger()
+
+    def _linger(self) -> None:
+        if not self.disconnected:
+            self.loop.call_later(LINGER_SECONDS, self._cut_off)
+
+    def _cut_off(self) -> None:
+        if not self.disconnected:
+            self.transport.abort()

@@ -15,7 +15,7 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
-from services.workflow.domain.decide import respond
+from services.workflow.domain.decide import Moment, respond
 from services.workflow.domain.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.conversation import NEW, evolve
@@ -55,7 +55,9 @@ def template(length: int, flow: Flow) -> Template:
             )
             entry = Entry(id="ID", facts=(fact,))
         else:
-            entry = respond(state, state.unanswered[0], flow)
+            decided = respond(state, state.unanswered[0], flow, Moment(now=position))
+            assert isinstance(decided, Entry), "the template's flow needs nothing from outside"
+            entry = decided
         kinds = [type(fact).__name__ for fact in entry.facts]
         assert "InputRefused" not in kinds, "the template does not follow the flow"
         frames += sum(kind in ("BotSaid", "ChoiceAsked", "ChoiceMade") for kind in kinds)

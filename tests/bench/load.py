@@ -46,6 +46,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
     pids: list[int] = []
     echo: bool = False
     modern: bool = False
+    door: str = ""  # another than the WebSocket: "sse" or "socketio"
     cookies: list[str] = []
     frames: int = 0
     count: int = 0
@@ -86,9 +87,9 @@ _CLOSE: Final = bytes((0x88, 0x82, 0, 0, 0, 0)) + (1000).to_bytes(2, "big")
 class Socket(asyncio.Protocol):
     """One WebSocket; calls ``opened`` after the upgrade, ``heard`` with each text, ``lost`` at its end."""
 
-    def __init__(self, port: int, headers: str = "") -> None:
+    def __init__(self, port: int, headers: str = "", path: str = "/ws") -> None:
         self._request = (
-            f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
         ).encode()
         self._rest = b""
@@ -224,15 +225,23 @@ class Place:
         self._job = job
         self._counts = counts
         self._task: asyncio.Task[None] | None = None
-        self.visitor: Visitor | None = None
+        self.visitor: Any = None
 
     async def come(self, answers: int) -> None:
-        visitor = self.visitor = Visitor(self._job, self._counts, answers, self._next)
+        visitor = self.visitor = _kind(self._job)(self._job, self._counts, answers, self._next)
         await asyncio.get_running_loop().create_connection(lambda: visitor, "127.0.0.1", self._job.port)
 
     def _next(self) -> None:
         if not self._counts.over:
             self._task = asyncio.ensure_future(self.come(self._job.answers))
+
+
+def _kind(job: Job) -> Callable[[Job, Counts, int, Callable[[], None]], Any]:
+    if not job.door:
+        return Visitor
+    from tests.bench.doors import VISITORS  # it is built on what is here
+
+    return VISITORS[job.door]
 
 
 async def turns(job: Job) -> Result:

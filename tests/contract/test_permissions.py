@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import nats
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js.errors import KeyNotFoundError
 
@@ -230,3 +231,52 @@ async def test_the_operator_reads_accounts_and_keeps_sessions(server: EmbeddedNa
         await sessions.delete("token")
         with pytest.raises(KeyNotFoundError):
             await sessions.get("token")
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_backends_answer_what_flows_ask_and_can_do_nothing_else(
+    server: EmbeddedNats, name: str
+) -> None:
+    async with connected(server, name) as user:
+        assert await user.may_publish("service.orders") == (name == "workflow")
+        assert await user.may_subscribe("service.>") == (name == "backend")
+        assert await user.may_subscribe("service.orders") == (name == "backend")
+    async with connected(server, "backend") as backend:
+        for subject in ("service.orders", "flow.0000", "$JS.API.INFO", "typing.presence", "anything"):
+            assert not await backend.may_publish(subject), subject
+        for subject in ("live.>", "draft.>", "timer.>", "deliver.timers", "typing.>", "_INBOX_workflow.>"):
+            assert not await backend.may_subscribe(subject), subject
+
+
+async def test_a_backend_answers_each_question_once_to_whoever_asked(server: EmbeddedNats) -> None:
+    async with connected(server, "workflow") as workflow, connected(server, "backend") as backend:
+        asked: asyncio.Queue[Msg] = asyncio.Queue()
+        await backend.client.subscribe("service.orders", cb=asked.put)
+        await backend.client.flush()
+        answers = await workflow.client.subscribe("_INBOX_workflow.answers")
+        await workflow.client.publish("service.orders", b"?", reply="_INBOX_workflow.answers")
+        question = await asked.get()
+        assert await backend.may_publish(question.reply, b"!")
+        assert (await answers.next_msg(timeout=5)).data == b"!"
+        assert not await backend.may_publish(question.reply, b"again")
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_only_the_workflow_writes_drafts_and_timers(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        own = name == "workflow"
+        assert await user.may_publish(subjects.draft(CONVERSATION)) == own
+        assert await user.may_publish(subjects.timer_at(CONVERSATION, "after:1:0")) == own
+        assert await user.may_publish("$JS.ACK.TIMERS.timers.1.1.1.1.0", b"+NXT") == own
+        assert await user.may_subscribe(subjects.TIMERS_DELIVERY) == own
+        # Only the server fires.
+        assert not await user.may_publish(subjects.timer_due(CONVERSATION, "after:1:0"))
+        assert not await user.may_publish(subjects.TIMERS_DELIVERY)
+        assert await user.may_subscribe(subjects.draft(CONVERSATION)) == (name == "proxy")
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_who_tells_how_many_operators_are_there(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        assert await user.may_publish(subjects.PRESENCE) == (name == "operator")
+        assert await user.may_subscribe(subjects.PRESENCE) == (name == "workflow")

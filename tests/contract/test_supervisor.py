@@ -152,7 +152,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
 @linux
 def test_a_whole_run(start: Starter, tmp_path: Path) -> None:
-    env = settings(tmp_path / "data")
+    env = settings(tmp_path / "data") | {"OPENAI_API_KEY": "sk-only-the-workflow"}
     run = start(env)
     password = run.until(r"console +http://\S+/ +name operator, password (\S+)").group(1)
     run.until(r"dashboard +http://")
@@ -175,6 +175,8 @@ def test_a_whole_run(start: Starter, tmp_path: Path) -> None:
         if "services." in command:  # each knows its own password, no other's
             own = command.rpartition("services.")[2].split()[0]
             assert [user for user, known in secrets.items() if known in environment] == [own]
+        assert ("sk-only-the-workflow" in environment) == ("services.workflow" in command)
+    run.until(r"assistant gpt-\S+ at https://api.openai.com/v1 \(openai\), with the key of OPENAI_API_KEY")
 
     # A second one on the same store, and one on the same ports.
     second = start(env)

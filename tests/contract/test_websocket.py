@@ -242,6 +242,33 @@ async def test_two_tabs_opened_at_once_are_greeted_once(stage: Stage) -> None:
             await nothing_more(socket)
 
 
+async def began(stage: Stage, socket: ClientConnection) -> facts.ConversationStarted:
+    """The fact with which the conversation of this new socket began."""
+    connections = Connections(stage.services.server)
+    log = await connections.log("reader")
+    conversation = conversation_of(cookie_of(socket).split("=")[1], "websocket")
+    (fact,) = (await log.fetch(conversation))[0].decode().facts
+    await connections.close()
+    assert isinstance(fact, facts.ConversationStarted)
+    return fact
+
+
+async def test_a_page_asks_for_a_flow_and_a_language(stage: Stage) -> None:
+    browser = {"Accept-Language": "fr;q=0.5, de-CH"}
+    async with stage.bare("", "/ws?flow=support&lang=it", **browser) as socket:
+        assert await told(socket, 2) == [HI, PICK]  # there is no such flow here
+        asked = await began(stage, socket)
+        assert (asked.door, asked.flow, asked.language) == ("websocket", "support", "it, de-CH, fr")
+    async with stage.bare("", "/ws?flow=../../etc/passwd&lang=%3Cscript%3E", **browser) as socket:
+        assert await told(socket, 2) == [HI, PICK]
+        asked = await began(stage, socket)
+        assert (asked.flow, asked.language) == ("", "de-CH, fr")
+    async with stage.bare(cookie_of(socket), "/ws?flow=later&lang=en") as again:
+        assert await told(again, 2) == [HI, PICK]
+        assert (await began(stage, socket)).flow == ""
+    assert "flow_ignored" in stage.proxy.output
+
+
 async def test_a_refused_answer_is_silent_and_left_out_of_the_replay(stage: Stage) -> None:
     async with stage.bare() as socket:
         await told(socket, 2)
@@ -514,7 +541,7 @@ async def test_floods_and_too_many_sockets_are_closed_with_4029(services: Servic
     async with stage.bare() as one, stage.bare(cookie_of(one)), stage.bare(cookie_of(one)) as three:
         code, reason = await closed(three)
         assert code == 4029
-        assert "retry after" in reason
+        assert reason == "too many sockets of this visitor; come back in 10 s"
         for _ in range(6):
             await tell(one, OTHER)
         assert (await closed(one))[0] == 4029

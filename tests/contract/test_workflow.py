@@ -10,94 +10,33 @@ from pathlib import Path
 import pytest
 from nats.aio.msg import Msg
 
-from services.workflow import handlers
-from services.workflow.domain.flow import Flow, parse
-from services.workflow.flows_at_hand import Flows
-from services.workflow.folds import Folds
-from services.workflow.handlers import FaultPoint, Workflow, no_fault
+from services.workflow.domain.flow import parse
 from shared.contract import subjects
-from shared.contract.conversation import NEW, Conversation, step
-from shared.contract.entry import MAX_ENTRY, Entry, Recorded
+from shared.contract.conversation import NEW
+from shared.contract.entry import Entry
 from shared.contract.facts import (
     BotSaid,
-    ConversationClaimed,
-    ConversationHandedBack,
     DecisionFailed,
-    Fact,
     FlowAdvanced,
     InputRefused,
     TextWritten,
 )
-from shared.runtime.broker import Link
-from shared.runtime.follower import Follower
 from shared.runtime.log import Log
-from shared.runtime.vitals import Vitals
 from tests import examples
+from tests import replica as replicas
 from tests.conftest import Connections
-from tests.faults.injectors import lossy
-
-C = examples.CONVERSATION
-
-#: Echoes for ever: each text is answered by the same two messages.
-ECHO = parse(
-    b"""{"ask": {"sendRequest": {"kind": "StartChatSession", "sessionId": "s"}},
-         "got": {"matchResponse": {"kind": "UserText", "sessionId": "s"}, "next": "reply"},
-         "reply": {"sendRequest": {"kind": "BotText", "content": "heard"}, "next": "ask"}}""",
-    "echo",
-)
-CLAIM = Entry(id="c", facts=(ConversationClaimed(operator="ann", name="Ann"),))
+from tests.replica import CLAIM, ECHO, HANDBACK, C, Replica, answered, causes, folded, greet, history, said
 
 
 def text(n: int) -> Entry:
-    return Entry(id=f"t{n}", facts=(TextWritten(session="s", text=f"text {n}"),))
-
-
-class Replica:
-    """A workflow in this process, on a connection of its own."""
-
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
-
-    async def start(
-        self,
-        fault: FaultPoint = no_fault,
-        max_entry: int = MAX_ENTRY,
-        max_deliveries: int = 20,
-        lose: object = None,
-        flow: Flow = ECHO,
-    ) -> Replica:
-        self.client = await self._connections.client("workflow")
-        client = lossy(self.client, lose) if callable(lose) else self.client
-        vitals = Vitals("workflow")
-        log = Log(client)
-        folds, flows = Folds(), Flows(flow)
-        self.follower = Follower(log, Link(vitals), vitals, folds.deliver, lambda: self.workflow.forget())
-        await self.follower.start()
-        await flows.keep(log)
-        self.workflow = Workflow(
-            log, self.follower, folds, flows, vitals, max_deliveries, max_entry, fault=fault
-        )
-        self._subscription = await self.client.subscribe(
-            subjects.WORKFLOW_DELIVERY, queue=subjects.WORKFLOW_DURABLE, cb=self.workflow.handle
-        )
-        await self.client.flush()
-        return self
-
-    async def crash(self) -> None:
-        """As kill -9 would: nothing is acknowledged or given back."""
-        await self.client.close()
-        self.workflow._renewer.cancel()
-        for task in self.workflow._tasks:
-            task.cancel()
-        await self.follower.stop()
+    return replicas.text(f"text {n}", f"t{n}")
 
 
 @pytest.fixture
 async def replica(connections: Connections) -> AsyncIterator[Replica]:
     replica = Replica(connections)
     yield replica
-    if hasattr(replica, "workflow"):
-        await replica.crash()
+    await replica.crash()
 
 
 @pytest.fixture
@@ -108,37 +47,6 @@ async def visitor(connections: Connections) -> Log:
 @pytest.fixture
 async def operator(connections: Connections) -> Log:
     return await connections.log("operator")
-
-
-async def history(log: Log) -> list[Recorded]:
-    return [message.decode() for message in await log.fetch(C)]
-
-
-async def folded(log: Log) -> Conversation:
-    state = NEW
-    for recorded in await history(log):
-        state = step(state, recorded)[0]
-    return state
-
-
-async def answered(log: Log, seconds: float = 15) -> list[Recorded]:
-    """The history once nothing waits for an outcome."""
-    async with asyncio.timeout(seconds):
-        while (await folded(log)).unanswered:
-            await asyncio.sleep(0.01)
-    return await history(log)
-
-
-def causes(entries: list[Recorded]) -> list[int | None]:
-    return [recorded.cause for recorded in entries if recorded.author == "bot"]
-
-
-def said(entries: list[Recorded], kind: type[Fact]) -> list[Fact]:
-    return [fact for recorded in entries for fact in recorded.facts if isinstance(fact, kind)]
-
-
-async def greet(visitor: Log) -> None:
-    await visitor.append(C, "visitor", Entry(id="s", facts=(examples.CONVERSATION_STARTED,)), expect=0)
 
 
 async def test_each_input_gets_one_outcome_in_order(replica: Replica, visitor: Log) -> None:
@@ -206,7 +114,7 @@ async def test_nothing_is_decided_on_a_state_that_missed_a_claim(
     await operator.append(C, "operator", CLAIM)
     second = await visitor.append(C, "visitor", text(2))
     await replica.follower.reached(second)
-    await operator.append(C, "operator", Entry(id="h", facts=(ConversationHandedBack(operator="ann"),)))
+    await operator.append(C, "operator", HANDBACK)
     entries = await answered(visitor)
     assert len(said(entries, BotSaid)) == 1  # the answer to the first text; the second is a person's
     assert second not in causes(entries)
@@ -277,7 +185,7 @@ async def test_two_replicas_that_both_decide_give_one_outcome(
     await greet(visitor)
     await held.wait()
     await replica.start()
-    await frozen._subscription.unsubscribe()
+    await frozen.deaf()
     entries = await answered(visitor)
     wake.set()
     again = await visitor.append(C, "visitor", text(1))
@@ -310,9 +218,8 @@ async def test_an_input_delivered_too_often_is_a_failed_outcome(replica: Replica
 
 
 async def test_what_older_programs_gave_back_does_not_count_as_delivered_too_often(
-    replica: Replica, visitor: Log, monkeypatch: pytest.MonkeyPatch
+    replica: Replica, visitor: Log
 ) -> None:
-    monkeypatch.setattr(handlers, "LEVEL", 2)
     await visitor.append(
         C, "visitor", Entry(id="s", needs=2, facts=(examples.CONVERSATION_STARTED,)), expect=0
     )
@@ -404,7 +311,7 @@ async def test_an_orderly_end_gives_back_at_once_what_it_cannot_finish(
     stuck = await Replica(connections).start(fault=hang)
     await greet(visitor)
     await held.wait()
-    await stuck._subscription.unsubscribe()
+    await stuck.deaf()
     await stuck.workflow.stop(0.05)
     await stuck.client.flush()
     await stuck.crash()

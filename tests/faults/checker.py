@@ -7,8 +7,9 @@ that a mistake in the product's fold is not made here again.
 
 The laws of a log: an acknowledged message is in it exactly once, a refused one not at all, an unknown
 one at most once; each visitor message has exactly one outcome; outcomes come in the order of the
-messages; one owner at a time, and no bot text while an operator owns; each client's transcript is
-what the log says, in its order, without gap or repeat.
+messages; one owner at a time, and no bot text while an operator owns; a timer takes effect once, in
+time, or means nothing; each client's transcript is what the log says, in its order, without gap or
+repeat. What was heard from outside (backends, the assistant) is judged in `witnesses`.
 
 The laws of a restart: what was folded anew equals what was folded live, and folding writes nothing.
 The laws of a process: its memory stays bounded, and it serves again within the time stated.
@@ -24,28 +25,41 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.faults.armed import Armed
 from tests.faults.history import Deed
 
-#: One line of the log: {"position", "conversation", "author", "entry": {...}}.
+#: One line of the log: {"position", "conversation", "author", "time" (seconds), "entry": {...}}.
 Line = dict[str, Any]
 
-SPOKEN = {"BotSaid", "ChoiceAsked", "EditorOpened", "EditorClosed"}
+SPOKEN = {"BotSaid", "AssistantSaid", "ChoiceAsked", "EditorOpened", "EditorClosed"}
+#: What the bot notes for itself, or says about its own work.
+NOTED = {
+    *("FlowStarted", "FlowAdvanced", "FlowMigrated", "AskedAgain", "ServiceAnswered", "AnswerStarted"),
+    *("AnswerFailed", "HandoffRequested", "HandoffWithdrawn", "TimerArmed", "TimerFired"),
+    *("ConversationEnded", "InputRefused", "DecisionFailed"),
+}
 INPUTS = {"TextWritten", "ChoiceMade", "ConversationStarted", "ConversationReset"}
 #: Who may write the facts that the laws are about; from anybody else they count for nothing.
 AUTHORS = {
     **dict.fromkeys(INPUTS, "visitor"),
-    **dict.fromkeys(SPOKEN | {"HandoffRequested", "InputRefused", "DecisionFailed"}, "bot"),
+    **dict.fromkeys(SPOKEN | NOTED, "bot"),
     **dict.fromkeys(
         ("ConversationClaimed", "OperatorSaid", "ConversationHandedBack", "ConversationResolved"), "operator"
     ),
 }
 NO_OUTCOME = "has no outcome"
 #: The contract level of the programs under test: above it they may not decide.
-LEVEL = 1
+LEVEL = 2
 #: What only the operator who owns the conversation may do.
 OWNERS_ONLY = {"OperatorSaid", "ConversationHandedBack", "ConversationResolved"}
 #: What an operator's deed leaves on the log.
-LEAVES = {"claim": "ConversationClaimed", "handback": "ConversationHandedBack"}
+LEAVES = {
+    "claim": "ConversationClaimed",
+    "handback": "ConversationHandedBack",
+    "resolve": "ConversationResolved",
+}
+#: How late a timer may be where a scenario says nothing else (seconds): some leases.
+LATE = 30.0
 
 
 class Violation(NamedTuple):
@@ -72,9 +86,17 @@ class Transcript(NamedTuple):
 
 
 def check(
-    lines: Iterable[Line], transcripts: Iterable[Transcript], deeds: Iterable[Deed] = ()
+    lines: Iterable[Line],
+    transcripts: Iterable[Transcript],
+    deeds: Iterable[Deed] = (),
+    now: float = 0.0,
+    late: float = LATE,
 ) -> list[Violation]:
-    """Every violation found, in the order of the conversations."""
+    """Every violation found, in the order of the conversations.
+
+    ``now`` is when the log was read (seconds since 1970): a timer that was due more than ``late`` before
+    that was lost. 0.0 asks of no timer that is still armed.
+    """
     conversations: dict[str, list[Line]] = {}
     violations: list[Violation] = []
     last = 0
@@ -84,7 +106,7 @@ def check(
         last = line["position"]
         conversations.setdefault(line["conversation"], []).append(line)
     for name, own in conversations.items():
-        violations += _outcomes(name, own)
+        violations += _outcomes(name, own, now, late)
     for transcript in transcripts:
         own = conversations.get(transcript.conversation, [])
         violations += _acknowledged(transcript, own)
@@ -157,7 +179,7 @@ def _deeds(conversations: dict[str, list[Line]], deeds: Iterable[Deed]) -> list[
         times = sum(
             fact["kind"] == LEAVES[action] and fact.get("operator") == who
             for line in conversations.get(name, [])
-            for fact in _facts(line)
+            for fact in facts_of(line)
         )
         done = sum(deed.outcome == "ok" for deed in same)
         open_ended = sum(deed.outcome == "unknown" for deed in same)
@@ -169,7 +191,7 @@ def _deeds(conversations: dict[str, list[Line]], deeds: Iterable[Deed]) -> list[
     return violations
 
 
-def _facts(line: Line) -> list[dict[str, Any]]:
+def facts_of(line: Line) -> list[dict[str, Any]]:
     """The facts that the laws are about, whole, and whose author may write them."""
     found = line["entry"].get("facts")
     return [
@@ -177,13 +199,15 @@ def _facts(line: Line) -> list[dict[str, Any]]:
         for fact in (found if isinstance(found, list) else ())
         if isinstance(fact, dict)
         and AUTHORS.get(str(fact.get("kind"))) == line["author"]
-        and isinstance(fact.get("text", ""), str)
+        and all(isinstance(fact.get(field, ""), str) for field in ("text", "id", "at"))
     ]
 
 
-def _outcomes(name: str, lines: list[Line]) -> list[Violation]:
-    """Exactly one outcome for each message, in order; none of the bot's while a person owns."""
+def _outcomes(name: str, lines: list[Line], now: float, late: float) -> list[Violation]:
+    """Exactly one outcome for each message and timer, in order; none of the bot's while a person owns."""
     waiting: list[int] = []
+    armed = Armed(late)
+    fired: set[int] = set()
     answered: dict[int, int] = {}
     ids: set[tuple[str, str]] = set()
     owner, needs, holder = "bot", 1, ""
@@ -213,12 +237,20 @@ def _outcomes(name: str, lines: list[Line]) -> list[Violation]:
                 violations.append(Violation("order", name, f"{cause} is answered before {waiting[0]}"))
             answered[cause] = position
             waiting = [other for other in waiting if other != cause]
-        for fact in _facts(line):
+            armed.outcome(line["time"])
+        # While a visitor waits for a person the bot speaks of nothing but the waiting.
+        silent = owner == "operator" or (owner == "queue" and cause not in fired)
+        for fact in facts_of(line):
             kind = fact["kind"]
-            if author == "bot" and owner != "bot" and kind in SPOKEN:
+            if kind == "HandoffRequested" or owner == "bot":
+                silent = False
+            if silent and kind in SPOKEN:
                 violations.append(
                     Violation("one speaker", name, f"the bot speaks at {position}, owned by {owner}")
                 )
+            if armed.take(fact, line["time"]):
+                fired.add(position)
+                waiting.append(position)
             if kind == "ConversationReset":
                 owner, waiting = "bot", [position]
             elif kind in INPUTS and owner == "bot":
@@ -232,7 +264,7 @@ def _outcomes(name: str, lines: list[Line]) -> list[Violation]:
             elif kind == "ConversationHandedBack":
                 owner = "bot"
                 waiting.append(position)
-            elif kind == "ConversationResolved":
+            elif kind in ("ConversationResolved", "ConversationEnded", "HandoffWithdrawn"):
                 owner = "bot"
             if kind in OWNERS_ONLY and holder != fact.get("operator"):
                 detail = f"{fact.get('operator')} acts at {position}, {holder or 'nobody'} owns"
@@ -240,7 +272,20 @@ def _outcomes(name: str, lines: list[Line]) -> list[Violation]:
             holder = _holder(holder, fact)
     if needs <= LEVEL:  # else a newer program will decide
         violations += [Violation("one outcome", name, f"{position} {NO_OUTCOME}") for position in waiting]
-    return violations
+        armed.end(now)
+    return violations + [Violation("timers", name, detail) for detail in armed.faults]
+
+
+def clocks(lines: Iterable[Line]) -> list[Armed]:
+    """The timers of each conversation, as they are at the end of the log."""
+    found: dict[str, Armed] = {}
+    for line in lines:
+        armed = found.setdefault(line["conversation"], Armed(LATE))
+        if line["author"] == "bot" and line["entry"].get("cause") is not None:
+            armed.outcome(line["time"])
+        for fact in facts_of(line):
+            armed.take(fact, line["time"])
+    return list(found.values())
 
 
 def _holder(holder: str, fact: dict[str, Any]) -> str:
@@ -248,7 +293,9 @@ def _holder(holder: str, fact: dict[str, Any]) -> str:
     match fact["kind"]:
         case "ConversationClaimed":
             return str(fact.get("operator"))
-        case "ConversationHandedBack" | "ConversationResolved" | "ConversationReset":
+        case (
+            "ConversationHandedBack" | "ConversationResolved" | "ConversationReset" | "ConversationEnded"
+        ):
             return ""
         case _:
             return holder
@@ -270,7 +317,7 @@ def _acknowledged(transcript: Transcript, lines: list[Line]) -> list[Violation]:
 def _told(name: str, what: str, frames: list[dict[str, Any]], lines: list[Line]) -> list[Violation]:
     """The frames that were told are those of the log, in order, none twice, none missing."""
     begins = [
-        line["position"] for line in lines if any(f["kind"] == "ConversationReset" for f in _facts(line))
+        line["position"] for line in lines if any(f["kind"] == "ConversationReset" for f in facts_of(line))
     ]
     left_out = _refused(lines) | set(begins)
     since = begins[-1] if begins else 0
@@ -290,7 +337,7 @@ def _refused(lines: list[Line]) -> set[int]:
     return {
         line["entry"]["cause"]
         for line in lines
-        for fact in _facts(line)
+        for fact in facts_of(line)
         if fact["kind"] in ("InputRefused", "DecisionFailed") and line["entry"].get("cause")
     }
 
@@ -301,9 +348,9 @@ def _expected(line: Line, refused: set[int]) -> list[tuple[int, str]]:
     if position in refused:
         return []
     seen = []
-    for fact in _facts(line):
+    for fact in facts_of(line):
         match fact["kind"]:
-            case "BotSaid" | "TextWritten" | "OperatorSaid":
+            case "BotSaid" | "AssistantSaid" | "TextWritten" | "OperatorSaid":
                 seen.append((position, _words(fact["text"])))
             case "ChoiceAsked":
                 seen.append((position, f"?{fact['group']}"))

@@ -2,7 +2,9 @@
 as arguments and has no settings for them.
 
 ``DIE_AT`` names the point at which it kills itself (-9): ``after_fetch``, ``before_append`` or
-``after_append`` (and before the acknowledgement); ``DIE_AFTER`` how often it lives through it.
+``after_append`` (and before the acknowledgement), or one of those around a timer, a backend's answer and
+the assistant's (``before_schedule``, ``after_schedule``, ``before_fire``, ``after_fire``, ``before_record``,
+``before_generation``); ``DIE_AFTER`` how often it lives through it.
 ``DAWDLE`` is how long (seconds) it may pause at each point, so that others come between.
 """
 
@@ -19,6 +21,9 @@ from shared.runtime.service import main
 from shared.runtime.vitals import Vitals
 
 POINTS = ("after_fetch", "before_append", "after_append")
+ANSWER_POINTS = ("before_generation", "before_append", "after_append")
+BACKEND_POINTS = ("before_record", "before_append", "after_append")
+TIMER_POINTS = ("before_schedule", "after_schedule", "before_fire", "after_fire", "before_append")
 
 
 def faulty(settings: WorkflowSettings, vitals: Vitals) -> App:

@@ -8,7 +8,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from deploy.local.embedded import EmbeddedNats
 from shared.runtime.broker import inbox_prefix
 from shared.runtime.declare import declare
 from shared.runtime.log import Log, LogError
-from tests.faults.checker import Line, Transcript, Violation, bounded, check, same_state, silent, unanswered
+from tests.faults.checker import LATE, Line, Transcript, Violation, bounded, check, same_state, silent, unanswered
 from tests.faults.history import History
 from tests.faults.trial import LawBroken, Trial, quantile
+from tests.faults.witnesses import Break
 from tests.faults.workload import Clerk, Guest, serve_until_done
 from tests.processes import TOUR, Service
 
@@ -33,12 +34,18 @@ PASSWORD = "correct horse"
 MOST_GROWTH = 150.0
 #: How long an answer may be behind when nobody waits for it (seconds): some leases.
 MOST_BEHIND = 30.0
+#: How soon after its end the last client of something broken is back (seconds).
+BACK_SECONDS = 3.0
 #: Views of the desk that are compared before and after a replay.
 VIEWS = ("queue", "live", "resolved")
 
 
 class Lab:
-    """A running Switchboard. ``nats_url`` leads the services elsewhere than straight to the server."""
+    """A running Switchboard. ``nats_url`` leads the services elsewhere than straight to the server.
+
+    ``settings`` are for all services. ``breaks`` are when something was broken, for those laws that allow
+    for it.
+    """
 
     def __init__(
         self,
@@ -54,6 +61,7 @@ class Lab:
         replicas: int = 1,
         max_bytes: int = 1024**3,
         flow: str = TOUR,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.trial = trial
         self.server = server or EmbeddedNats(trial.folder / "data")
@@ -63,7 +71,7 @@ class Lab:
         self._nats_url = nats_url
         self._max_bytes = max_bytes
         self._replicas = replicas
-        self._flow = flow
+        self._settings = {"SWITCHBOARD_FLOW": flow, **(settings or {})}
         self._clerks = clerks
         self._memory: dict[str, tuple[float, float]] = {}  # at rest, and the peak (MiB)
         self._sampler: asyncio.Task[None] | None = None
@@ -71,6 +79,7 @@ class Lab:
         counts = {"proxy": proxies, "workflow": workflows, "operator": operators, "analytics": analytics}
         self._counts = counts
         self.parts: dict[str, list[Service]] = {}
+        self.breaks: list[Break] = []
 
     def make(self, name: str, module: str = "", **settings: str) -> Service:
         """A service that is not started yet."""
@@ -81,7 +90,7 @@ class Lab:
             module,
             **{
                 **({"SWITCHBOARD_NATS_URL": self._nats_url} if self._nats_url else {}),
-                "SWITCHBOARD_FLOW": self._flow,
+                **self._settings,
                 "SWITCHBOARD_MESSAGES_PER_MINUTE": "60000",
                 "SWITCHBOARD_MESSAGE_BURST": "1000",
                 **settings,
@@ -137,6 +146,15 @@ class Lab:
 
     # --- parts ---
 
+    @contextlib.asynccontextmanager
+    async def broken(self) -> AsyncIterator[None]:
+        """Whatever is broken in this block counts as broken until its clients had time to come back."""
+        begun = time.time()
+        try:
+            yield
+        finally:
+            self.breaks.append(Break(begun, time.time() + BACK_SECONDS))
+
     async def connect(self, user: str) -> Client:
         """A client of our own, straight to the server."""
         client = await nats.connect(
@@ -169,10 +187,23 @@ class Lab:
             codes = {f"{s.name}:{s.port}": s.process.poll() for s in services if s.process is not None}
             raise AssertionError(f"{error}\nexit codes {codes}") from error
 
-    async def invite(self, count: int, people: float = 0.0, **options: Any) -> list[Guest]:
+    async def probe(self) -> Guest:
+        """A visitor whom nobody takes from the bot, to ask when there are answers again."""
+        (guest,) = await self.invite(1)
+        self.spare([guest])
+        return guest
+
+    def spare(self, guests: Sequence[Guest]) -> None:
+        """Let no operator take these from the bot."""
+        for clerk in self.clerks:
+            clerk.spared.update(guest.conversation for guest in guests)
+
+    async def invite(
+        self, count: int, people: float = 0.0, kind: type[Guest] = Guest, **options: Any
+    ) -> list[Guest]:
         """New visitors, connected and asked their first question."""
         guests = [
-            Guest(
+            kind(
                 self.urls("proxy"),
                 self.history,
                 self.trial.chance.randrange(10**9),
@@ -257,8 +288,11 @@ class Lab:
                 await guest.until(lambda guest: guest.position() >= again.position(), 15)
         return Transcript(guest.conversation, guest.transcript, sorted(guest.acknowledged), again.transcript)
 
-    async def verdict(self, replay: bool = True) -> list[Line]:
-        """Hold everything against the laws; the log. Raises `LawBroken`."""
+    async def verdict(self, replay: bool = True, late: float = LATE) -> list[Line]:
+        """Hold everything against the laws; the log. Raises `LawBroken`.
+
+        ``late`` is how long after its time a timer may have fired (seconds).
+        """
         violations: list[Violation] = []
         transcripts: list[Transcript] = []
         for start in range(0, len(self.guests), 25):
@@ -267,7 +301,7 @@ class Lab:
         lines = await self.lines()
         self.history.write(self.trial.folder / "history.jsonl")
         (self.trial.folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        violations += check(lines, transcripts, self.history.deeds())
+        violations += check(lines, transcripts, self.history.deeds(), time.time(), late)
         for service, (rest, peak) in self._memory.items():
             violations += bounded(service, rest, peak, MOST_GROWTH)
         if replay:
@@ -355,8 +389,9 @@ def memory(pid: int) -> float:
 
 
 async def read_log(log: Log) -> list[Line]:
-    """The whole log, as the checker reads it. What is no entry comes as an empty one."""
+    """The log, whole up to its end of now, as the checker reads it. What is no entry comes as an empty one."""
     lines: list[Line] = []
+    end = (await log.tail()).last
     async for batch in log.read(1):
         for message in batch:
             try:
@@ -368,12 +403,12 @@ async def read_log(log: Log) -> list[Line]:
                     "position": message.position,
                     "conversation": message.conversation,
                     "author": message.author,
+                    "time": message.time / 1e9,
                     "entry": entry if isinstance(entry, dict) else {},
                 }
             )
-    tail = await log.tail()
-    if len(lines) != tail.last:
-        raise LogError(f"{len(lines)} entries were read of {tail.last}")
+    if len(lines) < end or [line["position"] for line in lines] != [*range(1, len(lines) + 1)]:
+        raise LogError(f"{len(lines)} entries were read of {end}")
     return lines
 
 

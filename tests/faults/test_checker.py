@@ -76,6 +76,7 @@ def line(position: int, author: str, *kinds: str, **entry: Any) -> Line:
         "position": position,
         "conversation": "c",
         "author": author,
+        "time": float(position),
         "entry": {"id": str(position), "facts": facts, **entry},
     }
 
@@ -101,7 +102,7 @@ def test_what_another_author_may_not_write_counts_for_nothing() -> None:
 
 
 def test_a_decision_after_an_entry_of_a_future_version_is_found() -> None:
-    future = [*SMALL, line(3, "visitor", "TextWritten", needs=2)]
+    future = [*SMALL, line(3, "visitor", "TextWritten", needs=3)]
     assert laws(future) == set()  # it waits for a newer program
     assert laws([*future, line(4, "bot", "BotSaid", cause=3)]) == {"level"}
 

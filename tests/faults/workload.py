@@ -19,12 +19,18 @@ from tests.visitor import Visitor, address
 
 #: How long a client waits for anything before the run counts as hung (seconds): longer than any fault.
 PATIENCE = 150.0
+#: How often an operator closes a conversation and does not hand it back.
+RESOLVES = 0.2
 #: Reasons of a refusal that say the message was not stored. Others are the flow's, after an Ack.
 NOT_STORED = {"log_full", "too_large", "id_reused", "text_too_long"}
 
 
 class Guest(Visitor):
-    """A visitor with several proxies to go to, who takes turns along the tour flow."""
+    """A visitor with several proxies to go to, who takes turns along the tour flow.
+
+    ``people`` is how often the guest asks for a person, ``haste`` how often it says something more before
+    it is answered, ``anew`` how often it begins anew.
+    """
 
     def __init__(
         self,
@@ -34,13 +40,15 @@ class Guest(Visitor):
         pauses: tuple[float, float] = (0.05, 0.25),
         people: float = 0.0,
         haste: float = 0.0,
+        anew: float = 0.0,
     ) -> None:
         super().__init__(urls[0], seed)
         self.urls = [address(url) for url in urls]
         self.pauses = pauses
         self._history = history
-        self._people = people  # how often the guest asks for a person
-        self._haste = haste  # how often it says something more before it is answered
+        self._people = people
+        self._haste = haste
+        self._anew = anew
         self._deeds: dict[str, int] = {}
         self._told = False
         self.turns: list[tuple[float, float]] = []  # when each began, and how long its answer took
@@ -55,14 +63,21 @@ class Guest(Visitor):
         return self._told
 
     async def turn(self) -> None:
-        """Answer what is asked, and wait for the next question."""
+        """Answer what is asked, and wait for the next question. Or begin anew, and wait for the first."""
         asked = await self.question()
+        if await self._silent(asked):
+            return
+        if self._random.random() < self._anew:
+            await self.say({"kind": "ResetSession"})
+            await self.settled()
+            await self.question()
+            return
         person = False
         if asked["kind"] == "ChoiceRequest":
             person = self._random.random() < self._people
             frame = {"kind": "ChoiceResponse", "groupId": asked["groupId"], "itemId": 2 if person else 1}
         else:
-            text = f"text {len(self.sent)} of {self._random.random()}"
+            text = self._text()
             frame = {"kind": "UserText", "sessionId": asked["sessionId"], "content": text}
         seen = len(self.transcript)
         begun = time.monotonic()
@@ -72,11 +87,35 @@ class Guest(Visitor):
             await self.say({"kind": "UserText", "sessionId": "plain", "content": "hello?"})
         await self.settled()
         if person:
-            await self.until(lambda self: self.state.get("owner") != "bot" or self._open() is not None)
+            await self.until(
+                lambda self: self.state.get("owner") != "bot" or self._closed() or self._open() is not None
+            )
             await self.say({"kind": "UserText", "sessionId": "operator", "content": "is anybody there?"})
         await self.question()
         if not person and "OperatorJoined" not in self.kinds()[seen:]:
             self.turns.append((begun, time.monotonic() - begun))
+
+    def _text(self) -> str:
+        return f"text {len(self.sent)} of {self._random.random()}"
+
+    async def question(self) -> dict[str, Any]:
+        """The question that is open. Where somebody closed the conversation, a word opens it again."""
+        while True:
+            await self.until(lambda self: self._open() is not None or self._closed())
+            found = self._open()
+            if found is not None and not self._closed():
+                return found
+            if self._closed():
+                await self.say({"kind": "UserText", "sessionId": "operator", "content": "one thing more"})
+                await self.settled()
+                await self.until(lambda self: not self._closed())
+
+    async def _silent(self, asked: dict[str, Any]) -> bool:
+        """Whether the guest said nothing to this, and waited for what came of that."""
+        return False
+
+    def _closed(self) -> bool:
+        return bool(self.state.get("status") == "resolved")
 
     async def say(self, frame: dict[str, Any], id: str | None = None) -> str:
         id = id or str(uuid.UUID(int=self._random.getrandbits(128), version=4))
@@ -105,6 +144,8 @@ class Guest(Visitor):
         super()._take(frame)
         self._told |= frame["kind"] == "State"
         id = frame.get("id", "")
+        if frame["kind"] == "Ack" and self.sent[id]["kind"] == "ResetSession":
+            self.transcript = [other for other in self.transcript if other is not frame]  # it shows nothing
         if id in self._deeds and id in self.acknowledged:
             self._history.end(self._deeds[id], "ok")
         elif frame["kind"] == "Refused" and id in self._deeds and frame["reason"] in NOT_STORED:
@@ -127,8 +168,48 @@ class Guest(Visitor):
         self._told = False
 
 
+class Dreamer(Guest):
+    """A visitor who often says nothing to an editor, and waits for what the flow does about that."""
+
+    async def _silent(self, asked: dict[str, Any]) -> bool:
+        if asked["kind"] != "StartChatSession" or self._random.random() < 0.4:
+            return False
+        await self.until(lambda self: self._open() is not asked or self._closed())
+        return True
+
+
+class Talker(Guest):
+    """A visitor who talks with the assistant: its editor stays open after each answer."""
+
+    def _text(self) -> str:
+        ends = self._random.choices(("", " and the menu", " and a person"), (8, 1, 1))[0]
+        return super()._text() + ends
+
+    def _open(self) -> dict[str, Any] | None:
+        """The latest question, or the assistant's editor once it has answered."""
+        answered = False
+        for frame in reversed(self.transcript):
+            match frame["kind"]:
+                case "BotText":
+                    answered = True
+                case "Ack" | "UserText" | "ChoiceResponse" if frame.get("id") not in self.refused:
+                    if not answered:
+                        return None
+                case "ChoiceRequest" | "StartChatSession":
+                    busy = self.unsettled or self.state.get("owner") != "bot"
+                    return None if busy or frame.get("sessionId") == "operator" else frame
+                case "EndChatSession":
+                    return None
+                case _:
+                    pass
+        return None
+
+
 class Clerk:
-    """An operator at the HTTP API: takes visitors from the queue, and now and then one from the bot."""
+    """An operator at the HTTP API: takes visitors from the queue, and now and then one from the bot.
+
+    ``resolves`` is how often a conversation is closed and not handed back.
+    """
 
     def __init__(
         self, urls: Sequence[str], name: str, password: str, history: History, chance: random.Random
@@ -139,6 +220,8 @@ class Clerk:
         self._history = history
         self._chance = chance
         self._client = httpx.AsyncClient(timeout=12)
+        self.resolves = RESOLVES
+        self.spared: set[str] = set()  # conversations that are not taken from the bot
         self.claims = 0
         self.lost = 0  # claims that another won
 
@@ -170,7 +253,11 @@ class Clerk:
         """
         while True:
             view = "live" if self._chance.random() < takeovers else "queue"
-            waiting = [row["id"] for row in await self.rows(view) if row["owner"] != "operator"]
+            waiting = [
+                row["id"]
+                for row in await self.rows(view)
+                if row["owner"] != "operator" and (view == "queue" or row["id"] not in self.spared)
+            ]
             if waiting:
                 await self.serve(self._chance.choice(waiting[:20]))
             await asyncio.sleep(self._chance.uniform(0.02, 0.2))
@@ -184,11 +271,14 @@ class Clerk:
         return found
 
     async def serve(self, conversation: str) -> None:
-        """Claim, speak, hand back."""
+        """Claim, speak, hand back or resolve."""
         if await self.claim(conversation):
             for _ in range(self._chance.randrange(3)):
                 await self.say(conversation, f"{self.name} says {self._chance.random()}")
-            await self.hand_back(conversation)
+            if self._chance.random() < self.resolves:
+                await self.resolve(conversation)
+            else:
+                await self.hand_back(conversation)
 
     async def claim(self, conversation: str, url: str | None = None) -> bool:
         """Try until it is clear who has the conversation; whether it is this operator."""
@@ -214,10 +304,15 @@ class Clerk:
             await asyncio.sleep(0.2)
 
     async def hand_back(self, conversation: str) -> None:
-        while True:
-            outcome = await self._deed("handback", conversation, {}, "")
-            if outcome != "unknown":
-                return
+        """Try until it is clear that the bot has it."""
+        await self._give("handback", conversation)
+
+    async def resolve(self, conversation: str) -> None:
+        """Try until it is clear that it is closed."""
+        await self._give("resolve", conversation)
+
+    async def _give(self, action: str, conversation: str) -> None:
+        while await self._deed(action, conversation, {}, "") == "unknown":
             await asyncio.sleep(0.2)
 
     async def finish(self) -> None:

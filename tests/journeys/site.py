@@ -13,16 +13,22 @@ STRICT = (
 #: Whatever can run does run.
 NO_POLICY = ""
 
-PAGE = '<!doctype html><title>A shop</title><h1>A shop</h1><script src="{http}/widget.js" defer></script>'
+PAGE = (
+    "<!doctype html><title>A shop</title><h1>A shop</h1>"
+    '<script src="{http}/widget.js" {attributes} defer></script>'
+)
 
 
 class Site:
-    """``async with Site(address of the proxy) as site``: the page is at ``site.url``."""
+    """``async with Site(address of the proxy) as site``: the page is at ``site.url``.
 
-    def __init__(self, proxy: str, policy: str = STRICT) -> None:
+    ``attributes`` are the script tag's.
+    """
+
+    def __init__(self, proxy: str, policy: str = STRICT, attributes: str = "") -> None:
         addresses = {"http": proxy, "ws": proxy.replace("http", "ws", 1)}
         self._head = f"Content-Type: text/html\r\nContent-Security-Policy: {policy.format(**addresses)}\r\n"
-        self._body = PAGE.format(**addresses)
+        self._body = PAGE.format(**addresses, attributes=attributes)
         self.url = ""
 
     async def __aenter__(self) -> Site:

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.workflow.domain.decide import decide, respond
+from services.workflow.domain.decide import Moment, decide, respond
 from services.workflow.domain.flow import Flow, FlowError, parse
 from shared.contract.conversation import NEW, Conversation, Input, evolve, step
 from shared.contract.entry import Entry, Recorded, decode, encode
@@ -34,11 +34,13 @@ from shared.contract.facts import (
     InputRefused,
     OperatorSaid,
     TextWritten,
+    TimerFired,
 )
 from tests import examples
 from tests.examples import Story, recorded
 
 quick = settings(max_examples=200, deadline=None)
+MOMENT = Moment(now=examples.FIRST_TIME)
 
 # --- what there may be ------------------------------------------------------------------------
 
@@ -207,11 +209,13 @@ def test_an_odd_flow_is_refused_and_any_other_can_be_stored(states: dict[str, An
 def test_there_is_a_decision_for_everything(flow: Flow, history: list[Recorded], fact: Fact) -> None:
     state = fold(history)
     item = Input(position=state.position + 1, id="x", fact=fact)
-    decided = decide(state, item, flow)
-    assert decided
-    assert decided == decide(state, item, flow)
-    assert respond(state, item, flow).facts == decided
-    encode(respond(state, item, flow))
+    decided = decide(state, item, flow, MOMENT)
+    assert decided or isinstance(fact, TimerFired)  # what means nothing any more has no consequence
+    assert decided == decide(state, item, flow, MOMENT)
+    entry = respond(state, item, flow, MOMENT)
+    assert isinstance(entry, Entry)
+    assert entry.facts == decided
+    encode(entry)
 
 
 # --- whole conversations ----------------------------------------------------------------------
@@ -263,7 +267,8 @@ class Simulation(Story):
     def bot_answers_oldest(self) -> None:
         """As a lane of the workflow does."""
         if self.state.unanswered:
-            entry = respond(self.state, self.state.unanswered[0], self.flow)
+            entry = respond(self.state, self.state.unanswered[0], self.flow, MOMENT)
+            assert isinstance(entry, Entry)
             self.append("bot", *entry.facts, cause=entry.cause)
             self.late.append(entry)
 

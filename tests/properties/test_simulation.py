@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from services.operator.domain import decisions
 from services.operator.domain.decisions import NotYours, Operator
-from services.workflow.domain.decide import respond
+from services.workflow.domain.decide import Moment, respond
 from services.workflow.domain.flow import parse
 from shared.contract.conversation import NEW, Conversation, evolve, step
 from shared.contract.entry import Entry, Recorded, decode, encode
@@ -127,7 +127,8 @@ class Workflow(Replica):
         while self.state.owes(delivered):
             item = self.state.unanswered[-1 if bugs.newest_first else 0]
             state = self.state
-            entry = respond(state, item, FLOW)
+            entry = respond(state, item, FLOW, Moment(now=examples.FIRST_TIME))
+            assert isinstance(entry, Entry)
             yield "decided"
             position = self.log.append("bot", entry, expect=state.position)
             yield "appended"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import pytest
 
 from shared.contract.conversation import NEW, Conversation, Input, evolve, step
@@ -17,10 +19,16 @@ from shared.contract.facts import (
     OperatorSaid,
     TextWritten,
 )
+from shared.contract.growing import Growing
 from tests import examples
 from tests.examples import Story, recorded
 
 RIVAL = ConversationClaimed(operator="desk-2")
+
+
+def grown(*ids: str) -> Growing:
+    """The ids seen, in their order."""
+    return reduce(Growing.plus, ids, Growing())
 
 
 @pytest.fixture
@@ -192,7 +200,7 @@ def test_a_reset_forgets_all_but_the_ids(story: Story) -> None:
         session=1,
         begun=story.state.begun,
         active=story.entries[-1].time,
-        ids=frozenset({"visitor:1", "visitor:a", "visitor:b", "operator:4"}),
+        ids=grown("visitor:1", "visitor:a", "visitor:b", "operator:4"),
         unanswered=(Input(5, "b", examples.CONVERSATION_RESET),),
     )
     assert step(story.state, recorded(6, "visitor", TextWritten(session=1, text=""), id="a"))[1] == ()
@@ -220,7 +228,7 @@ def test_what_its_author_may_not_write_takes_no_effect(author: Author) -> None:
     entry = decode(1, examples.CONVERSATION, author, 0, encode(Entry(id="1", facts=foreign)))
     state, facts = step(NEW, entry)
     assert facts == ()
-    assert state == Conversation(position=1, ids=frozenset({f"{author}:1"}))
+    assert state == Conversation(position=1, ids=grown(f"{author}:1"))
 
 
 def test_the_highest_needs_counts(story: Story) -> None:

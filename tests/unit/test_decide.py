@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
-from services.workflow.domain.decide import decide, failed, respond
+from services.workflow.domain.decide import Moment, decide, failed, respond
 from services.workflow.domain.flow import LONGEST_WALK, Flow, parse
 from services.workflow.domain.flow_file import MAX_FILE
 from services.workflow.domain.state import State
 from shared.contract.conversation import Conversation, Input
-from shared.contract.entry import MAX_ENTRY
+from shared.contract.entry import MAX_ENTRY, Entry
 from shared.contract.facts import (
     BotSaid,
     Choice,
     ChoiceAsked,
-    ChoiceMade,
     ConversationClaimed,
     ConversationHandedBack,
     ConversationReset,
@@ -29,17 +25,17 @@ from shared.contract.facts import (
     EditorOpened,
     Fact,
     FlowAdvanced,
-    FlowId,
     FlowResumed,
     FlowStarted,
     HandoffRequested,
     InputRefused,
-    TextWritten,
 )
 from tests import examples
+from tests.dialogue import Dialogue, asks, choice, flow_of, says, text
 from tests.examples import Story
 
 SMALL = parse(examples.FLOW, "small")
+MOMENT = Moment(now=examples.FIRST_TIME)
 ASKED = ChoiceAsked(
     group="lang",
     question="Which one?",
@@ -55,63 +51,11 @@ def handed_back(state: str | None = None) -> ConversationHandedBack:
     return ConversationHandedBack(operator="desk-1", state=state)
 
 
-def flow_of(**states: Any) -> Flow:
-    return parse(json.dumps(states).encode(), "test")
-
-
-def says(text: str, next: str | None = None) -> dict[str, Any]:
-    return {"sendRequest": {"kind": "BotText", "content": text}, "next": next}
-
-
-def asks(session: FlowId) -> dict[str, Any]:
-    return {"sendRequest": {"kind": "StartChatSession", "sessionId": session}}
-
-
-class Dialogue:
-    """A conversation with a flow. Every input is answered at once, as the workflow would."""
-
-    def __init__(self, flow: Flow = SMALL, max_entry: int = MAX_ENTRY) -> None:
-        self.flow = flow
-        self.max_entry = max_entry
-        self.story = Story()
-
-    def when(self, fact: Fact) -> tuple[Fact, ...]:
-        """What the bot answers; nothing where a person is spoken to."""
-        operator = isinstance(fact, ConversationClaimed | ConversationHandedBack | ConversationResolved)
-        (self.story.operator if operator else self.story.visitor)(fact)
-        if not self.state.unanswered:
-            return ()
-        [item] = self.state.unanswered
-        entry = respond(self.state, item, self.flow, self.max_entry)
-        assert (entry.id, entry.cause) == (str(item.position), item.position)
-        self.story.answer(entry)
-        assert self.state.unanswered == ()
-        return entry.facts
-
-    def given(self, *facts: Fact) -> Dialogue:
-        """The same after more has happened."""
-        for fact in facts:
-            self.when(fact)
-        return self
-
-    @property
-    def state(self) -> Conversation:
-        return self.story.state
-
-
-def rust(item: FlowId = "rust", group: FlowId = "lang") -> ChoiceMade:
-    return ChoiceMade(group=group, item=item)
-
-
-def text(session: FlowId = "fav") -> TextWritten:
-    return TextWritten(session=session, text="hello there")
-
-
 # --- the flow ---------------------------------------------------------------------------------
 
 
 def test_a_new_visitor_is_greeted_and_asked() -> None:
-    dialogue = Dialogue()
+    dialogue = Dialogue(SMALL)
     assert dialogue.when(STARTED) == (
         FlowStarted(flow="small", version=SMALL.version),
         FlowAdvanced(path=("hello", "pick")),
@@ -122,8 +66,8 @@ def test_a_new_visitor_is_greeted_and_asked() -> None:
 
 
 def test_a_choice_leads_to_the_end() -> None:
-    dialogue = Dialogue().given(STARTED)
-    assert dialogue.when(rust()) == (
+    dialogue = Dialogue(SMALL).given(STARTED)
+    assert dialogue.when(choice("rust")) == (
         FlowAdvanced(path=("isRust", "bye"), ended=True),
         BotSaid(text="Great, thanks!"),
     )
@@ -131,8 +75,8 @@ def test_a_choice_leads_to_the_end() -> None:
 
 
 def test_another_choice_opens_the_editor_and_a_text_closes_it() -> None:
-    dialogue = Dialogue().given(STARTED)
-    assert dialogue.when(rust("other")) == (FlowAdvanced(path=("isOther", "ask")), OPENED)
+    dialogue = Dialogue(SMALL).given(STARTED)
+    assert dialogue.when(choice("other")) == (FlowAdvanced(path=("isOther", "ask")), OPENED)
     assert dialogue.when(text()) == (
         FlowAdvanced(path=("got", "close", "bye"), ended=True),
         EditorClosed(session="fav"),
@@ -141,27 +85,27 @@ def test_another_choice_opens_the_editor_and_a_text_closes_it() -> None:
 
 
 def test_ids_are_compared_as_text() -> None:
-    choice = {
+    request = {
         "kind": "ChoiceRequest",
         "groupId": 1,
         "question": "?",
         "choices": [{"itemId": 2, "content": ""}],
     }
     flow = flow_of(
-        pick={"sendRequest": choice},
+        pick={"sendRequest": request},
         two={"matchResponse": {"kind": "ChoiceResponse", "groupId": "1", "itemId": "2"}, "next": "ask"},
         ask=asks("7"),
         got={"matchResponse": {"kind": "UserText", "sessionId": 7}},
     )
     dialogue = Dialogue(flow).given(STARTED)
-    assert dialogue.when(rust("2", "1"))[0] == FlowAdvanced(path=("two", "ask"))
-    assert dialogue.when(text(7)) == (FlowAdvanced(path=("got",), ended=True),)
+    assert dialogue.when(choice("2", "1"))[0] == FlowAdvanced(path=("two", "ask"))
+    assert dialogue.when(text(session=7)) == (FlowAdvanced(path=("got",), ended=True),)
 
 
 def test_of_two_answers_the_first_counts() -> None:
     taken = {"matchResponse": {"kind": "UserText", "sessionId": 1}}
     dialogue = Dialogue(flow_of(ask=asks(1), first=taken, second=taken)).given(STARTED)
-    assert dialogue.when(text(1)) == (FlowAdvanced(path=("first",), ended=True),)
+    assert dialogue.when(text(session=1)) == (FlowAdvanced(path=("first",), ended=True),)
 
 
 # --- refusals ---------------------------------------------------------------------------------
@@ -171,21 +115,21 @@ def test_of_two_answers_the_first_counts() -> None:
     "before, now, reason",
     [
         ((STARTED,), text(), "stale_answer"),
-        ((STARTED,), rust(group="food"), "stale_answer"),
-        ((STARTED,), rust("cobol"), "unknown_choice"),
-        ((STARTED, rust("other")), rust(), "stale_answer"),
-        ((STARTED, rust("other")), text("operator"), "stale_answer"),
-        ((STARTED, rust()), rust(), "conversation_ended"),
-        ((STARTED, rust()), text(), "conversation_ended"),
+        ((STARTED,), choice("rust", group="food"), "stale_answer"),
+        ((STARTED,), choice("cobol"), "unknown_choice"),
+        ((STARTED, choice("other")), choice("rust"), "stale_answer"),
+        ((STARTED, choice("other")), text(session="operator"), "stale_answer"),
+        ((STARTED, choice("rust")), choice("rust"), "conversation_ended"),
+        ((STARTED, choice("rust")), text(), "conversation_ended"),
         ((), text(), "nothing_asked"),
-        ((), rust(), "nothing_asked"),
-        ((STARTED, CLAIMED, RESOLVED), rust(), "conversation_resolved"),
+        ((), choice("rust"), "nothing_asked"),
+        ((STARTED, CLAIMED, RESOLVED), choice("rust"), "conversation_resolved"),
     ],
 )
 def test_what_is_out_of_turn_is_refused_and_changes_nothing(
     before: tuple[Fact, ...], now: Fact, reason: str
 ) -> None:
-    dialogue = Dialogue().given(*before)
+    dialogue = Dialogue(SMALL).given(*before)
     place = dialogue.state.place
     assert dialogue.when(now) == (InputRefused(reason=reason),)
     assert dialogue.state.place == place
@@ -193,19 +137,19 @@ def test_what_is_out_of_turn_is_refused_and_changes_nothing(
 
 def test_an_answer_that_no_state_takes_is_refused() -> None:
     dialogue = Dialogue(flow_of(ask=asks(1))).given(STARTED)
-    assert dialogue.when(text(1)) == (InputRefused(reason="no_transition"),)
+    assert dialogue.when(text(session=1)) == (InputRefused(reason="no_transition"),)
 
 
 def test_after_a_refusal_the_right_answer_is_still_taken() -> None:
-    dialogue = Dialogue().given(STARTED, rust("cobol"), text())
-    assert dialogue.when(rust())[0] == FlowAdvanced(path=("isRust", "bye"), ended=True)
+    dialogue = Dialogue(SMALL).given(STARTED, choice("cobol"), text())
+    assert dialogue.when(choice("rust"))[0] == FlowAdvanced(path=("isRust", "bye"), ended=True)
 
 
 # --- beginning anew ---------------------------------------------------------------------------
 
 
 def test_a_reset_begins_with_the_current_flow() -> None:
-    dialogue = Dialogue().given(STARTED, rust("other"))
+    dialogue = Dialogue(SMALL).given(STARTED, choice("other"))
     dialogue.flow = flow_of(hello=says("New!"))
     assert dialogue.when(ConversationReset()) == (
         FlowStarted(flow="test", version=dialogue.flow.version),
@@ -216,7 +160,7 @@ def test_a_reset_begins_with_the_current_flow() -> None:
 
 
 def test_a_reset_takes_a_conversation_from_its_operator() -> None:
-    assert len(Dialogue().given(STARTED, CLAIMED).when(ConversationReset())) == 4
+    assert len(Dialogue(SMALL).given(STARTED, CLAIMED).when(ConversationReset())) == 4
 
 
 # --- persons ----------------------------------------------------------------------------------
@@ -258,22 +202,22 @@ def test_a_handoff_without_next_is_the_end_of_the_flow() -> None:
 
 
 def test_after_a_takeover_the_question_is_asked_again() -> None:
-    dialogue = Dialogue().given(STARTED, CLAIMED)
+    dialogue = Dialogue(SMALL).given(STARTED, CLAIMED)
     assert dialogue.when(handed_back()) == (FlowResumed(), FlowAdvanced(path=("pick",)), ASKED)
-    dialogue.given(rust("other"), CLAIMED)
+    dialogue.given(choice("other"), CLAIMED)
     assert dialogue.when(handed_back()) == (FlowResumed(), FlowAdvanced(path=("ask",)), OPENED)
     assert isinstance(dialogue.when(text())[0], FlowAdvanced)
 
 
 def test_the_operator_may_name_where_the_flow_goes_on() -> None:
-    dialogue = Dialogue().given(STARTED, rust(), CLAIMED)
+    dialogue = Dialogue(SMALL).given(STARTED, choice("rust"), CLAIMED)
     assert dialogue.when(handed_back("ask")) == (FlowResumed(), FlowAdvanced(path=("ask",)), OPENED)
 
 
 def test_an_unknown_state_is_as_good_as_none() -> None:
-    dialogue = Dialogue().given(STARTED, CLAIMED)
+    dialogue = Dialogue(SMALL).given(STARTED, CLAIMED)
     assert dialogue.when(handed_back("nowhere")) == (FlowResumed(), FlowAdvanced(path=("pick",)), ASKED)
-    dialogue.given(rust(), CLAIMED)
+    dialogue.given(choice("rust"), CLAIMED)
     assert dialogue.when(handed_back("")) == (FlowResumed(), FlowAdvanced(path=(), ended=True))
 
 
@@ -283,15 +227,17 @@ def test_a_handback_before_the_flow_began_begins_it() -> None:
     story.operator(CLAIMED)  # before the bot came to answer
     story.operator(handed_back())
     [item] = story.state.unanswered
-    assert decide(story.state, item, SMALL)[0] == FlowStarted(flow="small", version=SMALL.version)
+    decided = decide(story.state, item, SMALL, MOMENT)
+    assert isinstance(decided, tuple)
+    assert decided[0] == FlowStarted(flow="small", version=SMALL.version)
 
 
 def test_a_text_reopens_what_was_resolved() -> None:
     dialogue = Dialogue(DESK).given(STARTED, CLAIMED, RESOLVED)
     assert dialogue.state.status == "resolved"
-    assert dialogue.when(text("operator")) == (HandoffRequested(queue="orders", reason="reopened"),)
+    assert dialogue.when(text(session="operator")) == (HandoffRequested(queue="orders", reason="reopened"),)
     assert (dialogue.state.owner, dialogue.state.status) == ("queue", "open")
-    asked_for_nobody = Dialogue().given(STARTED, CLAIMED, RESOLVED)
+    asked_for_nobody = Dialogue(SMALL).given(STARTED, CLAIMED, RESOLVED)
     assert asked_for_nobody.when(text()) == (HandoffRequested(queue="default", reason="reopened"),)
     again = asked_for_nobody.given(CLAIMED).when(handed_back())
     assert again == (FlowResumed(), FlowAdvanced(path=("pick",)), ASKED)
@@ -321,7 +267,7 @@ def test_an_answer_too_large_fails_and_the_conversation_goes_on() -> None:
     )
     dialogue = Dialogue(flow, max_entry=6_000).given(STARTED)
     for _ in range(2):
-        assert dialogue.when(text(1)) == (DecisionFailed(reason="too_large"),)
+        assert dialogue.when(text(session=1)) == (DecisionFailed(reason="too_large"),)
         assert (dialogue.state.place, dialogue.state.turn) == ("ask", "error")
 
 
@@ -336,9 +282,11 @@ def test_beyond_what_the_log_takes_no_limit_helps() -> None:
     [item] = story.state.unanswered
     hello = State(name="hello", effect=BotSaid(text="x" * MAX_ENTRY))
     flow = Flow(name="unchecked", version="1", content=b"", states={"hello": hello}, answers={})
-    assert respond(story.state, item, flow, max_entry=2 * MAX_ENTRY).facts == failed("too_large")
+    entry = respond(story.state, item, flow, MOMENT, max_entry=2 * MAX_ENTRY)
+    assert isinstance(entry, Entry)
+    assert entry.facts == failed("too_large")
 
 
 def test_an_input_of_no_known_kind_is_refused() -> None:
     odd = Input(position=9, id="9", fact=examples.CONVERSATION_RATED)
-    assert decide(Conversation(), odd, SMALL) == (InputRefused(reason="nothing_asked"),)
+    assert decide(Conversation(), odd, SMALL, MOMENT) == (InputRefused(reason="nothing_asked"),)

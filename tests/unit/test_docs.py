@@ -15,11 +15,14 @@ from msgspec.structs import fields
 from deploy.local.cli import SETTINGS
 from deploy.local.settings import PASSWORD_VARIABLES
 from services.proxy.domain import closings, frames
+from services.workflow.assistant.profiles import PROFILES
 from services.workflow.domain.decide import Failure, Refusal
 from services.workflow.domain.flow import FlowError, parse
+from services.workflow.domain.refusals import PASSING, Reason
+from services.workflow.settings import WorkflowSettings
 from shared.contract.entry import Entry
 from shared.contract.facts import MAY_WRITE
-from shared.runtime.settings import variable
+from shared.runtime.settings import load, variables
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -112,6 +115,22 @@ def test_the_closings_are_those_of_the_code() -> None:
     assert table == sorted((str(each.code), each.reason, each.reconnect) for each in closings.ALL)
 
 
+def test_the_assistants_providers_and_failures_are_those_of_the_code() -> None:
+    providers = [
+        tuple(cell.strip("`") for cell in row)
+        for row in rows(section("docs/assistant.md", "## Choosing a provider"))
+    ]
+    assert providers == [(name, known.url, known.model, known.key) for name, known in PROFILES.items()]
+    failures = rows(section("docs/assistant.md", "## When there is no answer"))
+    assert [row[0].strip("`") for row in failures] == list(get_args(Reason))
+    assert {row[0].strip("`") for row in failures if row[2] == "yes"} == PASSING
+    limits = {row[1].strip("`"): row[2] for row in rows(section("docs/assistant.md", "## Limits"))}
+    defaults = load(WorkflowSettings, {})
+    for name, shown in limits.items():
+        default = getattr(defaults, name.removeprefix("SWITCHBOARD_").lower())
+        assert shown.removesuffix(" s") == f"{default:g}"
+
+
 def test_the_facts_are_those_of_the_code() -> None:
     written = {
         row[0].strip("`"): (row[1], set(re.findall(r"`(\w+\??)`", row[2])))
@@ -142,7 +161,7 @@ def test_every_reason_is_explained() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_only_settings_that_exist(name: str) -> None:
-    known = {variable(field) for kind in SETTINGS for field in kind.__struct_fields__} | PASSWORD_VARIABLES
+    known = {name for kind in SETTINGS for name in variables(kind).values()} | PASSWORD_VARIABLES
     tests_only = {"SWITCHBOARD_TEST_SEED"}
     named = set(re.findall(r"SWITCHBOARD_[A-Z_]+[A-Z](?!_?[\w$])", text(name)))
     assert named <= known | tests_only

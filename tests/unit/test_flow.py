@@ -60,7 +60,7 @@ def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("name", ["default", "tour"])
+@pytest.mark.parametrize("name", ["default", "tour", "helpdesk"])
 def test_our_flows_are_without_fault(name: str) -> None:
     content = (FLOWS / f"{name}.json").read_bytes()
     flow = parse(content, name)
@@ -142,7 +142,8 @@ def test_every_problem_is_told_with_its_line() -> None:
     assert problems(content) == [
         'line 2: a: "next" names "b2", which is no state. Did you mean "b"?',
         'line 3: b: the state has the unknown key "nxt". Did you mean "next"?',
-        'line 3: b: sendRequest lacks "content". It is a text in "quotes".',
+        'line 3: b: sendRequest lacks "content". It is a text in "quotes", or one for each language: '
+        '{"en": "..."}.',
         "line 5: c: the flow would go round for ever: c -> c. "
         'Let one of these states ask something, without a "next".',
         "line 6: b: there are two states of this name, the first in line 3. Give one of them another name.",
@@ -171,7 +172,10 @@ def test_a_loop_that_waits_is_fine(waiting: dict[str, Any]) -> None:
 MALFORMED = {
     "unknown key": ({**HI, "text": 1}, 'the state has the unknown key "text". Did you mean "next"?'),
     "no object": (5, 'the state must be an object. Write {"sendRequest": {...}, "next": "..."}.'),
-    "wrong next": ({"next": 5}, '"next" in the state has the wrong type. It must be a text in "quotes".'),
+    "wrong next": (
+        {"next": 5},
+        '"next" in the state has the wrong type. It must be the name of a state, or a list: ',
+    ),
     "wrong request": ({"sendRequest": "Hi"}, '"sendRequest" in the state has the wrong type.'),
     "unknown kind": (
         {"sendRequest": {"kind": "BotTxt", "content": ""}},

@@ -6,11 +6,16 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.proxy.domain import closings
-from services.proxy.domain.session import Append, Output, Send, Session, Typed
+from services.proxy.domain.drafts import Draft
+from services.proxy.domain.session import Append, Listen, Output, Send, Session, Typed
 from shared.contract import cursor as cursors
 from shared.contract.facts import (
+    AnswerStarted,
+    AssistantSaid,
     ConversationHandedBack,
     ConversationStarted,
     FlowAdvanced,
@@ -60,6 +65,13 @@ def test_a_new_visitor_starts_the_conversation_with_nothing_before_it() -> None:
     assert isinstance(append, Append)
     assert append.expect == 0
     assert append.entry.facts == (ConversationStarted(door="websocket"),)
+
+
+def test_a_new_visitor_comes_with_what_the_page_asks_for() -> None:
+    wish = ConversationStarted(door="websocket", flow="support", language="de, en")
+    (append,) = Session(EPOCH, False).resume([], "new", wish)
+    assert isinstance(append, Append)
+    assert append.entry.facts == (wish,)
 
 
 def test_a_known_visitor_is_told_everything_and_starts_nothing() -> None:
@@ -238,3 +250,140 @@ def test_the_state_says_what_the_conversation_waits_for() -> None:
 def test_whatever_a_visitor_writes_is_at_most_16_kib(frame: dict[str, Any]) -> None:
     session, _ = opened(asked())
     assert told(sent(session, **frame, id=ID)) == [{"kind": "Refused", "id": ID, "reason": "text_too_long"}]
+
+
+# --- the assistant's words ---------------------------------------------------------------------
+
+
+def answering() -> Story:
+    """The visitor asked something (position 3), and the assistant began to answer (position 4)."""
+    story = asked()
+    story.visitor(examples.TEXT_WRITTEN)
+    story.bot_alone(AnswerStarted(cause=3, attempt=1))
+    return story
+
+
+def words(text: str, offset: int = 0, attempt: int = 1, cause: int = 3) -> Draft:
+    return Draft(cause, attempt, offset, text)
+
+
+def test_drafts_are_listened_to_while_an_answer_is_made_and_by_modern_clients_only() -> None:
+    story = asked()
+    modern, _ = opened(story)
+    bare, _ = opened(story, modern=False)
+    for entry in (story.visitor(examples.TEXT_WRITTEN), story.bot_alone(AnswerStarted(cause=3, attempt=1))):
+        heard = [item for item in modern.follow(entry) if isinstance(item, Listen)]
+        assert not any(isinstance(item, Listen) for item in bare.follow(entry))
+    assert heard == [Listen(story.state.generating)]
+    assert told(modern.draft(words("It ")) + modern.draft(words("arrives", 3))) == [
+        {"kind": "Draft", "turn": "3", "attempt": 1, "offset": 0, "text": "It "},
+        {"kind": "Draft", "turn": "3", "attempt": 1, "offset": 3, "text": "arrives"},
+    ]
+    said = story.bot(AssistantSaid(text="It arrives\n1 < 2", attempt=1), cause=3)
+    output = modern.follow(said)
+    assert Listen(None) in output
+    assert "Draft" not in kinds(output)
+    (committed,) = (frame for frame in told(output) if frame["kind"] == "BotText")
+    assert (committed["content"], committed["turn"]) == ("It arrives<br>1 &lt; 2", "3")
+    assert told(bare.follow(said)) == [{"kind": "BotText", "content": "It arrives<br>1 &lt; 2"}]
+    assert modern.draft(words("late", 10)) == []
+
+
+def test_who_joins_in_the_middle_listens_and_who_joins_after_does_not() -> None:
+    story = answering()
+    _, output = opened(story)
+    assert output[-1] == Listen(story.state.generating)
+    story.bot(examples.ASSISTANT_SAID, cause=3)
+    _, output = opened(story)
+    assert not any(isinstance(item, Listen) for item in output)
+
+
+def test_a_new_attempt_replaces_the_one_before_without_a_word_in_between() -> None:
+    story = answering()
+    session, _ = opened(story)
+    session.draft(words("It "))
+    output = session.follow(story.bot_alone(AnswerStarted(cause=3, attempt=2)))
+    assert kinds(output) == ["Typing"]
+    assert output[-1] == Listen(story.state.generating)
+    assert session.draft(words("of the first", 3)) == []
+    assert told(session.draft(words("Well", attempt=2)))[0]["offset"] == 0
+
+
+def test_a_takeover_interrupts_what_was_being_said() -> None:
+    story = answering()
+    session, _ = opened(story)
+    session.draft(words("It "))
+    output = session.follow(story.operator(examples.CONVERSATION_CLAIMED))
+    (end,) = (frame for frame in told(output) if frame["kind"] == "Draft")
+    assert end == {
+        "kind": "Draft",
+        "turn": "3",
+        "attempt": 1,
+        "offset": 0,
+        "text": "",
+        "end": "interrupted",
+    }
+    assert kinds(output)[0] == "Draft"
+    assert Listen(None) in output
+    assert session.draft(words("arrives", 3)) == []
+
+
+def test_an_answer_that_failed_takes_its_words_back() -> None:
+    story = answering()
+    session, _ = opened(story)
+    output = session.follow(story.bot(examples.ANSWER_FAILED, examples.BOT_SAID, cause=3))
+    assert [frame.get("end") for frame in told(output)][:2] == ["failed", None]
+    assert kinds(output)[:2] == ["Draft", "BotText"]
+
+
+def test_a_reset_forgets_what_was_being_said() -> None:
+    story = answering()
+    session, _ = opened(story)
+    output = session.follow(story.visitor(examples.CONVERSATION_RESET))
+    assert kinds(output)[0] == "Resumed"
+    assert "Draft" not in kinds(output)
+    assert Listen(None) in output
+
+
+# --- whatever comes ---------------------------------------------------------------------------
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("lang") | st.just(ID)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner), max_leaves=8
+)
+KINDS = st.sampled_from(
+    ["ChoiceResponse", "UserText", "ResetSession", "Rate", "Typing", "BotText", "Ack", ""]
+)
+FIELDS = st.sampled_from(["id", "groupId", "itemId", "sessionId", "content", "score", "comment", "cursor"])
+FRAMES = st.builds(
+    lambda kind, fields: json.dumps({"kind": kind, **fields}),
+    KINDS | VALUES,
+    st.dictionaries(FIELDS | st.text(), VALUES, max_size=5),
+)
+INPUT = st.one_of(FRAMES, VALUES.map(json.dumps), st.text(), FRAMES.map(lambda text: text[:-2]))
+
+
+@given(st.booleans(), st.lists(INPUT, max_size=5))
+def test_whatever_a_client_sends_is_stored_refused_or_closed_and_never_raises(
+    modern: bool, texts: list[str]
+) -> None:
+    session, _ = opened(asked(), modern)
+    numbers = iter(range(100))
+    for text in texts:
+        for item in session.receive(text, lambda: f"made-up-{next(numbers)}"):
+            assert isinstance(item, Send | Append | Typed | closings.Closing)
+            if isinstance(item, Send):
+                assert modern
+                assert json.loads(item.text)["kind"] in ("Ack", "Refused")
+            if isinstance(item, closings.Closing):
+                assert item.code == closings.NOT_A_FRAME.code
+                assert len(item.reason.encode()) <= 123
+            if isinstance(item, Append):
+                assert len(item.entry.facts) == 1
+
+
+@given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
+def test_whatever_is_given_as_a_cursor_is_one_or_means_to_begin_anew(text: str) -> None:
+    cursor = cursors.decode(text)
+    output = Session(EPOCH, True, cursor).resume(asked().entries, "new")
+    assert told(output)[0]["kind"] == "Resumed"

@@ -16,6 +16,7 @@ class Closing(NamedTuple):
     reconnect: str
 
 
+BROKEN: Final = Closing(1002, "not the WebSocket protocol", "no")  # sent by the WebSocket library
 BINARY: Final = Closing(1003, "binary frames are not spoken here: send JSON text", "no")
 NOT_A_FRAME: Final = Closing(1007, "not JSON of a known form", "no")
 TOO_BIG: Final = Closing(1009, "the frame is larger than 64 KiB", "no")  # sent by the WebSocket library
@@ -24,9 +25,17 @@ RESTARTING: Final = Closing(1012, "this server restarts", "at once")
 STALE: Final = Closing(4000, "the conversation began anew", "fresh")
 TOO_SLOW: Final = Closing(4008, "too slow a reader", "resume")
 NO_LOG: Final = Closing(4013, "the log cannot be reached", "backoff")
-TOO_MANY: Final = Closing(4029, "too many messages or sockets: retry after 10 s", "later")
+TOO_MANY: Final = Closing(4029, "too many ...; come back in ... s", "later")  # see `too_many`
 
-ALL: Final = (BINARY, NOT_A_FRAME, TOO_BIG, NOT_ALLOWED, RESTARTING, STALE, TOO_SLOW, NO_LOG, TOO_MANY)
+ALL: Final = (
+    *(BROKEN, BINARY, NOT_A_FRAME, NOT_ALLOWED, TOO_BIG),
+    *(RESTARTING, STALE, TOO_SLOW, NO_LOG, TOO_MANY),
+)
+
+
+def too_many(reason: str, seconds: int) -> Closing:
+    """The closing for a limit that is reached; its first number is when to come back."""
+    return TOO_MANY._replace(reason=f"{reason}; come back in {seconds} s")
 
 
 def explained(closing: Closing, detail: str) -> Closing:

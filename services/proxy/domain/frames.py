@@ -15,11 +15,11 @@ import nh3
 from msgspec import UNSET, UnsetType
 
 SUBPROTOCOL: Final = "switchboard.v1"
-LARGEST_TEXT: Final = 16 * 1024  # bytes of UTF-8 in whatever a visitor writes
 
 Id = str | int
 MessageId = Annotated[
-    str, msgspec.Meta(pattern="^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$", description="a UUID")
+    str,
+    msgspec.Meta(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$(?!\n)", description="a UUID"),
 ]
 
 
@@ -87,7 +87,10 @@ class _FactFrame(Frame, frozen=True):
 
 
 class BotText(_FactFrame, frozen=True, kw_only=True):
+    """``turn``: these words were made as drafts of this turn, which they replace."""
+
     content: str
+    turn: str | UnsetType = UNSET
 
 
 class ChoiceItem(msgspec.Struct, frozen=True):
@@ -166,6 +169,20 @@ class Typing(Frame, frozen=True):
     who: str
 
 
+class Draft(Frame, frozen=True):
+    """The assistant's next words, plain text, while they are made; never stored.
+
+    ``offset`` counts characters (code points); 0 begins a new attempt, which replaces the one before.
+    ``end`` "interrupted": nothing of this attempt was said, forget it.
+    """
+
+    turn: str
+    attempt: int
+    offset: int
+    text: str
+    end: str | UnsetType = UNSET
+
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -190,3 +207,8 @@ def clean(html: str) -> str:
 def as_html(text: str) -> str:
     """A person's text for a client that shows HTML."""
     return escape(text, quote=False)
+
+
+def lines_as_html(text: str) -> str:
+    """The assistant's plain text for a client that shows HTML: its line breaks are meant."""
+    return escape(text, quote=False).replace("\r\n", "\n").replace("\n", "<br>")

@@ -54,6 +54,10 @@ def _user_text(words: _Words, fact: facts.TextWritten, marks: _Marks) -> frames.
     return frames.UserText(sessionId=fact.session, content=fact.text, **marks)
 
 
+def _assistant_text(words: _Words, fact: facts.AssistantSaid, marks: _Marks) -> frames.Frame:
+    return frames.BotText(content=frames.lines_as_html(fact.text), **marks)
+
+
 def _operator_as_bot(words: _Words, fact: facts.OperatorSaid, marks: _Marks) -> frames.Frame:
     return frames.BotText(content=frames.as_html(fact.text), **marks)
 
@@ -88,6 +92,7 @@ BARE: Final[dict[type, _Maker]] = {
     facts.EditorClosed: _end_chat,
     facts.ChoiceMade: _choice_response,
     facts.TextWritten: _user_text,
+    facts.AssistantSaid: _assistant_text,
     facts.OperatorSaid: _operator_as_bot,
     facts.ConversationClaimed: _operator_opens,
     facts.ConversationHandedBack: _operator_closes,

@@ -15,9 +15,11 @@ import msgspec
 
 from services.proxy.domain import closings, frames, rendering
 from services.proxy.domain.closings import Closing
+from services.proxy.domain.drafts import Draft
+from services.proxy.domain.limits import LARGEST_TEXT
 from shared.contract import cursor as cursors
 from shared.contract import facts
-from shared.contract.conversation import NEW, Conversation, step
+from shared.contract.conversation import NEW, Conversation, Generating, step
 from shared.contract.cursor import Cursor
 from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import Fact
@@ -41,7 +43,20 @@ class Typed(NamedTuple):
     """Tell the operator that the visitor is typing."""
 
 
-Output = Send | Append | Typed | Closing
+class Listen(NamedTuple):
+    """Hear the assistant's words of this answer from here on, or of none any more."""
+
+    generating: Generating | None
+
+
+Output = Send | Append | Typed | Listen | Closing
+
+#: How a conversation begins, unless the client asks for more.
+BEGIN = facts.ConversationStarted(door="websocket")
+
+
+#: The assistant is at work, and there are no words yet.
+_THINKING = Send(frames.encode(frames.Typing(who="assistant")))
 
 
 class _Known(NamedTuple):
@@ -76,8 +91,10 @@ class Session:
 
     # --- what comes from the log ---
 
-    def resume(self, history: Iterable[Recorded], new_id: str) -> list[Output]:
-        """Everything that the client lacks; starts the conversation (as ``new_id``) if there is none."""
+    def resume(
+        self, history: Iterable[Recorded], new_id: str, begin: facts.ConversationStarted = BEGIN
+    ) -> list[Output]:
+        """Everything that the client lacks; if there is nothing, the conversation starts (as ``new_id``)."""
         shown: list[tuple[Recorded, tuple[Fact, ...]]] = []
         refused: dict[int, str] = {}
         for recorded in history:
@@ -105,9 +122,10 @@ class Session:
             skip = start[1] + 1 if start and recorded.position == start[0] else 0
             output += self._render(recorded, effective, skip)
         if not self.state.started:
-            fact = facts.ConversationStarted(door="websocket")
-            output.append(Append(Entry(id=new_id, facts=(fact,)), expect=0))
+            output.append(Append(Entry(id=new_id, facts=(begin,)), expect=0))
         output += self._state_frame()
+        if self.modern and self.state.generating is not None:
+            output += [_THINKING, Listen(self.state.generating)]
         self._cursor = None
         return output
 
@@ -117,6 +135,7 @@ class Session:
             return []
         own = recorded.id in self._pending and recorded.author == "visitor"
         owed = self.state.unanswered
+        generating = self.state.generating
         effective = self._fold(recorded)
         output: list[Output] = []
         if _is_reset(effective):
@@ -124,6 +143,8 @@ class Session:
                 output.append(Send(frames.encode(frames.Resumed(cursor=None, reset=True))))
             elif not own:
                 return [closings.STALE]
+        if self.modern and self.state.generating != generating:
+            output += self._answer_changed(generating, effective)
         if own:
             output += self._settle(recorded.id)
         elif self._resetting is None:
@@ -134,6 +155,16 @@ class Session:
                 output += [Send(frames.encode(frames.Refused(id=id, reason=reason))) for id in refused]
             output += self._state_frame()
         return output
+
+    def draft(self, draft: Draft) -> list[Output]:
+        """The next words of the answer that is being made. What no longer counts is dropped."""
+        generating = self.state.generating
+        if generating is None or (generating.cause, generating.attempt) != (draft.cause, draft.attempt):
+            return []
+        frame = frames.Draft(
+            turn=str(draft.cause), attempt=draft.attempt, offset=draft.offset, text=draft.text
+        )
+        return [Send(frames.encode(frame))]
 
     # --- what comes from the client ---
 
@@ -149,7 +180,7 @@ class Session:
             return [Typed()] if self.state.owner == "operator" else []
         id = frame.id if self.modern and frame.id is not None else new_id()
         fact = _fact(frame)
-        if frames.written(frame) > frames.LARGEST_TEXT:
+        if frames.written(frame) > LARGEST_TEXT:
             return self.refuse(id, "text_too_long")
         return self._submit(id, (fact,))
 
@@ -247,7 +278,25 @@ class Session:
                 marks = {"cursor": cursors.encode(self._latest), "time": format_time(recorded.time)}
                 if recorded.author == "visitor":
                     marks["id"] = recorded.id
+                elif type(fact) is facts.AssistantSaid:
+                    marks["turn"] = str(recorded.cause)
             output.append(Send(frames.encode(make(self._choices, fact, marks))))
+        return output
+
+    def _answer_changed(self, before: Generating | None, effective: tuple[Fact, ...]) -> list[Output]:
+        """Another answer is being made, or none; what was heard of one that was cut is told to be none."""
+        now = self.state.generating
+        output: list[Output] = []
+        if before is not None and (now is None or now.cause != before.cause):
+            kinds = {type(fact) for fact in effective}
+            if facts.AssistantSaid not in kinds and facts.ConversationReset not in kinds:
+                end = "failed" if facts.AnswerFailed in kinds else "interrupted"
+                turn, attempt = str(before.cause), before.attempt
+                frame = frames.Draft(turn=turn, attempt=attempt, offset=0, text="", end=end)
+                output.append(Send(frames.encode(frame)))
+        if now is not None:
+            output.append(_THINKING)
+        output.append(Listen(now))
         return output
 
     def _state_frame(self) -> list[Output]:

@@ -14,15 +14,19 @@ from time import monotonic
 from urllib.parse import parse_qs
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
-from services.proxy.domain import closings, frames, origins
+from services.proxy.domain import closings, frames
 from services.proxy.domain.closings import Closing
-from services.proxy.domain.session import Append, Output, Send, Session, Typed
+from services.proxy.domain.drafts import Draft
+from services.proxy.domain.opening import flow_name, languages
+from services.proxy.domain.session import BEGIN, Append, Listen, Output, Send, Session, Typed
+from services.proxy.edge import FULL_SECONDS, Edge
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
 from shared.contract import cursor as cursors
 from shared.contract.entry import EntryTooLarge, Recorded
+from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
 from shared.runtime.log import Conflict, Full, IdReused, LogError
 from shared.runtime.vitals import Receive, Scope, Vitals
@@ -35,9 +39,8 @@ DOOR = "websocket"
 #: What a reader that is too slow may leave unread before it is closed.
 MOST_UNREAD_FRAMES = 2_000
 MOST_UNREAD_BYTES = 1024 * 1024
-#: How long the first frames, or a closing, may take to be written (seconds).
+#: How long the first frames may take to be written (seconds).
 WRITE_SECONDS = 30.0
-CLOSE_SECONDS = 5.0
 #: Messages of one socket that wait to be stored.
 MOST_PENDING = 100
 
@@ -47,20 +50,16 @@ _SECRET = re.compile(r"[0-9a-f]{32}")
 class WebSocketDoor:
     """Accepts sockets and runs one `_Channel` for each."""
 
-    def __init__(self, hub: Hub, settings: ProxySettings, vitals: Vitals) -> None:
+    def __init__(self, hub: Hub, edge: Edge, settings: ProxySettings, vitals: Vitals) -> None:
         self._hub = hub
+        self.edge = edge
         self._settings = settings
         self._vitals = vitals
         self._channels: set[_Channel] = set()
         registry = vitals.registry
-        self.open = Gauge("switchboard_sockets_open", "Open sockets", ["door"], registry=registry).labels(
-            DOOR
-        )
+        edge.open.labels(DOOR)
         self.closed = Counter(
             "switchboard_sockets_closed_total", "Sockets closed by the server", ["code"], registry=registry
-        )
-        self.refused = Counter(
-            "switchboard_origin_refused_total", "Upgrades refused for their origin", registry=registry
         )
         self.appended = Counter(
             "switchboard_appends_total", "Appends by how they ended", ["outcome"], registry=registry
@@ -68,48 +67,46 @@ class WebSocketDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         await receive()  # websocket.connect
-        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
-        if scope["path"] not in ("/", "/ws"):
+        if scope["path"] not in ("/", "/ws") or not self.edge.origin_ok(scope, DOOR):
             await send({"type": "websocket.close"})  # before the upgrade: HTTP 403
             return
-        if not origins.allowed(headers.get("origin"), headers.get("host", ""), self._settings.origins):
-            self.refused.inc()
-            log.info("origin_refused", origin=headers.get("origin", "")[:200])
-            await send({"type": "websocket.close"})
-            return
-        secret = _secret(headers.get("cookie", ""), self._settings.cookie_name)
+        secret = _secret(_header(scope, b"cookie"), self._settings.cookie_name)
         new = secret is None
         if secret is None:
             secret = secrets.token_hex(16)
         modern = frames.SUBPROTOCOL in scope["subprotocols"]
-        await send(
-            {
-                "type": "websocket.accept",
-                "subprotocol": frames.SUBPROTOCOL if modern else None,
-                "headers": [(b"set-cookie", self._cookie(secret, scope["scheme"] == "wss"))] if new else [],
-            }
-        )
         conversation = conversation_of(secret, DOOR)
-        cursor = parse_qs(scope["query_string"].decode("latin-1")).get("cursor", [""])[0]
-        session = Session(self._hub.epoch, modern, cursors.decode(cursor) if modern and cursor else None)
-        channel = _Channel(self, self._hub, self._settings, conversation, session, send)
-        if (
-            len(self._channels) >= self._settings.max_sockets
-            or self._hub.readers(conversation) >= self._settings.max_sockets_per_visitor
-        ):
-            await channel.close(closings.TOO_MANY)
+        address = self.edge.address(scope)
+        # The place is taken before the socket is accepted: of two at once, one gets the last.
+        refusal = self.edge.connect(address, DOOR) or self.edge.enter(DOOR, conversation, address)
+        if refusal is not None:
+            await send(self._accept(scope, secret, new))  # a code needs an open socket to reach the client
+            await _close(send, closings.too_many(*refusal))
+            self.closed.labels(str(closings.TOO_MANY.code)).inc()
             return
-        self._channels.add(channel)
-        self.open.inc()
         try:
-            await channel.run(receive, new)
+            await send(self._accept(scope, secret, new))
+            cursor = cursors.decode(_asked(scope, "cursor")) if modern else None
+            channel = _Channel(self, self._hub, conversation, Session(self._hub.epoch, modern, cursor), send)
+            self._channels.add(channel)
+            try:
+                await channel.run(receive, scope, new)
+            finally:
+                self._channels.discard(channel)
         finally:
-            self._channels.discard(channel)
-            self.open.dec()
+            self.edge.leave(DOOR, conversation, address)
 
     async def drain(self) -> None:
         """Wait until what the clients sent is stored."""
         await asyncio.gather(*(channel.stored() for channel in tuple(self._channels)))
+
+    def _accept(self, scope: Scope, secret: str, new: bool) -> dict[str, object]:
+        cookie = (b"set-cookie", self._cookie(secret, scope["scheme"] == "wss"))
+        return {
+            "type": "websocket.accept",
+            "subprotocol": frames.SUBPROTOCOL if frames.SUBPROTOCOL in scope["subprotocols"] else None,
+            "headers": [cookie] if new else [],
+        }
 
     def _cookie(self, secret: str, encrypted: bool) -> bytes:
         settings = self._settings
@@ -134,14 +131,13 @@ class _Channel:
     __slots__ = (  # there are thousands of these, most of them idle
         *("_door", "_hub", "_conversation", "_session", "_send", "_early"),
         *("_unread", "_unread_bytes", "_writer", "_pending", "_appender", "_closer", "_closing"),
-        *("_budget", "_burst", "_rate", "_counted", "_typed"),
+        "_typed",
     )
 
     def __init__(
         self,
         door: WebSocketDoor,
         hub: Hub,
-        settings: ProxySettings,
         conversation: str,
         session: Session,
         send: AsgiSend,
@@ -159,13 +155,9 @@ class _Channel:
         self._appender: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
         self._closing: Closing | None = None
-        self._budget = float(settings.message_burst)
-        self._burst = float(settings.message_burst)
-        self._rate = settings.messages_per_minute / 60
-        self._counted = monotonic()
         self._typed = 0.0
 
-    async def run(self, receive: Receive, new: bool) -> None:
+    async def run(self, receive: Receive, scope: Scope, new: bool) -> None:
         """Serve the socket until either side closes it."""
         if not self._hub.serving:
             await self.close(closings.NO_LOG)
@@ -173,7 +165,7 @@ class _Channel:
         try:
             try:
                 # Not kept in a name: it would live as long as the socket.
-                await self._greet(await self._hub.join(self._conversation, self, new))
+                await self._greet(await self._hub.join(self._conversation, self, new), scope)
             except (LogError, TimeoutError) as error:
                 slow = isinstance(error, TimeoutError)
                 await self.close(closings.TOO_SLOW if slow else closings.NO_LOG)
@@ -189,16 +181,15 @@ class _Channel:
                 await asyncio.wait([self._closer])
             await self.stored()
 
-    async def _greet(self, history: list[Recorded]) -> None:
+    async def _greet(self, history: list[Recorded], scope: Scope) -> None:
         """Send what the client lacks, at the client's own pace; what comes live waits its turn."""
-        output = self._session.resume(history, _new_id())
+        output = self._session.resume(history, _new_id(), BEGIN if history else _begin(scope))
         async with asyncio.timeout(WRITE_SECONDS):
             for item in output:
                 if isinstance(item, Send):
                     await self._send({"type": "websocket.send", "text": item.text})
-                else:
-                    self._act([item])
         early, self._early = self._early, None
+        self._act([item for item in output if not isinstance(item, Send)])
         for recorded in early or ():
             self._act(self._session.follow(recorded))
 
@@ -212,8 +203,10 @@ class _Channel:
             text = message.get("text")
             if text is None:
                 self._begin_close(closings.BINARY)
-            elif not self._within_rate() or len(self._pending) >= MOST_PENDING:
-                self._begin_close(closings.TOO_MANY)
+            elif refusal := self._door.edge.message(self._conversation, DOOR):
+                self._begin_close(closings.too_many(*refusal))
+            elif len(self._pending) >= MOST_PENDING:
+                self._begin_close(closings.too_many("too many messages", FULL_SECONDS))
             else:
                 self._act(self._session.receive(text, _new_id))
 
@@ -228,6 +221,10 @@ class _Channel:
     def typing(self) -> None:
         if self._session.modern and self._early is None:
             self._act([Send(frames.encode(frames.Typing(who="operator")))])
+
+    def draft(self, draft: Draft) -> None:
+        if self._early is None and self._closing is None:
+            self._act(self._session.draft(draft))
 
     def stale(self) -> None:
         self._begin_close(closings.STALE)
@@ -245,6 +242,8 @@ class _Channel:
                         self._appender = asyncio.create_task(self._append())
                 case Typed():
                     self._tell_typing()
+                case Listen():
+                    self._hub.drafts(self._conversation, self, item.generating)
                 case Closing():
                     self._begin_close(item)
 
@@ -304,14 +303,6 @@ class _Channel:
             self._typed = now
             asyncio.ensure_future(self._hub.tell_typing(self._conversation)).add_done_callback(_forget)
 
-    def _within_rate(self) -> bool:
-        """A token bucket: `message_burst` at once, `messages_per_minute` on average."""
-        now = monotonic()
-        self._budget = min(self._burst, self._budget + (now - self._counted) * self._rate)
-        self._counted = now
-        self._budget -= 1
-        return self._budget >= 0
-
     async def stored(self) -> None:
         """Wait until everything the client sent has its append answered."""
         if self._appender is not None and not self._appender.done():
@@ -327,9 +318,7 @@ class _Channel:
         """Close the socket with the code and reason of ``closing``."""
         self._closing = closing
         self._door.closed.labels(str(closing.code)).inc()
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._send({"type": "websocket.close", "code": closing.code, "reason": closing.reason})
+        await _close(self._send, closing)
 
 
 def _new_id() -> str:
@@ -338,9 +327,41 @@ def _new_id() -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+async def _close(send: AsgiSend, closing: Closing) -> None:
+    """A slow reader gets the code as soon as it has read what is before it; who never reads is cut off
+    for want of an answer to a ping."""
+    with contextlib.suppress(OSError):
+        await send({"type": "websocket.close", "code": closing.code, "reason": closing.reason})
+
+
 def _forget(task: asyncio.Future[None]) -> None:
     if not task.cancelled():
         task.exception()
+
+
+def _begin(scope: Scope) -> ConversationStarted:
+    """How a new visitor's conversation begins: with the flow and in the language that the page asks for."""
+    asked = _asked(scope, "flow")
+    flow = flow_name(asked)
+    if flow is None:
+        log.info("flow_ignored", asked=asked[:100])
+    language = languages(_asked(scope, "lang"), _header(scope, b"accept-language"))
+    return ConversationStarted(door=DOOR, flow=flow or "", language=language)
+
+
+def _asked(scope: Scope, name: str) -> str:
+    """A parameter of the address, "" where there is none."""
+    query: str = scope["query_string"].decode("latin-1")
+    return parse_qs(query).get(name, [""])[0] if name in query else ""
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    """A header, "" where there is none; of several lines the last counts."""
+    for key, value in reversed(scope["headers"]):
+        if key == name:
+            text: str = value.decode("latin-1")
+            return text
+    return ""
 
 
 def _secret(cookies: str, name: str) -> str | None:

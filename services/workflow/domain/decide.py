@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
-from services.workflow.domain.flow import LONGEST_WALK, Flow
-from services.workflow.domain.state import Answer, State, same
+from services.workflow.domain.flow import Flow
+from services.workflow.domain.needs import (
+    NO_RESULTS,
+    CallService,
+    Generate,
+    Generated,
+    GenerationFailed,
+    GoTo,
+    Handoff,
+    Moment,
+    Need,
+    Results,
+)
+from services.workflow.domain.patterns import spaced
+from services.workflow.domain.problems import Problem
+from services.workflow.domain.state import Answer, Fallback, State, same
+from services.workflow.domain.texts import Text, TooLong
+from services.workflow.domain.turn import Endless, Needed, Turn
+from services.workflow.domain.values import Misfit, captured
 from shared.contract.conversation import Conversation, Input
-from shared.contract.entry import MAX_ENTRY, Entry, EntryTooLarge, encode
+from shared.contract.entry import MAX_ENTRY, Entry, EntryTooLarge, encode, needed
 from shared.contract.facts import (
+    AskedAgain,
     ChoiceAsked,
     ChoiceMade,
+    ConversationEnded,
     ConversationHandedBack,
     ConversationReset,
     ConversationStarted,
@@ -21,9 +41,30 @@ from shared.contract.facts import (
     FlowResumed,
     FlowStarted,
     HandoffRequested,
+    HandoffWithdrawn,
     InputRefused,
     TextWritten,
+    TimerFired,
 )
+from shared.contract.plain import plain
+
+__all__ = [
+    "CallService",
+    "Failure",
+    "Generate",
+    "Generated",
+    "GenerationFailed",
+    "GoTo",
+    "Handoff",
+    "Moment",
+    "Need",
+    "Refusal",
+    "Results",
+    "begins",
+    "decide",
+    "failed",
+    "respond",
+]
 
 Refusal = Literal[
     "nothing_asked",  # the flow waits for no answer
@@ -39,31 +80,61 @@ Failure = Literal[
 ]
 
 
-def respond(state: Conversation, item: Input, flow: Flow, max_entry: int = MAX_ENTRY) -> Entry:
+def respond(
+    state: Conversation,
+    item: Input,
+    flow: Flow,
+    moment: Moment,
+    results: Results = NO_RESULTS,
+    max_entry: int = MAX_ENTRY,
+    remarks: list[Problem] | None = None,
+) -> Entry | Need:
     """The entry that answers ``item``: what `decide` says, if it fits into ``max_entry`` bytes."""
-    entry = _entry(item, decide(state, item, flow))
+    decided = decide(state, item, flow, moment, results, remarks)
+    if not isinstance(decided, tuple):
+        return decided
+    entry = _entry(item, decided)
     try:
         fits = len(encode(entry)) <= max_entry
-    except EntryTooLarge:
+    except (EntryTooLarge, RecursionError):  # the latter: brackets of a backend's answer, nested too deep
         fits = False
     return entry if fits else _entry(item, failed("too_large"))
 
 
-def decide(state: Conversation, item: Input, flow: Flow) -> tuple[Fact, ...]:
-    """The outcome of ``item``: an answer, a refusal, a handoff, or a failure.
+def decide(
+    state: Conversation,
+    item: Input,
+    flow: Flow,
+    moment: Moment,
+    results: Results = NO_RESULTS,
+    remarks: list[Problem] | None = None,
+) -> tuple[Fact, ...] | Need:
+    """The outcome of ``item`` (an answer, a refusal, a handoff, or a failure), or what it takes first.
 
-    ``flow`` is the one that the conversation is bound to (``state.version``); where it is bound to
-    none, and for a `ConversationReset`, the one that it shall begin with.
+    ``flow`` is the one that the conversation is bound to (``state.version``); where `begins` says so,
+    the one that it shall begin with. ``results`` is what the assistant answered in this turn. What a
+    flow's author should hear of (a condition that says neither yes nor no) is added to ``remarks``.
+    A timer that means nothing any more has an outcome without facts.
     """
+    try:
+        return _Decision(state, item, flow, moment, results, remarks).outcome()
+    except Needed as needed:
+        return needed.need
+    except Endless:
+        return failed("endless_flow")
+    except (TooLong, RecursionError):
+        return failed("too_large")
+
+
+def begins(state: Conversation, item: Input) -> bool:
+    """Whether ``item`` begins a flow, so that `decide` takes the one to begin with."""
     match item.fact:
-        case ConversationStarted() | ConversationReset():
-            return _begin(flow)
-        case ConversationHandedBack(state=wanted):
-            return _resume(state, wanted, flow) if state.version else _begin(flow)
-        case TextWritten() | ChoiceMade():
-            return _take(state, item.fact, flow)
+        case ConversationReset():
+            return True
+        case TextWritten() | ChoiceMade() if state.ended_by_bot:
+            return True
         case _:
-            return _refused("nothing_asked")
+            return not state.version
 
 
 def failed(reason: Failure | str) -> tuple[Fact, ...]:
@@ -71,70 +142,217 @@ def failed(reason: Failure | str) -> tuple[Fact, ...]:
     return (DecisionFailed(reason=reason),)
 
 
-def _begin(flow: Flow) -> tuple[Fact, ...]:
-    return _walk(flow, flow.first, FlowStarted(flow=flow.name, version=flow.version))
+class _Decision(Turn):
+    """What the flow does about one input."""
 
+    __slots__ = ()
 
-def _resume(state: Conversation, wanted: str | None, flow: Flow) -> tuple[Fact, ...]:
-    """After a handback: from the state the operator named, else from where the flow was."""
-    if wanted is not None and wanted in flow.states:
-        return _walk(flow, wanted, FlowResumed())
-    if state.ended:
-        return (FlowResumed(), FlowAdvanced(path=(), ended=True))
-    place = _place(state, flow) or flow.states[flow.first]
-    if not isinstance(place.effect, HandoffRequested):
-        return _walk(flow, place.name, FlowResumed())  # a question is asked again
-    if place.next is None:
-        return (FlowResumed(), FlowAdvanced(path=(), ended=True))
-    return _walk(flow, place.next, FlowResumed())
+    def outcome(self) -> tuple[Fact, ...]:
+        match self.item.fact:
+            case TextWritten() | ChoiceMade() as fact:
+                return self._take(fact)
+            case ConversationStarted() | ConversationReset():
+                return self._begin()
+            case ConversationHandedBack(state=wanted):
+                return self._watched(self._resume(wanted)) if self.state.version else self._begin()
+            case TimerFired(id=id):
+                return self._fired(id)
+            case _:
+                return _refused("nothing_asked")
 
+    def _begin(self) -> tuple[Fact, ...]:
+        flow = self.flow
+        if self.state.variables:
+            self.forget()
+        return self._watched(self.walk(flow.first, FlowStarted(flow=flow.name, version=flow.version)))
 
-def _take(state: Conversation, fact: TextWritten | ChoiceMade, flow: Flow) -> tuple[Fact, ...]:
-    """Accept only the answer that the conversation now waits for."""
-    if state.status == "resolved":
-        if isinstance(fact, ChoiceMade):
-            return _refused("conversation_resolved")
-        return (HandoffRequested(queue=state.queue or "default", reason="reopened"),)
-    if state.ended:
-        return _refused("conversation_ended")
-    place = _place(state, flow)
-    if place is None or not place.asks:
-        return _refused("nothing_asked")
-    match place.effect, fact:
-        case EditorOpened(session=session), TextWritten() if same(session, fact.session):
-            answer = Answer(str(session))
-        case ChoiceAsked(group=group, choices=choices), ChoiceMade() if same(group, fact.group):
-            if not any(same(choice.item, fact.item) for choice in choices):
-                return _refused("unknown_choice")
-            answer = Answer(str(group), str(fact.item))
-        case _:
-            return _refused("stale_answer")
-    taken_by = flow.answers.get(answer)
-    return _refused("no_transition") if taken_by is None else _walk(flow, taken_by)
+    # --- answers ------------------------------------------------------------------------------
 
+    def _take(self, fact: TextWritten | ChoiceMade) -> tuple[Fact, ...]:
+        """Accept only the answer that the conversation now waits for."""
+        state = self.state
+        if state.ended_by_bot:
+            return self._begin()
+        if state.status == "resolved":
+            if isinstance(fact, ChoiceMade):
+                return _refused("conversation_resolved")
+            return (HandoffRequested(queue=state.queue or "default", reason="reopened"),)
+        if state.ended:
+            return _refused("conversation_ended")
+        place = self._place()
+        if place is None or not place.asks:
+            return _refused("nothing_asked")
+        match place.effect, fact:
+            case EditorOpened(session=session), TextWritten() if fact.session == "" or same(
+                session, fact.session
+            ):
+                return self._text(place, str(session), fact.text)
+            case ChoiceAsked(group=group, choices=choices), ChoiceMade() if same(group, fact.group):
+                if not any(same(choice.item, fact.item) for choice in choices):
+                    return _refused("unknown_choice")
+                return self._choice(place, str(group), str(fact.item))
+            case ChoiceAsked(group=group), TextWritten(session=""):
+                item = self._meant(place, fact.text)
+                if item is None:
+                    return self._unmatched(place, "unknown_choice")
+                return self._choice(place, str(group), item)
+            case _:
+                return _refused("stale_answer")
 
-def _place(state: Conversation, flow: Flow) -> State | None:
-    return None if state.place is None else flow.states.get(state.place)
+    def _choice(self, place: State, group: str, item: str) -> tuple[Fact, ...]:
+        taken_by = self.flow.answers.get(Answer(group, item, place.scope))
+        if taken_by is None:
+            return _refused("no_transition")
+        taker = self.flow.states[taken_by]
+        if taker.save is not None:
+            self.save(taker.save.name, item if taker.item is None else taker.item)
+        return self._walk(taken_by)
 
+    def _meant(self, place: State, text: str) -> str | None:
+        """The choice that a text names: by its number, its id or its words, in any case."""
+        asked = self.effect(place)
+        assert isinstance(asked, ChoiceAsked)
+        wanted = text.strip().casefold()
+        number = wanted.rstrip(".)")
+        if (
+            number.isascii()
+            and number.isdecimal()
+            and len(number) < 6
+            and 0 < int(number) <= len(asked.choices)
+        ):
+            return str(asked.choices[int(number) - 1].item)
+        for choice in asked.choices:
+            if str(choice.item).casefold() == wanted:
+                return str(choice.item)
+        meant = spaced(wanted)
+        for choice in asked.choices:
+            words = plain(choice.text)
+            if words.strip().casefold() == wanted or (meant.strip() and spaced(words) == meant):
+                return str(choice.item)
+        return None
 
-def _walk(flow: Flow, start: str, *before: Fact) -> tuple[Fact, ...]:
-    """``before``, then what happens from ``start`` until the flow waits or ends.
+    def _text(self, place: State, session: str, text: str) -> tuple[Fact, ...]:
+        takers = self.flow.takers.get(Answer(session, None, place.scope), ())
+        for taker in takers:
+            groups = taker.match.takes(text) if taker.match else {}
+            if groups is not None:
+                return self._taken(place, taker, groups, text)
+        if place.assistant is not None:
+            self._stand(place)
+            return self.speak(place)
+        return self._unmatched(place, "no_transition")
 
-    `FlowAdvanced` comes before what the states do, so that the place is right when a handoff takes
-    the conversation out of the flow's hands.
-    """
-    path: list[str] = []
-    effects: list[Fact] = []
-    name: str | None = start
-    while name is not None:
-        if len(path) == LONGEST_WALK:
-            return failed("endless_flow")
-        state = flow.states[name]
-        path.append(name)
-        effects += [state.effect] if state.effect else []
-        waits = state.asks or isinstance(state.effect, HandoffRequested)
-        name = None if waits else state.next
-    return (*before, FlowAdvanced(path=tuple(path), ended=not waits), *effects)
+    def _taken(self, place: State, taker: State, groups: Mapping[str, str], text: str) -> tuple[Fact, ...]:
+        if taker.save is not None:
+            value = captured(taker.save, text)
+            if isinstance(value, Misfit):
+                return self._again(place, value.reason, taker.invalid, self._fallback(place))
+            self.save(taker.save.name, value)
+        for name, found in groups.items():
+            self.save(name, found)
+        return self._walk(taker.name)
+
+    def _unmatched(self, place: State, refusal: Refusal) -> tuple[Fact, ...]:
+        fallback = self._fallback(place)
+        if fallback is None:
+            return _refused(refusal)
+        return self._again(place, "no_match", fallback.say, fallback)
+
+    def _again(
+        self, place: State, reason: str, say: Text | None, fallback: Fallback | None
+    ) -> tuple[Fact, ...]:
+        """Ask once more, or give it up."""
+        tries = self.state.tries + 1
+        if fallback is not None and fallback.next is not None and tries > fallback.times:
+            return self._walk(fallback.next)
+        self.effects.append(AskedAgain(reason=reason, tries=tries))
+        self.say(say)
+        self.effects.append(self.effect(place))
+        return (*self.effects, *self.timers(place))
+
+    def _fallback(self, place: State) -> Fallback | None:
+        return place.fallback or (None if place.assistant else self.flow.fallback)
+
+    # --- after a person, after a time ---------------------------------------------------------
+
+    def _resume(self, wanted: str | None) -> tuple[Fact, ...]:
+        """After a handback: from the state the operator named, else from where the flow was."""
+        if wanted is not None and wanted in self.flow.states:
+            return self._walk(wanted, FlowResumed())
+        if self.state.ended:
+            return (FlowResumed(), FlowAdvanced(path=(), ended=True))
+        place = self._place() or self.flow.states[self.flow.first]
+        asked_for = place.desk or (place.assistant.desk if place.assistant else None)
+        if asked_for is not None:
+            self.say(asked_for.back)
+        if place.desk is None and not (place.assistant and place.assistant.once):
+            return self._walk(place.name, FlowResumed())  # a question is asked again
+        self._stand(place)
+        return self.walk(self.onward(place), FlowResumed())
+
+    def _fired(self, id: str) -> tuple[Fact, ...]:
+        purpose, _, rest = id.partition(":")
+        if purpose == "inactivity":
+            return self._silent_for_long()
+        place = self._place()
+        number = rest.partition(":")[2]
+        if (
+            purpose != "after"
+            or place is None
+            or not place.waits
+            or self.state.ended
+            or not number.isdecimal()
+        ):
+            return ()
+        if self.state.owner == "queue" and place.desk is None:  # nobody waits for the flow's question
+            return ()
+        for timer in place.after[int(number) : int(number) + 1]:
+            self.say(timer.say)
+            if timer.next is None:
+                return tuple(self.effects)
+            withdrawn = (HandoffWithdrawn(),) if self.state.owner == "queue" else ()
+            return self._walk(timer.next, *withdrawn)
+        return ()
+
+    def _silent_for_long(self) -> tuple[Fact, ...]:
+        limit = self._inactivity()
+        if not limit or self.state.status == "resolved":
+            return ()
+        left = limit - (self.moment.now - self.state.active)
+        if self.state.owner == "queue" and left <= 0:  # who waits for us has not gone
+            left = limit
+        if left > 0:
+            return (self.timer("inactivity", left),)
+        return (ConversationEnded(reason="inactivity"),)
+
+    def _watched(self, facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+        """Let the conversation end some time after its last word."""
+        limit = self._inactivity()
+        if not limit or any(timer.purpose == "inactivity" for timer in self.state.armed):
+            return facts
+        return (*facts, self.timer("inactivity", limit))
+
+    def _inactivity(self) -> int:
+        """Nanoseconds; 0 for never."""
+        seconds = self.moment.inactivity if self.flow.inactivity is None else self.flow.inactivity
+        return seconds * 1_000_000_000
+
+    # --- places -------------------------------------------------------------------------------
+
+    def _place(self) -> State | None:
+        return None if self.state.place is None else self.flow.states.get(self.state.place)
+
+    def _walk(self, start: str, *before: Fact) -> tuple[Fact, ...]:
+        """From where the conversation stands to ``start``, which may be outside its sub-flow."""
+        if self.state.stack:
+            self._stand(self.flow.states[start])
+        return self.walk(start, *before)
+
+    def _stand(self, at: State) -> None:
+        """The calls that brought the conversation into the sub-flow of ``at``, if it is there."""
+        place = self._place()
+        if place is not None and place.scope == at.scope:
+            self.stack = list(self.state.stack)
 
 
 def _refused(reason: Refusal) -> tuple[Fact, ...]:
@@ -142,4 +360,4 @@ def _refused(reason: Refusal) -> tuple[Fact, ...]:
 
 
 def _entry(item: Input, facts: tuple[Fact, ...]) -> Entry:
-    return Entry(id=str(item.position), cause=item.position, facts=facts)
+    return Entry(id=str(item.position), cause=item.position, needs=needed(facts), facts=facts)

@@ -1,38 +1,36 @@
-"""A flow: the state machine that an author wrote as JSON, and the checks before it may run.
+"""A flow: the state machine that an author wrote as JSON, and what it is once it may run.
 
 The form of the file is described by ``flows/flow.schema.json``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from services.workflow.domain.flow_file import canonical, faults, read
-from services.workflow.domain.problems import FlowError, Problem, quoted, shown, similar
-from services.workflow.domain.state import Answer, State, read_state
-from shared.contract.facts import ChoiceAsked, HandoffRequested
+from services.workflow.domain.checks import LONGEST_WALK, Checks
+from services.workflow.domain.flow_file import FLOWS, MAX_FILE, Member, canonical, faults, read
+from services.workflow.domain.graph import Way, ways
+from services.workflow.domain.problems import FlowError, Problem, quoted
+from services.workflow.domain.reading import Notes, Reader, Settings, saves_anything
+from services.workflow.domain.state import Answer, Fallback, State
 
-__all__ = ["Flow", "FlowError", "Problem", "parse"]
+__all__ = ["LONGEST_WALK", "Flow", "FlowError", "Problem", "parse"]
 
-#: Beyond these numbers, messages no longer search for similar names or spell a circle out.
-_MOST_HINTS = 20
-_LONGEST_CIRCLE = 12
-_NO_NEXT = 'without a "next"'
-
-
-#: The most states that one input may lead through.
-LONGEST_WALK: Final = 1_000
+#: Gives the content of a flow file that lies beside the one that is read, None if there is none.
+Find = Callable[[str], bytes | None]
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
     """A checked flow.
 
-    ``version`` is the hash of ``content``, the file's JSON without white space; ``answers`` names
-    the state that each answer leads into.
+    ``version`` is the hash of ``content``, the file's JSON without white space, with the sub-flows that
+    it calls; ``answers`` names the state that each answer leads into, ``takers`` all states that take
+    texts of an editor, in the file's order.
     """
 
     name: str
@@ -40,6 +38,10 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes
     states: Mapping[str, State]
     answers: Mapping[Answer, str]
+    takers: Mapping[Answer, tuple[State, ...]] = {}
+    fallback: Fallback | None = None  # for questions without one of their own
+    inactivity: int | None = None  # seconds; None leaves it to the service
+    languages: tuple[str, ...] = ()  # all that its texts are written in, its own first
     warnings: tuple[Problem, ...] = ()
 
     @property
@@ -47,143 +49,160 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         """The state where a conversation begins."""
         return next(iter(self.states))
 
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """All ways from state to state."""
+        takers: dict[Answer, list[str]] = {answer: [name] for answer, name in self.answers.items()}
+        takers |= {answer: [state.name for state in states] for answer, states in self.takers.items()}
+        return tuple(ways(self.states, takers, self.fallback.next if self.fallback else None))
 
-def parse(content: bytes, name: str) -> Flow:
-    """Read and check a flow file. Raises `FlowError` with every problem that it has."""
+
+def parse(content: bytes, name: str, find: Find | None = None) -> Flow:
+    """Read and check a flow file. Raises `FlowError` with every problem that it has.
+
+    ``find`` gives the files beside it: a sub-flow that the file calls and does not hold is taken from
+    the file of that name, and is part of the flow from then on.
+    """
+    try:
+        return _parse(content, name, find)
+    except RecursionError:  # JSON that could be read, but is too deep to be walked
+        raise FlowError([Problem("", "the file is nested too deeply.")]) from None
+
+
+def _parse(content: bytes, name: str, find: Find | None) -> Flow:
     members = read(content)
-    problems, warnings = faults(members), list[Problem]()
-    states: dict[str, State] = {}
-    for member in members:
-        if not member.name.startswith("$") and member.name not in states:
-            states[member.name] = read_state(member, problems, warnings)
-    if not states:
+    notes = Notes(faults(members), [])
+    subflows = _subflows(members, find, notes.problems)
+    if any(each.file for each in subflows.values()):
+        members = [member for member in members if member.name != FLOWS]
+        members.append(Member(FLOWS, {each.name: _values(each.members) for each in subflows.values()}, 0))
+    reading = _Reading(members, subflows, notes)
+    states, settings = reading.states, reading.settings
+    if not any(state.scope == "" for state in states.values()):
         remedy = 'Write at least {"hello": {"sendRequest": {"kind": "BotText", "content": "Hi!"}}}.'
-        problems.append(Problem("", "the flow has no state.", remedy))
-    problems += _unknown_next(states)
-    flawed = {problem.state for problem in problems}
-    problems += _circles({name: state for name, state in states.items() if name not in flawed})
-    if not problems:
-        problems += _too_long(states)
-    if problems:
-        raise FlowError(sorted(problems, key=lambda problem: problem.line))
-    answers: dict[Answer, str] = {}
-    for state in states.values():
-        if state.answer:
-            answers.setdefault(state.answer, state.name)
-    unmatched = list(_unmatched(states, answers))
-    told = {warning.state for warning in unmatched if states[warning.state].answer}  # once is enough
-    warnings += unmatched + [more for more in _unreached(states, answers) if more.state not in told]
-    kept = canonical(members)
+        notes.problems.append(Problem("", "the flow has no state.", remedy))
+    takers = _takers(states)
+    checks = Checks(states, takers, reading.firsts, settings)
+    notes.problems += checks.problems({problem.state for problem in notes.problems})
+    kept = b"" if notes.problems else canonical(members)
+    if len(kept) > MAX_FILE:
+        reason = f"with its sub-flows the flow has {len(kept):,} bytes; it may have {MAX_FILE:,} (448 KiB)."
+        notes.problems.append(Problem("", reason, "Shorten it, or split it into two flows."))
+    if notes.problems:
+        raise FlowError(sorted(notes.problems, key=lambda problem: (problem.file, problem.line)))
+    notes.warnings += checks.warnings()
     return Flow(
         name=name,
         version=sha256(kept).hexdigest()[:32],
         content=kept,
         states=states,
-        answers=answers,
-        warnings=tuple(sorted(warnings, key=lambda warning: warning.line)),
+        answers={answer: taken[0].name for answer, taken in takers.items()},
+        takers={answer: taken for answer, taken in takers.items() if answer.item is None},
+        fallback=settings.fallback,
+        inactivity=settings.inactivity,
+        languages=_languages(states, settings),
+        warnings=tuple(sorted(notes.warnings, key=lambda warning: (warning.file, warning.line))),
     )
 
 
-def _unknown_next(states: Mapping[str, State]) -> Iterator[Problem]:
-    hints = 0
+class _Subflow(msgspec.Struct, frozen=True):
+    """A sub-flow's states; ``file`` is "" where the flow's own file holds it."""
+
+    name: str
+    members: tuple[Member, ...]
+    line: int = 0
+    file: str = ""
+
+
+class _Reading:
+    """All states, those of the flow itself first."""
+
+    def __init__(self, members: list[Member], subflows: Mapping[str, _Subflow], notes: Notes) -> None:
+        saved = saves_anything({member.name: member.value for member in members})
+        self.settings = Settings()
+        for member in members:
+            if member.name == "$settings":
+                self.settings = Reader(member, notes, self.settings, saved).settings()
+        self.states: dict[str, State] = {}
+        self.firsts: dict[str, str] = {}
+        for member in members:
+            self._read(Reader(member, notes, self.settings, saved), member, notes)
+        for each in subflows.values():
+            self.firsts[each.name] = f"{each.name}/"
+            for member in each.members:
+                reader = Reader(member, notes, self.settings, saved, each.name, each.file)
+                if (state := self._read(reader, member, notes)) and self.firsts[each.name].endswith("/"):
+                    self.firsts[each.name] = state.name
+        for state in list(self.states.values()):
+            if state.calls is not None and (first := self.firsts.get(state.calls[:-1])):
+                self.states[state.name] = replace(state, calls=first)
+
+    def _read(self, reader: Reader, member: Member, notes: Notes) -> State | None:
+        if member.name.startswith("$"):
+            return None
+        if (before := self.states.get(reader.name)) is not None:
+            if before.scope != reader.scope:
+                reason = f"a sub-flow has a state of this name, too: {quoted([reader.name])}."
+                notes.problems.append(Problem(before.name, reason, "Rename one of them.", before.line))
+            return None  # two of one name: `faults` has told it
+        state = self.states[reader.name] = reader.state()
+        return state
+
+
+def _subflows(members: list[Member], find: Find | None, problems: list[Problem]) -> dict[str, _Subflow]:
+    """The sub-flows that the file holds, and those that it or they call and that lie beside it."""
+    found: dict[str, _Subflow] = {}
+    for holder in (member for member in members if member.name == FLOWS):
+        if not isinstance(holder.value, dict):
+            remedy = 'Write {"name of the sub-flow": {"its first state": {...}}}.'
+            problems.append(Problem(FLOWS, "$flows must be an object.", remedy, holder.line))
+        if holder.twice:
+            reason = f"{quoted(holder.twice)} is written twice in one object."
+            problems.append(Problem(FLOWS, reason, "Remove one of them.", holder.line))
+        for member in holder.members:
+            if not isinstance(member.value, dict):
+                problems.append(
+                    Problem(member.name, "a sub-flow must be an object of states.", "", member.line)
+                )
+            if not member.name or "/" in member.name:
+                reason = f"{quoted([member.name])} is no name for a sub-flow."
+                problems.append(Problem(FLOWS, reason, 'Take one without "/".', member.line))
+            found[member.name] = _Subflow(member.name, member.members, member.line)
+    ahead = [*_called(members), *(name for each in found.values() for name in _called(each.members))]
+    while ahead and find is not None:
+        name = ahead.pop()
+        if name in found or not name or "/" in name or (content := find(name)) is None:
+            continue
+        file = f"{name}.json"
+        try:
+            inside = tuple(member for member in read(content) if not member.name.startswith("$"))
+        except FlowError as error:
+            problems += [replace(problem, file=file) for problem in error.problems]
+            inside = ()
+        problems += [replace(problem, file=file) for problem in faults(list(inside))]
+        found[name] = _Subflow(name, inside, 0, file)
+        ahead += _called(inside)
+    return found
+
+
+def _called(members: list[Member] | tuple[Member, ...]) -> list[str]:
+    values = (member.value for member in members if isinstance(member.value, dict))
+    return [value["call"] for value in values if isinstance(value.get("call"), str)]
+
+
+def _values(members: tuple[Member, ...]) -> dict[str, Any]:
+    return {member.name: member.value for member in members}
+
+
+def _takers(states: Mapping[str, State]) -> dict[Answer, tuple[State, ...]]:
+    takers: dict[Answer, tuple[State, ...]] = {}
     for state in states.values():
-        if state.next is not None and state.next not in states:
-            hints += 1
-            options = states if hints <= _MOST_HINTS else ()
-            remedy = similar(state.next, options, 'Add that state, or change "next".')
-            yield _on(state, f'"next" names {quoted([state.next])}, which is no state.', remedy)
+        if state.answer:
+            takers[state.answer] = (*takers.get(state.answer, ()), state)
+    return takers
 
 
-def _circles(states: Mapping[str, State]) -> Iterator[Problem]:
-    """Loops through ``next`` alone would never wait for anybody; a handoff waits."""
-    seen: set[str] = set()
-    for start in states:
-        path: list[str] = []
-        name: str | None = start
-        while name is not None and name in states and name not in seen:
-            seen.add(name)
-            path.append(name)
-            name = None if isinstance(states[name].effect, HandoffRequested) else states[name].next
-        if name in path:
-            circle = [shown(each) for each in path[path.index(name) :]]
-            end = circle[:1] if len(circle) <= _LONGEST_CIRCLE else ["..."]
-            reason = f"the flow would go round for ever: {' -> '.join(circle[:_LONGEST_CIRCLE] + end)}."
-            yield _on(states[name], reason, f"Let one of these states ask something, {_NO_NEXT}.")
-
-
-def _too_long(states: Mapping[str, State]) -> Iterator[Problem]:
-    """What is said at one go is one message of the log, so it has an end."""
-    lengths: dict[str, int] = {}
-    for start in states:
-        path: list[str] = []
-        name: str | None = start
-        while name is not None and name not in lengths:
-            path.append(name)
-            waits = states[name].asks or isinstance(states[name].effect, HandoffRequested)
-            name = None if waits else states[name].next
-        count = lengths[name] if name is not None else 0
-        for each in reversed(path):
-            count += 1
-            lengths[each] = count
-    longest = max(lengths, key=lambda name: lengths[name])
-    if lengths[longest] > LONGEST_WALK:
-        reason = f"{lengths[longest]} states follow one another from here without waiting for anybody."
-        yield _on(states[longest], reason, f"At most {LONGEST_WALK} may: let one of them ask something.")
-
-
-def _unmatched(states: Mapping[str, State], answers: Mapping[Answer, str]) -> Iterator[Problem]:
-    """Questions and answers that do not belong together."""
-    asked = {answer for state in states.values() for answer in state.answers}
-    for state in states.values():
-        if state.answer and answers[state.answer] != state.name:
-            first = quoted([answers[state.answer]])
-            yield _on(state, f"{first} takes the same answer and comes first.", "Remove one of them.")
-        elif state.answer and state.answer not in asked:
-            reason = f"nothing asks for this answer ({_spelt(state.answer)})."
-            yield _on(state, reason, f"Compare the ids with those of the question, a state {_NO_NEXT}.")
-        for answer in state.answers:
-            if answer not in answers:
-                what = "the choice" if isinstance(state.effect, ChoiceAsked) else "the visitor's text"
-                reason = f"no matchResponse takes {what} ({_spelt(answer)})."
-                yield _on(state, reason, "Add one; without it the answer is refused.")
-
-
-def _unreached(states: Mapping[str, State], answers: Mapping[Answer, str]) -> Iterator[Problem]:
-    """States that no conversation comes to, and answers that it comes to without being answered."""
-    first = next(iter(states))
-    reached = _reached(first, states, answers)
-    before = {state.next: state.name for state in states.values()}
-    for state in states.values():
-        if state.name not in reached:
-            yield _on(state, "nothing leads to this state.", 'Name it in a "next", or remove it.')
-        elif state.answer and (state.name == first or state.name in before):
-            came = (
-                "the flow begins here"
-                if state.name == first
-                else f"{quoted([before[state.name]])} leads here"
-            )
-            remedy = f"The flow passes through at once; put a question before it, a state {_NO_NEXT}."
-            yield _on(state, f"{came}, but a matchResponse asks nothing.", remedy)
-
-
-def _reached(first: str, states: Mapping[str, State], answers: Mapping[Answer, str]) -> set[str]:
-    reached: set[str] = set()
-    ahead = [first]
-    while ahead:
-        state = states[ahead.pop()]
-        if state.name not in reached:
-            reached.add(state.name)
-            ahead += [answers[answer] for answer in state.answers if answer in answers]
-            ahead += [] if state.next is None else [state.next]
-    return reached
-
-
-def _spelt(answer: Answer) -> str:
-    asked = f'sessionId "{shown(answer.asked)}"'
-    if answer.item is None:
-        return asked
-    return f'groupId "{shown(answer.asked)}", itemId "{shown(answer.item)}"'
-
-
-def _on(state: State, reason: str, remedy: str) -> Problem:
-    return Problem(state.name, reason, remedy, state.line)
+def _languages(states: Mapping[str, State], settings: Settings) -> tuple[str, ...]:
+    own = [settings.language] if settings.language else []
+    tags = (tag for state in states.values() for text in state.texts for tag in text.languages)
+    return tuple({tag.lower(): tag for tag in [*own, *tags] if tag}.values())

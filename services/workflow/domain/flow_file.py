@@ -19,12 +19,16 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One member of the file's object. ``twice``: keys written twice anywhere inside the value."""
+    """One member of an object of the file. ``twice``: keys written twice anywhere inside the value.
+
+    ``members`` are those of the value itself, where it is an object whose lines are wanted.
+    """
 
     name: str
     value: Any
     line: int
-    twice: tuple[str, ...]
+    twice: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
 
 
 def read(content: bytes) -> list[Member]:
@@ -49,11 +53,19 @@ def read(content: bytes) -> list[Member]:
     if not isinstance(whole, dict):
         remedy = 'Write {"name of the first state": {...}, ...}.'
         raise FlowError([Problem("", "the file must hold a JSON object.", remedy)])
-    return _members(text)
+    return _members(text, text.index("{"), 1)[0]
 
 
-def _members(text: str) -> list[Member]:
-    """Walk the outermost object by hand: `json` drops members of the same name, and all lines."""
+#: The member that holds sub-flows, each an object of states, whose lines are wanted too.
+FLOWS: Final = "$flows"
+
+
+def _members(text: str, begin: int, line: int, deeper: int = 0) -> tuple[list[Member], int]:
+    """Walk an object by hand, and where it ends: `json` drops members of the same name, and all lines.
+
+    ``begin`` is its opening brace, in that ``line``; ``deeper`` how many levels of objects within it
+    are walked too.
+    """
     twice: list[str] = []
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -62,19 +74,24 @@ def _members(text: str) -> list[Member]:
 
     decoder = json.JSONDecoder(object_pairs_hook=unique)
     members: list[Member] = []
-    line, counted = 1, 0
-    at = _after_space(text, text.index("{") + 1)
+    counted = begin
+    at = _after_space(text, begin + 1)
     while text[at] != "}":
         line, counted = line + text.count("\n", counted, at), at
         name, at = decoder.raw_decode(text, at)
-        at = _after_space(text, _after_space(text, at) + 1)  # past the colon
-        value, at = decoder.raw_decode(text, at)
-        members.append(Member(name, value, line, tuple(twice)))
+        colon = _after_space(text, at)
+        place = _after_space(text, colon + 1)
+        value, at = decoder.raw_decode(text, place)
+        inner: list[Member] = []
+        levels = 2 if name == FLOWS and not deeper else deeper - 1
+        if isinstance(value, dict) and levels > 0:
+            inner, _ = _members(text, place, line + text.count("\n", counted, place), levels)
+        members.append(Member(name, value, line, tuple(twice), tuple(inner)))
         twice.clear()
         at = _after_space(text, at)
         if text[at] == ",":
             at = _after_space(text, at + 1)
-    return members
+    return members, at + 1
 
 
 def canonical(members: list[Member]) -> bytes:

@@ -13,15 +13,21 @@ _LONGEST_NAME = 60
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One finding. ``state`` "" means the whole file; ``line`` counts from 1, 0 for unknown."""
+    """One finding. ``state`` "" means the whole file; ``line`` counts from 1, 0 for unknown.
+
+    ``file`` is that of the sub-flow that it is found in, "" for the flow's own file.
+    """
 
     state: str
     reason: str
     remedy: str = ""
     line: int = 0
+    file: str = ""
 
     def __str__(self) -> str:
         line = f"line {self.line}: " if self.line else ""
+        if self.file:
+            line = f"{shown(self.file)}, {line}"
         state = f"{shown(self.state)}: " if self.state else ""
         return f"{line}{state}{self.reason} {self.remedy}".rstrip()
 

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from tests.faults.scenarios import (
+    assistant,
+    backends,
     claims,
     cluster,
     crowd,
@@ -18,6 +20,7 @@ from tests.faults.scenarios import (
     races,
     replicas,
     strangers,
+    timers,
 )
 from tests.faults.trial import Trial
 
@@ -33,6 +36,9 @@ ALL: Final[dict[str, Scenario]] = {
     "cluster": cluster.leader_killed,
     "paused": links.paused,
     "link": links.cut,
+    "assistant": assistant.spoken,
+    "timers": timers.fired,
+    "backends": backends.asked,
     "poison": poison.poison,
     "claims": claims.pairs,
     "duplicates": duplicates.same_id,

@@ -19,8 +19,8 @@ async def leader_killed(trial: Trial) -> None:
         await cluster.settled()
         trial.say("three servers are one cluster")
         async with Lab(trial, server=cluster, proxies=2, workflows=2, operators=2, replicas=3) as lab:
-            probe, *_ = await lab.invite(1)
-            visitors = await lab.invite(trial.of(30, 10), people=0.05)
+            probe = await lab.probe()
+            visitors = await lab.invite(trial.of(30, 10), people=0.05, anew=0.03)
             work = lab.talk(visitors, 10**6, pause=(0.0, 0.2))
             recoveries: list[float] = []
             for number in range(rounds):

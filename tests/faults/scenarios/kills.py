@@ -7,6 +7,7 @@ import time
 
 from tests.faults.faulty_workflow import POINTS
 from tests.faults.lab import Lab
+from tests.faults.scenarios.deaths import die_at, heal
 from tests.faults.trial import Trial
 
 
@@ -14,8 +15,8 @@ async def random_moments(trial: Trial) -> None:
     """Any service, at random moments, while visitors and operators talk."""
     guests, turns = trial.of(100, 12), trial.of(100, 25)
     async with Lab(trial) as lab:
-        probe, *_ = await lab.invite(1)
-        visitors = await lab.invite(guests, people=0.05)
+        probe = await lab.probe()
+        visitors = await lab.invite(guests, people=0.05, anew=0.03)
         work = lab.talk(visitors, turns, pause=(0.0, trial.of(15, 3) / 10))
         recoveries: list[float] = []
 
@@ -52,32 +53,17 @@ async def named_points(trial: Trial) -> None:
         trial.chance.shuffle(plan)
         lab.use("workflow", [lab.make("workflow")])
         await lab.restart(lab.parts["workflow"])
-        visitors = await lab.invite(trial.of(12, 6), people=0.05)
+        visitors = await lab.invite(trial.of(12, 6), people=0.05, anew=0.03)
         lab.parts["workflow"][0].kill()
         work = lab.talk(visitors, 10**6)
         longest = 0.0
         for number, point in enumerate(plan):
-            service = lab.make(
-                "workflow",
-                "tests.faults.faulty_workflow",
-                DIE_AT=point,
-                DIE_AFTER=str(trial.chance.randrange(1, trial.of(40, 10))),
-            )
-            lab.use("workflow", [service])
-            begun = time.monotonic()
-            service.launch()
-            assert service.process is not None
-            while service.process.poll() is None:
-                await asyncio.sleep(0.05)
-                if work.done():
-                    await work
-                assert time.monotonic() - begun < 60, f"nothing came to {point}: the turns hang"
-            longest = max(longest, time.monotonic() - begun)
+            lives = trial.chance.randrange(1, trial.of(40, 10))
+            longest = max(longest, await die_at(lab, work, point, lives))
             if number % 5 == 4:
                 trial.say(f"{number + 1} of {len(plan)} deaths")
         await lab.stop(work)
-        lab.use("workflow", [lab.make("workflow")])
-        await lab.restart(lab.parts["workflow"])
+        await heal(lab)
         await lab.settle()
         trial.figure("deaths", f"{deaths} at each of {', '.join(POINTS)}")
         trial.figure("start to the next death", f"at most {longest:.1f} s")
@@ -88,8 +74,8 @@ async def nats(trial: Trial) -> None:
     """The server itself, again and again."""
     cycles = trial.of(50, 3)
     async with Lab(trial) as lab:
-        probe, *_ = await lab.invite(1)
-        visitors = await lab.invite(trial.of(30, 10), people=0.05)
+        probe = await lab.probe()
+        visitors = await lab.invite(trial.of(30, 10), people=0.05, anew=0.03)
         work = lab.talk(visitors, 10**6, pause=(0.0, 0.2))
         recoveries: list[float] = []
         for cycle in range(cycles):

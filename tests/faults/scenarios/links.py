@@ -56,7 +56,7 @@ async def cut(trial: Trial) -> None:
 async def _disturb(lab: Lab, name: str, times: int, seconds: float, begin, end) -> None:  # type: ignore[no-untyped-def]
     """Talk, disturb, mend; all laws, that clients were told, and how soon it went on."""
     trial = lab.trial
-    guests = lab.guests or await lab.invite(trial.of(30, 10), people=0.05)
+    guests = lab.guests or [await lab.probe(), *await lab.invite(trial.of(30, 10), people=0.05, anew=0.03)]
     probe, *visitors = guests
     told = sum(guest.closings.count(NO_LOG) for guest in guests)
     work = lab.talk(visitors, 10**6, pause=(0.0, 0.2))

@@ -36,6 +36,7 @@ async def poison(trial: Trial) -> None:
         healthy = await lab.invite(trial.of(20, 6), people=0.05)
         sick = await lab.invite(len(POISON))
         future, *_ = await lab.invite(1)
+        lab.spare([*healthy[:3], *sick, future])  # they are asked when no operator is at work
         writer = await lab.connect("proxy")
         work = lab.talk(healthy, trial.of(40, 8))
         for guest, (name, data) in zip(sick, POISON.items(), strict=True):

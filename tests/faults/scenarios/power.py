@@ -19,7 +19,7 @@ async def cut(trial: Trial) -> None:
     async with Disk(trial.folder) as disk:
         server = EmbeddedNats(disk.folder / "data")
         async with Lab(trial, server=server, max_bytes=64 * 2**20) as lab:
-            visitors = await lab.invite(trial.of(20, 8), people=0.05)
+            visitors = await lab.invite(trial.of(20, 8), people=0.05, anew=0.03)
             for number in range(rounds):
                 work = lab.talk(visitors, 10**6, pause=(0.0, 0.05))
                 await asyncio.sleep(trial.chance.uniform(1.0, 2.0))

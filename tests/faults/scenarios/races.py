@@ -20,7 +20,7 @@ async def races(trial: Trial, module: str = "tests.faults.faulty_workflow", **se
         workflows = [lab.make("workflow", module, DAWDLE=DAWDLE_SECONDS, **settings) for _ in range(2)]
         lab.use("workflow", workflows)
         await lab.restart(workflows)
-        visitors = await lab.invite(trial.of(30, 15), people=0.1, haste=0.4)
+        visitors = await lab.invite(trial.of(30, 15), people=0.1, haste=0.4, anew=0.05)
         work = lab.talk(visitors, trial.of(60, 8), takeovers=0.8)
         kills = 0
         while not work.done():

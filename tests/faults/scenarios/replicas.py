@@ -19,7 +19,7 @@ async def replicas(trial: Trial) -> None:
     """Two proxies, two workflows, two operators: killed in turn, the server too, one workflow frozen."""
     rounds, freezes = trial.of(20, 3), trial.of(4, 1)
     async with Lab(trial, proxies=2, workflows=2, operators=2, clerks=4) as lab:
-        visitors = await lab.invite(trial.of(40, 12), people=0.05)
+        visitors = await lab.invite(trial.of(40, 12), people=0.05, anew=0.03)
         work = lab.talk(visitors, 10**6, pause=(0.0, 0.3))
         for number in range(rounds):
             await asyncio.sleep(trial.chance.uniform(0.2, 0.8))

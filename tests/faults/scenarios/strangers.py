@@ -21,23 +21,32 @@ from tests.processes import ROOT, Service
 #: demanded: a busy machine moves a p99 by more than that.
 GOAL = 1.1
 #: Undisturbed and disturbed take turns so often; the figure is the median of the ratios.
-ROUNDS = 3
+ROUNDS = 5
+#: How long the others pause between turns (seconds): what is measured is an answer, not a queue.
+PAUSE = (0.1, 0.4)
 #: What it must stay under (seconds).
 MOST_SECONDS = 1.0
 #: What a process may grow by (MiB).
 MOST_GROWTH = 100.0
+#: The proxy's limits: a visitor's tabs may say enough for one that never reads to be the first that is
+#: closed; `flood` says more. A small firm's worth of connects from one address; a storm is more.
+LIMITS = {
+    "SWITCHBOARD_MESSAGES_PER_MINUTE": "600",
+    "SWITCHBOARD_MESSAGE_BURST": "600",
+    "SWITCHBOARD_CONNECTS_PER_MINUTE": "600",
+    "SWITCHBOARD_CONNECT_BURST": "200",
+}
 
 
 async def strangers(trial: Trial) -> None:
     """Each offender is closed with the right code; memory stays bounded, the others are served."""
-    seconds = trial.of(5, 2)
+    seconds = trial.of(4, 2)
     rounds = trial.of(ROUNDS, 1)
-    defaults = {"SWITCHBOARD_MESSAGES_PER_MINUTE": "", "SWITCHBOARD_MESSAGE_BURST": ""}
     async with Lab(trial, clerks=0, operators=0, analytics=0) as lab:
-        proxy = lab.make("proxy", **defaults)
+        proxy = lab.make("proxy", **LIMITS)
         lab.use("proxy", [proxy])
         await lab.restart([proxy])
-        guests = await lab.invite(trial.of(40, 16))
+        guests = await lab.invite(trial.of(30, 16))
         assert proxy.process is not None
         cores = os.sched_getaffinity(0)
         _apart([*lab.services, lab.server])
@@ -45,12 +54,12 @@ async def strangers(trial: Trial) -> None:
 
         async def p99(during: asyncio.subprocess.Process | None = None) -> float:
             begun = time.monotonic()
-            work = lab.talk(guests, 10**6, pause=(0.05, 0.15))
+            work = lab.talk(guests, 10**6, pause=PAUSE)
             await asyncio.sleep(seconds)
             if during is not None:
                 await asyncio.wait_for(during.wait(), 60)
             await lab.stop(work)
-            await lab.settle()
+            await asyncio.gather(*(guest.question() for guest in guests))
             return quantile([s for g in guests for at, s in g.turns if at >= begun], 0.99)
 
         await p99()

@@ -4,8 +4,9 @@
  *     <script src="http://localhost:9998/widget.js" defer></script>
  *
  * Options, as attributes of the tag: `data-server` (address of the chat, if not next to this script),
- * `data-side="left"`, and any of TEXTS below (`data-title="Ask us"`). `window.switchboard = {texts: {...}}`
- * overrides texts too. Colours and place are CSS custom properties, listed at the top of STYLE.
+ * `data-flow="support"` (the flow of new conversations), `data-lang="de"` (their language, if not the
+ * browser's), `data-side="left"`, and any of TEXTS below (`data-title="Ask us"`).
+ * `window.switchboard = {texts: {...}}` overrides texts too. Colours and place are CSS custom properties, listed at the top of STYLE.
  *
  * One classic script on purpose: modules and stylesheets from another origin would need CORS there.
  */
@@ -42,6 +43,8 @@
     joined: "{name} joined",
     left: "{name} left",
     typing: "{name} is typing",
+    assistant: "Assistant",
+    interrupted: "Interrupted",
     closed: "This conversation is closed",
     over: "This conversation is over",
     restart: "Start a new conversation",
@@ -65,7 +68,7 @@
   const NARROW = "(max-width: 480px), (max-height: 420px)";
 
   /** Close codes after which coming back by itself would not help. */
-  const STAY_AWAY = new Set([1000, 1001, 1003, 1007, 1008, 1009]);
+  const STAY_AWAY = new Set([1000, 1001, 1002, 1003, 1007, 1008, 1009]);
 
   const STYLE = `
     :host {
@@ -191,6 +194,7 @@
     .name { margin: 0 2px 3px; font-size: 12.5px; font-weight: 600; color: var(--muted); }
     .note { margin: 3px 2px 0; font-size: 12.5px; color: var(--muted); }
     .visitor[data-pending] .bubble { opacity: .6; }
+    .row[data-interrupted] .bubble { background: none; border: 1px dashed var(--line); color: var(--muted); }
     .visitor[data-refused] .bubble { background: none; border: 1px dashed var(--muted); color: var(--muted); }
     .system { align-items: center; margin: 14px 0; font-size: 13px; color: var(--muted); text-align: center; }
     .avatar {
@@ -408,6 +412,7 @@
    */
   class Connection {
     #address;
+    #wishes; // what a new conversation shall be like: {flow, lang}
     #on;
     #store;
     #socket = null;
@@ -422,8 +427,9 @@
     #stable = 0;
     #patience = 0;
 
-    constructor(address, on) {
+    constructor(address, wishes, on) {
       this.#address = address;
+      this.#wishes = wishes;
       this.#on = on;
       this.#store = new Store("sessionStorage", `switchboard:outbox:${address}`);
       const kept = this.#store.read();
@@ -445,6 +451,7 @@
       this.#retry = 0;
       if (this.#socket) return;
       const url = new URL(this.#address);
+      for (const [name, wish] of Object.entries(this.#wishes)) if (wish) url.searchParams.set(name, wish);
       if (this.#cursor) url.searchParams.set("cursor", this.#cursor);
       this.#fresh = !this.#cursor;
       this.#on.status(this.#attempts > 2 ? "offline" : "connecting");
@@ -644,6 +651,7 @@
     #session = null; // the flow's open editor: {id, prompt}
     #group = null; // the newest choices: {frame, buttons, answered}
     #own = new Map(); // rows of the visitor's messages, by id
+    #draft = null; // the assistant's words so far: {turn, attempt, length, words, row}
     #operator = "";
     #newest = null; // the cursor of the newest fact, and of the newest that was shown in an open dialog
     #lastRead = null;
@@ -667,7 +675,8 @@
       this.#store = new Store("localStorage", `switchboard:${address}`);
       this.#memory = this.#store.read();
       this.#lastRead = this.#memory?.read ?? null;
-      this.#connection = new Connection(address, {
+      const { flow, lang } = { ...script?.dataset, ...this.dataset };
+      this.#connection = new Connection(address, { flow, lang }, {
         frame: (frame, message) => this.#frame(frame, message),
         status: (state) => this.#connectionStatus(state),
         away: (code) => this.#away(code),
@@ -731,6 +740,8 @@
       ui.messages = make("div");
       // Announced when they are stored and move up.
       ui.pending = make("div", { "aria-live": "off" });
+      // Announced when they are committed, once.
+      ui.drafts = make("div", { "aria-live": "off" });
       ui.queue = line("waiting", texts.waiting);
       ui.typing = make("div", { class: "row operator typing", "data-role": "typing", hidden: true },
         make("span", { class: "bubble dots" }, make("i"), make("i"), make("i")));
@@ -744,7 +755,7 @@
       ui.end = make("div", { class: "end" },
         ui.closed, ui.rating, ui.stars,
         button("restart", "pill", { onclick: () => this.#reset() }, texts.restart));
-      ui.content = make("div", {}, ui.messages, ui.pending, ui.queue, ui.typing, ui.end);
+      ui.content = make("div", {}, ui.messages, ui.drafts, ui.pending, ui.queue, ui.typing, ui.end);
       ui.log = make("div",
         { class: "log", part: "log", role: "log", tabindex: "0", "aria-live": "polite", "aria-label": texts.log,
           "data-role": "log" },
@@ -803,6 +814,7 @@
     #frame(frame, message) {
       switch (frame.kind) {
         case "Resumed":
+          this.#dropDraft(); // if it goes on, all of it comes again
           this.#replay(true);
           if (frame.reset) this.#clear();
           break;
@@ -821,8 +833,11 @@
           this.#refused(frame.id);
           break;
         case "BotText":
-          this.#bubble("bot", rich(frame.content), frame);
+          this.#botText(frame);
           break;
+        case "Draft":
+          this.#drafted(frame);
+          return;
         case "ChoiceRequest":
           this.#choices(frame);
           break;
@@ -850,7 +865,7 @@
           this.#showTyping(false);
           break;
         case "Typing":
-          if (frame.who !== "visitor") this.#showTyping(true);
+          if (frame.who !== "visitor") this.#showTyping(true, frame.who);
           return;
         default:
           return; // a newer server's
@@ -917,6 +932,58 @@
         make("div", { class: "row system", "data-role": "message", "data-from": "system", dir: "auto" }, text));
     }
 
+    #botText(frame) {
+      const drafted = frame.turn !== undefined && this.#draft?.turn === frame.turn;
+      if (drafted) this.#dropDraft();
+      if (frame.turn !== undefined) this.#showTyping(false);
+      const row = this.#bubble("bot", rich(frame.content), frame);
+      if (drafted) row.classList.remove("fresh"); // the words stand there already
+    }
+
+    /** The assistant's words while it makes them: below what is stored, as plain text. */
+    #drafted(frame) {
+      let draft = this.#draft;
+      if (frame.end) {
+        if (draft?.turn === frame.turn) this.#interruptDraft();
+        this.#showTyping(false);
+        return;
+      }
+      if (!draft || draft.turn !== frame.turn || frame.offset === 0) {
+        if (frame.offset !== 0) return; // its beginning was not for us
+        if (draft?.turn !== frame.turn) {
+          this.#dropDraft();
+          const words = document.createTextNode("");
+          const row = this.#bubble("bot", words, {}, true);
+          row.dataset.role = "draft";
+          this.#ui.drafts.append(row);
+          draft = { turn: frame.turn, words, row };
+        }
+        this.#draft = Object.assign(draft, { attempt: frame.attempt, length: 0 });
+        draft.words.data = "";
+        this.#showTyping(false);
+      }
+      if (frame.attempt !== draft.attempt || frame.offset !== draft.length) return;
+      draft.words.data += frame.text;
+      draft.length += [...frame.text].length; // offsets count characters, not UTF-16
+    }
+
+    #dropDraft() {
+      if (!this.#draft) return;
+      this.#draft.row.remove();
+      this.#draft = null;
+      [...this.#ui.messages.querySelectorAll(".bot")].at(-1)?.prepend(this.#ui.avatar);
+    }
+
+    /** What was read stays to be read; it never was a message, so the next page does not show it. */
+    #interruptDraft() {
+      const { row } = this.#draft;
+      this.#draft = null;
+      row.setAttribute("data-interrupted", "true");
+      row.setAttribute("aria-live", "off");
+      row.append(make("span", { class: "note" }, this.#texts.interrupted));
+      this.#ui.messages.append(row);
+    }
+
     #operatorText(frame) {
       const previous = this.#ui.messages.lastElementChild;
       const name = frame.name || this.#operator || this.#texts.person;
@@ -926,11 +993,12 @@
       this.#showTyping(false);
     }
 
-    #showTyping(shown) {
+    #showTyping(shown, who = "operator") {
       clearTimeout(this.#typingShown);
       const { typing } = this.#ui;
       typing.hidden = !shown;
-      typing.setAttribute("aria-label", fill(this.#texts.typing, { name: this.#operator || this.#texts.person }));
+      const name = who === "assistant" ? this.#texts.assistant : this.#operator || this.#texts.person;
+      typing.setAttribute("aria-label", fill(this.#texts.typing, { name }));
       if (shown) this.#typingShown = setTimeout(() => (typing.hidden = true), TYPING_SHOWN);
     }
 

@@ -1,0 +1,51 @@
+"""An add-on: follows the log with the read-only user, and tells who waits for a person, and for how long.
+
+    SWITCHBOARD_NATS_USER=reader SWITCHBOARD_NATS_PASSWORD=... python -m examples.addon
+
+With `make run` the password is in `passwords.json` of the data folder. It reads the log from its
+beginning, then goes on live; it misses nothing and writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from shared.contract.conversation import NEW, Conversation, step
+from shared.contract.facts import ConversationClaimed, HandoffRequested
+from shared.contract.times import format_time
+from shared.runtime import settings
+from shared.runtime.broker import Link, connect, make_broker
+from shared.runtime.follower import Follower
+from shared.runtime.log import Log, Message
+from shared.runtime.vitals import Vitals
+
+conversations: dict[str, Conversation] = {}
+waiting: dict[str, int] = {}  # since when (nanoseconds since 1970)
+
+
+def take(message: Message) -> None:
+    """One more entry. `step` gives the new state, and those of the entry's facts that count."""
+    recorded = message.decode()
+    name, time = message.conversation, message.time
+    conversations[name], facts = step(conversations.get(name, NEW), recorded)
+    for fact in facts:
+        if isinstance(fact, HandoffRequested):
+            waiting[name] = time
+            print(f"{format_time(time)} {name} waits in {fact.queue}: {fact.reason}", flush=True)
+        elif isinstance(fact, ConversationClaimed) and name in waiting:
+            seconds = (time - waiting.pop(name)) / 1e9
+            print(f"{format_time(time)} {name} is with {fact.operator} after {seconds:.1f} s", flush=True)
+
+
+async def main() -> None:
+    vitals = Vitals("addon")
+    link = Link(vitals)
+    client = await connect(make_broker(settings.load(settings.Common), "addon", link), link)
+    follower = Follower(Log(client), link, vitals, take, conversations.clear, from_beginning=True)
+    await follower.start()
+    print(f"read up to {follower.position}; {len(waiting)} wait", flush=True)
+    await asyncio.Event().wait()  # until Ctrl-C
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

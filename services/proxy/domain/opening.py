@@ -1,0 +1,56 @@
+"""What a client may ask for when it opens a conversation: a flow by name, and its languages."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+#: A flow's name, as in the file's name and `ConversationStarted`.
+_FLOW = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+#: A language tag, far enough of RFC 5646 to look one up (RFC 4647): "de", "pt-BR", "zh-Hant-TW".
+_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
+#: What a browser may list; more of it is no preference but a fingerprint.
+MOST_LANGUAGES = 5
+#: What is read of a header or a parameter (characters).
+LONGEST = 200
+
+
+def flow_name(asked: str) -> str | None:
+    """The name of the flow that is asked for, "" for the default, None where that is no name."""
+    if not asked:
+        return ""
+    return asked if _FLOW.fullmatch(asked) else None
+
+
+def languages(asked: str, accept_language: str) -> str:
+    """The visitor's languages, best first, as in Accept-Language without weights; "" for unknown.
+
+    What the page asks for comes before what the browser says (RFC 9110 section 12.5.4).
+    """
+    return _languages(asked[:LONGEST], accept_language[:LONGEST])
+
+
+@lru_cache(maxsize=1024)  # few browsers differ
+def _languages(asked: str, accept_language: str) -> str:
+    weighted: list[tuple[float, str]] = []
+    for part in accept_language.split(","):
+        tag, _, parameter = part.partition(";")
+        weighted.append((_weight(parameter), tag.strip()))
+    weighted.sort(key=lambda item: -item[0])  # stable: of equals the first stays first
+    tags = [asked.strip(), *(tag for weight, tag in weighted if weight > 0)]
+    found: dict[str, str] = {}
+    for tag in tags:
+        if _TAG.fullmatch(tag):
+            found.setdefault(tag.lower(), tag)
+    return ", ".join(list(found.values())[:MOST_LANGUAGES])
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.partition("=")
+    if not name.strip():
+        return 1.0
+    try:
+        weight = float(value)
+    except ValueError:
+        return 0.0
+    return weight if name.strip().lower() == "q" and 0 <= weight <= 1 else 0.0

@@ -1,0 +1,134 @@
+"""From turns to the events of a stream, and where a client stands in them.
+
+Pure: what is told depends on the turns and the place alone, so a stream that is opened before, during
+or after an answer, or resumed at any replica, tells the same. Events are cut at places that depend on
+the text alone, never on how the words came in.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, NamedTuple
+
+from services.proxy.domain.turns import Turn, Turns
+from shared.contract import cursor as cursors
+from shared.contract.cursor import Cursor
+
+Kind = Literal["token", "message_end", "commit_done", "error"]
+
+#: A word is cut here: some languages, and some people, write no spaces.
+LONGEST_WORD: Final = 24
+#: A word with the space before it.
+_WORD: Final = re.compile(rf"\s*\S{{1,{LONGEST_WORD}}}")
+_ID: Final = re.compile(r"([A-Za-z0-9_-]{1,200})\.([0-9]{1,9})\.([0-9]{1,9})\.([012])", re.ASCII)
+
+
+class Place(NamedTuple):
+    """How far a client has been told.
+
+    ``turn`` and ``time`` name the turn, ``attempt`` whose words the client has of it, ``offset`` how
+    many characters. ``step``: 0 while there may be more, 1 when the text is whole, 2 when all is told.
+    """
+
+    turn: int
+    time: int
+    attempt: int = 0
+    offset: int = 0
+    step: int = 0
+
+
+class Event(NamedTuple):
+    """``place`` is where the client stands once it has this."""
+
+    kind: Kind
+    data: str
+    place: Place
+
+
+def place_of(id: str, epoch: str, turns: Turns) -> Place | None:
+    """Where a client with this ``Last-Event-ID`` stands; None where it is not of this conversation.
+
+    An id names the turn as a cursor does, then the attempt, the offset and the step.
+    """
+    parts = _ID.fullmatch(id)
+    cursor = cursors.decode(parts[1]) if parts else None
+    if parts is None or cursor is None or cursor.epoch != epoch:
+        return None
+    if turns.find(cursor.position, cursor.time) is None:
+        return None
+    return Place(cursor.position, cursor.time, int(parts[2]), int(parts[3]), int(parts[4]))
+
+
+def encode(events: list[Event], epoch: str) -> bytes:
+    """The events as a browser's EventSource reads them (WHATWG HTML, section 9.2)."""
+    frames: list[str] = []
+    turn, prefix = 0, ""
+    for event in events:
+        place = event.place
+        if place.turn != turn:  # many events, one turn
+            turn = place.turn
+            prefix = cursors.encode(Cursor(epoch, place.turn, place.time, 0))
+        id = f"{prefix}.{place.attempt}.{place.offset}.{place.step}"
+        # Each line of the text is a data line of its own. An event without one would be dropped.
+        data = event.data.replace("\n", "\ndata: ") if "\n" in event.data else event.data
+        frames.append(f"id: {id}\nevent: {event.kind}\ndata: {data}\n\n")
+    return "".join(frames).encode()
+
+
+def newest(turns: Turns) -> Place:
+    """Before the first event of the newest turn."""
+    return Place(*turns.latest)
+
+
+def tell(turns: Turns, place: Place, session: str) -> tuple[list[Event], Place]:
+    """What follows ``place``, as far as it is known now. ``session`` is the data of ``commit_done``."""
+    events: list[Event] = []
+    for turn in turns.since(place.turn):
+        if turn.position != place.turn:
+            place = Place(turn.position, turn.time)
+        if place.step < 2:
+            place = _tell(turns, turn, place, session, events)
+    return events, place
+
+
+def _tell(turns: Turns, turn: Turn, place: Place, session: str, events: list[Event]) -> Place:
+    def add(kind: Kind, data: str, at: Place) -> Place:
+        events.append(Event(kind, data, at))
+        return at
+
+    text = turns.text(turn)
+    if place.step == 0:
+        fails = turn.over and not turn.answered and (turn.failure or turn.refusal)
+        if place.offset and not fails and turns.attempt(turn, place.offset) != place.attempt:
+            # What the client has of this answer was never said: the whole of it follows.
+            place = add("error", turns.interruption, Place(turn.position, turn.time))
+        for end in _ends(text, place.offset, len(turn.said), turn.over):
+            token = text[place.offset : end]
+            at = place._replace(offset=end, attempt=turns.attempt(turn, end))
+            place = add("token", token, at)
+        if not turn.over:
+            return place
+        if turn.answered:
+            place = add("message_end", "", place._replace(step=1))
+    done = place._replace(step=2)
+    if turn.failure or (turn.refusal and not turn.answered):
+        return add("error", turn.failure or turn.refusal, done)
+    return add("commit_done", session, done) if turn.answered else done
+
+
+def _ends(text: str, start: int, said: int, over: bool) -> list[int]:
+    """Where the tokens behind ``start`` end, as far as more text cannot change them.
+
+    ``said`` characters are committed: where they end, a word ends.
+    """
+    ends: list[int] = []
+    while match := _WORD.match(text, start):
+        end = match.end()
+        whole = over or end == said or end < len(text) or len(match[0].lstrip()) == LONGEST_WORD
+        if not whole:
+            return ends
+        ends.append(end)
+        start = end
+    if over and start < len(text):  # white space at the end
+        ends.append(len(text))
+    return ends

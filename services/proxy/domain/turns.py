@@ -1,0 +1,236 @@
+"""What a text-only client sees of a conversation: turns, each with one answer, and messages.
+
+A turn lasts from the visitor's message until nothing is owed any more. Its answer is everything that
+the bot says meanwhile, as one text; an operator's words are a turn of their own. The start of a
+conversation and the first message are one turn: the welcome belongs to the first answer, whichever of
+the two the bot was quicker with.
+
+Pure: fed with the log's entries and the assistant's drafts, whose words stand at the end of an open
+turn's text until they are committed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Literal, NamedTuple
+
+from services.proxy.domain import plain_text
+from services.proxy.domain.drafts import Draft
+from shared.contract.conversation import NEW, Conversation, step
+from shared.contract.entry import Recorded
+from shared.contract.facts import (
+    AnswerFailed,
+    AssistantSaid,
+    ChoiceMade,
+    ConversationClaimed,
+    ConversationReset,
+    ConversationStarted,
+    DecisionFailed,
+    Fact,
+    InputRefused,
+    OperatorSaid,
+    TextWritten,
+)
+
+#: Between what is said in one turn.
+SEPARATOR = "\n\n"
+
+Role = Literal["user", "assistant"]
+
+_VISITORS = (TextWritten, ChoiceMade, ConversationStarted, ConversationReset)
+_TIMED_OUT = "session_timeout"
+
+
+class Message(NamedTuple):
+    """A line of the conversation. ``time`` in nanoseconds since 1970, UTC."""
+
+    position: int
+    time: int
+    role: Role
+    text: str
+
+
+class Part(NamedTuple):
+    """Characters up to ``end`` of a turn's text; ``attempt`` is the assistant's, 0 for other words."""
+
+    end: int
+    attempt: int
+
+
+class Turn:
+    """``position`` and ``time`` are of the entry with which it began; they name it."""
+
+    __slots__ = ("answered", "failure", "over", "parts", "position", "refusal", "said", "time")
+
+    def __init__(self, position: int, time: int) -> None:
+        self.position = position
+        self.time = time
+        self.said = ""  # what is committed
+        self.parts: tuple[Part, ...] = ()
+        self.over = False
+        self.answered = False  # there is an answer, and it is whole
+        self.failure = ""  # why no answer could be given, in words
+        self.refusal = ""  # why the message was out of turn, in words
+
+    def say(self, facts: tuple[Fact, ...]) -> None:
+        """Add the words of one entry: first the assistant's, which were told while they were made."""
+        for fact in sorted(facts, key=lambda fact: not isinstance(fact, AssistantSaid)):
+            text = one_kind_of_line_end(plain_text.text(fact))
+            if text:
+                self.said = joined(self.said, text)
+                attempt = fact.attempt if isinstance(fact, AssistantSaid) else 0
+                self.parts = (*self.parts, Part(len(self.said), attempt))
+            elif isinstance(fact, DecisionFailed):
+                self.failure = "Session timeout" if fact.reason == _TIMED_OUT else plain_text.APOLOGY
+            elif isinstance(fact, InputRefused):
+                self.refusal = plain_text.refusal(fact.reason)
+
+
+class Turns:
+    """One conversation as it is known so far."""
+
+    def __init__(self) -> None:
+        self.state: Conversation = NEW
+        self.turns: list[Turn] = []
+        self.messages: list[Message] = []
+        self.created = 0  # nanoseconds since 1970, UTC
+        self.updated = 0
+        self.latest: tuple[int, int] = (0, 0)  # position and time of where the newest turn begins
+        self.failed = False  # the visitor's last message could not be answered
+        self.interruption = _interruption(())  # why the last attempt of the assistant was cut
+        self._heard = ""
+        self._spoken = False  # the visitor said something, or a person came first
+
+    @property
+    def open(self) -> Turn | None:
+        """The turn that is not over."""
+        return self.turns[-1] if self.turns and not self.turns[-1].over else None
+
+    @property
+    def owed(self) -> bool:
+        """Whether the visitor waits for the bot. What a timer or a handback asks for is nobody's turn."""
+        return any(isinstance(item.fact, _VISITORS) for item in self.state.unanswered)
+
+    def owed_by_visitor(self, position: int) -> bool:
+        """Whether the input at ``position`` is the visitor's and waits for its outcome."""
+        unanswered = self.state.unanswered
+        return any(item.position == position and isinstance(item.fact, _VISITORS) for item in unanswered)
+
+    @property
+    def with_person(self) -> bool:
+        """Whether a person owns the conversation, or is awaited."""
+        return self.state.owner != "bot"
+
+    def add(self, recorded: Recorded) -> None:
+        """One more entry, in order; one that is known already changes nothing."""
+        before = self.state
+        asked = recorded.cause is not None and self.owed_by_visitor(recorded.cause)
+        self.state, effective = step(before, recorded)
+        if self.state is before:
+            return
+        if self.state.generating != before.generating:
+            self._heard = ""
+            self.interruption = _interruption(effective)
+        self.created = self.created or recorded.time
+        self.updated = recorded.time
+        if effective and recorded.author == "visitor":
+            self._hear(recorded, effective)
+        self._spoken = self._spoken or self.with_person
+        if self.state.unanswered and self.open is None:
+            self._begin(recorded)
+        if effective and recorded.author != "visitor":
+            self._say(recorded, effective)
+        if not self.state.unanswered and not self._first_awaited:
+            self._end(recorded)
+        self.failed = self.state.failed and (asked or self.failed)
+
+    def hear(self, draft: Draft) -> None:
+        """The assistant's next words; those of another answer are nothing to us."""
+        generating = self.state.generating
+        if generating is not None and (generating.cause, generating.attempt) == (draft.cause, draft.attempt):
+            self._heard = self._heard[: draft.offset] + draft.text
+
+    def text(self, turn: Turn) -> str:
+        """Everything said in ``turn``, with what the assistant is saying right now."""
+        if turn.over or not self._heard:
+            return turn.said
+        return joined(turn.said, one_kind_of_line_end(self._heard))
+
+    def attempt(self, turn: Turn, offset: int) -> int:
+        """Which attempt the character before ``offset`` is of; -1 for none that holds any more."""
+        for part in turn.parts:
+            if offset <= part.end:
+                return part.attempt
+        generating = self.state.generating
+        return generating.attempt if generating is not None and not turn.over else -1
+
+    def since(self, position: int) -> list[Turn]:
+        """The turns that began at ``position`` or later."""
+        return self.turns[bisect_left(self.turns, position, key=lambda turn: turn.position) :]
+
+    def find(self, position: int, time: int) -> Turn | None:
+        """The turn that began with exactly this entry."""
+        for turn in self.since(position)[:1]:
+            if (turn.position, turn.time) == (position, time):
+                return turn
+        return None
+
+    # --- inside ---
+
+    @property
+    def _first_awaited(self) -> bool:
+        """The conversation has only begun: its welcome is part of the first answer."""
+        return self.state.started and not self._spoken and self.state.status == "open"
+
+    def _hear(self, recorded: Recorded, effective: tuple[Fact, ...]) -> None:
+        for fact in effective:
+            if isinstance(fact, ConversationReset):
+                self.turns.clear()
+                self.messages.clear()
+            elif isinstance(fact, TextWritten | ChoiceMade):
+                text = fact.text if isinstance(fact, TextWritten) else fact.text or str(fact.item)
+                self.messages.append(Message(recorded.position, recorded.time, "user", text))
+                self._spoken = True
+            if isinstance(fact, _VISITORS):
+                turn = self.open
+                self.latest = (turn.position, turn.time) if turn else (recorded.position, recorded.time)
+
+    def _say(self, recorded: Recorded, effective: tuple[Fact, ...]) -> None:
+        turn = self.open
+        said = any(isinstance(fact, OperatorSaid) for fact in effective)
+        if turn is None and (said or any(plain_text.text(fact) for fact in effective)):
+            turn = self._begin(recorded)
+        if turn is not None and (said or recorded.author == "bot"):
+            turn.say(effective)
+            turn.answered = turn.answered or recorded.cause is not None
+
+    def _begin(self, recorded: Recorded) -> Turn:
+        turn = Turn(recorded.position, recorded.time)
+        self.turns.append(turn)
+        return turn
+
+    def _end(self, recorded: Recorded) -> None:
+        turn = self.open
+        if turn is not None:
+            turn.over = True
+            lost = self.with_person or turn.failure or turn.refusal
+            turn.answered = bool(turn.said) or (turn.answered and not lost)
+            if turn.said:
+                self.messages.append(Message(recorded.position, recorded.time, "assistant", turn.said))
+
+
+def joined(before: str, text: str) -> str:
+    return f"{before}{SEPARATOR}{text}" if before and text else before or text
+
+
+def one_kind_of_line_end(text: str) -> str:
+    """Server-sent events know no other than the line feed, and would turn the others into it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _interruption(effective: tuple[Fact, ...]) -> str:
+    if any(isinstance(fact, ConversationClaimed) for fact in effective):
+        return "A person has taken over."
+    if any(isinstance(fact, AnswerFailed) for fact in effective):
+        return "The answer could not be finished."
+    return "The answer was interrupted."

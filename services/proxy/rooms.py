@@ -1,0 +1,246 @@
+"""Conversations that clients of the REST door have in hand: each folded once, for all its readers.
+
+A room stays for some seconds after its last reader left, since a client comes back for every
+request. It hears of new entries by the hub; whoever must not miss one enters a ``current`` room,
+because the hub of this replica may be behind an append that another one made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+
+from services.proxy.domain.drafts import Draft
+from services.proxy.domain.turn_states import State, state_of
+from services.proxy.domain.turns import Turns
+from services.proxy.hub import Hub
+from shared.contract.entry import Entry, Recorded
+from shared.contract.facts import TextWritten
+from shared.runtime.log import Conflict, Unreachable
+
+#: How long a room is kept though nobody is in it (seconds), how many are, and up to how many messages.
+EMPTY_SECONDS = 30.0
+MOST_EMPTY = 1_000
+MOST_MESSAGES = 200
+#: How often an append may be overtaken by somebody else's before the client is told to try again.
+MOST_CONFLICTS = 20
+
+
+#: How much later than the workflow an assistant's answer is given up here (seconds).
+LATER_SECONDS = 10
+
+
+class TurnOpen(Exception):
+    """The visitor waits for an answer already."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(f"a turn is open: {state}")
+        self.state = state
+
+
+class Overtaken(Exception):
+    """Other entries came between again and again; nothing was stored."""
+
+
+class Room:
+    """One conversation. Its readers are streams, each of which waits for the next change."""
+
+    def __init__(self, hub: Hub, conversation: str, turn_seconds: int) -> None:
+        self.conversation = conversation
+        self.turns = Turns()
+        self.turn_seconds = turn_seconds
+        self._heard = 0  # when the assistant last said a word (nanoseconds since 1970)
+        self.users = 0
+        self.gone = False
+        self._hub = hub
+        self._early: list[Recorded] | None = []  # what came live while the history was fetched
+        self._loading: asyncio.Task[None] | None = None
+        self._listening: object = None
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._appending = asyncio.Lock()
+        self._writing = 0
+
+    @property
+    def state(self) -> State:
+        return state_of(self.turns, bool(self._writing), self.overdue)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the answer has been awaited for too long: perhaps no workflow is running.
+
+        What it decided itself about a turn that is stuck comes by the log, and sooner.
+        """
+        if not self.turns.owed:
+            return False
+        seconds = self.turn_seconds + (LATER_SECONDS if self.turns.state.generating else 0)
+        return time.time_ns() - max(self.turns.updated, self._heard) > seconds * 1_000_000_000
+
+    @property
+    def loaded(self) -> bool:
+        return self._early is None and self._loading is not None
+
+    async def load(self, current: bool) -> None:
+        """Know the conversation; ``current``: everything that was on the log when this was called.
+
+        Raises `LogError`.
+        """
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+            current = False
+        await asyncio.shield(self._loading)
+        if current:
+            await self._catch_up()
+
+    async def say(self, id: str, text: str) -> None:
+        """Append the visitor's message. Raises `TurnOpen`, `Overtaken`, or `LogError`."""
+        if self._writing and not self.turns.with_person:
+            raise TurnOpen(self.state)
+        entry = Entry(id=id, facts=(TextWritten(session="", text=text),))
+        self._writing += 1
+        try:
+            async with self._appending:
+                await self._append(entry)
+        finally:
+            self._writing -= 1
+
+    async def changed(self) -> None:
+        """Wait for the next change."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiting)
+        try:
+            await waiting
+        finally:
+            self._waiting.discard(waiting)
+
+    def notify(self) -> None:
+        """Let everyone who waits look again."""
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    # --- what the hub tells ---
+
+    def offer(self, recorded: Recorded) -> None:
+        if self._early is not None:
+            self._early.append(recorded)
+        else:
+            self._add([recorded])
+
+    def draft(self, draft: Draft) -> None:
+        self._heard = time.time_ns()
+        self.turns.hear(draft)
+        self.notify()
+
+    def typing(self) -> None:
+        """This door does not show who is typing."""
+
+    def stale(self) -> None:
+        self.gone = True
+        self.notify()
+
+    # --- inside ---
+
+    async def _load(self) -> None:
+        self._early = []
+        history = await self._hub.join(self.conversation, self, new=False)
+        early, self._early = self._early, None
+        self._add(history + early)
+
+    async def _catch_up(self) -> None:
+        self._add(await self._hub.fetch(self.conversation, self.turns.state.position))
+
+    def _add(self, entries: list[Recorded]) -> None:
+        for recorded in entries:
+            self.turns.add(recorded)
+        generating = self.turns.state.generating
+        if generating != self._listening:
+            self._listening = generating
+            self._hub.drafts(self.conversation, self, generating)
+        if entries:
+            self.notify()
+
+    async def _append(self, entry: Entry) -> None:
+        if self.turns.owed:
+            await self._catch_up()  # the answer may be on the log already
+        for _ in range(MOST_CONFLICTS):
+            if self.turns.owed and not self.overdue:
+                raise TurnOpen(self.state)
+            try:
+                # With a person there is no turn, and messages may come in any number.
+                expect = None if self.turns.with_person else self.turns.state.position
+                await self._hub.append(self.conversation, entry, expect)
+                return
+            except Conflict:
+                await self._catch_up()
+                if f"visitor:{entry.id}" in self.turns.state.ids:
+                    return  # a try whose answer was lost
+        raise Overtaken
+
+
+class Rooms:
+    """The rooms of this process."""
+
+    def __init__(self, hub: Hub, turn_seconds: int) -> None:
+        self._hub = hub
+        self._turn_seconds = turn_seconds
+        self._rooms: dict[str, Room] = {}
+        self._empty: OrderedDict[Room, float] = OrderedDict()  # since when, the longest first
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def enter(self, conversation: str, current: bool = True) -> Room:
+        """The room; `leave` must follow. Raises `LogError`.
+
+        ``current``: it knows all that is on the log by now. Who is going to append need not ask for
+        that: the expectation of the append shows whether it did.
+        """
+        if not self._hub.serving:
+            raise Unreachable("the log cannot be reached")
+        room = self._rooms.get(conversation)
+        if room is None or room.gone:
+            room = self._rooms[conversation] = Room(self._hub, conversation, self._turn_seconds)
+        self._empty.pop(room, None)
+        room.users += 1
+        try:
+            await room.load(current)
+        except BaseException:
+            room.gone = room.gone or not room.loaded  # the next one tries again
+            self.leave(room)
+            raise
+        return room
+
+    def leave(self, room: Room) -> None:
+        room.users -= 1
+        if room.users:
+            return
+        if room.gone or not room.turns.state.started or len(room.turns.messages) > MOST_MESSAGES:
+            self._close(room)
+            return
+        loop = asyncio.get_running_loop()
+        self._empty[room] = loop.time()
+        if len(self._empty) > MOST_EMPTY:
+            self._close(self._empty.popitem(last=False)[0])
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(EMPTY_SECONDS, self._sweep)
+
+    def notify(self) -> None:
+        """Let every reader look up: the service ends."""
+        for room in self._rooms.values():
+            room.notify()
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() - EMPTY_SECONDS
+        while self._empty:
+            room, since = next(iter(self._empty.items()))
+            if since > due:
+                self._sweeper = loop.call_at(since + EMPTY_SECONDS, self._sweep)
+                return
+            del self._empty[room]
+            self._close(room)
+        self._sweeper = None
+
+    def _close(self, room: Room) -> None:
+        self._hub.leave(room.conversation, room)
+        if self._rooms.get(room.conversation) is room:
+            del self._rooms[room.conversation]

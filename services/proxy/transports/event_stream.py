@@ -1,0 +1,141 @@
+"""One open stream of server-sent events: tells a session's turns until nothing more is to come.
+
+It holds nothing but its place. A reader that is slow falls behind the conversation, not its memory;
+one that does not read at all is let go, and resumes by `Last-Event-ID`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from services.proxy.domain import telling
+from services.proxy.domain.telling import Event, Place
+from services.proxy.rooms import Room
+from shared.runtime.vitals import Receive, Scope, Send
+
+#: How often a comment is sent while there is nothing to tell, so that nobody in between gives up (seconds).
+KEEP_ALIVE_SECONDS = 15.0
+#: How long a reader may leave unread what was sent (seconds).
+UNREAD_SECONDS = 30.0
+#: Events that are written at once: what lies unread is not much more.
+MOST_AT_ONCE = 200
+
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # nginx would hold the events back
+    (b"x-content-type-options", b"nosniff"),
+]
+_EMPTY = [(b"cache-control", b"no-store")]
+
+
+class EventStream:
+    """An ASGI application for one request: 200 and the events, or 204 where nothing will follow.
+
+    ``last_event_id`` is where the client stands, "" for before the newest turn. ``left`` is called in
+    the end, whatever happens; ``ending`` says whether the service is shutting down.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        session: str,
+        epoch: str,
+        last_event_id: str,
+        ending: Callable[[], bool],
+        left: Callable[[], None],
+    ) -> None:
+        self._room = room
+        self._session = session
+        self._epoch = epoch
+        self._last_event_id = last_event_id
+        self._ending = ending
+        self._left = left
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            events, place = self._begin()
+            over = self._over(events, answered=False)
+            if over and not events:
+                await send({"type": "http.response.start", "status": 204, "headers": _EMPTY})
+                await send({"type": "http.response.body"})
+                return
+            with contextlib.suppress(OSError, TimeoutError):  # the client went, or does not read
+                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+                await self._write(send, events, over)
+                if not over:
+                    await self._until_gone(receive, self._tell(send, place, _answered(events)))
+        finally:
+            self._left()
+
+    def _begin(self) -> tuple[list[Event], Place]:
+        turns = self._room.turns
+        place = telling.place_of(self._last_event_id, self._epoch, turns)
+        return telling.tell(turns, place or telling.newest(turns), self._session)
+
+    def _over(self, events: list[Event], answered: bool) -> bool:
+        """Whether the stream ends with these: no turn is open, and no person's word is awaited."""
+        if self._ending() or self._room.gone:
+            return True
+        turns = self._room.turns
+        return turns.open is None and (answered or _answered(events) or not turns.with_person)
+
+    async def _until_gone(self, receive: Receive, telling: Coroutine[Any, Any, None]) -> None:
+        told = asyncio.create_task(telling)
+        gone = asyncio.create_task(_gone(receive))
+        try:
+            await asyncio.wait([told, gone], return_when=asyncio.FIRST_COMPLETED)
+            if told.done():
+                told.result()
+        finally:
+            gone.cancel()
+            told.cancel()
+            await asyncio.gather(told, gone, return_exceptions=True)
+
+    async def _tell(self, send: Send, place: Place, answered: bool) -> None:
+        while True:
+            if self._room.overdue:
+                # Nothing on the log says so. Whoever comes back later is told what came of it.
+                event = Event("error", "Session timeout", place)
+                await self._write(send, [event], over=True)
+                return
+            events, place = telling.tell(self._room.turns, place, self._session)
+            # Nothing may be awaited between the look and the wait, or a change could go unseen.
+            over = self._over(events, answered)
+            answered = answered or _answered(events)
+            if events or over:
+                await self._write(send, events, over)
+                if over:
+                    return
+            else:
+                await self._wait(send)
+
+    async def _wait(self, send: Send) -> None:
+        try:
+            async with asyncio.timeout(min(KEEP_ALIVE_SECONDS, self._room.turn_seconds)):
+                await self._room.changed()
+        except TimeoutError:
+            await _send(send, b": nothing new\n\n", more=True)
+
+    async def _write(self, send: Send, events: list[Event], over: bool) -> None:
+        for start in range(0, len(events) or 1, MOST_AT_ONCE):
+            some = events[start : start + MOST_AT_ONCE]
+            last = over and start + MOST_AT_ONCE >= len(events)
+            await _send(send, telling.encode(some, self._epoch), more=not last)
+
+
+def _answered(events: list[Event]) -> bool:
+    return any(event.kind == "commit_done" for event in events)
+
+
+async def _send(send: Send, body: bytes, more: bool) -> None:
+    async with asyncio.timeout(UNREAD_SECONDS):
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,160 @@
+"""What a decision may need first: a backend's answer, or the assistant's.
+
+What is heard stays in the lane's `Turn`, over conflicts and retries, until the input has its outcome:
+neither is asked twice for it, except after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+from msgspec.structs import replace
+
+from services.workflow.backends import Backends
+from services.workflow.domain.assistant import Line
+from services.workflow.domain.decide import CallService, Generate, Generated, GenerationFailed, Need
+from services.workflow.domain.so_far import so_far
+from services.workflow.drafts import Draft
+from services.workflow.faults import FaultPoint, no_fault
+from services.workflow.generation import Speech
+from services.workflow.lanes import Lane, Turn
+from services.workflow.ledger import Ledger, interim
+from services.workflow.timers import Schedules
+from shared.contract.conversation import Conversation, Input
+from shared.contract.entry import EntryTooLarge
+from shared.contract.facts import AnswerStarted, ServiceAnswered, TimerArmed
+from shared.runtime.log import LogError
+
+log = structlog.get_logger()
+
+
+class Asking:
+    """Performs needs. ``turn_seconds``: after how long without a word an answer counts as stuck."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        schedules: Schedules,
+        backends: Backends,
+        speech: Speech,
+        turn_seconds: int = 30,
+        fault: FaultPoint = no_fault,
+    ) -> None:
+        self._ledger = ledger
+        self._schedules = schedules
+        self._backends = backends
+        self._speech = speech
+        self._turn_seconds = turn_seconds
+        self._fault = fault
+
+    async def perform(
+        self, lane: Lane, state: Conversation, item: Input, turn: Turn, need: Need
+    ) -> Conversation:
+        """Ask for what deciding ``item`` needs; the turn then holds the answer. Raises `LogError`."""
+        turn.performed += 1
+        if isinstance(need, Generate):
+            return await self._speak(lane, state, item, turn, need)
+        turn.heard = await self._call(lane.conversation, item, need)
+        return state
+
+    async def record(self, lane: Lane, state: Conversation, turn: Turn) -> Conversation:
+        """Put a backend's answer on the log: after a crash nobody asks it again. Raises `LogError`."""
+        heard = turn.heard
+        if heard is not None and f"bot:{_id(heard)}" not in state.ids:
+            try:
+                await self._fault("before_record", lane.conversation)
+                state = await self._ledger.append(lane.conversation, interim(_id(heard), heard), state)
+            except EntryTooLarge:
+                turn.heard = replace(heard, value=None, failure="too_large")
+                return state
+        turn.heard = None
+        return state
+
+    async def _call(self, conversation: str, item: Input, need: CallService) -> ServiceAnswered:
+        answer = await self._backends.ask(need, conversation, item.position)
+        return ServiceAnswered(
+            cause=item.position, state=need.state, value=answer.value, failure=answer.failure
+        )
+
+    async def _speak(
+        self, lane: Lane, state: Conversation, item: Input, turn: Turn, need: Generate
+    ) -> Conversation:
+        """Let the assistant speak, for as long as this attempt is the conversation's."""
+        if not self._speech.configured:
+            turn.attempt = state.attempts
+            turn.results[need.state] = self._speech.none(turn.attempt)
+            return state
+        conversation, cause = lane.conversation, item.position
+        async with self._speech.place():
+            state = await self._begin(conversation, cause, state)
+            turn.attempt = state.attempts
+            draft = Draft(self._ledger.client, conversation, cause, turn.attempt)
+            turn.drafts.append(draft)
+            try:
+                lines = await self._lines(conversation, cause, need)
+                await self._fault("before_generation", conversation)
+                result = await self._while_wanted(
+                    conversation, draft, self._speech.answer(need, lines, draft)
+                )
+            except BaseException:
+                await draft.end("interrupted")
+                raise
+        if result is not None:
+            turn.results[need.state] = result
+            if isinstance(result, GenerationFailed):
+                await draft.end("failed")
+            return await self._ledger.fold(conversation)
+        await draft.end("interrupted")
+        state = await self._ledger.fold(conversation)
+        if state.owes(cause):  # somebody took this lease for lost, and began anew: it is theirs now
+            lane.drop(item)
+        return state
+
+    async def _begin(self, conversation: str, cause: int, state: Conversation) -> Conversation:
+        attempt = state.attempts + 1
+        entry = interim(
+            f"answer:{cause}:{attempt}",
+            AnswerStarted(cause=cause, attempt=attempt),
+            TimerArmed(id=f"turn:{cause}", at=self._ledger.after(self._turn_seconds)),
+        )
+        state = await self._ledger.append(conversation, entry, state)
+        try:
+            await self._schedules.publish(conversation, state.armed)
+        except LogError as error:  # the answer does not wait for it: should it get stuck, its lease ends
+            log.warning("timer_not_scheduled", conversation=conversation, error=str(error))
+        return state
+
+    async def _lines(self, conversation: str, cause: int, need: Generate) -> list[Line]:
+        if need.asked:
+            return [Line("visitor", need.asked)]
+        return so_far(await self._ledger.history(conversation), cause)
+
+    async def _while_wanted(
+        self, conversation: str, draft: Draft, answer: Coroutine[Any, Any, Generated | GenerationFailed]
+    ) -> Generated | GenerationFailed | None:
+        """The answer; None as soon as the conversation has moved on without it."""
+        speaking = asyncio.create_task(answer)
+
+        def hush() -> None:
+            if not speaking.cancelling():  # twice would interrupt the closing of the provider's stream
+                speaking.cancel()
+
+        def look(state: Conversation) -> None:
+            now = state.generating
+            if now is None or (now.cause, now.attempt) != (draft.cause, draft.attempt):
+                hush()
+
+        try:
+            with self._ledger.folds.watching(conversation, look):
+                look(await self._ledger.fold(conversation))
+                await asyncio.wait([speaking])
+            return None if speaking.cancelled() else speaking.result()
+        finally:
+            hush()
+
+
+def _id(heard: ServiceAnswered) -> str:
+    return f"service:{heard.cause}:{heard.state}"

@@ -1,0 +1,172 @@
+"""What many verdicts come to: by state, and in rates with what nobody can know. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from services.workflow.domain.hindsight import START, Divergence, Verdict
+
+#: Conversations that are named for each divergence.
+MOST_EXAMPLES: Final = 3
+
+
+class Way(msgspec.Struct):
+    """One kind of divergence at a state, and how often it is the first."""
+
+    said: str
+    then: str
+    now: str
+    kind: str
+    count: int = 0
+    examples: list[str] = []
+
+
+class Row(msgspec.Struct):
+    """A state: conversations that came by, and those that diverge here.
+
+    ``left_before`` and ``left_after`` count those that ended here too early, of all whose end is known
+    with the new version.
+    """
+
+    state: str
+    visited: int = 0
+    diverged: int = 0
+    stuck: int = 0
+    unknown: int = 0
+    reworded: int = 0
+    left_before: int = 0
+    left_after: int = 0
+    ways: list[Way] = []
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """A share of all conversations: what it was, and between what it would be (0 to 1)."""
+
+    before: float
+    least: float
+    most: float
+
+
+class Report(msgspec.Struct):
+    """``unknown`` are the conversations whose outcome nobody can know with the new version."""
+
+    conversations: int
+    same: int
+    diverged: int
+    stuck: int
+    unknown: int
+    handoffs: Rate
+    left: Rate
+    states: list[Row]
+
+
+def report(verdicts: Iterable[Verdict]) -> Report:
+    """The report over all verdicts; its states with the most divergences first."""
+    rows: dict[str, Row] = {}
+    ways: dict[tuple[str, Divergence], Way] = {}
+    total: Counter[str] = Counter()
+
+    def row(state: str) -> Row:
+        if state not in rows:
+            rows[state] = Row(state, ways=[])
+        return rows[state]
+
+    for verdict in verdicts:
+        total["all"] += 1
+        for state in verdict.visited:
+            row(state).visited += 1
+        for state in verdict.reworded:
+            row(state).reworded += 1
+        total["handed off"] += verdict.before.handed_off
+        total["left"] += verdict.before.left_at is not None
+        after = verdict.after
+        if after is None:
+            total["unknown"] += 1
+        else:
+            total["would be handed off"] += after.handed_off
+            if verdict.before.left_at is not None:
+                row(verdict.before.left_at).left_before += 1
+            if after.left_at is not None:
+                total["would be left"] += 1
+                row(after.left_at).left_after += 1
+        if (divergence := verdict.divergence) is not None:
+            total[divergence.kind] += 1
+            total["diverged"] += 1
+            at = row(divergence.state)
+            at.diverged += 1
+            at.stuck += divergence.kind == "stuck"
+            at.unknown += divergence.kind == "unknown"
+            way = ways.get((divergence.state, divergence))
+            if way is None:
+                way = ways[divergence.state, divergence] = Way(
+                    divergence.said, divergence.then, divergence.now, divergence.kind, examples=[]
+                )
+                at.ways.append(way)
+            way.count += 1
+            if len(way.examples) < MOST_EXAMPLES:
+                way.examples.append(verdict.conversation)
+    for each in rows.values():
+        each.ways.sort(key=lambda way: -way.count)
+    order = sorted(rows.values(), key=lambda row: (-row.diverged, row.state != START))
+    return Report(
+        conversations=total["all"],
+        same=total["all"] - total["diverged"],
+        diverged=total["diverged"],
+        stuck=total["stuck"],
+        unknown=total["unknown"],
+        handoffs=_rate(total, "handed off", "would be handed off"),
+        left=_rate(total, "left", "would be left"),
+        states=order,
+    )
+
+
+def _rate(total: Counter[str], before: str, after: str) -> Rate:
+    count = total["all"] or 1
+    least = total[after] / count
+    return Rate(total[before] / count, least, least + total["unknown"] / count)
+
+
+def lines(found: Report) -> list[str]:
+    """The report as text."""
+    if not found.conversations:
+        return ["There is no recorded conversation of this flow."]
+    text = [
+        f"{found.conversations:,} conversations: {found.same:,} go as they went,"
+        f" {found.diverged:,} diverge, of them {found.stuck:,} get stuck."
+    ]
+    text += [f"  handed off   {_percents(found.handoffs)}", f"  left early   {_percents(found.left)}"]
+    diverging = [row for row in found.states if row.diverged]
+    if diverging:
+        text += ["", "Where they diverge first:"]
+    for row in diverging:
+        share = f" of {row.visited:,} that came by" if row.visited else ""
+        text.append(
+            f"  {row.state}: {row.diverged:,}{share}" + (f", {row.stuck:,} stuck" if row.stuck else "")
+        )
+        for way in row.ways:
+            mark = "!" if way.kind == "stuck" else "?" if way.kind == "unknown" else " "
+            text.append(f"   {mark} {way.count:>6,}  {way.said}: {way.then}; now {way.now}")
+            text.append(f"             such as {', '.join(way.examples)}")
+    reworded = [f"{row.state} ({row.reworded:,})" for row in found.states if row.reworded]
+    if reworded:
+        text += ["", f"The same in other words at: {', '.join(reworded)}."]
+    moved = [row for row in found.states if row.left_before != row.left_after]
+    if moved:
+        text += ["", "Left early, by state (where it is known):"]
+        text += [f"  {row.state:<24} {row.left_before:>7,} -> {row.left_after:,}" for row in moved]
+    return text
+
+
+def _percents(rate: Rate) -> str:
+    after = f"{rate.least:.1%}" if rate.least == rate.most else f"{rate.least:.1%} to {rate.most:.1%}"
+    return f"{rate.before:.1%} -> {after}"
+
+
+def as_json(found: Report) -> dict[str, Any]:
+    """The report as plain values."""
+    plain: dict[str, Any] = msgspec.to_builtins(found)
+    return plain

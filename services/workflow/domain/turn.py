@@ -1,0 +1,329 @@
+"""One decision in the making: a walk through the flow, from where it stands to where it waits again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Never
+
+from services.workflow.domain.checks import LONGEST_WALK
+from services.workflow.domain.conditions import Unclear
+from services.workflow.domain.flow import Flow
+from services.workflow.domain.needs import (
+    CallService,
+    Generate,
+    Generated,
+    GenerationFailed,
+    GoTo,
+    Handoff,
+    Moment,
+    Need,
+    Results,
+)
+from services.workflow.domain.problems import Problem, shown
+from services.workflow.domain.state import Desk, Service, State
+from services.workflow.domain.texts import Text, Voice, header, plain, url
+from shared.contract.conversation import Conversation, Input
+from shared.contract.facts import (
+    AnswerFailed,
+    AssistantSaid,
+    BotSaid,
+    EditorClosed,
+    EditorOpened,
+    Fact,
+    FlowAdvanced,
+    HandoffRequested,
+    ServiceAnswered,
+    TimerArmed,
+    VariableSaved,
+)
+from shared.contract.times import format_time
+
+#: The most questions to backends and the assistant that one input may lead to.
+MOST_NEEDS: Final = 8
+
+#: What operators read in a list is cut beyond (characters); all that was said is in the conversation.
+LONGEST_REASON: Final = 500
+
+_SECOND: Final = 1_000_000_000
+
+
+class Endless(Exception):
+    """One input led through too many states, or to too many questions."""
+
+
+class Needed(Exception):
+    """The decision takes something from outside first."""
+
+    def __init__(self, need: Need) -> None:
+        super().__init__(need)
+        self.need = need
+
+
+class Turn:
+    """The flow at work on one input. ``effects`` are the facts so far, in their order.
+
+    ``stack`` are the states that called the sub-flows it stands in; ``waits`` says whether it has come to
+    where somebody is waited for. What an author should hear of goes to ``remarks``.
+    """
+
+    __slots__ = (
+        "_voice",
+        "effects",
+        "flow",
+        "item",
+        "moment",
+        "remarks",
+        "results",
+        "stack",
+        "state",
+        "waits",
+    )
+
+    def __init__(
+        self,
+        state: Conversation,
+        item: Input,
+        flow: Flow,
+        moment: Moment,
+        results: Results,
+        remarks: list[Problem] | None,
+    ) -> None:
+        self.state = state
+        self.item = item
+        self.flow = flow
+        self.moment = moment
+        self.results = results
+        self.remarks = remarks
+        self.effects: list[Fact] = []
+        self.stack: list[str] = []
+        self.waits = False
+        self._voice: Voice | None = None
+
+    @property
+    def voice(self) -> Voice:
+        """To whom the flow speaks. Made when it is first needed: most texts are the same for everyone."""
+        if self._voice is None:
+            self._voice = Voice(self.state.begun, self.state.variables, self.flow.languages)
+        return self._voice
+
+    def forget(self) -> None:
+        """The flow begins: nothing is known from the visitor."""
+        self.voice.variables = {}
+
+    # --- walking ------------------------------------------------------------------------------
+
+    def walk(self, start: str | None, *before: Fact) -> tuple[Fact, ...]:
+        """``before``, then what happens from ``start`` until the flow waits or ends.
+
+        `FlowAdvanced` comes before what the states do, so that the place is right when a handoff takes
+        the conversation out of the flow's hands. None for ``start`` is the end.
+        Raises `Needed`, `Endless` and `TooLong`.
+        """
+        states, effects = self.flow.states, self.effects
+        path: list[str] = []
+        name = start
+        state: State | None = None
+        while name is not None:
+            if len(path) == LONGEST_WALK:
+                raise Endless
+            state = states[name]
+            path.append(name)
+            if state.simple:
+                if state.effect is not None:
+                    effects.append(state.effect)
+                self.waits = state.asks
+                name = None if self.waits else self.onward(state)
+            else:
+                name = self._pass(state)
+        stack = tuple(self.stack) if self.waits else ()
+        timers = self.timers(state) if self.waits and state is not None and state.after else ()
+        return (*before, FlowAdvanced(path=tuple(path), ended=not self.waits, stack=stack), *effects, *timers)
+
+    def onward(self, state: State) -> str | None:
+        """Where the flow goes on behind a state; at the end of a sub-flow, behind its call."""
+        following = self._chosen(state)
+        while following is None and self.stack:
+            caller = self.flow.states.get(self.stack.pop())
+            following = None if caller is None else self._chosen(caller)
+        return following
+
+    def _chosen(self, state: State) -> str | None:
+        for branch in state.branches:
+            try:
+                if branch.when.holds(self.voice):
+                    return branch.next
+            except Unclear as error:
+                if self.remarks is not None:
+                    reason = f'"when": "{shown(branch.when.source)}" counts as false: {error}.'
+                    self.remarks.append(Problem(state.name, reason, line=state.line, file=state.file))
+        return state.next
+
+    def _pass(self, state: State) -> str | None:
+        """Do what a state does; where the flow goes on, None where it ends or waits."""
+        if state.calls is not None:
+            self.stack.append(state.name)
+            return state.calls
+        if state.desk is not None:
+            return self.hand_over(state.desk)
+        if state.service is not None:
+            return self._served(state, state.service)
+        if state.assistant is not None and state.assistant.once:
+            return self._spoke(state)
+        self.effects.append(self.effect(state))
+        self.waits = state.asks
+        return None if self.waits else self.onward(state)
+
+    def effect(self, state: State) -> Fact:
+        """What is said on entering a state that says something, to this visitor."""
+        if state.speech is not None:
+            return state.speech.fact(self.voice)
+        assert state.effect is not None
+        return state.effect
+
+    # --- what states do -----------------------------------------------------------------------
+
+    def say(self, text: Text | None) -> None:
+        if text is not None:
+            self.effects.append(BotSaid(text=text.said(self.voice)))
+
+    def save(self, name: str, value: object) -> None:
+        self.effects.append(VariableSaved(name=name, value=value))
+        self.voice.variables = {**self.voice.variables, name: value}
+
+    def hand_over(self, desk: Desk, reason: str = "") -> str | None:
+        """Ask for a person; where the flow goes instead, if nobody is there and it wants to go on."""
+        greeting = desk.waiting
+        if desk.nobody is not None and self.moment.operators == 0:
+            if desk.nobody.next is not None:
+                self.say(desk.nobody.say)
+                return desk.nobody.next
+            greeting = desk.nobody.say or greeting
+        reason = reason or desk.reason.said(self.voice, plain)
+        self.effects.append(HandoffRequested(queue=desk.queue, reason=shortened(reason)))
+        self.say(greeting)
+        self.waits = True
+        return None
+
+    def timers(self, state: State) -> Iterator[TimerArmed]:
+        """What shall happen when nothing happens at this state."""
+        for number, timer in enumerate(state.after):
+            yield self.timer("after", timer.seconds * _SECOND, f":{number}")
+
+    def _put_off(self, state: State) -> Iterator[TimerArmed]:
+        """The same counted from now, where the flow stays: a timer that is armed yet gets another time."""
+        armed = {_number(timer.id): timer.id for timer in self.state.armed if timer.purpose == "after"}
+        for timer in self.timers(state):
+            yield TimerArmed(id=armed.get(_number(timer.id), timer.id), at=timer.at)
+
+    def timer(self, purpose: str, delay: int, number: str = "") -> TimerArmed:
+        """A timer that fires so many nanoseconds from now."""
+        at = format_time(self.moment.now + delay)
+        return TimerArmed(id=f"{purpose}:{self.item.position}{number}", at=at)
+
+    def _served(self, state: State, service: Service) -> str | None:
+        answers = self.state.services
+        answer = next((each for each in answers if self._is_mine(each) and each.state == state.name), None)
+        if answer is None:
+            self._need(
+                CallService(
+                    state=state.name,
+                    url=service.url.said(self.voice, url) if service.url else "",
+                    subject=service.subject,
+                    method=service.method,
+                    headers={name: text.said(self.voice, header) for name, text in service.headers.items()},
+                    body=service.body.said(self.voice) if service.body else None,
+                    timeout=service.timeout,
+                    pick=service.pick,
+                )
+            )
+        if answer.failure and service.on_error is not None:
+            return service.on_error
+        if service.save:
+            self.save(service.save, None if answer.failure else answer.value)
+        return self.onward(state)
+
+    # --- the assistant ------------------------------------------------------------------------
+
+    def speak(self, state: State) -> tuple[Fact, ...]:
+        """The assistant's answer to a text that the visitor wrote to it; it stays unless it goes."""
+        assert state.assistant is not None
+        following = self._assist(state)
+        if following is not None:
+            if isinstance(state.effect, EditorOpened):
+                self.effects.append(EditorClosed(session=state.effect.session))
+            return self.walk(following)
+        return (*self.effects, *(() if self.waits else self._put_off(state)))
+
+    def _spoke(self, state: State) -> str | None:
+        following = self._assist(state)
+        return following if following is not None or self.waits else self.onward(state)
+
+    def _assist(self, state: State) -> str | None:
+        """What the assistant says or does; where the flow goes on by its wish or for its failure."""
+        assistant = state.assistant
+        assert assistant is not None
+        result = self.results.get(state.name)
+        if result is None:
+            self._need(
+                Generate(
+                    state=state.name,
+                    system=assistant.system.said(self.voice, plain),
+                    model=assistant.model,
+                    max_tokens=assistant.max_tokens,
+                    temperature=assistant.temperature,
+                    go_to=assistant.go_to,
+                    handoff=assistant.desk is not None,
+                )
+            )
+        match result:
+            case GenerationFailed(reason=reason, attempt=attempt):
+                return self._could_not(assistant.on_error, reason, attempt)
+            case Generated(tool=GoTo(state=wanted)) if wanted in assistant.go_to:
+                self._said(result)
+                return wanted
+            case Generated(tool=Handoff(reason=reason)) if assistant.desk is not None:
+                self._said(result)
+                return self.hand_over(assistant.desk, reason)
+            case Generated(tool=None) if result.text:
+                self._said(result)
+                return None
+            case _:  # it called what it was not given, or said nothing
+                return self._could_not(assistant.on_error, "broken", result.attempt)
+
+    def _could_not(self, on_error: str, reason: str, attempt: int) -> str:
+        self.effects.append(AnswerFailed(reason=reason, attempt=attempt))
+        return on_error
+
+    def _said(self, result: Generated) -> None:
+        if result.text:
+            self.effects.append(
+                AssistantSaid(
+                    text=result.text,
+                    attempt=result.attempt,
+                    model=result.model,
+                    tokens_in=result.tokens_in,
+                    tokens_out=result.tokens_out,
+                    cost=result.cost,
+                    estimated=result.estimated,
+                )
+            )
+
+    def _need(self, need: Need) -> Never:
+        asked = sum(map(self._is_mine, self.state.services)) + len(self.results)
+        if asked >= MOST_NEEDS:
+            raise Endless
+        raise Needed(need)
+
+    def _is_mine(self, answer: ServiceAnswered) -> bool:
+        return answer.cause == self.item.position
+
+
+def _number(id: str) -> str:
+    """Which of a state's timers a timer's id means."""
+    return id.rpartition(":")[2]
+
+
+def shortened(reason: str) -> str:
+    """A handoff's reason on one line, which a visitor's own long text may be part of."""
+    line = " ".join(reason.split())
+    return line if len(line) <= LONGEST_REASON else f"{line[: LONGEST_REASON - 3]}..."

@@ -1,0 +1,161 @@
+"""The assistant's part of a turn: from what a flow wants to the answer, word by word."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from services.workflow.assistant.client import AssistantClient, AssistantFailed, Piece
+from services.workflow.domain import assistant
+from services.workflow.domain.assistant import Line, Prompt, ToolCall
+from services.workflow.domain.completion import Finished
+from services.workflow.domain.decide import Generate, Generated, GenerationFailed, GoTo, Handoff
+from services.workflow.drafts import Draft
+
+#: The reason of a failure where no assistant is configured.
+NOT_CONFIGURED = "not_configured"
+
+
+class Speech:
+    """Lets the assistant speak in several conversations at once; the others wait for a place.
+
+    ``budget``: how much of the conversation it is told, ``max_tokens``: how long it may answer, unless
+    the flow says otherwise.
+    """
+
+    def __init__(
+        self,
+        client: AssistantClient,
+        registry: CollectorRegistry,
+        places: int = 50,
+        budget: int = 6000,
+        max_tokens: int = 800,
+    ) -> None:
+        self._client = client
+        self._places = asyncio.Semaphore(places)
+        self._budget = budget
+        self._max_tokens = max_tokens
+        self._answers = Counter(
+            "switchboard_assistant_answers_total",
+            "Attempts of the assistant: answered, interrupted, or why there was no answer",
+            ["outcome"],
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "switchboard_assistant_tokens_total",
+            "Tokens sent to the assistant (in) and answered (out)",
+            ["direction"],
+            registry=registry,
+        )
+        self._cost = Counter(
+            "switchboard_assistant_cost_total",
+            "What the assistant's answers cost, in the unit of the prices that are set",
+            registry=registry,
+        )
+        self._first = Histogram(
+            "switchboard_assistant_first_token_seconds",
+            "From the question to the assistant's first word",
+            registry=registry,
+            buckets=(0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20),
+        )
+        self._busy = Gauge("switchboard_assistant_busy", "Answers that are being made", registry=registry)
+
+    @property
+    def configured(self) -> bool:
+        return self._client.provider is not None
+
+    def describe(self) -> str:
+        """Whether there is an assistant, and which: a sentence for the start."""
+        return self._client.describe()
+
+    def none(self, attempt: int) -> GenerationFailed:
+        """The answer where no assistant is configured."""
+        self._answers.labels(NOT_CONFIGURED).inc()
+        return GenerationFailed(reason=NOT_CONFIGURED, attempt=attempt)
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """One of the places to speak from; waits until one is free."""
+        async with self._places:
+            with self._busy.track_inprogress():
+                yield
+
+    async def answer(
+        self, need: Generate, lines: Sequence[Line], draft: Draft
+    ) -> Generated | GenerationFailed:
+        """Stream the answer into ``draft``. What is returned is exactly what was streamed.
+
+        Cancelled, it closes the provider's stream at once, and says nothing more.
+        """
+        flowing = asyncio.create_task(draft.flow())
+        pieces: list[str] = []
+        try:
+            finished = await self._stream(self._prompt(need, lines), draft, pieces)
+            await draft.flush()
+            return self._generated(finished, draft.attempt)
+        except AssistantFailed as error:
+            self._answers.labels(error.reason).inc()
+            await draft.flush()
+            return GenerationFailed(reason=error.reason, attempt=draft.attempt, text="".join(pieces))
+        except asyncio.CancelledError:
+            self._answers.labels("interrupted").inc()
+            raise
+        finally:
+            flowing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await flowing
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _stream(self, prompt: Prompt, draft: Draft, pieces: list[str]) -> Finished:
+        asked = perf_counter()
+        async with aclosing(self._client.stream(prompt)) as parts:
+            async for part in parts:
+                if not isinstance(part, Piece):
+                    return part
+                if not pieces:
+                    self._first.observe(perf_counter() - asked)
+                pieces.append(part.text)
+                draft.add(part.text)
+        raise AssistantFailed("cut", began=bool(pieces))
+
+    def _prompt(self, need: Generate, lines: Sequence[Line]) -> Prompt:
+        return Prompt(
+            messages=assistant.conversation(need.system, lines, self._budget),
+            tools=assistant.tools(need.handoff, need.go_to),
+            max_tokens=need.max_tokens or self._max_tokens,
+            temperature=need.temperature,
+            model=need.model,
+        )
+
+    def _generated(self, finished: Finished, attempt: int) -> Generated:
+        usage = finished.usage
+        cost = assistant.cost(usage, self._client.prices)
+        self._answers.labels("answered").inc()
+        self._tokens.labels("in").inc(usage.tokens_in)
+        self._tokens.labels("out").inc(usage.tokens_out)
+        self._cost.inc(cost / 1_000_000)
+        return Generated(
+            text=finished.text,
+            tool=_tool(finished.tool),
+            model=finished.model,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            cost=cost,
+            estimated=usage.estimated,
+            attempt=attempt,
+        )
+
+
+def _tool(call: ToolCall | None) -> Handoff | GoTo | None:
+    if call is None:
+        return None
+    if call.name == assistant.GO_TO:
+        return GoTo(call.arguments["state"])
+    return Handoff(call.arguments.get("reason", ""))

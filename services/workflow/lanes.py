@@ -1,0 +1,164 @@
+"""What is in hand: wake-ups that are not acknowledged yet, a lane for each conversation.
+
+A wake-up is a message of a durable consumer: a delivery (an input came) or a firing (a timer is due).
+It is also a lease: while it is renewed, nobody else is woken for the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from nats.aio.msg import Msg
+
+from services.workflow.domain.decide import Generated, GenerationFailed
+from services.workflow.drafts import Draft
+from shared.contract import subjects
+from shared.contract.conversation import Conversation, Input
+from shared.contract.facts import ServiceAnswered, TimerFired
+
+
+class WakeUp:
+    """A message that is not acknowledged yet. ``scheduled``: the timers were looked after since it came."""
+
+    __slots__ = ("count", "message", "scheduled")
+
+    def __init__(self, message: Msg) -> None:
+        self.message = message
+        self.count: int = message.metadata.num_delivered or 1
+        self.scheduled = False
+
+    async def done(self) -> None:
+        """Nobody needs to be woken for this any more."""
+        await self.message.ack()
+
+    async def renew(self) -> None:
+        """Still at it."""
+        with contextlib.suppress(Exception):
+            await self.message.in_progress()
+
+    async def give_back(self, delay: float | None = None) -> None:
+        """Somebody else shall be woken, at once or after ``delay`` seconds."""
+        with contextlib.suppress(Exception):
+            await self.message.nak(delay=delay)
+
+
+class Delivery(WakeUp):
+    """An entry of a visitor or an operator, at ``position``."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, message: Msg) -> None:
+        super().__init__(message)
+        self.position: int = message.metadata.sequence.stream
+
+
+class Firing(WakeUp):
+    """The timer ``timer`` is due; ``at`` is what it was armed for.
+
+    ``caught_up``: since it came, the fold has reached what was the conversation's end.
+    """
+
+    __slots__ = ("at", "caught_up", "conversation", "sequence", "timer")
+
+    def __init__(self, message: Msg) -> None:
+        super().__init__(message)
+        self.conversation, self.timer = subjects.due_timer(message.subject)
+        self.at = message.data.decode("utf-8", "replace")
+        self.sequence: int = message.metadata.sequence.stream
+        self.caught_up = False
+
+    def armed(self, state: Conversation) -> bool:
+        """Whether it still means something: the timer is armed, and for this very time."""
+        return any(timer.id == self.timer and timer.at == self.at for timer in state.armed)
+
+    def owed(self, state: Conversation) -> bool:
+        """Whether it took effect, and what follows from it is still to be decided."""
+        return any(isinstance(i.fact, TimerFired) and i.fact.id == self.timer for i in state.unanswered)
+
+
+@dataclass(slots=True)
+class Turn:
+    """What was found out for one input so far, kept over conflicts: nobody shall be asked twice."""
+
+    cause: int
+    started: float = field(default_factory=perf_counter)
+    performed: int = 0  # how many needs
+    waited: float = 0.0  # seconds for whoever holds the lease
+    heard: ServiceAnswered | None = None  # a backend's answer that is not on the log yet
+    results: dict[str, Generated | GenerationFailed] = field(default_factory=dict)
+    attempt: int = 0  # the assistant's newest attempt that this replica began
+    drafts: list[Draft] = field(default_factory=list)
+
+
+class Lane:
+    """One conversation's wake-ups. ``behind``: the fold may lack what the log has already."""
+
+    def __init__(self, conversation: str) -> None:
+        self.conversation = conversation
+        self.deliveries: dict[int, Delivery] = {}
+        self.firings: dict[int, Firing] = {}
+        self.woken = asyncio.Event()
+        self.behind = False
+        self.turn: Turn | None = None
+
+    def __len__(self) -> int:
+        return len(self.deliveries) + len(self.firings)
+
+    def __iter__(self) -> Iterator[WakeUp]:
+        return iter([*self.deliveries.values(), *self.firings.values()])
+
+    def add(self, wake_up: Delivery | Firing) -> None:
+        """One more; the same again takes the place of the one before."""
+        if isinstance(wake_up, Delivery):
+            self.deliveries[wake_up.position] = wake_up
+        else:
+            self.firings[wake_up.sequence] = wake_up
+        self.woken.set()
+
+    def clear(self) -> None:
+        self.deliveries.clear()
+        self.firings.clear()
+        self.turn = None
+        self.woken.set()
+
+    def lease(self, item: Input) -> WakeUp | None:
+        """The wake-up of this input, if it is here: only its holder asks backends or the assistant."""
+        if isinstance(item.fact, TimerFired):
+            return next((each for each in self.firings.values() if each.timer == item.fact.id), None)
+        return self.deliveries.get(item.position)
+
+    def drop(self, item: Input) -> None:
+        """Another replica holds the lease on this input now."""
+        self.deliveries.pop(item.position, None)
+        if isinstance(item.fact, TimerFired):
+            self.firings = {s: each for s, each in self.firings.items() if each.timer != item.fact.id}
+
+    def waits_for(self, state: Conversation) -> bool:
+        """Whether anything in hand waits for an outcome."""
+        return any(state.owes(position) for position in self.deliveries) or any(
+            firing.owed(state) for firing in self.firings.values()
+        )
+
+    def turn_of(self, item: Input) -> Turn:
+        """What is known about this input so far."""
+        if self.turn is None or self.turn.cause != item.position:
+            self.turn = Turn(item.position)
+        return self.turn
+
+    def finished(self, state: Conversation) -> list[WakeUp]:
+        """Take out what nobody needs to be woken for any more.
+
+        Only what the fold has reached: more may have come while it was loaded.
+        """
+        done: list[WakeUp] = []
+        for position in list(self.deliveries):
+            if position <= state.position and not state.owes(position):
+                done.append(self.deliveries.pop(position))
+        for sequence, firing in list(self.firings.items()):
+            if firing.caught_up and not firing.armed(state) and not firing.owed(state):
+                done.append(self.firings.pop(sequence))
+        return done

@@ -1,0 +1,77 @@
+"""The log as the workflow uses it: complete folds, and appends that nothing came before."""
+
+from __future__ import annotations
+
+from time import time_ns
+
+from nats.aio.client import Client
+
+from services.workflow.folds import Folds
+from shared.contract.conversation import Conversation
+from shared.contract.entry import Entry, Recorded, needed
+from shared.contract.facts import Fact
+from shared.contract.times import format_time
+from shared.runtime.follower import Follower
+from shared.runtime.log import Log
+
+SECOND = 1_000_000_000
+
+
+class Ledger:
+    def __init__(self, stream: Log, follower: Follower, folds: Folds) -> None:
+        self.log = stream
+        self._follower = follower
+        self.folds = folds
+
+    @property
+    def client(self) -> Client:
+        return self.log.client
+
+    async def reached(self, position: int) -> None:
+        """Wait until everything up to ``position`` is folded."""
+        await self._follower.reached(position)
+
+    async def fold(self, conversation: str) -> Conversation:
+        """The fold, complete up to the follower's position. Raises `Unreachable`."""
+        return await self.folds.complete(self.log, conversation)
+
+    async def catch_up(self, conversation: str) -> Conversation:
+        """The fold, complete up to what was the conversation's end. Raises `Unreachable`."""
+        await self.reached(await self.log.last(conversation))
+        return await self.fold(conversation)
+
+    async def append(self, conversation: str, entry: Entry, state: Conversation) -> Conversation:
+        """The fold with ``entry``, stored only if nothing came after ``state``. Raises `LogError`."""
+        position = await self.log.append(conversation, "bot", entry, expect=state.position)
+        self.folds.advance(conversation, _as_recorded(conversation, position, entry))
+        return await self.fold(conversation)
+
+    async def history(self, conversation: str) -> list[Recorded]:
+        """All entries of the conversation. Raises `Unreachable`."""
+        return [message.decode() for message in await self.log.fetch(conversation)]
+
+    def now(self) -> int:
+        """Nanoseconds since 1970, never behind the log: what is due there is due here."""
+        return max(time_ns(), self.folds.time)
+
+    def after(self, seconds: int) -> str:
+        """The time in so many seconds, in RFC 3339."""
+        return format_time(self.now() + seconds * SECOND)
+
+
+def interim(id: str, *facts: Fact) -> Entry:
+    """An entry on the way to an outcome."""
+    return Entry(id=id, needs=needed(facts), facts=facts)
+
+
+def _as_recorded(conversation: str, position: int, entry: Entry) -> Recorded:
+    return Recorded(
+        position=position,
+        conversation=conversation,
+        author="bot",
+        time=0,  # the fold does not read it
+        id=entry.id,
+        cause=entry.cause,
+        needs=entry.needs,
+        facts=entry.facts,
+    )

@@ -1,0 +1,227 @@
+"""A workflow in the test's own process, with faults at will, and what tests ask of a conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from nats.aio.msg import Msg
+
+from services.workflow.asking import Asking
+from services.workflow.assistant.client import AssistantClient
+from services.workflow.assistant.client import Limits as AnswerLimits
+from services.workflow.assistant.profiles import Provider
+from services.workflow.backends import Backends
+from services.workflow.deciding import Deciding, Limits
+from services.workflow.domain.flow import Flow, parse
+from services.workflow.faults import FaultPoint, no_fault
+from services.workflow.flows_at_hand import Flows
+from services.workflow.folds import Folds
+from services.workflow.generation import Speech
+from services.workflow.handlers import Helpers, Workflow
+from services.workflow.ledger import Ledger
+from services.workflow.presence import Presence
+from services.workflow.stuck import Stuck
+from services.workflow.timers import Schedules
+from shared.contract import subjects
+from shared.contract.conversation import NEW, Conversation, step
+from shared.contract.entry import MAX_ENTRY, Entry, Recorded
+from shared.contract.facts import (
+    ConversationClaimed,
+    ConversationHandedBack,
+    ConversationStarted,
+    Fact,
+    TextWritten,
+)
+from shared.runtime.broker import Link
+from shared.runtime.follower import Follower
+from shared.runtime.log import Log
+from shared.runtime.vitals import Vitals
+from tests import examples
+from tests.conftest import Connections
+from tests.faults.injectors import lossy
+from tests.llm_server import LlmServer
+
+C = examples.CONVERSATION
+
+#: Echoes for ever: each text is answered by the same two messages.
+ECHO = parse(
+    b"""{"ask": {"sendRequest": {"kind": "StartChatSession", "sessionId": "s"}},
+         "got": {"matchResponse": {"kind": "UserText", "sessionId": "s"}, "next": "reply"},
+         "reply": {"sendRequest": {"kind": "BotText", "content": "heard"}, "next": "ask"}}""",
+    "echo",
+)
+CLAIM = Entry(id="c", facts=(ConversationClaimed(operator="ann", name="Ann"),))
+HANDBACK = Entry(id="h", facts=(ConversationHandedBack(operator="ann"),))
+
+F = TypeVar("F", bound=Fact)
+
+
+class Replica:
+    """One workflow, on a connection of its own. It listens once it is started."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.started = False
+
+    async def start(
+        self,
+        flow: Flow = ECHO,
+        *,
+        fault: FaultPoint = no_fault,
+        max_entry: int = MAX_ENTRY,
+        max_deliveries: int = 20,
+        inactivity: int = 0,
+        turn_seconds: int = 30,
+        llm: LlmServer | None = None,
+        places: int = 50,
+        hosts: Iterable[str] = (),
+        lose: Callable[[Msg], bool] | None = None,
+    ) -> Replica:
+        """``lose`` says which messages of the live feed do not arrive."""
+        self.client = await self._connections.client("workflow")
+        self.vitals = Vitals("workflow")
+        log = Log(self.client if lose is None else lossy(self.client, lose))
+        folds = Folds()
+        self.follower = Follower(
+            log, Link(self.vitals), self.vitals, folds.deliver, lambda: self.workflow.forget()
+        )
+        await self.follower.start()
+        flows = Flows(flow)
+        await flows.keep(log)
+        registry = self.vitals.registry
+        ledger = Ledger(log, self.follower, folds)
+        schedules = Schedules(log, fault)
+        provider = Provider("other", llm.url, "test") if llm is not None else None
+        self.speech = Speech(AssistantClient(provider, AnswerLimits(attempts=1)), registry, places)
+        self.backends = Backends(self.client, hosts, registry)
+        asking = Asking(ledger, schedules, self.backends, self.speech, turn_seconds, fault)
+        presence = Presence()
+        limits = Limits(max_deliveries, max_entry, inactivity)
+        deciding = Deciding(ledger, flows, presence, limits)
+        stuck = Stuck(ledger, schedules, turn_seconds)
+        helpers = Helpers(deciding, asking, schedules, stuck)
+        self.workflow = Workflow(ledger, helpers, self.vitals, fault)
+        self.started = True
+        self.presence = presence
+        await self.client.subscribe(subjects.PRESENCE, cb=presence.hear)
+        self.subscriptions = [
+            await self.client.subscribe(
+                subjects.WORKFLOW_DELIVERY, queue=subjects.WORKFLOW_DURABLE, cb=self.workflow.handle
+            ),
+            await self.client.subscribe(
+                subjects.TIMERS_DELIVERY, queue=subjects.TIMERS_DURABLE, cb=self.workflow.handle_firing
+            ),
+        ]
+        await self.client.flush()
+        return self
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of a metric, 0 where it was never counted."""
+        return self.vitals.registry.get_sample_value(name, labels) or 0.0
+
+    async def deaf(self) -> None:
+        """It gets no more deliveries; what is in hand goes on."""
+        for subscription in self.subscriptions:
+            await subscription.unsubscribe()
+        await self.client.flush()
+
+    async def crash(self) -> None:
+        """As kill -9 would: nothing is acknowledged or given back."""
+        if not self.started:
+            return
+        self.started = False
+        await self.client.close()
+        self.workflow._renewer.cancel()
+        for task in list(self.workflow._tasks):
+            task.cancel()
+        await asyncio.gather(*self.workflow._tasks, return_exceptions=True)
+        await self.follower.stop()
+        await self.backends.close()
+        await self.speech.close()
+
+
+async def history(log: Log, conversation: str = C) -> list[Recorded]:
+    """All entries of the conversation."""
+    return [message.decode() for message in await log.fetch(conversation)]
+
+
+async def folded(log: Log, conversation: str = C) -> Conversation:
+    """What they mean."""
+    state = NEW
+    for recorded in await history(log, conversation):
+        state = step(state, recorded)[0]
+    return state
+
+
+async def until(
+    log: Log, holds: Callable[[Conversation], bool], seconds: float = 15, conversation: str = C
+) -> Conversation:
+    """The fold, as soon as ``holds`` is true of it."""
+    async with asyncio.timeout(seconds):
+        while not holds(state := await folded(log, conversation)):
+            await asyncio.sleep(0.01)
+    return state
+
+
+async def answered(log: Log, seconds: float = 15, conversation: str = C) -> list[Recorded]:
+    """The history once nothing waits for an outcome."""
+    await until(log, lambda state: not state.unanswered, seconds, conversation)
+    return await history(log, conversation)
+
+
+def causes(entries: list[Recorded]) -> list[int | None]:
+    """Which inputs the outcomes answer, in order."""
+    return [each.cause for each in entries if each.author == "bot" and each.cause is not None]
+
+
+def said(entries: list[Recorded], kind: type[F]) -> list[F]:
+    """All facts of this kind that took effect."""
+    state, found = NEW, list[F]()
+    for recorded in entries:
+        state, facts = step(state, recorded)
+        found += [fact for fact in facts if isinstance(fact, kind)]
+    return found
+
+
+async def greet(visitor: Log, conversation: str = C) -> None:
+    """A visitor comes."""
+    started = Entry(id="s", facts=(ConversationStarted(door="web"),))
+    await visitor.append(conversation, "visitor", started, expect=0)
+
+
+def text(words: str, id: str = "", session: str | int = "s") -> Entry:
+    """The visitor writes."""
+    return Entry(id=id or words, facts=(TextWritten(session=session, text=words),))
+
+
+class Gate:
+    """A fault point that holds the first who comes to ``point``, until it is opened."""
+
+    def __init__(self, point: str) -> None:
+        self._point = point
+        self.held = asyncio.Event()
+        self._open = asyncio.Event()
+
+    async def __call__(self, point: str, conversation: str) -> None:
+        if point == self._point and not self._open.is_set():
+            self.held.set()
+            await self._open.wait()
+
+    def open(self) -> None:
+        self._open.set()
+
+    def close(self) -> None:
+        self._open.clear()
+
+
+async def acknowledged(replica: Replica, stream: str, durable: str, seconds: float = 10) -> None:
+    """Once nothing of the consumer's is pending or in hand."""
+    manager = replica.client.jsm()
+    async with asyncio.timeout(seconds):
+        while True:
+            info = await manager.consumer_info(stream, durable)
+            if not info.num_ack_pending and not info.num_pending:
+                return
+            await asyncio.sleep(0.02)

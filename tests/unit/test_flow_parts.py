@@ -1,0 +1,302 @@
+"""The parts that flows are made of: kept answers, languages, texts, patterns and conditions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.workflow.domain.conditions import BadCondition, Unclear, condition
+from services.workflow.domain.forms import seconds
+from services.workflow.domain.languages import lookup, wishes
+from services.workflow.domain.patterns import BadPattern, pattern, words
+from services.workflow.domain.texts import TooLong, Voice, header, html, json_template, plain, template, url
+from services.workflow.domain.values import Kind, Misfit, Save, captured, picked, written
+from shared.contract.conversation import Begun
+from shared.contract.entry import MAX_ENTRY
+
+
+def voice(language: str = "", **variables: Any) -> Voice:
+    return Voice(Begun(door="rest", flow="shop", language=language, user="u-1"), variables, ("en", "de"))
+
+
+# --- kept answers -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind, words, kept",
+    [
+        ("text", "  hello ", "hello"),
+        ("email", " Sam.O'Hara+shop@mail.example.com ", "Sam.O'Hara+shop@mail.example.com"),
+        ("email", "jörg@müller.example", "jörg@müller.example"),
+        ("number", "12", 12),
+        ("number", "-1,5", -1.5),
+        ("number", "1,234.50", 1234.5),
+        ("number", "1.234,5", 1234.5),
+        ("number", "1.234.567", 1234567),
+        ("number", "12 000", 12000),
+        ("number", "1'000", 1000),
+        ("number", "9007199254740991", 9007199254740991),
+        ("phone", "+49 (0)30 / 123-456", "+49030123456"),
+        ("phone", "030.123456", "030123456"),
+        ("date", "2026-1-3", "2026-01-03"),
+        ("date", "31.12.2026", "2026-12-31"),
+        ("date", "3. 1. 2026", "2026-01-03"),
+        ("date", "13/4/2026", "2026-04-13"),
+        ("date", "4/13/2026", "2026-04-13"),
+        ("date", "4/4/2026", "2026-04-04"),
+    ],
+)
+def test_answers_are_kept_in_one_form(kind: Kind, words: str, kept: Any) -> None:
+    value = captured(Save("x", kind), words)
+    assert value == kept
+    assert type(value) is type(kept)
+
+
+@pytest.mark.parametrize(
+    "kind, words",
+    [
+        ("email", ""),
+        ("email", "sam"),
+        ("email", "sam@localhost"),
+        ("email", "sam@-x.example"),
+        ("email", "a b@example.com"),
+        ("email", "a@example.com, b@example.com"),
+        ("email", "<a@example.com>"),
+        ("email", "a" * 250 + "@b.de"),
+        ("number", ""),
+        ("number", "ten"),
+        ("number", "1,2,3"),
+        ("number", "1e3"),
+        ("number", "NaN"),
+        ("number", "٣"),
+        ("number", "9007199254740992"),
+        ("number", "1" * 400),
+        ("phone", "1234"),
+        ("phone", "+1234567890123456"),
+        ("phone", "call me"),
+        ("date", "tomorrow"),
+        ("date", "2026-02-30"),
+        ("date", "3/4/2026"),  # of March or of April
+        ("date", "1.1.26"),
+        ("date", "0000-01-01"),
+    ],
+)
+def test_what_is_of_another_kind_misfits(kind: Kind, words: str) -> None:
+    reason = {"email": "not_an_email", "number": "not_a_number", "phone": "not_a_phone", "date": "not_a_date"}
+    assert captured(Save("x", kind), words) == Misfit(reason[kind])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "save, words, reason",
+    [
+        (Save("x", least=3), " ab ", "too_short"),
+        (Save("x", most=3), "abcd", "too_long"),
+        (Save("x", "number", least=0), "-1", "too_small"),
+        (Save("x", "number", most=9.5), "9,6", "too_big"),
+        (Save("x", "date", least="2026-01-02"), "1.1.2026", "too_early"),
+        (Save("x", "date", most="2026-01-02"), "2026-01-03", "too_late"),
+    ],
+)
+def test_what_is_beyond_a_limit_misfits(save: Save, words: str, reason: str) -> None:
+    misfit = captured(save, words)
+    assert isinstance(misfit, Misfit)
+    assert misfit.reason == reason
+
+
+# --- values -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value, shown",
+    [
+        (None, ""),
+        (True, "true"),
+        (3.0, "3"),
+        (0.1, "0.1"),
+        (1e300, "1e+300"),
+        (["a", 2, None], "a, 2, "),
+        ({"a": ["ä"]}, '{"a": ["ä"]}'),
+        ([[1]], "[[1]]"),
+    ],
+)
+def test_values_are_written_for_people(value: Any, shown: str) -> None:
+    assert written(value) == shown
+
+
+def test_a_part_of_an_answer_is_picked() -> None:
+    answer = {"data": [{"price": 3}, {"a.b": 4}], "0": "zero"}
+    assert picked(answer, "") is answer
+    assert picked(answer, "data.0.price") == 3
+    assert picked(answer, "0") == "zero"
+    for nothing in ("data.2", "data.price", "data.0.price.x", "data.-1", "nope"):
+        assert picked(answer, nothing) is None
+
+
+# --- languages --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header, best_first",
+    [
+        ("", ()),
+        ("de", ("de",)),
+        ("en;q=0.5, de-CH , fr;q=0.9", ("de-CH", "fr", "en")),
+        ("en, de;q=0, *;q=0.1", ("en",)),
+        ("en;q=x, de;q=1.000, ;;,=", ("de",)),
+        (",".join(f"x-{n}" for n in range(50)), tuple(f"x-{n}" for n in range(20))),
+    ],
+)
+def test_wishes_are_read_as_http_has_them(header: str, best_first: tuple[str, ...]) -> None:
+    assert wishes(header) == best_first
+
+
+@pytest.mark.parametrize(
+    "wanted, tags, chosen",
+    [
+        (["de-CH"], ["en", "de"], "de"),
+        (["zh-Hant-CN-x-private1"], ["zh", "zh-Hant"], "zh-Hant"),
+        (["fr", "EN-us"], ["en", "de"], "en"),
+        (["de"], ["de-CH"], None),  # a wish is never read more narrowly than it is
+        ([], ["en"], None),
+    ],
+)
+def test_the_best_language_there_is_is_found(wanted: list[str], tags: list[str], chosen: str | None) -> None:
+    assert lookup(wanted, tags) == chosen
+
+
+# --- texts ------------------------------------------------------------------------------------
+
+
+def test_placeholders_are_filled() -> None:
+    known = voice(name="Sam", order={"items": ["a", "b"], "paid": True}, none=None)
+    for text, filled in {
+        "{{name}} {{ name }} {{  name|x }}": "Sam Sam Sam",
+        "{{ order.items.1 }}{{ order.items }}": "ba, b",
+        "{{ order.paid }} {{ order.nope | none }}": "true none",
+        "[{{ nobody }}] [{{ none }}] [{{ none | nothing at all }}]": "[] [] [nothing at all]",
+        "{{ visitor.door }}/{{ visitor.flow }}/{{ visitor.user }}": "rest/shop/u-1",
+        "{{ 1 + 1 }} {{}} {{ a b }} {name} }}{{": "{{ 1 + 1 }} {{}} {{ a b }} {name} }}{{",
+    }.items():
+        assert template(text).said(known) == filled
+
+
+def test_values_are_escaped_for_where_they_stand() -> None:
+    known = voice(x="<a href='x'>&\r\n/é", dots="..")
+    assert template("{{ x }}").said(known, html) == "&lt;a href=&#x27;x&#x27;&gt;&amp;\r\n/é"
+    assert template("{{ x }}").said(known, plain) == "<a href='x'>&\r\n/é"
+    assert template("/{{ x }}").said(known, url) == "/%3Ca%20href%3D%27x%27%3E%26%0D%0A%2F%C3%A9"
+    assert template("/a/{{ dots }}/b").said(known, url) == "/a//b"
+    assert template("{{ x }}").said(known, header) == "<a href='x'>&  /é"
+
+
+def test_json_keeps_the_type_of_a_value_that_stands_alone() -> None:
+    known = voice(n=3, deep={"a": [None]}, text='say "hi"')
+    body = json_template(
+        {"n": "{{ n }}", "t": "n is {{ n }}", "l": ["{{ deep }}", "{{ none | 0 }}"], "k": True}
+    )
+    assert body.said(known) == b'{"n":3,"t":"n is 3","l":[{"a":[null]},"0"],"k":true}'
+    assert json_template("{{ text }}!").said(known) == b'"say \\"hi\\"!"'
+
+
+def test_what_is_said_at_one_go_is_limited() -> None:
+    long = voice(x="x" * 100_000)
+    for _ in range(MAX_ENTRY // 100_000):
+        template("{{ x }}").said(long)
+    with pytest.raises(TooLong):
+        json_template({"x": ["{{ x }}"]}).said(long)
+
+
+def test_the_visitors_language_is_the_one_that_the_flow_speaks() -> None:
+    assert voice("de-CH, en").visitor["language"] == "de"
+    assert voice("fr").visitor["language"] == "en"
+    assert Voice(Begun(language="fr-CA, de"), {}, ()).visitor["language"] == "fr-CA"
+    assert Voice(Begun(), {}, ()).visitor["language"] == ""
+
+
+# --- patterns ---------------------------------------------------------------------------------
+
+
+def test_patterns_are_searched_for_in_any_case_unless_told_otherwise() -> None:
+    assert pattern("ab+").takes("xABBy") == {}
+    assert pattern("ab+", ignore_case=False).takes("xABBy") is None
+    assert pattern("^ab+$").takes("xabb") is None
+    assert pattern(r"(?P<n>\d+)(?P<m>x)?").takes("no 17") == {"n": "17"}
+    assert pattern("ä").takes("Ä") == {}
+    assert pattern("a").takes("\ud800") is None
+
+
+def test_a_pattern_that_is_none_says_why() -> None:
+    with pytest.raises(BadPattern, match=r"missing \): \("):
+        pattern("(")
+    with pytest.raises(BadPattern, match="half a character"):
+        pattern("\udfff")
+
+
+def test_no_text_makes_a_pattern_hang() -> None:
+    nested = pattern("^(a+)+$")
+    assert nested.takes("a" * 16_000) == {}
+    assert nested.takes("a" * 16_000 + "!") is None
+
+
+def test_words_are_whole_and_know_all_scripts() -> None:
+    match = words(["human being", "Straße", "помощь"])
+    for text in ("A HUMAN, being!", "in der STRASSE", "Нужна Помощь."):
+        assert match.takes(text) == {}
+    for text in ("humans being", "human", "Strassen", ""):
+        assert match.takes(text) is None
+
+
+# --- conditions -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "source, holds",
+    [
+        ("n > 2 && n < 4.5", True),
+        ("name == null", True),
+        ("mail.endsWith('@example.com')", True),
+        ("has(order.late) && order.late", False),
+        ("order.items.exists(x, x.price > 10)", True),
+        ("'late' in order", False),
+        ("visitor.door in ['rest', 'web'] && visitor.language == 'de'", True),
+        ("mail.matches('^[a-z]+@') || n > 100", True),
+        ("size(order.items) == 2 ? true : false", True),
+    ],
+)
+def test_conditions_look_at_variables(source: str, holds: bool) -> None:
+    known = voice("de", n=3, mail="sam@example.com", order={"items": [{"price": 3}, {"price": 30}]})
+    assert condition(source).holds(known) is holds
+
+
+@pytest.mark.parametrize(
+    "source", ["n > 'x'", "nobody.size() > 1", "n", "1 / 0 == 1", "mail.matches('(')", "n + 1.5 > 1"]
+)
+def test_what_cannot_be_told_is_unclear(source: str) -> None:
+    with pytest.raises(Unclear):
+        condition(source).holds(voice(n=3, mail="x"))
+
+
+@pytest.mark.parametrize("source", ["", "n >", "if", "(" * 400, "'a'.b(1)", "__import__('os')", "x = 1"])
+def test_what_is_no_condition_is_refused(source: str) -> None:
+    with pytest.raises(BadCondition):
+        condition(source)
+
+
+def test_a_condition_names_its_variables() -> None:
+    assert condition("a.b == c || visitor.door == 'x'").names == ("a", "c", "visitor")
+    assert condition("list.exists(x, x == y)").names == ("list", "y")
+
+
+@pytest.mark.parametrize(
+    "delay, length", [("1s", 1), ("90s", 90), ("5m", 300), ("2h", 7200), ("366d", 366 * 86400)]
+)
+def test_delays_are_a_number_and_a_unit(delay: str, length: int) -> None:
+    assert seconds(delay) == length
+
+
+@pytest.mark.parametrize(
+    "delay", ["", "0s", "5", "5 m", "-1s", "1.5h", "1w", "367d", "99999999d", "1M", "١s"]
+)
+def test_other_delays_are_none(delay: str) -> None:
+    assert seconds(delay) is None

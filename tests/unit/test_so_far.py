@@ -1,0 +1,112 @@
+"""What the assistant is told of a conversation."""
+
+from __future__ import annotations
+
+from services.workflow.domain.assistant import Line
+from services.workflow.domain.so_far import so_far
+from shared.contract.entry import Entry, Recorded, decode, encode
+from shared.contract.facts import (
+    AssistantSaid,
+    Author,
+    BotSaid,
+    Choice,
+    ChoiceAsked,
+    ChoiceMade,
+    ConversationClaimed,
+    ConversationHandedBack,
+    ConversationReset,
+    ConversationStarted,
+    EditorOpened,
+    Fact,
+    InputRefused,
+    OperatorSaid,
+    TextWritten,
+)
+from tests.examples import CONVERSATION, FIRST_TIME
+
+
+class Told:
+    """A conversation, entry by entry."""
+
+    def __init__(self) -> None:
+        self.entries: list[Recorded] = []
+        self.add("visitor", ConversationStarted(door="web"))
+
+    def add(self, author: Author, *facts: Fact, cause: int | None = None) -> int:
+        position = len(self.entries) + 1
+        entry = Entry(id=str(cause or f"i{position}"), cause=cause, facts=facts)
+        time = FIRST_TIME + position
+        self.entries.append(decode(position, CONVERSATION, author, time, encode(entry)))
+        return position
+
+    def visitor(self, text: str) -> int:
+        return self.add("visitor", TextWritten(session="s", text=text))
+
+    def bot(self, cause: int, *facts: Fact) -> None:
+        self.add("bot", *facts, cause=cause)
+
+
+def test_everybody_is_told_by_who_they_are() -> None:
+    told = Told()
+    told.bot(1, BotSaid(text="<b>Hi</b>"), EditorOpened(session="s", text="Ask me"))
+    first = told.visitor("one?")
+    told.bot(first, AssistantSaid(text="1 < 2"))
+    told.add("operator", ConversationClaimed(operator="ann"))
+    told.visitor("two?")
+    told.add("operator", OperatorSaid(operator="ann", text="me"))
+    back = told.add("operator", ConversationHandedBack(operator="ann"))
+    told.bot(back, BotSaid(text="again"))
+    last = told.visitor("three?")
+    assert so_far(told.entries, last) == [
+        Line("bot", "<b>Hi</b>"),
+        Line("bot", "Ask me"),
+        Line("visitor", "one?"),
+        Line("assistant", "1 < 2"),
+        Line("visitor", "two?"),
+        Line("operator", "me"),
+        Line("bot", "again"),
+        Line("visitor", "three?"),
+    ]
+
+
+def test_what_was_written_during_an_answer_stands_behind_it_and_waits_its_turn() -> None:
+    told = Told()
+    told.bot(1)
+    first, second, third = told.visitor("one?"), told.visitor("two?"), told.visitor("three?")
+    assert so_far(told.entries, first) == [Line("visitor", "one?")]
+    told.bot(first, AssistantSaid(text="One."))
+    assert [line.text for line in so_far(told.entries, second)] == ["one?", "One.", "two?"]
+    told.bot(second, AssistantSaid(text="Two."))
+    assert [line.text for line in so_far(told.entries, third)] == ["one?", "One.", "two?", "Two.", "three?"]
+
+
+def test_what_was_refused_was_never_said() -> None:
+    told = Told()
+    told.bot(1)
+    refused = told.visitor("out of turn")
+    told.bot(refused, InputRefused(reason="stale_answer"))
+    assert so_far(told.entries, told.visitor("now?")) == [Line("visitor", "now?")]
+
+
+def test_a_reset_leaves_nothing_of_before() -> None:
+    told = Told()
+    told.bot(1, BotSaid(text="Hi"))
+    told.visitor("unanswered")
+    reset = told.add("visitor", ConversationReset())
+    told.bot(reset, BotSaid(text="Hi anew"))
+    assert so_far(told.entries, told.visitor("?")) == [Line("bot", "Hi anew"), Line("visitor", "?")]
+
+
+def test_a_choice_is_told_in_the_words_that_the_visitor_saw() -> None:
+    asked = ChoiceAsked(group="g", question="Which?", choices=(Choice(item=1, text="<i>Red</i> &amp; blue"),))
+    told = Told()
+    told.bot(1, asked)
+    picked = told.add("visitor", ChoiceMade(group="g", item="1"))
+    lines = so_far(told.entries, picked)
+    assert lines[0] == Line("bot", "Which?<ul><li>- <i>Red</i> &amp; blue</li></ul>")
+    assert lines[1] == Line("visitor", "Red & blue")
+
+
+def test_nothing_was_said_where_nothing_is() -> None:
+    assert so_far([], 1) == []
+    assert so_far(Told().entries, 1) == []
