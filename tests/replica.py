@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from nats.aio.msg import Msg
-
 from services.workflow.asking import Asking
 from services.workflow.assistant.client import AssistantClient
 from services.workflow.assistant.client import Limits as AnswerLimits
@@ -35,8 +33,9 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.runtime.broker import Link
+from shared.runtime.feed import Feed
 from shared.runtime.follower import Follower
-from shared.runtime.log import Log
+from shared.runtime.log import Log, Message
 from shared.runtime.vitals import Vitals
 from tests import examples
 from tests.conftest import Connections
@@ -77,15 +76,20 @@ class Replica:
         llm: LlmServer | None = None,
         places: int = 50,
         hosts: Iterable[str] = (),
-        lose: Callable[[Msg], bool] | None = None,
+        lose: Callable[[Message], bool] | None = None,
     ) -> Replica:
-        """``lose`` says which messages of the live feed do not arrive."""
+        """``lose`` says which entries the live feed does not bring."""
         self.client = await self._connections.client("workflow")
         self.vitals = Vitals("workflow")
-        log = Log(self.client if lose is None else lossy(self.client, lose))
+        log = Log(self.client)
         folds = Folds()
         self.follower = Follower(
-            log, Link(self.vitals), self.vitals, folds.deliver, lambda: self.workflow.forget()
+            log,
+            Link(self.vitals),
+            self.vitals,
+            folds.deliver,
+            lambda: self.workflow.forget(),
+            feed=lossy(lose) if lose else Feed,
         )
         await self.follower.start()
         flows = Flows(flow)

@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from deploy.local import flow_migrate, flow_releases, flow_replay, flow_test, flow_try
+from services.workflow.domain.drawing import drawing, mermaid
 from services.workflow.domain.flow import FlowError, Problem, parse
-from services.workflow.flow_files import NO_FLOWS, beside, told
+from services.workflow.domain.svg import svg
+from services.workflow.flow_files import NO_FLOWS, BrokenFlow, beside, read_flow, told
 
 Verbs = Any  # argparse's own type for a set of sub-commands is private
 
@@ -27,6 +29,16 @@ def add_parser(commands: Verbs) -> None:
     check = _verb(verbs, "check", "find every problem of flow files", _check)
     check.add_argument("files", nargs="+", metavar="FILE")
     check.add_argument("--json", action="store_true", help="the problems as JSON")
+
+    draw = _verb(
+        verbs,
+        "draw",
+        "draw a flow as Mermaid or SVG",
+        _draw,
+        "Without -o the picture is printed as Mermaid, which many pages and editors show.",
+    )
+    draw.add_argument("file", metavar="FILE")
+    draw.add_argument("-o", "--output", metavar="FILE", help="x.svg or x.mmd")
 
     attempt = _verb(verbs, "try", "talk to a flow in the terminal, with no server", flow_try.talk)
     attempt.add_argument("file", metavar="FILE")
@@ -178,6 +190,21 @@ def _check(options: argparse.Namespace) -> int:
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     return 1 if broken else 0
+
+
+def _draw(options: argparse.Namespace) -> int:
+    picture = drawing(read_flow(Path(options.file)))
+    if options.output is None:
+        print(mermaid(picture), end="")
+        return 0
+    output = Path(options.output)
+    if output.suffix not in (".svg", ".mmd"):
+        raise BrokenFlow([f"{output} is no kind of picture that is known: name it .svg or .mmd."])
+    try:
+        output.write_text(svg(picture) if output.suffix == ".svg" else mermaid(picture), encoding="utf-8")
+    except OSError as error:
+        raise BrokenFlow([f"{output} cannot be written: {error.strerror}."]) from error
+    return 0
 
 
 def _problems(file: Path) -> tuple[tuple[Problem, ...], tuple[Problem, ...], int]:

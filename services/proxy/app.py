@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 from services.proxy.domain.tokens import Tokens
 from services.proxy.edge import Edge
@@ -37,15 +39,15 @@ class Proxy:
         await self._socketio.drain()
         await self._hub.stop()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        # No coroutine of its own: its frame would live as long as the socket.
         if scope["path"].rstrip("/") == SOCKETIO:
-            await self._socketio(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
-        elif scope["path"].startswith(PREFIXES):
-            await self._rest(scope, receive, send)
-        else:
-            await self._pages(scope, send)
+            return self._socketio(scope, receive, send)
+        if scope["type"] == "websocket":
+            return self._websocket(scope, receive, send)
+        if scope["path"].startswith(PREFIXES):
+            return self._rest(scope, receive, send)
+        return self._pages(scope, send)
 
 
 def _tokens(settings: ProxySettings) -> Tokens:

@@ -47,7 +47,7 @@ class Hub:
         self._link = Link(vitals)
         self._vitals = vitals
         self._broker = make_broker(settings, "proxy", self._link)
-        self._rooms: dict[str, set[Reader]] = {}
+        self._rooms: dict[str, tuple[Reader, ...]] = {}  # mostly of one: a set has 216 bytes
         self._log: Log | None = None
         self._follower: Follower | None = None
         self._drafts: Drafts | None = None
@@ -96,7 +96,7 @@ class Hub:
         """
         if self._log is None or self._follower is None:
             raise Unreachable("not connected to NATS yet")
-        self._rooms.setdefault(conversation, set()).add(reader)
+        self._rooms[conversation] = (*self._rooms.get(conversation, ()), reader)
         if new:
             return []
         return [message.decode() for message in await self._log.fetch(conversation)]
@@ -119,11 +119,11 @@ class Hub:
     def leave(self, conversation: str, reader: Reader) -> None:
         if self._drafts is not None:
             self._drafts.leave(conversation, reader)
-        readers = self._rooms.get(conversation)
-        if readers is not None:
-            readers.discard(reader)
-            if not readers:
-                del self._rooms[conversation]
+        others = tuple(each for each in self._rooms.get(conversation, ()) if each is not reader)
+        if others:
+            self._rooms[conversation] = others
+        else:
+            self._rooms.pop(conversation, None)
 
     def readers(self, conversation: str) -> int:
         return len(self._rooms.get(conversation, ()))
@@ -143,16 +143,16 @@ class Hub:
         readers = self._rooms.get(message.conversation)
         if readers:
             recorded = message.decode()
-            for reader in tuple(readers):
+            for reader in readers:
                 reader.offer(recorded)
 
     async def _typing(self, message: Msg) -> None:
         conversation = subjects.address(message.subject).conversation
-        for reader in tuple(self._rooms.get(conversation, ())):
+        for reader in self._rooms.get(conversation, ()):
             reader.typing()
 
     def _stale(self) -> None:
         """The log was put back from a copy: what the clients show may never have been."""
         for readers in tuple(self._rooms.values()):
-            for reader in tuple(readers):
+            for reader in readers:
                 reader.stale()

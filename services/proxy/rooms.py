@@ -8,6 +8,7 @@ because the hub of this replica may be behind an append that another one made.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 
@@ -16,13 +17,17 @@ from services.proxy.domain.turn_states import State, state_of
 from services.proxy.domain.turns import Turns
 from services.proxy.hub import Hub
 from shared.contract.entry import Entry, Recorded
-from shared.contract.facts import TextWritten
+from shared.contract.facts import ConversationStarted, TextWritten
 from shared.runtime.log import Conflict, Unreachable
 
 #: How long a room is kept though nobody is in it (seconds), how many are, and up to how many messages.
 EMPTY_SECONDS = 30.0
 MOST_EMPTY = 1_000
 MOST_MESSAGES = 200
+#: For how long a message that was appended here counts as the newest that there is (seconds).
+NEWEST_SECONDS = 2.0
+#: How long is waited for the live feed before the log is asked (seconds).
+PATIENCE_SECONDS = 0.25
 #: How often an append may be overtaken by somebody else's before the client is told to try again.
 MOST_CONFLICTS = 20
 
@@ -60,6 +65,8 @@ class Room:
         self._waiting: set[asyncio.Future[None]] = set()
         self._appending = asyncio.Lock()
         self._writing = 0
+        self._stored = 0  # where the last message was appended here, and when (the loop's time)
+        self._stored_at = float("-inf")
 
     @property
     def state(self) -> State:
@@ -77,6 +84,11 @@ class Room:
         return time.time_ns() - max(self.turns.updated, self._heard) > seconds * 1_000_000_000
 
     @property
+    def begun(self) -> bool:
+        """Whether there is such a conversation."""
+        return self.turns.state.started or self._stored > 0
+
+    @property
     def loaded(self) -> bool:
         return self._early is None and self._loading is not None
 
@@ -86,11 +98,21 @@ class Room:
         Raises `LogError`.
         """
         if self._loading is None:
-            self._loading = asyncio.create_task(self._load())
+            self._loading = asyncio.create_task(self._load(new=False))
             current = False
         await asyncio.shield(self._loading)
-        if current:
+        if current and not await self._newest():
             await self._catch_up()
+
+    async def begin(self, id: str, started: ConversationStarted) -> None:
+        """Append the conversation's start. Raises `LogError`."""
+        self._loading = asyncio.create_task(self._load(new=True))
+        await self._loading
+        await self._hub.append(self.conversation, Entry(id=id, facts=(started,)), 0)
+
+    async def first(self, id: str, text: str) -> None:
+        """Append the first message. Nobody else knows the session yet. Raises `LogError`."""
+        await self._store(Entry(id=id, facts=(TextWritten(session="", text=text),)), None)
 
     async def say(self, id: str, text: str) -> None:
         """Append the visitor's message. Raises `TurnOpen`, `Overtaken`, or `LogError`."""
@@ -141,11 +163,30 @@ class Room:
 
     # --- inside ---
 
-    async def _load(self) -> None:
+    async def _load(self, new: bool) -> None:
         self._early = []
-        history = await self._hub.join(self.conversation, self, new=False)
+        history = await self._hub.join(self.conversation, self, new)
         early, self._early = self._early, None
         self._add(history + early)
+
+    async def _newest(self) -> bool:
+        """Whether what is known holds the conversation's newest turn, so that nothing need be fetched.
+
+        It does if this is the turn of a message that was appended here a moment ago. To be overtaken,
+        its answer and one more message at another replica would have to pass while the feed stands.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._stored_at > NEWEST_SECONDS:
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while self.turns.state.position < self._stored:
+                    await self.changed()
+        return self.turns.state.position >= self._stored
+
+    async def _store(self, entry: Entry, expect: int | None) -> None:
+        self._stored = await self._hub.append(self.conversation, entry, expect)
+        self._stored_at = asyncio.get_running_loop().time()
 
     async def _catch_up(self) -> None:
         self._add(await self._hub.fetch(self.conversation, self.turns.state.position))
@@ -169,7 +210,7 @@ class Room:
             try:
                 # With a person there is no turn, and messages may come in any number.
                 expect = None if self.turns.with_person else self.turns.state.position
-                await self._hub.append(self.conversation, entry, expect)
+                await self._store(entry, expect)
                 return
             except Conflict:
                 await self._catch_up()
@@ -209,11 +250,19 @@ class Rooms:
             raise
         return room
 
+    def new(self, conversation: str) -> Room:
+        """The room of a conversation that begins now; `Room.begin` and `leave` must follow."""
+        if not self._hub.serving:
+            raise Unreachable("the log cannot be reached")
+        room = self._rooms[conversation] = Room(self._hub, conversation, self._turn_seconds)
+        room.users += 1
+        return room
+
     def leave(self, room: Room) -> None:
         room.users -= 1
         if room.users:
             return
-        if room.gone or not room.turns.state.started or len(room.turns.messages) > MOST_MESSAGES:
+        if room.gone or not room.begun or len(room.turns.messages) > MOST_MESSAGES:
             self._close(room)
             return
         loop = asyncio.get_running_loop()

@@ -24,6 +24,7 @@ from nats.aio.msg import Msg
 from prometheus_client import Counter, Histogram
 
 from services.workflow.asking import Asking
+from services.workflow.deciding import Deciding
 from services.workflow.drafts import End
 from services.workflow.faults import FaultPoint, no_fault
 from services.workflow.lanes import Delivery, Firing, Lane, Turn, WakeUp

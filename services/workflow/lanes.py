@@ -19,16 +19,17 @@ from services.workflow.drafts import Draft
 from shared.contract import subjects
 from shared.contract.conversation import Conversation, Input
 from shared.contract.facts import ServiceAnswered, TimerFired
+from shared.runtime.log import delivered
 
 
 class WakeUp:
     """A message that is not acknowledged yet. ``scheduled``: the timers were looked after since it came."""
 
-    __slots__ = ("count", "message", "scheduled")
+    __slots__ = ("count", "message", "scheduled", "sequence")
 
     def __init__(self, message: Msg) -> None:
         self.message = message
-        self.count: int = message.metadata.num_delivered or 1
+        self.sequence, _, self.count = delivered(message)
         self.scheduled = False
 
     async def done(self) -> None:
@@ -49,11 +50,11 @@ class WakeUp:
 class Delivery(WakeUp):
     """An entry of a visitor or an operator, at ``position``."""
 
-    __slots__ = ("position",)
+    __slots__ = ()
 
-    def __init__(self, message: Msg) -> None:
-        super().__init__(message)
-        self.position: int = message.metadata.sequence.stream
+    @property
+    def position(self) -> int:
+        return self.sequence
 
 
 class Firing(WakeUp):
@@ -62,13 +63,12 @@ class Firing(WakeUp):
     ``caught_up``: since it came, the fold has reached what was the conversation's end.
     """
 
-    __slots__ = ("at", "caught_up", "conversation", "sequence", "timer")
+    __slots__ = ("at", "caught_up", "conversation", "timer")
 
     def __init__(self, message: Msg) -> None:
         super().__init__(message)
         self.conversation, self.timer = subjects.due_timer(message.subject)
         self.at = message.data.decode("utf-8", "replace")
-        self.sequence: int = message.metadata.sequence.stream
         self.caught_up = False
 
     def armed(self, state: Conversation) -> bool:

@@ -484,7 +484,7 @@ class _Batch:
 
 
 def _message(reply: Msg) -> Message | None:
-    """A stored message out of a direct get's reply or of the live feed."""
+    """A stored message out of a direct get's reply; None for what is none."""
     headers = reply.headers
     if not headers or (position := headers.get("Nats-Sequence")) is None:
         return None
@@ -492,11 +492,6 @@ def _message(reply: Msg) -> Message | None:
     time = parse_time(headers["Nats-Time-Stamp"])
     first = headers.get(_EXPECT) == "0" and headers.get(_EXPECT_OVER) == subjects.everyone(conversation)
     return Message(int(position), conversation, author, time, reply.data, first)
-
-
-def live_message(message: Msg) -> Message | None:
-    """A message of the live feed; None if it lacks the server's marks and so is none."""
-    return _message(message)
 
 
 def _append_error(error: _ApiError) -> LogError:

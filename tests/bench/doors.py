@@ -18,7 +18,7 @@ from tests.bench.load import Counts, Job, Socket, text_frame
 #: What a visitor of the default flow answers to its two questions, in turn for ever.
 ANSWERS: Final = ("hours", "yes")
 #: The last choice of each of the questions: with it the bot has said everything.
-LAST_LINES: Final = (b"4. I'd like to talk to a person", b"2. No, thanks")
+LAST_LINES: Final = (b"5. I'd like to talk to a person", b"3. No, that was all")
 
 
 class _Visit:

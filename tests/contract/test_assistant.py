@@ -247,8 +247,6 @@ async def test_two_texts_in_a_row_are_two_questions_each_answered_once(
 async def test_a_text_before_the_prompt_is_made_waits_for_its_own_answer(
     replica: Replica, visitor: Log, llm: LlmServer
 ) -> None:
-    gate = Gate("before_append")
-    gate.open()
     llm.will(says("First."), says("Second."))
     await replica.start(TALK, llm=llm, places=1)
     await greet(visitor)
@@ -262,6 +260,22 @@ async def test_a_text_before_the_prompt_is_made_waits_for_its_own_answer(
     entries = await answered(visitor)
     assert [each.text for each in said(entries, AssistantSaid)] == ["First.", "Second."]
     assert [each["content"] for each in llm.requests[0].body["messages"][2:]] == ["one?"]
+
+
+async def test_a_takeover_while_a_question_waits_for_a_place_and_nothing_is_asked(
+    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer
+) -> None:
+    await replica.start(TALK, llm=llm, places=1)
+    await greet(visitor)
+    await answered(visitor)
+    operator = await connections.log("operator")
+    async with replica.speech.place():
+        await ask(visitor)
+        claim = await operator.append(C, "operator", CLAIM)
+        await replica.follower.reached(claim)
+    await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    assert (await history(visitor))[-1].position == claim
+    assert llm.requests == []
 
 
 async def test_a_takeover_during_the_stream_stops_it_at_once(

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any, cast
+from urllib.parse import ParseResult
 
 import nats
 import pytest
-from nats.aio.msg import Msg
+from nats.aio.client import Client
 
 from shared.contract.entry import Entry
 from shared.contract.subjects import chat
 from shared.runtime.broker import Link, inbox_prefix
+from shared.runtime.feed import Feed
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log, Message
 from shared.runtime.vitals import Vitals
@@ -38,14 +41,14 @@ class Followed:
         link: Link,
         from_beginning: bool = False,
         replay_as: str = "",
-        most_pending: int = 200_000,
+        feed: Callable[..., Feed] = Feed,
     ) -> None:
         self.messages: list[Message] = []
         self.resets = 0
         self.slow = 0.0
         self.vitals = Vitals("test")
         self.follower = Follower(
-            log, link, self.vitals, self._take, self._reset, from_beginning, replay_as, most_pending
+            log, link, self.vitals, self._take, self._reset, from_beginning, replay_as, feed
         )
 
     def _take(self, message: Message) -> None:
@@ -134,12 +137,8 @@ async def test_a_long_replay_is_pushed_and_two_at_once_are_both_complete(
 async def test_what_the_live_feed_loses_is_fetched(
     connections: Connections, writer: Log, stop: list[Followed], lost: set[int]
 ) -> None:
-    def lose(message: Msg) -> bool:
-        headers = message.headers or {}
-        return message.subject.startswith("live.") and int(headers["Nats-Sequence"]) in lost
-
-    log = Log(lossy(await connections.client("analytics"), lose))
-    followed = Followed(log, Link(Vitals("test")))
+    feed = lossy(lambda message: message.position in lost)
+    followed = Followed(await connections.log("analytics"), Link(Vitals("test")), feed=feed)
     stop.append(followed)
     await followed.follower.start()
     await grow(writer, 0, 12)
@@ -150,8 +149,8 @@ async def test_what_the_live_feed_loses_is_fetched(
 async def test_the_last_entry_lost_with_nothing_after_it_arrives_within_five_seconds(
     connections: Connections, writer: Log, stop: list[Followed]
 ) -> None:
-    log = Log(lossy(await connections.client("analytics"), lambda m: m.subject.startswith("live.")))
-    followed = Followed(log, Link(Vitals("test")))
+    feed = lossy(lambda message: True)
+    followed = Followed(await connections.log("analytics"), Link(Vitals("test")), feed=feed)
     stop.append(followed)
     await followed.follower.start()
     position = await writer.append(C, "visitor", said(0))
@@ -173,24 +172,75 @@ async def test_forged_live_messages_without_the_servers_marks_are_no_entries(
     assert [message.author for message in followed.messages] == ["visitor"]
 
 
-async def test_a_follower_dropped_as_slow_is_contiguous_again(
+async def test_a_slow_follower_misses_nothing(
     connections: Connections, writer: Log, stop: list[Followed]
 ) -> None:
-    link = Link(Vitals("test"))
-    client = await nats.connect(
-        connections.server.url("analytics"),
-        inbox_prefix=inbox_prefix("analytics").encode(),
-        error_cb=link.error,
-    )
-    followed = Followed(Log(client), link, most_pending=8)
+    followed = Followed(await connections.log("analytics"), Link(Vitals("test")))
     stop.append(followed)
     await followed.follower.start()
     followed.slow = 0.002
     await grow(writer, 0, 300)
     await followed.follower.reached(300)
     assert followed.positions == list(range(1, 301))
-    assert followed.vitals.registry.get_sample_value("switchboard_follower_healed_total")
-    await client.close()
+
+
+@pytest.mark.parametrize("how", ["cut", "stalled"])
+async def test_a_feed_that_is_cut_off_alone_misses_nothing(
+    connections: Connections, writer: Log, stop: list[Followed], how: str
+) -> None:
+    """The link of the feed breaks; that of the client, over which everything else goes, stands."""
+    async with Wire(connections.server.port) as wire:
+        client = await connections.client("analytics")
+        losses = 0
+
+        def detour(client: Client, take: Callable[[Message], None], *told: Callable[[], None]) -> Feed:
+            lost, found = told
+
+            def count() -> None:
+                nonlocal losses
+                losses += 1
+                lost()
+
+            return Feed(cast(Client, _Detour(client, wire.port)), take, count, found)
+
+        followed = Followed(Log(client), Link(Vitals("test")), feed=detour)
+        stop.append(followed)
+        await followed.follower.start()
+        await grow(writer, 0, 5)
+        await followed.follower.reached(5)
+        if how == "cut":
+            await wire.cut()
+        else:
+            wire.stall()
+        await grow(writer, 5, 5)
+        async with asyncio.timeout(10):
+            await followed.follower.reached(10)
+            while not losses:
+                await asyncio.sleep(0.05)
+        await wire.mend() if how == "cut" else wire.flow()
+        await grow(writer, 10, 5)
+        async with asyncio.timeout(10):
+            await followed.follower.reached(15)
+        assert client.is_connected
+        assert followed.positions == list(range(1, 16))
+
+
+class _Detour:
+    """A client that names another port than its own, and notices a dead link soon."""
+
+    def __init__(self, client: Client, port: int) -> None:
+        self._client = client
+        self._port = port
+        self.options = {**client.options, "ping_interval": 0.2}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    @property
+    def connected_url(self) -> ParseResult | None:
+        url = self._client.connected_url
+        own = f":{url.port}" if url is not None else ""
+        return url._replace(netloc=url.netloc.replace(own, f":{self._port}")) if url is not None else None
 
 
 @pytest.mark.parametrize("how", ["cut", "stalled"])

@@ -104,10 +104,9 @@ async def test_a_client_comes_back_by_itself_after_the_proxy_was_killed(
         await visitor.until("disconnect")
         await sam.until("disconnect")
         await stage.proxy.start()
-        await visitor.until("connect")
-        await sam.until("connect")
+        assert await visitor.until("session_id") == {"session_id": session}
+        await sam.back("end", {"user": {"id": "another"}})
         stage.workflow.thaw()  # what they asked is answered where they are now
-        assert await visitor.next("session_id") == {"session_id": session}
         assert await visitor.says() == ["Tell me."]
         assert (await sam.next("response"))["result"] is True
         assert await sam.next("interjection") == {"message": "You've used emojis in 2 messages!"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from time import time_ns
 
 import pytest
 
+from services.workflow import ledger
 from services.workflow.domain.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.entry import Entry
@@ -214,6 +216,17 @@ async def test_who_goes_on_talking_is_not_ended(replica: Replica, visitor: Log) 
     assert [timer.purpose for timer in state.armed] == ["inactivity"]
     assert state.armed != first
     await until(visitor, lambda state: state.ended_by_bot)
+
+
+async def test_a_clock_that_is_behind_the_logs_lets_no_timer_fire_over_and_over(
+    replica: Replica, visitor: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By this machine's clock the silence would last five minutes more, each time it is looked at."""
+    monkeypatch.setattr(ledger, "time_ns", lambda: time_ns() - 300_000_000_000)
+    await replica.start(inactivity=1)
+    await greet(visitor)
+    await until(visitor, lambda state: state.ended_by_bot)
+    assert len(said(await history(visitor), TimerFired)) <= 2
 
 
 async def test_a_silence_ends_what_an_operator_has_forgotten_too(

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from nats.aio.msg import Msg
 
+from services.workflow import deciding
 from services.workflow.domain.flow import parse
 from shared.contract import subjects
 from shared.contract.conversation import NEW
@@ -21,7 +21,7 @@ from shared.contract.facts import (
     InputRefused,
     TextWritten,
 )
-from shared.runtime.log import Log
+from shared.runtime.log import Log, Message
 from tests import examples
 from tests import replica as replicas
 from tests.conftest import Connections
@@ -104,8 +104,8 @@ async def test_nothing_is_decided_on_a_state_that_missed_a_claim(
 ) -> None:
     """The claim of another process comes between two messages, and this replica is not told."""
 
-    def lose(message: Msg) -> bool:
-        return message.subject.startswith("live.") and message.subject.endswith(".operator")
+    def lose(message: Message) -> bool:
+        return message.author == "operator"
 
     await replica.start(lose=lose)
     await greet(visitor)
@@ -227,6 +227,16 @@ async def test_what_older_programs_gave_back_does_not_count_as_delivered_too_oft
     entries = await answered(visitor)
     assert causes(entries) == [1]
     assert said(entries, DecisionFailed) == []
+
+
+async def test_in_the_end_even_what_older_programs_may_have_given_back_is_a_failed_outcome(
+    replica: Replica, visitor: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deciding, "NEWER_DELIVERIES", 0)
+    started = Entry(id="s", needs=2, facts=(examples.CONVERSATION_STARTED,))
+    await visitor.append(C, "visitor", started, expect=0)
+    await replica.start(max_deliveries=0)
+    assert said(await answered(visitor), DecisionFailed) == [DecisionFailed(reason="too_many_deliveries")]
 
 
 async def test_unreadable_messages_and_those_of_newer_programs_do_not_stop_the_others(

@@ -293,9 +293,7 @@ def _holder(holder: str, fact: dict[str, Any]) -> str:
     match fact["kind"]:
         case "ConversationClaimed":
             return str(fact.get("operator"))
-        case (
-            "ConversationHandedBack" | "ConversationResolved" | "ConversationReset" | "ConversationEnded"
-        ):
+        case "ConversationHandedBack" | "ConversationResolved" | "ConversationReset" | "ConversationEnded":
             return ""
         case _:
             return holder

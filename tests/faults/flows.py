@@ -63,7 +63,12 @@ def timers() -> Flow:
 def backends(address: str) -> Flow:
     """A backend at ``address`` (``http://host:port``) is asked to book a wish, and then for its state."""
     wish = {"kind": "UserText", "sessionId": "wish", "save": "wish"}
-    booking = {"url": f"{address}/book", "body": {"wish": "{{ wish }}"}, "save": "booking", "onError": "sorry"}
+    booking = {
+        "url": f"{address}/book",
+        "body": {"wish": "{{ wish }}"},
+        "save": "booking",
+        "onError": "sorry",
+    }
     look = {"url": f"{address}/look/{{{{ booking.number }}}}", "save": "seen", "onError": "sorry"}
     return _around(
         {

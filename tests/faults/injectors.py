@@ -1,40 +1,24 @@
-"""Faults between a service and its NATS: a link that can be cut, a client that loses messages."""
+"""Faults between a service and its NATS: a link that can be cut, a feed that loses messages."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Callable
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
+
+from shared.runtime.feed import Feed
+from shared.runtime.log import Message
 
 
-class Lossy:
-    """A real client whose subscriptions lose the messages for which ``lose`` says so."""
+def lossy(lose: Callable[[Message], bool]) -> Callable[..., Feed]:
+    """A live feed for a follower that loses the entries for which ``lose`` says so."""
 
-    def __init__(self, client: Client, lose: Callable[[Msg], bool]) -> None:
-        self._client = client
-        self._lose = lose
+    def make(client: Client, take: Callable[[Message], None], *told: Callable[[], None]) -> Feed:
+        return Feed(client, lambda message: None if lose(message) else take(message), *told)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    async def subscribe(
-        self, subject: str, cb: Callable[[Msg], Awaitable[None]], **options: Any
-    ) -> Subscription:
-        async def maybe(message: Msg) -> None:
-            if not self._lose(message):
-                await cb(message)
-
-        return await self._client.subscribe(subject, cb=maybe, **options)
-
-
-def lossy(client: Client, lose: Callable[[Msg], bool]) -> Client:
-    """The client, losing live messages as told."""
-    return cast(Client, Lossy(client, lose))
+    return make
 
 
 class Wire:

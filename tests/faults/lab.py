@@ -22,7 +22,17 @@ from deploy.local.embedded import EmbeddedNats
 from shared.runtime.broker import inbox_prefix
 from shared.runtime.declare import declare
 from shared.runtime.log import Log, LogError
-from tests.faults.checker import LATE, Line, Transcript, Violation, bounded, check, same_state, silent, unanswered
+from tests.faults.checker import (
+    LATE,
+    Line,
+    Transcript,
+    Violation,
+    bounded,
+    check,
+    same_state,
+    silent,
+    unanswered,
+)
 from tests.faults.history import History
 from tests.faults.trial import LawBroken, Trial, quantile
 from tests.faults.witnesses import Break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,6 +13,7 @@ from tests.faults.checker import Line, Transcript, Violation, bounded, check, in
 from tests.faults.history import Deed, History, Outcome
 from tests.faults.lab import read_log
 from tests.faults.test_kill import converse, transcript_of
+from tests.faults.witnesses import Break, Call, Piece, Stream, as_streamed, asked_once
 from tests.processes import TOUR
 from tests.visitor import Visitor
 
@@ -154,6 +156,182 @@ def test_too_much_memory_and_too_late_an_answer_are_found() -> None:
     assert bounded("proxy", 60, 120, 50) == [Violation("memory", "", bounded("proxy", 60, 120, 50)[0].detail)]
     assert in_time("an answer", 4.9, 5.0) == []
     assert [violation.law for violation in in_time("an answer", 5.1, 5.0)] == ["time"]
+
+
+def moment(seconds: float) -> str:
+    """A time of the lab in the form of the log: so many seconds after 1970 began."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def noted(position: int, *facts: dict[str, Any], at: float | None = None, **entry: Any) -> Line:
+    """An entry of the bot with these facts, stored ``at`` (seconds), else at the second of its position."""
+    time = float(position) if at is None else at
+    entry = {"id": f"n{position}", "facts": list(facts), **entry}
+    return {"position": position, "conversation": "c", "author": "bot", "time": time, "entry": entry}
+
+
+ARMED = {"kind": "TimerArmed", "id": "after:1:0", "at": moment(10)}
+FIRED = {"kind": "TimerFired", "id": "after:1:0"}
+MOVED = {"kind": "FlowAdvanced", "path": ["a"]}
+ARMING = [*SMALL, noted(3, ARMED)]
+
+
+def timing(lines: list[Line], now: float = 0.0) -> set[str]:
+    return {violation.law for violation in check(lines, [], now=now, late=5.0)}
+
+
+def test_a_timer_takes_effect_once_and_has_an_outcome() -> None:
+    fired = [*ARMING, noted(4, FIRED, at=11)]
+    assert timing(fired) == {"one outcome"}
+    assert timing([*fired, noted(5, at=11, cause=4)]) == set()
+    again = [*fired, noted(5, at=11, cause=4), noted(6, FIRED, at=12)]
+    assert timing(again) == {"timers"}
+
+
+@pytest.mark.parametrize("at, sound", [(9.0, False), (10.0, True), (14.9, True), (15.1, False)])
+def test_a_timer_that_is_early_or_late_is_found(at: float, sound: bool) -> None:
+    lines = [*ARMING, noted(4, FIRED, at=at), noted(5, at=at, cause=4)]
+    assert timing(lines) == (set() if sound else {"timers"})
+
+
+def test_a_timer_that_is_lost_is_found() -> None:
+    assert timing(ARMING, now=14) == set()
+    assert timing(ARMING, now=16) == {"timers"}
+    assert timing([*ARMING, noted(4, MOVED, at=9)], now=16) == set()
+    assert timing([*ARMING, noted(4, MOVED, at=16)], now=16) == {"timers"}
+
+
+def test_a_timer_that_fires_after_the_flow_has_moved_on_is_found() -> None:
+    assert timing([*ARMING, noted(4, MOVED, at=9), noted(5, FIRED, at=10)]) == {"timers"}
+    silence = {**ARMED, "id": "inactivity:1"}
+    lines = [
+        *SMALL,
+        noted(3, silence),
+        noted(4, MOVED, at=9),
+        noted(5, {**FIRED, "id": "inactivity:1"}, at=10),
+    ]
+    assert timing([*lines, noted(6, at=10, cause=5)]) == set()
+
+
+def test_who_waits_for_a_person_hears_of_nothing_but_the_waiting() -> None:
+    asked = [
+        *SMALL,
+        noted(3, {"kind": "HandoffRequested", "queue": "q"}, {"kind": "BotSaid", "text": "Wait."}),
+    ]
+    assert laws(asked) == set()
+    assert laws([*asked, noted(4, {"kind": "BotSaid", "text": "By the way"})]) == {"one speaker"}
+    timer = [*asked, noted(4, ARMED), noted(5, FIRED, at=10)]
+    assert laws([*timer, noted(6, {"kind": "BotSaid", "text": "Still looking"}, at=10, cause=5)]) == set()
+
+
+CALLING = [*SMALL, line(3, "visitor", "TextWritten")]
+BOOKED = {"kind": "ServiceAnswered", "cause": 3, "state": "book", "value": {"number": 1}}
+
+
+@pytest.mark.parametrize(
+    "facts, calls, breaks, sound",
+    [
+        ([BOOKED], [1], [], True),
+        ([BOOKED], [1, 2], [], False),  # asked twice for nothing
+        ([BOOKED], [1, 2], [Break(3.2, 3.6)], True),
+        ([BOOKED], [1, 2, 3], [Break(3.2, 3.6)], False),
+        ([BOOKED], [1, 2], [Break(9.0, 9.5)], False),  # the break was later
+        ([BOOKED, BOOKED], [1], [], False),  # its answer is there twice
+        ([{**BOOKED, "value": {"number": 7}}], [1], [], False),  # it never said that
+        ([{**BOOKED, "value": None, "failure": "status_503"}], [None], [], True),
+        ([{**BOOKED, "value": None, "failure": "status_503"}], [1], [], False),  # it did not fail
+    ],
+)
+def test_a_backend_that_is_asked_too_often_or_misheard_is_found(
+    facts: list[dict[str, Any]], calls: list[int | None], breaks: list[Break], sound: bool
+) -> None:
+    lines = [*CALLING, *(noted(4 + n, fact) for n, fact in enumerate(facts))]
+    asked = [Call("c:3:book", 3.1 + n / 10, number) for n, number in enumerate(calls)]
+    assert (asked_once(lines, asked, breaks) == []) is sound
+
+
+def test_a_backend_that_is_asked_for_no_input_is_found() -> None:
+    assert asked_once(CALLING, [Call("c:9:book", 3.1, 1)], []) != []
+    assert asked_once(CALLING, [Call("", 3.1, 1)], []) != []
+
+
+TALKING = [*SMALL, line(3, "visitor", "TextWritten")]
+BEGUN = {"kind": "AnswerStarted", "cause": 3, "attempt": 1}
+SAID = {"kind": "AssistantSaid", "text": "It is so.", "attempt": 1}
+ANSWERED = [*TALKING, noted(4, BEGUN), noted(5, SAID, cause=3)]
+STREAM = Stream("", "It is so.", True)
+PIECES = [
+    Piece("c", 3, 1, 0, "It is ", ""),
+    Piece("c", 3, 1, 6, "so.", ""),
+    Piece("c", 3, 1, 9, "", "committed"),
+]
+
+
+def spoken(lines: list[Line], stream: Stream = STREAM, pieces: Any = PIECES, *breaks: Break) -> set[str]:
+    return {violation.law for violation in as_streamed(lines, [stream], pieces, breaks)}
+
+
+def test_an_answer_that_is_what_was_streamed_is_sound() -> None:
+    assert spoken(ANSWERED) == set()
+    again = [
+        *TALKING,
+        noted(4, BEGUN),
+        noted(5, {**BEGUN, "attempt": 2}),
+        noted(6, {**SAID, "attempt": 2}, cause=3),
+    ]
+    second = [piece._replace(attempt=2) for piece in PIECES]
+    assert spoken(again, STREAM, [PIECES[0], *second]) == set()
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [STREAM._replace(text="It is not."), STREAM._replace(whole=False), STREAM._replace(asked="?", text="x")],
+)
+def test_an_answer_that_was_not_streamed_whole_is_found(stream: Stream) -> None:
+    assert "streamed" in spoken(ANSWERED, stream)
+
+
+def test_an_answer_to_another_question_or_said_twice_is_found() -> None:
+    other = [{**each, "entry": {**each["entry"]}} for each in ANSWERED]
+    other[2]["entry"]["facts"] = [{"kind": "TextWritten", "text": "Why?"}]
+    assert spoken(other) == {"streamed"}
+    twice = [
+        *ANSWERED,
+        line(6, "visitor", "TextWritten"),
+        noted(7, {**BEGUN, "cause": 6}),
+        noted(8, SAID, cause=6),
+    ]
+    assert "streamed" in spoken(twice)
+
+
+def test_an_attempt_that_goes_back_or_comes_after_the_answer_is_found() -> None:
+    assert spoken([*TALKING, noted(4, BEGUN), noted(5, BEGUN)], pieces=[]) == {"attempts"}
+    assert spoken([*ANSWERED, noted(6, {**BEGUN, "attempt": 2})]) == {"attempts"}
+    older = [*TALKING, noted(4, BEGUN), noted(5, {**BEGUN, "attempt": 2}), noted(6, SAID, cause=3)]
+    assert "attempts" in spoken(older)
+    assert "attempts" in spoken([*TALKING, noted(4, SAID, cause=3)], pieces=[])
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [PIECES[0], PIECES[2]],  # some words are missing
+        [PIECES[0]._replace(text="It was "), *PIECES[1:]],
+        [*PIECES[:2], PIECES[2]._replace(end="interrupted")],
+        [*PIECES, PIECES[0]._replace(attempt=2)],  # of an attempt that never was
+    ],
+)
+def test_drafts_that_say_something_else_are_found(pieces: list[Piece]) -> None:
+    assert spoken(ANSWERED, STREAM, pieces) == {"drafts"}
+
+
+def test_drafts_may_be_lost_with_the_server() -> None:
+    assert spoken(ANSWERED, STREAM, [PIECES[0]], Break(4.5, 4.7)) == set()
+    assert spoken(ANSWERED, STREAM, [PIECES[0]], Break(1.0, 2.0)) == {"drafts"}
+
+
+def test_the_assistant_that_speaks_while_an_operator_owns_is_found() -> None:
+    assert laws([*CLAIMED, noted(4, SAID)]) == {"one speaker"}
 
 
 def test_a_history_keeps_the_first_word() -> None:

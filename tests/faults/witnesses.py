@@ -6,7 +6,7 @@ A part of the checker, and like it without any code of the services.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tests.faults.checker import Line, Violation, facts_of
 
@@ -170,5 +170,3 @@ def waited(lines: Iterable[Line]) -> list[float]:
         if any(fact["kind"] == "AssistantSaid" for fact in facts_of(line)):
             seconds.append(line["time"] - times.get(line["entry"].get("cause") or 0, line["time"]))
     return seconds
-
-

@@ -87,6 +87,18 @@ class JavaScript:
         await self._tell(emit=event, ack=True)
         return await self.next("ack")
 
+    async def back(self, *harmless: Any) -> None:
+        """Until it is connected again and served: the server acknowledges this harmless event."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(30):
+            while line := await self._process.stdout.readline():
+                event, _ = json.loads(line)
+                if event == "connect":  # perhaps to a server that cannot serve yet, and closes
+                    await self._tell(emit=harmless, ack=True)
+                elif event == "ack":
+                    return
+        raise AssertionError("the client ended")
+
     async def auth(self, **auth: Any) -> None:
         """What to say at the next connect."""
         await self._tell(auth=auth)

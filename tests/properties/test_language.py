@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,6 +42,8 @@ from tests import examples
 from tests.dialogue import Dialogue
 
 quick = settings(max_examples=200, deadline=None)
+FLOWS = Path(__file__).parents[2] / "services" / "workflow" / "flows"
+SCHEMA = jsonschema.Draft202012Validator(json.loads((FLOWS / "flow.schema.json").read_bytes()))
 
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -281,6 +285,14 @@ def test_an_accepted_flow_is_the_same_when_it_is_read_again(file: dict[str, Any]
             list(flow.states),
             tuple(msgspec.structs.replace(warning, line=1) for warning in flow.warnings),
         )
+
+
+@given(files)
+@quick
+def test_editors_complain_of_no_accepted_flow(file: dict[str, Any]) -> None:
+    flow = mended(file)
+    if flow is not None:
+        assert [error.message for error in SCHEMA.iter_errors(json.loads(flow.content))] == []
 
 
 keys = st.sampled_from(

@@ -130,7 +130,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "call": {
         "a": {"call": "sub", "next": "end"},
         "end": {"end": True},
-        "$flows": {"sub": {"$comment": "", "x": asks(), "got": got()}},
+        "$flows": {"$comment": "", "sub": {"$comment": "", "x": asks(), "got": got()}},
     },
     "languages": {"$settings": {"language": "de"}, "a": says({"en-GB": "Hello", "DE": "Hallo"})},
     "settings": {

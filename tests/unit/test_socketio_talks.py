@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from services.proxy.domain.plain_text import APOLOGY
 from services.proxy.domain.session import Append
 from services.proxy.domain.talk import Emit, Missing, error
 from shared.contract import cursor as cursors
-from shared.contract.agents import CONFIGURATIONS
+from shared.contract.agents import CONFIGURATIONS, Answered, Request, configured
 from shared.contract.entry import Recorded
 from shared.contract.facts import (
     AnswerFailed,
@@ -447,6 +449,23 @@ def test_a_file_that_does_not_hold_is_refused_with_the_reason(text: str, reason:
     with pytest.raises(ValueError, match=r".") as caught:
         offers(text, CONFIGURATIONS)
     assert reason in str(caught.value)
+
+
+PAGE = (Path(__file__).parents[2] / "docs/socketio.md").read_text()
+
+
+def test_the_file_of_agents_on_the_page_holds() -> None:
+    (shown,) = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert sorted(offers(shown, CONFIGURATIONS)) == ["emoji", "match", "polite"]
+
+
+def test_the_agent_on_the_page_works() -> None:
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    module: dict[str, Any] = {}
+    exec(shown, module)
+    length = module["Length"]()
+    answer = length.answer(configured(length.configuration, {"least": 3}), 1, Request("k", "ab"), None)
+    assert answer == Answered(result=False, memory=2, interjections=("2 too short",))
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(

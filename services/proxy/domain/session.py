@@ -8,7 +8,6 @@ order, since it is made when the stored entry itself comes by.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +15,7 @@ import msgspec
 from services.proxy.domain import closings, frames, rendering
 from services.proxy.domain.closings import Closing
 from services.proxy.domain.drafts import Draft
+from services.proxy.domain.kept import Kept
 from services.proxy.domain.limits import LARGEST_TEXT
 from shared.contract import cursor as cursors
 from shared.contract import facts
@@ -272,6 +272,9 @@ class Session:
             make = table.get(type(fact))
             if make is None or index < skip:
                 continue
+            if not self.modern and recorded.author == "bot":
+                output.append(_bare(fact))
+                continue
             marks: dict[str, str] = {}
             if self.modern:
                 self._latest = Cursor(self._epoch, recorded.position, recorded.time, index)
@@ -317,10 +320,18 @@ class Session:
         return [Send(frames.encode(frame))]
 
 
-@lru_cache(maxsize=1024)
-def _words(fact: facts.ChoiceAsked) -> dict[str, str]:
-    """The words of each item; the same question is asked in many conversations."""
+def _words_of(fact: facts.ChoiceAsked) -> dict[str, str]:
+    """The words of each item."""
     return {str(choice.item): choice.text for choice in fact.choices}
+
+
+def _bare_of(fact: Fact) -> Send:
+    """What a bare client is sent of a bot's fact: the same in every conversation."""
+    return Send(frames.encode(rendering.BARE[type(fact)]({}, fact, {})))
+
+
+_words = Kept(_words_of)
+_bare = Kept(_bare_of)
 
 
 def _is_reset(effective: tuple[Fact, ...]) -> bool:

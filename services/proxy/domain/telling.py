@@ -8,6 +8,7 @@ the text alone, never on how the words came in.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
 from services.proxy.domain.turns import Turn, Turns
@@ -102,33 +103,38 @@ def _tell(turns: Turns, turn: Turn, place: Place, session: str, events: list[Eve
         if place.offset and not fails and turns.attempt(turn, place.offset) != place.attempt:
             # What the client has of this answer was never said: the whole of it follows.
             place = add("error", turns.interruption, Place(turn.position, turn.time))
-        for end in _ends(text, place.offset, len(turn.said), turn.over):
+        for end, attempt in _ends(turns, turn, text, place.offset):
             token = text[place.offset : end]
-            at = place._replace(offset=end, attempt=turns.attempt(turn, end))
-            place = add("token", token, at)
+            place = add("token", token, Place(turn.position, turn.time, attempt, end))
         if not turn.over:
             return place
         if turn.answered:
             place = add("message_end", "", place._replace(step=1))
-    done = place._replace(step=2)
+    done = place._replace(step=2) if turn.answered else Place(turn.position, turn.time, step=2)
     if turn.failure or (turn.refusal and not turn.answered):
         return add("error", turn.failure or turn.refusal, done)
     return add("commit_done", session, done) if turn.answered else done
 
 
-def _ends(text: str, start: int, said: int, over: bool) -> list[int]:
-    """Where the tokens behind ``start`` end, as far as more text cannot change them.
+def _ends(turns: Turns, turn: Turn, text: str, start: int) -> Iterator[tuple[int, int]]:
+    """Where the tokens behind ``start`` end, and whose attempt they are, as far as they are certain.
 
-    ``said`` characters are committed: where they end, a word ends.
+    What the assistant says is cut into words, since it comes in pieces; all else is told as it was said.
     """
-    ends: list[int] = []
-    while match := _WORD.match(text, start):
-        end = match.end()
-        whole = over or end == said or end < len(text) or len(match[0].lstrip()) == LONGEST_WORD
-        if not whole:
-            return ends
-        ends.append(end)
-        start = end
-    if over and start < len(text):  # white space at the end
-        ends.append(len(text))
-    return ends
+    for end, attempt in turn.parts:
+        if start >= end:
+            continue
+        if attempt:
+            for word in _WORD.finditer(text, start, end):
+                start = word.end()
+                yield start, attempt
+        if start < end:  # white space at the end
+            start = end
+            yield end, attempt
+    generating = turns.state.generating
+    if generating is None or turn.over:
+        return
+    for word in _WORD.finditer(text, start):
+        # More of a word that stands at the end may be on its way.
+        if word.end() < len(text) or len(word[0].lstrip()) == LONGEST_WORD:
+            yield word.end(), generating.attempt

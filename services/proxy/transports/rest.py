@@ -34,8 +34,8 @@ from services.proxy.transports import rest_wire as wire
 from services.proxy.transports.docs import pages
 from services.proxy.transports.event_stream import EventStream
 from services.proxy.transports.rest_gate import Gate
-from shared.contract.entry import Entry, EntryTooLarge
-from shared.contract.facts import ConversationStarted, TextWritten
+from shared.contract.entry import EntryTooLarge
+from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
 from shared.runtime.log import Full, LogError, Unknown
 from shared.runtime.vitals import VERSION, Receive, Scope, Send, Vitals
@@ -113,10 +113,12 @@ class RestDoor:
             user=new.user_id,
         )
         self._limit(self._edge.message(conversation, DOOR))
-        # Nobody else knows the session: what comes in between can only be the bot's welcome.
-        await self._hub.append(conversation, Entry(id=str(uuid.uuid4()), facts=(started,)), 0)
-        text = TextWritten(session="", text=new.message)
-        await self._hub.append(conversation, Entry(id=str(uuid.uuid4()), facts=(text,)), None)
+        room = self._rooms.new(conversation)
+        try:
+            await room.begin(str(uuid.uuid4()), started)
+            await room.first(str(uuid.uuid4()), new.message)
+        finally:
+            self._rooms.leave(room)
         return session
 
     async def say(self, request: Req, new: wire.NewMessage, session: str) -> None:

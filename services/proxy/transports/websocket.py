@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import secrets
 from time import monotonic
@@ -44,6 +45,9 @@ WRITE_SECONDS = 30.0
 #: Messages of one socket that wait to be stored.
 MOST_PENDING = 100
 
+#: How an append may end, as the metrics name it.
+APPENDS = ("stored", "conflict", "id_reused", "too_large", "full", "unknown")
+
 _SECRET = re.compile(r"[0-9a-f]{32}")
 
 
@@ -61,9 +65,10 @@ class WebSocketDoor:
         self.closed = Counter(
             "switchboard_sockets_closed_total", "Sockets closed by the server", ["code"], registry=registry
         )
-        self.appended = Counter(
+        appended = Counter(
             "switchboard_appends_total", "Appends by how they ended", ["outcome"], registry=registry
         )
+        self.appended = {outcome: appended.labels(outcome) for outcome in APPENDS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         await receive()  # websocket.connect
@@ -291,9 +296,9 @@ class _Channel:
                 log.warning("append_unknown", conversation=self._conversation, error=str(error))
                 self._begin_close(closings.NO_LOG)
                 self._pending.clear()
-                self._door.appended.labels(outcome).inc()
+                self._door.appended[outcome].inc()
                 return
-            self._door.appended.labels(outcome).inc()
+            self._door.appended[outcome].inc()
             self._pending.pop(0)
         self._appender = None
 
@@ -321,10 +326,15 @@ class _Channel:
         await _close(self._send, closing)
 
 
+#: Ids begin with 80 random bits of this process and end with a count: random bits for each would
+#: cost a system call, and they need to be unique within a conversation, not secret.
+_OURS = "{:.8}-{:.4}-{:.4}-{:.4}".format(*(secrets.token_hex(4) for _ in range(4)))
+_count = itertools.count()
+
+
 def _new_id() -> str:
-    """An id in the form of a UUID, cheaper than uuid4."""
-    digits = secrets.token_hex(16)
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    """An id in the form of a UUID."""
+    return f"{_OURS}-{next(_count):012x}"
 
 
 async def _close(send: AsgiSend, closing: Closing) -> None:

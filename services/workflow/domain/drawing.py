@@ -86,6 +86,8 @@ def _box(state: State, first: str) -> Box:
     look, text = _look(state)
     notes = [f"saves {name}" for name in dict.fromkeys(state.saves)]
     notes += [f"after {span(timer.seconds)}: says more" for timer in state.after if timer.next is None]
+    if state.assistant is not None and state.assistant.desk is not None:
+        notes.append(f"may hand off to {state.assistant.desk.queue}")
     if state.name == first:
         notes.insert(0, "begins here")
     return Box(state.name, look, cut(text), tuple(notes), state.scope)
@@ -99,7 +101,7 @@ def _look(state: State) -> tuple[Look, str]:
     if state.assistant is not None:
         return "assistant", "the assistant speaks"
     if state.calls is not None:
-        return "call", state.calls.partition("/")[0]
+        return "call", f"calls {state.calls.partition('/')[0]}"
     match state.effect:
         case BotSaid(text=text):
             return ("says" if state.next or state.branches else "end"), plain(text)

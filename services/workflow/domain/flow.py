@@ -160,6 +160,8 @@ def _subflows(members: list[Member], find: Find | None, problems: list[Problem])
             reason = f"{quoted(holder.twice)} is written twice in one object."
             problems.append(Problem(FLOWS, reason, "Remove one of them.", holder.line))
         for member in holder.members:
+            if member.name.startswith("$"):
+                continue
             if not isinstance(member.value, dict):
                 problems.append(
                     Problem(member.name, "a sub-flow must be an object of states.", "", member.line)

@@ -26,6 +26,7 @@ _STYLE: Final = (
     ".l{fill:#3d4757;font-size:11px}.e{fill:none;stroke:#7b8494;stroke-width:1.4}"
     ".d{stroke-dasharray:5 4}.f{fill:none;stroke:#b6bdca;stroke-dasharray:2 4}"
     ".h{font-size:14px;font-weight:600}"
+    ".h{font-size:14px;font-weight:600}"
 )
 
 
