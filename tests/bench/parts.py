@@ -299,4 +299,23 @@ async def _growth(bench: Bench, stack: Stack) -> None:
         await empty.stop()
 
 
-PARTS: dict[str, Callable[[Bench], Awaitable[None]]] = {"turns": turns, "idle": idle, "million": million}
+async def doors(bench: Bench) -> None:
+    """Part 7: the same turn through each door, side by side on one stack."""
+    stack = await Stack(bench.folder / "doors", DEFAULT_SYNC, PATH).start()
+    n = min(50, max(bench.size.clients))
+    try:
+        for round in range(bench.size.rounds):
+            for name, door in (("websocket", ""), ("sse", "sse"), ("socketio", "socketio")):
+                window = Job(kind="turns", warm=bench.size.warm, seconds=bench.size.seconds)
+                job = msgspec.structs.replace(window, clients=n, door=door)
+                await _turns(bench, name, stack, f"N={n} long", job, round, part="doors")
+    finally:
+        await stack.stop()
+
+
+PARTS: dict[str, Callable[[Bench], Awaitable[None]]] = {
+    "turns": turns,
+    "idle": idle,
+    "million": million,
+    "doors": doors,
+}

@@ -87,7 +87,7 @@ class Report:
 
     def reaches(self) -> list[Reach]:
         """Where each figure to reach stands. One that this run did not measure has no value."""
-        long, short = "N=500 long", "N=50 short"
+        long, short, doors = "N=500 long", "N=50 short", "N=50 long"
         turn: Callable[[str, str, str], float | None] = lambda variant, peer, cell: self.ratio(  # noqa: E731
             "cpu_ms", "turns", (variant, cell), (peer, cell)
         )
@@ -119,6 +119,12 @@ class Report:
             Reach("CPU of a turn at a million entries against empty",
                   self.ratio("cpu_ms", "growth", ("million", long), ("empty", long)),
                   "at most", 1.1, "times"),
+            Reach("CPU of a turn by server-sent events against the WebSocket's",
+                  self.ratio("cpu_ms", "doors", ("sse", doors), ("websocket", doors)),
+                  "at most", 2.5, "times"),
+            Reach("the same by Socket.IO",
+                  self.ratio("cpu_ms", "doors", ("socketio", doors), ("websocket", doors)),
+                  "at most", 3, "times"),
         ]  # fmt: skip
 
     def _hops(self) -> float | None:

@@ -16,7 +16,7 @@ from tests.bench.report import Reach, Report
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark reads Linux's process figures")
 
 
-@pytest.mark.parametrize("part", ["turns", "million"])
+@pytest.mark.parametrize("part", ["turns", "million", "doors"])
 async def test_smallest_run(part: str, tmp_path: Path) -> None:
     usable = os.sched_getaffinity(0)
     try:
@@ -31,6 +31,9 @@ async def test_smallest_run(part: str, tmp_path: Path) -> None:
         processes = sum(value for name, value in turn.items() if name.startswith("cpu_ms "))
         assert turn["cpu_ms"] == pytest.approx(processes)
         assert medians["append", "raw", "sync always"]["appends_per_s"] > 0
+    elif part == "doors":
+        for door in ("websocket", "sse", "socketio"):
+            assert medians["doors", door, "N=5 long"]["turns_per_s"] > 0
     else:
         assert medians["reconnect", "path", "20 of entries=1000"]["p50_ms"] > 0
         assert medians["growth", "million", "N=5 long"]["turns_per_s"] > 0

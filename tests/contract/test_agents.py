@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from joserfc import jwk, jwt
 
+from deploy.local.embedded import proxies_secret
 from tests.conftest import Services
 from tests.contract.test_socketio import Stage, running
 from tests.llm_server import LlmServer, refuses, says
@@ -384,3 +385,10 @@ async def test_proxies_behind_a_balancer_are_one_room(own_stage: Stage) -> None:
         assert balancer.used == {own_stage.proxy.port, second.port}
         await sam.close()
         await phone.close()
+
+
+def test_the_secret_of_make_run_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+    made = proxies_secret(tmp_path)
+    assert len(made) == 64
+    assert proxies_secret(tmp_path) == made
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600

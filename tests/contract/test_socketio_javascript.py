@@ -108,8 +108,8 @@ async def test_a_client_comes_back_by_itself_after_the_proxy_was_killed(
         await sam.back("end", {"user": {"id": "another"}})
         stage.workflow.thaw()  # what they asked is answered where they are now
         assert await visitor.says() == ["Tell me."]
-        assert (await sam.next("response"))["result"] is True
-        assert await sam.next("interjection") == {"message": "You've used emojis in 2 messages!"}
+        assert (await sam.until("response"))["result"] is True
+        assert await sam.until("interjection") == {"message": "You've used emojis in 2 messages!"}
 
 
 @pytest.mark.parametrize("major", [3, 4])

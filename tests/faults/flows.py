@@ -42,6 +42,18 @@ def _around(part: Flow, menu: Flow | None = None, desk: Flow | None = None) -> F
     }
 
 
+def plain() -> Flow:
+    """A menu, an editor and a person, in texts without HTML."""
+    return _around(
+        {
+            "go": _opens("plain"),
+            "got": {"matchResponse": {"kind": "UserText", "sessionId": "plain"}, "next": "thanks"},
+            "thanks": _says("Thank you.", "close"),
+            "close": _closes("plain", "menu"),
+        }
+    )
+
+
 def timers() -> Flow:
     """Waits of one to three seconds, where somebody must say something, and an end for who never does."""
     again = {"delay": "2s", "say": "Are you still there?"}

@@ -399,7 +399,7 @@ def memory(pid: int) -> float:
 
 
 async def read_log(log: Log) -> list[Line]:
-    """The log, whole up to its end of now, as the checker reads it. What is no entry comes as an empty one."""
+    """The log up to its end of now, as the checker reads it. What is no entry comes as an empty one."""
     lines: list[Line] = []
     end = (await log.tail()).last
     async for batch in log.read(1):

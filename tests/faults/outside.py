@@ -72,7 +72,8 @@ class Provider(LlmServer):
     async def _speak(self, exchange: Exchange) -> None:
         asked = exchange.request.said
         if self._chance.random() < FAILS:
-            return await refuses(503)(exchange)
+            await refuses(503)(exchange)
+            return
         number = len(self.streams)
         text = f"Answer {number} to {asked.split(' of ')[0]}:" + " la" * self._chance.randrange(5, 20)
         cut = self._chance.random() < FAILS
@@ -80,13 +81,15 @@ class Provider(LlmServer):
         if "person" in asked or "menu" in asked:
             tool = ("handoff", {"reason": "wanted"}) if "person" in asked else ("go_to", {"state": "leave"})
             self.streams[number] = Stream(asked, text, True)
-            return await calls(tool[0], json.dumps(tool[1]), *words(text))(exchange)
+            await calls(tool[0], json.dumps(tool[1]), *words(text))(exchange)
+            return
         await exchange.stream()
         for word in words(text):
             await exchange.event(delta(content=word))
             await asyncio.sleep(self._chance.uniform(*WORD_SECONDS))
             if cut and self._chance.random() < 0.2:
-                return await exchange.cut()
+                await exchange.cut()
+                return
         self.streams[number] = Stream(asked, text, True)
         await exchange.event(delta("stop"))
         await exchange.event("[DONE]")

@@ -19,7 +19,7 @@ class Break(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A backend was asked, at ``time`` (seconds since 1970). ``number`` is what it answered, None: it failed."""
+    """A backend was asked at ``time`` (seconds since 1970). ``number`` is its answer, None: it failed."""
 
     key: str
     time: float
@@ -76,7 +76,7 @@ def asked_once(lines: Iterable[Line], calls: Iterable[Call], breaks: Iterable[Br
                 violations.append(Violation("backends", name, detail))
     spans = list(breaks)
     for key, same in called.items():
-        name, position, _ = (key.split(":", 2) + ["", ""])[:3]
+        name, position, _ = [*key.split(":", 2), "", ""][:3]
         if not position.isdecimal() or (name, int(position)) not in inputs:
             violations.append(Violation("backends", name, f"asked for {key!r}, which is no input"))
         end = max(answered.get(key, 0.0), same[-1].time)
@@ -124,7 +124,8 @@ def as_streamed(
                 case "AssistantSaid":
                     attempt, since = begun.get(input, (0, 0.0))
                     if fact.get("attempt") != attempt:
-                        detail = f"{position} says attempt {fact.get('attempt')} at {cause}, {attempt} is the newest"
+                        said = fact.get("attempt")
+                        detail = f"{position} says attempt {said} at {cause}, the newest is {attempt}"
                         wrong("attempts", name, detail)
                     stream = provided.get(fact["text"])
                     if stream is None or not stream.whole:

@@ -83,6 +83,16 @@ def test_each_flow_that_is_shipped_does_what_its_dialogues_say(file: Path) -> No
         assert perform(dialogue, parsed, examples.FIRST_TIME) is None, dialogue.name
 
 
+def test_the_dialogues_of_the_page_are_what_its_flow_does() -> None:
+    page = (ROOT / "docs/flow-tools.md").read_text(encoding="utf-8")
+    written, dialogues = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    parsed = parse(written.encode(), "order")
+    jsonschema.validate(json.loads(dialogues), SCHEMA)
+    read = read_dialogues(dialogues.encode())
+    assert parsed.warnings == ()
+    assert [perform(dialogue, parsed, examples.FIRST_TIME) for dialogue in read] == [None, None]
+
+
 def test_a_dialogue_goes_all_the_way() -> None:
     assert (
         outcome(
@@ -187,9 +197,9 @@ def test_what_is_no_dialogue_is_refused_with_its_line(content: str, told: str) -
     with pytest.raises(FlowError) as caught:
         read_dialogues(content.encode())
     assert told in str(caught.value)
-    if content != "[":
+    if content != "[" and "matches" not in content:  # editors that know the schema tell it, too
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(json.loads(content), SCHEMA | {"oneOf": SCHEMA["oneOf"]})
+            jsonschema.validate(json.loads(content), SCHEMA)
 
 
 def test_values_have_the_lines_that_they_begin_in() -> None:

@@ -21,7 +21,7 @@ Kind = Literal["token", "message_end", "commit_done", "error"]
 LONGEST_WORD: Final = 24
 #: A word with the space before it.
 _WORD: Final = re.compile(rf"\s*\S{{1,{LONGEST_WORD}}}")
-_ID: Final = re.compile(r"([A-Za-z0-9_-]{1,200})\.([0-9]{1,9})\.([0-9]{1,9})\.([012])", re.ASCII)
+_ID: Final = re.compile(r"([A-Za-z0-9_-]{1,200})\.([0-9]{1,18})\.([0-9]{1,9})\.([012])", re.ASCII)
 
 
 class Place(NamedTuple):
@@ -137,4 +137,4 @@ def _ends(turns: Turns, turn: Turn, text: str, start: int) -> Iterator[tuple[int
     for word in _WORD.finditer(text, start):
         # More of a word that stands at the end may be on its way.
         if word.end() < len(text) or len(word[0].lstrip()) == LONGEST_WORD:
-            yield word.end(), generating.attempt
+            yield word.end(), generating.position

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from services.proxy.domain import plain_text
 from services.proxy.domain.drafts import Draft
-from shared.contract.conversation import NEW, Conversation, step
+from shared.contract.conversation import NEW, Conversation, Generating, step
 from shared.contract.entry import Recorded
 from shared.contract.facts import (
     AnswerFailed,
@@ -51,7 +51,11 @@ class Message(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Characters up to ``end`` of a turn's text; ``attempt`` is the assistant's, 0 for other words."""
+    """Characters up to ``end`` of a turn's text.
+
+    ``attempt`` names the assistant's attempt by the position of its `AnswerStarted`: in one turn there
+    may be several messages with a first attempt each. 0 for words that are no assistant's.
+    """
 
     end: int
     attempt: int
@@ -72,13 +76,19 @@ class Turn:
         self.failure = ""  # why no answer could be given, in words
         self.refusal = ""  # why the message was out of turn, in words
 
-    def say(self, facts: tuple[Fact, ...]) -> None:
-        """Add the words of one entry: first the assistant's, which were told while they were made."""
+    def say(self, facts: tuple[Fact, ...], generating: Generating | None, position: int) -> None:
+        """Add the words of one entry: first the assistant's, which were told while they were made.
+
+        ``generating`` is what was going on until the entry at ``position``.
+        """
         for fact in sorted(facts, key=lambda fact: not isinstance(fact, AssistantSaid)):
             text = one_kind_of_line_end(plain_text.text(fact))
             if text:
                 self.said = joined(self.said, text)
-                attempt = fact.attempt if isinstance(fact, AssistantSaid) else 0
+                attempt = 0
+                if isinstance(fact, AssistantSaid):
+                    told = generating is not None and generating.attempt == fact.attempt
+                    attempt = generating.position if generating is not None and told else position
                 self.parts = (*self.parts, Part(len(self.said), attempt))
             elif isinstance(fact, DecisionFailed):
                 self.failure = "Session timeout" if fact.reason == _TIMED_OUT else plain_text.APOLOGY
@@ -139,7 +149,7 @@ class Turns:
         if self.state.unanswered and self.open is None:
             self._begin(recorded)
         if effective and recorded.author != "visitor":
-            self._say(recorded, effective)
+            self._say(recorded, effective, before.generating)
         if not self.state.unanswered and not self._first_awaited:
             self._end(recorded)
         self.failed = self.state.failed and (asked or self.failed)
@@ -157,12 +167,12 @@ class Turns:
         return joined(turn.said, one_kind_of_line_end(self._heard))
 
     def attempt(self, turn: Turn, offset: int) -> int:
-        """Which attempt the character before ``offset`` is of; -1 for none that holds any more."""
+        """Whose attempt the character before ``offset`` is of; -1 for none that holds any more."""
         for part in turn.parts:
             if offset <= part.end:
                 return part.attempt
         generating = self.state.generating
-        return generating.attempt if generating is not None and not turn.over else -1
+        return generating.position if generating is not None and not turn.over else -1
 
     def since(self, position: int) -> list[Turn]:
         """The turns that began at ``position`` or later."""
@@ -195,13 +205,13 @@ class Turns:
                 turn = self.open
                 self.latest = (turn.position, turn.time) if turn else (recorded.position, recorded.time)
 
-    def _say(self, recorded: Recorded, effective: tuple[Fact, ...]) -> None:
+    def _say(self, recorded: Recorded, effective: tuple[Fact, ...], generating: Generating | None) -> None:
         turn = self.open
         said = any(isinstance(fact, OperatorSaid) for fact in effective)
         if turn is None and (said or any(plain_text.text(fact) for fact in effective)):
             turn = self._begin(recorded)
         if turn is not None and (said or recorded.author == "bot"):
-            turn.say(effective)
+            turn.say(effective, generating, recorded.position)
             turn.answered = turn.answered or recorded.cause is not None
 
     def _begin(self, recorded: Recorded) -> Turn:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from services.proxy.domain import telling
 from services.proxy.domain.telling import Event, Place
@@ -54,6 +53,7 @@ class EventStream:
         self._last_event_id = last_event_id
         self._ending = ending
         self._left = left
+        self._gone = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -65,9 +65,14 @@ class EventStream:
                 return
             with contextlib.suppress(OSError, TimeoutError):  # the client went, or does not read
                 await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-                await self._write(send, events, over)
+                if events:
+                    await self._write(send, events, over)
                 if not over:
-                    await self._until_gone(receive, self._tell(send, place, _answered(events)))
+                    watching = asyncio.create_task(self._watch(receive))
+                    try:
+                        await self._tell(send, place, _answered(events))
+                    finally:
+                        watching.cancel()
         finally:
             self._left()
 
@@ -78,22 +83,17 @@ class EventStream:
 
     def _over(self, events: list[Event], answered: bool) -> bool:
         """Whether the stream ends with these: no turn is open, and no person's word is awaited."""
-        if self._ending() or self._room.gone:
+        if self._gone or self._room.gone or self._ending():
             return True
         turns = self._room.turns
         return turns.open is None and (answered or _answered(events) or not turns.with_person)
 
-    async def _until_gone(self, receive: Receive, telling: Coroutine[Any, Any, None]) -> None:
-        told = asyncio.create_task(telling)
-        gone = asyncio.create_task(_gone(receive))
-        try:
-            await asyncio.wait([told, gone], return_when=asyncio.FIRST_COMPLETED)
-            if told.done():
-                told.result()
-        finally:
-            gone.cancel()
-            told.cancel()
-            await asyncio.gather(told, gone, return_exceptions=True)
+    async def _watch(self, receive: Receive) -> None:
+        """Notice that the client has gone."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        self._room.notify()
 
     async def _tell(self, send: Send, place: Place, answered: bool) -> None:
         while True:
@@ -134,8 +134,3 @@ def _answered(events: list[Event]) -> bool:
 async def _send(send: Send, body: bytes, more: bool) -> None:
     async with asyncio.timeout(UNREAD_SECONDS):
         await send({"type": "http.response.body", "body": body, "more_body": more})
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

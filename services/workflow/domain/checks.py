@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from services.workflow.domain.fields import Settings
 from services.workflow.domain.graph import Way, named, reached, walked, ways
 from services.workflow.domain.problems import Problem, quoted, shown, similar
-from services.workflow.domain.reading import Settings
 from services.workflow.domain.state import Answer, State
 from services.workflow.domain.texts import VISITOR
 from shared.contract.facts import ChoiceAsked

@@ -238,11 +238,11 @@ class _Hindsight:
     def _decide(self, item: Input, recorded: Recorded) -> tuple[Fact, ...] | str:
         """What the new version decides, or why nobody can know."""
         first = self._decided(item, recorded, -1)
-        if isinstance(first, str) or _shape(first) == _shape(recorded.facts):
+        if isinstance(first, str) or _same_way(first, recorded.facts):
             return first
         # How many operators were there is not on the log: nobody, if that explains it.
         other = self._decided(item, recorded, 0)
-        return other if not isinstance(other, str) and _shape(other) == _shape(recorded.facts) else first
+        return other if not isinstance(other, str) and _same_way(other, recorded.facts) else first
 
     def _decided(self, item: Input, recorded: Recorded, operators: int) -> tuple[Fact, ...] | str:
         if not begins(self._state, item) and self._state.version != self._flow.version:
@@ -308,6 +308,10 @@ def _shape(facts: Iterable[Fact]) -> tuple[object, ...]:
             case _:
                 pass
     return tuple(shape)
+
+
+def _same_way(one: tuple[Fact, ...], other: tuple[Fact, ...]) -> bool:
+    return _shape(one) == _shape(other) and _path(one) == _path(other)
 
 
 def _path(facts: Iterable[Fact]) -> tuple[str, ...]:

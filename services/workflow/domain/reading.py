@@ -9,21 +9,16 @@ from typing import Any, Final
 import msgspec
 
 from services.workflow.domain import forms
+from services.workflow.domain.answers import AnswerReader
 from services.workflow.domain.conditions import BadCondition, condition
-from services.workflow.domain.flow_file import Member
-from services.workflow.domain.forms import MEANING, Fields, is_of
-from services.workflow.domain.languages import TAG
-from services.workflow.domain.patterns import BadPattern, Match, pattern, words
-from services.workflow.domain.problems import Problem, quoted, similar
+from services.workflow.domain.fields import Settings
+from services.workflow.domain.problems import quoted, similar
 from services.workflow.domain.state import (
-    After,
-    Answer,
     Asked,
     Assistant,
     Branch,
     Desk,
     Effect,
-    Fallback,
     Nobody,
     Opened,
     Said,
@@ -31,66 +26,20 @@ from services.workflow.domain.state import (
     Speech,
     State,
 )
-from services.workflow.domain.texts import Text, json_template, split, template
-from services.workflow.domain.values import INVALID, Kind, Save, iso_day
+from services.workflow.domain.texts import Text, json_template, template
 from shared.contract.facts import BotSaid, Choice, ChoiceAsked, EditorClosed, EditorOpened, HandoffRequested
 
 #: The editor in which the assistant is spoken with, unless the state names another.
 ASSISTANT_SESSION: Final = "assistant"
-#: The longest time a backend may take (seconds), and how many timers a state may have.
+#: The longest time a backend may take (seconds).
 LONGEST_TIMEOUT: Final = 25
-MOST_TIMERS: Final = 20
 
 _ADDRESS = re.compile(r"https?://[^\s/?#{}\\@]+(?=[/?#]|$)")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """What ``$settings`` says for the whole flow.
-
-    ``inactivity`` in seconds; None leaves it to the service.
-    """
-
-    language: str = ""
-    fallback: Fallback | None = None
-    invalid: Mapping[Kind, Text] = {}
-    inactivity: int | None = None
-    line: int = 0
-
-
-class Notes(msgspec.Struct):
-    """What was found while reading."""
-
-    problems: list[Problem]
-    warnings: list[Problem]
-
-
-class Reader:
-    """Reads one member of the file.
-
-    ``scope`` and ``file`` are those of the sub-flow it belongs to. ``saved`` says whether any state of
-    the flow saves a variable: without one, braces in texts are nothing but braces, as they always were.
-    """
-
-    def __init__(
-        self,
-        member: Member,
-        notes: Notes,
-        settings: Settings,
-        saved: bool,
-        scope: str = "",
-        file: str = "",
-    ) -> None:
-        self._member = member
-        self._notes = notes
-        self._settings = settings
-        self._saved = saved
-        self.scope = scope
-        self._file = file
-        self.name = f"{scope}/{member.name}" if scope else member.name
-
-    # --- states -------------------------------------------------------------------------------
+class Reader(AnswerReader):
+    """Reads a state, or the settings."""
 
     def state(self) -> State:
         """The state."""
@@ -178,10 +127,6 @@ class Reader:
             self._problem(reason, "Write one as \"amount > 100 && visitor.language == 'de'\".")
             return ()
 
-    def _target(self, name: str | None) -> str | None:
-        """A state of the same flow, by its full name."""
-        return f"{self.scope}/{name}" if self.scope and name is not None else name
-
     # --- messages -----------------------------------------------------------------------------
 
     def _message(self, value: dict[str, Any]) -> tuple[Effect | None, Speech | None]:
@@ -238,112 +183,6 @@ class Reader:
         if not values:
             self._warning("there are no choices.", "The conversation will stand still here.")
         return tuple(choices)
-
-    # --- answers ------------------------------------------------------------------------------
-
-    def _response(self, value: dict[str, Any]) -> dict[str, Any]:
-        kind, fields = self._tagged(value, "matchResponse", forms.RESPONSES)
-        if "content" in fields:
-            self._warning('"content" in matchResponse is not compared.', "The ids alone decide; remove it.")
-        made: dict[str, Any] = {}
-        if "save" in fields:
-            made["save"], made["invalid"] = self._save(fields["save"], choice=kind == "ChoiceResponse")
-        match kind, fields:
-            case "ChoiceResponse", {"groupId": group, "itemId": item}:
-                return made | {"answer": Answer(str(group), str(item), self.scope), "item": item}
-            case "UserText", {"sessionId": session}:
-                return made | {"answer": Answer(str(session), None, self.scope), "match": self._match(fields)}
-            case _:
-                return {}
-
-    def _match(self, fields: Mapping[str, Any]) -> Match | None:
-        if "pattern" in fields and "words" in fields:
-            self._problem('"pattern" and "words" cannot be together.', "Make two states of them.")
-        if "ignoreCase" in fields and "pattern" not in fields:
-            self._problem(
-                '"ignoreCase" belongs to a "pattern".', "Words are the same in any case; remove it."
-            )
-        try:
-            if "pattern" in fields:
-                match = pattern(fields["pattern"], fields.get("ignoreCase", True))
-                for name in match.groups:
-                    if not forms.is_name(name):
-                        self._problem(
-                            f'"pattern" has a group with the name {quoted([name])}.',
-                            f"It must be {MEANING['name']}.",
-                        )
-                return match
-            if "words" in fields:
-                if not fields["words"]:
-                    self._problem('"words" has no word.', 'Write ["person", "human"].')
-                return words(fields["words"])
-        except BadPattern as error:
-            what = "pattern" if "pattern" in fields else "words"
-            remedy = "It is in RE2's syntax: github.com/google/re2/wiki/Syntax." if what == "pattern" else ""
-            self._problem(f'"{what}" cannot be used: {error}.', remedy)
-        return None
-
-    def _save(self, value: str | dict[str, Any], choice: bool) -> tuple[Save | None, Text | None]:
-        fields = self._object({"as": value} if isinstance(value, str) else value, "save", forms.SAVE)
-        if "as" not in fields:
-            return None, None
-        kind: Kind = fields.get("kind", "text")
-        if choice and fields.keys() - {"as"}:
-            self._problem(
-                f"{quoted(fields.keys() - {'as'})} in save means nothing here: it is the choice's itemId "
-                "that is kept.",
-                "Remove it.",
-            )
-        invalid = (
-            self._maybe(fields, "invalid") or self._settings.invalid.get(kind) or template(INVALID[kind])
-        )
-        least, most = self._limit(fields, "min", kind), self._limit(fields, "max", kind)
-        if least is not None and most is not None and least > most:  # type: ignore[operator]
-            self._problem('"min" in save is above "max".', "Swap them.")
-        return Save(fields["as"], kind, least, most), invalid
-
-    def _limit(self, fields: Mapping[str, Any], key: str, kind: Kind) -> float | str | None:
-        limit: float | str | None = fields.get(key)
-        if limit is None:
-            return None
-        if kind == "date":
-            if isinstance(limit, str) and _DAY.fullmatch(limit) and iso_day(*map(int, limit.split("-"))):
-                return limit
-            self._problem(f'"{key}" in save is no day.', 'Write it as "2026-12-31".')
-        elif kind in ("email", "phone"):
-            self._problem(f'"{key}" in save means nothing for this kind.', "Remove it.")
-        elif isinstance(limit, str):
-            self._problem(f'"{key}" in save has the wrong type.', "It must be a number.")
-        else:
-            return limit
-        return None
-
-    def fallback(self, value: dict[str, Any]) -> Fallback:
-        """What happens to what nothing matches."""
-        fields = self._object(value, "fallback", forms.FALLBACK)
-        if not fields.keys() & {"say", "next"}:
-            self._problem("fallback does nothing.", 'Give it "say", "next", or both.')
-        if "times" in fields and "next" not in fields:
-            self._problem('"times" in fallback has nowhere to go afterwards.', 'Add a "next".')
-        next = self._target(fields.get("next"))
-        return Fallback(self._maybe(fields, "say"), fields.get("times", 2), next)
-
-    def _timers(self, value: Any) -> tuple[After, ...]:
-        timers = []
-        items = value if isinstance(value, list) else [value]
-        if not items or len(items) > MOST_TIMERS:
-            self._problem(f'"after" has {len(items)} timers.', f"It may have 1 to {MOST_TIMERS}.")
-        for number, item in enumerate(items, 1):
-            where = f"timer {number} of after" if isinstance(value, list) else "after"
-            if not isinstance(item, dict):
-                self._problem(f"{where} must be an object.", 'Write {"delay": "10m", "say": "..."}.')
-                continue
-            fields = self._object(item, where, forms.AFTER)
-            if not fields.keys() & {"say", "next"}:
-                self._problem(f"{where} does nothing.", 'Give it "say", "next", or both.')
-            if (delay := forms.seconds(fields.get("delay", ""))) is not None:
-                timers.append(After(delay, self._maybe(fields, "say"), self._target(fields.get("next"))))
-        return tuple(timers)
 
     # --- persons, backends, the assistant -----------------------------------------------------
 
@@ -453,99 +292,6 @@ class Reader:
             inactivity=forms.seconds(fields.get("inactivity", "")),
             line=self._member.line,
         )
-
-    # --- parts --------------------------------------------------------------------------------
-
-    def _maybe(self, fields: Mapping[str, Any], key: str) -> Text | None:
-        return self._text(fields[key], key) if key in fields else None
-
-    def _plain(self, text: str) -> Text:
-        return Text({"": self._split(text)})
-
-    def _text(self, value: str | dict[str, Any], where: str) -> Text:
-        """A text, its own language first."""
-        if isinstance(value, str):
-            return self._plain(value)
-        texts = {tag: text for tag, text in value.items() if self._is_language(tag, text, where)}
-        if not value:
-            self._problem(f"{where} has no language.", f"It must be {MEANING['words']}.")
-        wanted = self._settings.language
-        own = next((tag for tag in texts if tag.lower() == wanted.lower()), None)
-        if texts and wanted and own is None:
-            remedy = "It is the one in $settings, for visitors of any other."
-            self._problem(f'{where} lacks the language "{wanted}".', remedy)
-        ordered = sorted(texts.items(), key=lambda each: own not in (None, each[0]))
-        return Text({tag: self._split(text) for tag, text in ordered} or {"": ("",)})
-
-    def _split(self, text: str) -> tuple[Any, ...]:
-        parts = split(text, self._saved)
-        if "{{" in "".join(part for part in parts if isinstance(part, str)):
-            remedy = 'Variables are written "{{ name }}", after a "save"; anything else stays as it is.'
-            self._warning('a text is shown with its "{{".', remedy)
-        return parts
-
-    def _is_language(self, tag: str, text: Any, where: str) -> bool:
-        if TAG.fullmatch(tag) and isinstance(text, str):
-            return True
-        self._problem(
-            f"{quoted([tag])} in {where} is no text in a language.", f"It must be {MEANING['words']}."
-        )
-        return False
-
-    def _tagged(
-        self, value: dict[str, Any], where: str, kinds: Mapping[str, Fields]
-    ) -> tuple[str, dict[str, Any]]:
-        """The value's kind and its good fields; ("", {}) if the kind is missing or unknown."""
-        kind = value.get("kind")
-        if isinstance(kind, str) and kind in kinds:
-            return kind, self._object(value, where, {"kind": "text", **kinds[kind]})
-        one_of = f"It is one of {quoted(kinds)}."
-        if isinstance(kind, str):
-            self._problem(f"{where} has the unknown kind {quoted([kind])}.", similar(kind, kinds, one_of))
-        else:
-            self._problem(f'{where} needs a "kind".', one_of)
-        return "", {}
-
-    def _object(self, value: dict[str, Any], where: str, fields: Fields) -> dict[str, Any]:
-        """The members of ``value`` that are as they should be; null stands for "left out"."""
-        known = {field.rstrip("?"): kind for field, kind in fields.items()}
-        for key in value:
-            if key not in known:
-                remedy = similar(key, known, f"Known here: {quoted(known)}.")
-                self._problem(f"{where} has the unknown key {quoted([key])}.", remedy)
-        good = {}
-        for key, kind in known.items():
-            given = value.get(key)
-            if given is None:
-                if key in fields:
-                    self._problem(f'{where} lacks "{key}".', f"It is {MEANING[kind]}.")
-            elif is_of(kind, given):
-                good[key] = given
-            else:
-                self._problem(f'"{key}" in {where} has the wrong type.', f"It must be {MEANING[kind]}.")
-        return good
-
-    def _problem(self, reason: str, remedy: str) -> None:
-        self._notes.problems.append(Problem(self.name, reason, remedy, self._member.line, self._file))
-
-    def _warning(self, reason: str, remedy: str) -> None:
-        self._notes.warnings.append(Problem(self.name, reason, remedy, self._member.line, self._file))
-
-
-def saves_anything(value: Any) -> bool:
-    """Whether a flow's JSON keeps anything in variables."""
-    ahead = [value]
-    while ahead:
-        match ahead.pop():
-            case dict() as members:
-                if "save" in members or "(?P<" in str(members.get("pattern", "")):
-                    return True
-                ahead += members.values()
-            case list() as items:
-                ahead += items
-            case _:
-                pass
-    return False
 
 
 def _handoff_as_written(desk: Desk | None) -> HandoffRequested | None:

@@ -22,7 +22,6 @@ from shared.contract.facts import (
     Author,
     ConversationStarted,
     Fact,
-    FlowStarted,
     ServiceAnswered,
     TimerArmed,
     TimerFired,
@@ -139,7 +138,7 @@ class Rehearsal:
     def fire(self, timer: Timer) -> tuple[Fact, ...]:
         """An armed timer fires now."""
         fired = TimerFired(id=timer.id)
-        facts = self._interim(f"timer:{timer.id}", fired)
+        facts = self._interim(f"timer:{timer.id}:{timer.at}", fired)
         return (*facts, *self._work())
 
     # --- what can be seen -------------------------------------------------------------------------
@@ -211,8 +210,3 @@ class Rehearsal:
         self.entries.append(recorded)
         self.state, facts = step(self.state, recorded)
         return facts
-
-
-def started(facts: tuple[Fact, ...]) -> bool:
-    """Whether the flow began with these facts."""
-    return any(isinstance(fact, FlowStarted) for fact in facts)

@@ -1,0 +1,129 @@
+"""How questions' answers are read from the file: what takes them, keeps them, and what if none comes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from services.workflow.domain import forms
+from services.workflow.domain.fields import MemberReader
+from services.workflow.domain.forms import MEANING
+from services.workflow.domain.patterns import BadPattern, Match, pattern, words
+from services.workflow.domain.problems import quoted
+from services.workflow.domain.state import After, Answer, Fallback
+from services.workflow.domain.texts import Text, template
+from services.workflow.domain.values import INVALID, Kind, Save, iso_day
+
+#: How many timers a state may have.
+MOST_TIMERS: Final = 20
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class AnswerReader(MemberReader):
+    """Reads what belongs to answers: `matchResponse`, `fallback`, `after`."""
+
+    def _response(self, value: dict[str, Any]) -> dict[str, Any]:
+        kind, fields = self._tagged(value, "matchResponse", forms.RESPONSES)
+        if "content" in fields:
+            self._warning('"content" in matchResponse is not compared.', "The ids alone decide; remove it.")
+        made: dict[str, Any] = {}
+        if "save" in fields:
+            made["save"], made["invalid"] = self._save(fields["save"], choice=kind == "ChoiceResponse")
+        match kind, fields:
+            case "ChoiceResponse", {"groupId": group, "itemId": item}:
+                return made | {"answer": Answer(str(group), str(item), self.scope), "item": item}
+            case "UserText", {"sessionId": session}:
+                return made | {"answer": Answer(str(session), None, self.scope), "match": self._match(fields)}
+            case _:
+                return {}
+
+    def _match(self, fields: Mapping[str, Any]) -> Match | None:
+        if "pattern" in fields and "words" in fields:
+            self._problem('"pattern" and "words" cannot be together.', "Make two states of them.")
+        if "ignoreCase" in fields and "pattern" not in fields:
+            self._problem(
+                '"ignoreCase" belongs to a "pattern".', "Words are the same in any case; remove it."
+            )
+        try:
+            if "pattern" in fields:
+                match = pattern(fields["pattern"], fields.get("ignoreCase", True))
+                for name in match.groups:
+                    if not forms.is_name(name):
+                        self._problem(
+                            f'"pattern" has a group with the name {quoted([name])}.',
+                            f"It must be {MEANING['name']}.",
+                        )
+                return match
+            if "words" in fields:
+                if not fields["words"]:
+                    self._problem('"words" has no word.', 'Write ["person", "human"].')
+                return words(fields["words"])
+        except BadPattern as error:
+            what = "pattern" if "pattern" in fields else "words"
+            remedy = "It is in RE2's syntax: github.com/google/re2/wiki/Syntax." if what == "pattern" else ""
+            self._problem(f'"{what}" cannot be used: {error}.', remedy)
+        return None
+
+    def _save(self, value: str | dict[str, Any], choice: bool) -> tuple[Save | None, Text | None]:
+        fields = self._object({"as": value} if isinstance(value, str) else value, "save", forms.SAVE)
+        if "as" not in fields:
+            return None, None
+        kind: Kind = fields.get("kind", "text")
+        if choice and fields.keys() - {"as"}:
+            self._problem(
+                f"{quoted(fields.keys() - {'as'})} in save means nothing here: it is the choice's itemId "
+                "that is kept.",
+                "Remove it.",
+            )
+        invalid = (
+            self._maybe(fields, "invalid") or self._settings.invalid.get(kind) or template(INVALID[kind])
+        )
+        least, most = self._limit(fields, "min", kind), self._limit(fields, "max", kind)
+        if least is not None and most is not None and least > most:  # type: ignore[operator]
+            self._problem('"min" in save is above "max".', "Swap them.")
+        return Save(fields["as"], kind, least, most), invalid
+
+    def _limit(self, fields: Mapping[str, Any], key: str, kind: Kind) -> float | str | None:
+        limit: float | str | None = fields.get(key)
+        if limit is None:
+            return None
+        if kind == "date":
+            if isinstance(limit, str) and _DAY.fullmatch(limit) and iso_day(*map(int, limit.split("-"))):
+                return limit
+            self._problem(f'"{key}" in save is no day.', 'Write it as "2026-12-31".')
+        elif kind in ("email", "phone"):
+            self._problem(f'"{key}" in save means nothing for this kind.', "Remove it.")
+        elif isinstance(limit, str):
+            self._problem(f'"{key}" in save has the wrong type.', "It must be a number.")
+        else:
+            return limit
+        return None
+
+    def fallback(self, value: dict[str, Any]) -> Fallback:
+        """What happens to what nothing matches."""
+        fields = self._object(value, "fallback", forms.FALLBACK)
+        if not fields.keys() & {"say", "next"}:
+            self._problem("fallback does nothing.", 'Give it "say", "next", or both.')
+        if "times" in fields and "next" not in fields:
+            self._problem('"times" in fallback has nowhere to go afterwards.', 'Add a "next".')
+        next = self._target(fields.get("next"))
+        return Fallback(self._maybe(fields, "say"), fields.get("times", 2), next)
+
+    def _timers(self, value: Any) -> tuple[After, ...]:
+        timers = []
+        items = value if isinstance(value, list) else [value]
+        if not items or len(items) > MOST_TIMERS:
+            self._problem(f'"after" has {len(items)} timers.', f"It may have 1 to {MOST_TIMERS}.")
+        for number, item in enumerate(items, 1):
+            where = f"timer {number} of after" if isinstance(value, list) else "after"
+            if not isinstance(item, dict):
+                self._problem(f"{where} must be an object.", 'Write {"delay": "10m", "say": "..."}.')
+                continue
+            fields = self._object(item, where, forms.AFTER)
+            if not fields.keys() & {"say", "next"}:
+                self._problem(f"{where} does nothing.", 'Give it "say", "next", or both.')
+            if (delay := forms.seconds(fields.get("delay", ""))) is not None:
+                timers.append(After(delay, self._maybe(fields, "say"), self._target(fields.get("next"))))
+        return tuple(timers)

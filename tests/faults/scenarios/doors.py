@@ -1,0 +1,84 @@
+"""Visitors at all doors, while proxies, workflows and the server are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tests.faults.checker import Violation, heard, session_of
+from tests.faults.doors import Chatter, Poster, TextGuest
+from tests.faults.flows import plain, written
+from tests.faults.lab import Lab
+from tests.faults.trial import LawBroken, Trial
+
+
+async def doors(trial: Trial) -> None:
+    """REST sessions and Socket.IO chats are told what the log says, over kills of whatever serves them."""
+    rounds, each = trial.of(20, 2), trial.of(15, 4)
+    flow = written(plain(), trial.folder / "lab.json")
+    async with Lab(trial, proxies=2, workflows=2, clerks=2, flow=flow) as lab:
+        visitors = await lab.invite(each, people=0.05, anew=0.03)
+        seeds = [trial.chance.randrange(10**9) for _ in range(2 * each)]
+        posters = [Poster(lab.urls("proxy"), lab.history, seed, people=0.1) for seed in seeds[:each]]
+        chatters = [Chatter(lab.urls("proxy"), lab.history, seed, people=0.1) for seed in seeds[each:]]
+        others: list[TextGuest] = [*posters, *chatters]
+        try:
+            for chatter in chatters:
+                await chatter.open()
+            work = lab.talk(visitors, 10**6, pause=(0.0, 0.3))
+            talks = [asyncio.create_task(guest.talk(0.3)) for guest in others]
+            longest = 0.0
+            for number in range(rounds):
+                await asyncio.sleep(trial.chance.uniform(0.5, 2.0))
+                begun, before = time.monotonic(), sum(guest.answers for guest in others)
+                if number % 4 == 3:
+                    lab.server.kill()
+                    await asyncio.to_thread(lab.server.start)
+                else:
+                    await lab.restart([trial.chance.choice(lab.parts[n]) for n in ("proxy", "workflow")])
+                while sum(guest.answers for guest in others) == before:
+                    await asyncio.sleep(0.05)
+                longest = max(longest, time.monotonic() - begun)
+                for task in (work, *talks):
+                    if task.done():
+                        task.result()
+                if number % 5 == 4:
+                    trial.say(
+                        f"{number + 1} of {rounds} kills, {sum(guest.answers for guest in others)} answers"
+                    )
+            for task in talks:
+                task.cancel()
+            await asyncio.gather(*talks, return_exceptions=True)
+            await lab.stop(work)
+            await lab.settle()
+            trial.figure("kills", rounds)
+            trial.figure("answers", f"{_answers(posters)} by REST, {_answers(chatters)} by Socket.IO")
+            trial.figure("kill to an answer", f"at most {longest:.1f} s")
+            violations: list[Violation] = []
+            lines = await lab.lines()
+            for poster in posters:
+                await poster.read_all()
+                session = await poster.session_now()
+                violations += session_of(
+                    poster.conversation, session["messages"], poster.streamed, poster.posted, lines
+                )
+                if poster.gone:
+                    violations.append(Violation("transcript", poster.conversation, "its session was denied"))
+            for chatter in chatters:
+                last = [line for line in lines if line["conversation"] == chatter.conversation][-1]
+                if last["author"] != "visitor":
+                    await chatter.caught_up(last["position"])
+                violations += heard(chatter.conversation, chatter.heard, lines)
+                if chatter.resets:
+                    violations.append(
+                        Violation("transcript", chatter.conversation, "it was told to begin anew")
+                    )
+        finally:
+            await asyncio.gather(*(guest.close() for guest in (*posters, *chatters)))
+        await lab.verdict(replay=not trial.short)
+        if violations:
+            raise LawBroken(violations)
+
+
+def _answers(guests: list[Poster] | list[Chatter]) -> int:
+    return sum(guest.answers for guest in guests)

@@ -1,0 +1,212 @@
+"""Where a live conversation goes in another version of its flow, and what is said on the way."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from services.workflow.domain.flow import Flow, parse
+from services.workflow.domain.migration import NoPlace, destination, migrated
+from services.workflow.domain.needs import Moment
+from services.workflow.domain.rehearsal import Rehearsal
+from services.workflow.domain.releases import (
+    Release,
+    ReleaseError,
+    chosen,
+    is_name,
+    published,
+    rolled_back,
+    shared,
+    versions,
+    withdrawn,
+)
+from shared.contract.conversation import Conversation, evolve
+from shared.contract.entry import Recorded
+from shared.contract.facts import (
+    ConversationClaimed,
+    EditorClosed,
+    EditorOpened,
+    Fact,
+    FlowAdvanced,
+    FlowMigrated,
+    HandoffRequested,
+    TextWritten,
+    TimerArmed,
+)
+from tests import examples
+
+MOMENT = Moment(examples.FIRST_TIME)
+
+
+def asking(session: str, text: str = "Well?") -> dict[str, Any]:
+    return {"sendRequest": {"kind": "StartChatSession", "sessionId": session, "chatText": text}}
+
+
+def taking(session: str, following: str) -> dict[str, Any]:
+    return {"matchResponse": {"kind": "UserText", "sessionId": session}, "next": following}
+
+
+OLD: dict[str, Any] = {
+    "ask": asking("s"),
+    "got": taking("s", "sub"),
+    "sub": {"call": "more", "next": "desk"},
+    "desk": {"handoff": {"queue": "q"}, "next": "ask"},
+    "$flows": {"more": {"deep": asking("d"), "took": taking("d", "out"), "out": {"end": True}}},
+}
+
+
+def flow(**states: Any) -> Flow:
+    new = {name: state for name, state in {**OLD, **states}.items() if state is not None}
+    return parse(json.dumps(new).encode(), "shop")
+
+
+def standing(at: str) -> Conversation:
+    """A conversation that stands there in the old flow."""
+    rehearsal = Rehearsal(flow(), now=examples.FIRST_TIME)
+    rehearsal.begin()
+    place = {"ask": (), "more/deep": ("s",), "desk": ("s", "d")}
+    for session in place[at]:
+        rehearsal.visitor(TextWritten(session=session, text="x"))
+    assert rehearsal.state.place == at
+    return rehearsal.state
+
+
+def moved(state: Conversation, new: Flow, places: dict[str, str] | None = None) -> tuple[Fact, ...]:
+    entry = migrated(state, flow(), new, places or {}, MOMENT)
+    recorded = Recorded(
+        position=state.position + 1,
+        conversation="",
+        author="bot",
+        time=0,
+        id=entry.id,
+        needs=entry.needs,
+        facts=entry.facts,
+    )
+    after = evolve(state, recorded)
+    assert after.version == new.version
+    return entry.facts
+
+
+def test_the_same_question_is_not_asked_again() -> None:
+    (move,) = moved(standing("ask"), flow(desk={"handoff": {"queue": "other"}, "next": "ask"}))
+    assert isinstance(move, FlowMigrated)
+    assert (move.place, move.stack) == ("ask", ())
+
+
+def test_another_question_is_asked_and_the_old_editor_closed() -> None:
+    facts = moved(standing("ask"), flow(ask=asking("t"), got=taking("t", "sub")))
+    assert [type(fact) for fact in facts] == [FlowMigrated, EditorClosed, EditorOpened]
+    facts = moved(standing("ask"), flow(ask=asking("s", "Now?")))
+    assert [type(fact) for fact in facts] == [FlowMigrated, EditorOpened]
+
+
+def test_who_is_sent_to_a_handoff_waits_for_a_person() -> None:
+    facts = moved(standing("ask"), flow(), {"ask": "desk"})
+    assert [type(fact) for fact in facts] == [FlowMigrated, FlowAdvanced, HandoffRequested]
+
+
+def test_within_a_sub_flow_the_way_back_moves_too() -> None:
+    new = flow(sub=None, call={"call": "more", "next": "desk"}, got=taking("s", "call"))
+    (move,) = moved(standing("more/deep"), new, {"sub": "call"})
+    assert isinstance(move, FlowMigrated)
+    assert (move.place, move.stack) == ("more/deep", ("call",))
+
+
+def test_who_waits_in_the_queue_hears_nothing_and_its_timers_are_armed_anew() -> None:
+    desk = {"handoff": {"queue": "q"}, "next": "ask", "after": {"delay": "1h", "say": "Soon!"}}
+    facts = moved(standing("desk"), flow(desk=desk))
+    assert [type(fact) for fact in facts] == [FlowMigrated, TimerArmed]
+
+
+def test_under_an_operator_nothing_is_said() -> None:
+    state = standing("ask")
+    claimed = Recorded(
+        position=state.position + 1,
+        conversation="",
+        author="operator",
+        time=0,
+        id="c",
+        facts=(ConversationClaimed(operator="ann"),),
+    )
+    facts = moved(evolve(state, claimed), flow(ask=asking("t"), got=taking("t", "sub")))
+    assert [type(fact) for fact in facts] == [FlowMigrated]
+
+
+@pytest.mark.parametrize(
+    ("at", "states", "reason"),
+    [
+        ("ask", {"ask": None, "first": asking("s"), "desk": {"end": True}}, 'no state "ask"'),
+        ("more/deep", {"sub": {"next": "desk"}, "$flows": OLD["$flows"]}, '"sub" does not call'),
+        ("more/deep", {"sub": None, "got": taking("s", "desk")}, 'no state "sub"'),
+    ],
+)
+def test_who_has_no_place_is_told_why(at: str, states: dict[str, Any], reason: str) -> None:
+    with pytest.raises(NoPlace, match=reason):
+        destination(standing(at), flow(**states), {})
+
+
+def test_who_stands_nowhere_has_no_place() -> None:
+    with pytest.raises(NoPlace, match="stands nowhere"):
+        destination(replace(standing("ask"), place=None), flow(), {})
+
+
+def test_what_would_ask_a_backend_first_is_no_place() -> None:
+    new = flow(look={"service": {"subject": "service.x"}, "next": "ask"})
+    with pytest.raises(NoPlace, match="asks a backend"):
+        migrated(standing("ask"), flow(), new, {"ask": "look"}, MOMENT)
+
+
+# --- releases -------------------------------------------------------------------------------------
+
+AT = "2026-01-01T00:00:00.000Z"
+
+
+def test_a_release_goes_through_its_life() -> None:
+    one = published(Release(), "one", 100, AT, "ann")
+    tried = published(one, "two", 10, AT, "bob")
+    assert (tried.version, tried.candidate, tried.share) == ("one", "two", 10)
+    assert shared(tried, 50, AT, "ann").share == 50
+    two = shared(tried, 100, AT, "ann")
+    assert (two.version, two.candidate) == ("two", None)
+    assert rolled_back(tried, "", AT, "ann").candidate is None
+    assert rolled_back(two, "", AT, "ann").version == "one"
+    assert rolled_back(two, "one", AT, "ann").version == "one"
+    assert withdrawn(two, AT, "ann").version == ""
+    assert versions(two) == ("two", "one")
+    assert [step.by for step in two.history] == ["ann", "bob", "ann"]
+    assert published(two, "two", 100, AT, "ann") == two  # again changes nothing
+
+
+def test_what_a_release_cannot_do_is_told() -> None:
+    one = published(Release(), "one", 100, AT, "ann")
+    with pytest.raises(ReleaseError, match="no candidate"):
+        shared(one, 50, AT, "ann")
+    with pytest.raises(ReleaseError, match="already"):
+        published(one, "one", 10, AT, "ann")
+    with pytest.raises(ReleaseError, match="no version before"):
+        rolled_back(Release(), "", AT, "ann")
+
+
+def test_no_share_is_nobody_and_all_is_everybody() -> None:
+    tried = Release(version="one", candidate="two", share=0)
+    assert {chosen(tried, f"{n:032x}") for n in range(500)} == {"one"}
+    assert {chosen(replace(tried, share=100), f"{n:032x}") for n in range(500)} == {"two"}
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("shop", True),
+        ("a.b-c_1", True),
+        ("", False),
+        (".a", False),
+        ("a..b", False),
+        ("a b", False),
+        ("x" * 65, False),
+    ],
+)
+def test_names_are_what_a_bucket_takes(name: str, good: bool) -> None:
+    assert is_name(name) is good
