@@ -1,6 +1,6 @@
 """Many conversations at once in one process: each of them asks a question and gets its answers.
 
-python examples/many.py http://127.0.0.1:9998 100
+python -m examples.many http://127.0.0.1:9998 100
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import sys
 import time
 
-from client import Conversation, Frame
+from examples.client import Conversation, Frame
 
 
 async def converse(url: str, number: int) -> list[str]:

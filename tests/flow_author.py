@@ -34,6 +34,7 @@ class Author:
         self._environment = {
             "SWITCHBOARD_NATS_URL": server.url(),
             "SWITCHBOARD_NATS_PASSWORD_WORKFLOW": server.password("workflow"),
+            "SWITCHBOARD_NATS_PASSWORD_READER": server.password("reader"),
         }
 
     def write(self, name: str, flow: Any) -> Path:

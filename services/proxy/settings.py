@@ -48,8 +48,8 @@ class ProxySettings(Common, frozen=True, kw_only=True):
     connects_per_minute: Annotated[
         PositiveInt,
         Meta(description="connects of one address in a minute, on average; an office may share one"),
-    ] = 6_000
-    connect_burst: Annotated[PositiveInt, Meta(description="connects of one address at once")] = 6_000
+    ] = 1_200
+    connect_burst: Annotated[PositiveInt, Meta(description="connects of one address at once")] = 1_200
     messages_per_minute: Annotated[
         PositiveInt, Meta(description="messages of one visitor in a minute, on average")
     ] = 600

@@ -18,7 +18,7 @@ from services.workflow.faults import FaultPoint, no_fault
 from shared.contract import subjects
 from shared.contract.conversation import Timer
 from shared.contract.times import parse_time
-from shared.runtime.log import Log
+from shared.runtime.log import Log, LogError, Unreachable
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class Schedules:
         self._published: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     async def publish(self, conversation: str, armed: Sequence[Timer], anew: bool = False) -> None:
-        """Have a schedule for each armed timer, on the server's word. Raises `LogError`.
+        """Have a schedule for each armed timer, on the server's word. Raises `Unreachable`.
 
         ``anew``: also for those that this replica remembers; a redelivery may mean that they were lost.
         """
@@ -58,7 +58,10 @@ class Schedules:
             "Nats-Schedule": f"@at {timer.at}",
             "Nats-Schedule-Target": subjects.timer_due(conversation, timer.id),
         }
-        await self._log.store(subjects.timer_at(conversation, timer.id), timer.at.encode(), headers)
+        try:
+            await self._log.store(subjects.timer_at(conversation, timer.id), timer.at.encode(), headers)
+        except LogError as error:
+            raise Unreachable(f"no timer can be scheduled: {error}") from error
         self._published[conversation, timer.id] = timer.at
         self._published.move_to_end((conversation, timer.id))
         if len(self._published) > MOST_REMEMBERED:

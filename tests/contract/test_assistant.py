@@ -194,6 +194,24 @@ async def test_slow_words_are_drafts_of_their_own(
     assert [draft.get("text") for draft in reader.drafts] == ["One", " two", " three", None]
 
 
+async def test_much_at_once_is_streamed_in_pieces_that_the_drafts_can_take(
+    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+) -> None:
+    """Control characters grow six times in JSON; the stream of drafts takes 64 KiB a message."""
+    llm.will(says("\x01" * 16_000))
+    await replica.start(TALK, llm=llm)
+    await greet(visitor)
+    cause = await ask(visitor)
+    entries = await answered(visitor)
+    await reader.end()
+    (spoken,) = said(entries, AssistantSaid)
+    assert spoken.text == "\x01" * 16_000 == reader.text()
+    assert await last_word(replica.client, C, cause, 1) > 0
+    admin = await connections.client("admin")
+    kept = (await admin.jsm().stream_info(subjects.DRAFTS)).state.messages
+    assert kept == len(reader.drafts)
+
+
 async def test_the_assistant_is_told_what_was_said_and_nothing_of_before_a_reset(
     connections: Connections, replica: Replica, visitor: Log, llm: LlmServer
 ) -> None:

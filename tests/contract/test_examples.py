@@ -122,7 +122,7 @@ async def test_the_python_client_resumes_when_the_proxy_was_killed(proxy: Servic
 
 
 async def test_many_conversations_at_once(proxy: Service) -> None:
-    printed = await run(sys.executable, "examples/many.py", proxy.url, "40")
+    printed = await run(sys.executable, "-m", "examples.many", proxy.url, "40")
     conversations, messages = re.match(r"(\d+) conversations, (\d+) messages", printed).groups()  # type: ignore[union-attr]
     assert int(conversations) == 40
     assert int(messages) >= 40 * 3

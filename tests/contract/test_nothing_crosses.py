@@ -45,9 +45,9 @@ class WebSocket:
         self.cursor = ""
         self.heard: list[str] = []
 
-    async def talk(self, text: str, modern: bool = True, **asked: str) -> None:
+    async def talk(self, text: str, modern: bool = True, asked: dict[str, str] | None = None) -> None:
         """Connect, wait until something is asked, say something, and wait for the answer."""
-        query = "&".join(f"{name}={value}" for name, value in asked.items())
+        query = "&".join(f"{name}={value}" for name, value in (asked or {}).items())
         headers = {"Cookie": f"switchboard={self.cookie}"} if self.cookie else {}
         protocols = V1 if modern else None
         address = f"{self.url}/ws?{query}"
@@ -199,12 +199,12 @@ async def test_at_the_websocket_nothing_lets_eve_in_but_the_cookie(stage: Stage)
         *stage.event_ids[:1],
         eve.cursor[:-4] + stage.websocket.cursor[-4:],
     ):
-        await eve.talk("mine", cursor=cursor)
+        await eve.talk("mine", asked={"cursor": cursor})
         named = {
             "session_id": stage.websocket.cookie,
             "conversation": conversation_of(eve.cookie, "websocket"),
         }
-        await eve.talk("mine", cursor=cursor, **named)
+        await eve.talk("mine", asked={"cursor": cursor, **named})
     # Two cookies of the name: whichever counts, it is one that she holds.
     eve.cookie = f"{eve.cookie}; switchboard={conversation_of(stage.websocket.cookie, 'websocket')}"
     await eve.talk("mine")

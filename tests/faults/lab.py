@@ -103,6 +103,8 @@ class Lab:
                 **self._settings,
                 "SWITCHBOARD_MESSAGES_PER_MINUTE": "60000",
                 "SWITCHBOARD_MESSAGE_BURST": "1000",
+                "SWITCHBOARD_CONNECTS_PER_MINUTE": "1000000",
+                "SWITCHBOARD_CONNECT_BURST": "1000000",
                 **settings,
             },
         )

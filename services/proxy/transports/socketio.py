@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs
@@ -159,7 +159,8 @@ class SocketIoDoor:
 
     async def drain(self) -> None:
         """Wait until what the clients sent is stored, and end the library's own work."""
-        await asyncio.gather(*(client.stored() for client, _ in tuple(self._clients.values())))
+        here = (client.stored() for client, _ in tuple(self._clients.values()))
+        await asyncio.gather(*here, *self._tasks)
         if self._sweeper is not None:
             self._sweeper.cancel()
         await self.sio.shutdown()
@@ -306,6 +307,7 @@ class SocketIoDoor:
         leave()
         if client is not None:
             client.gone()
+            self._spawn(client.stored())
 
     async def _event(self, event: str, sid: str, *arguments: Any) -> dict[str, Any] | None:
         session: str = self.sio.manager.eio_sid_from_sid(sid, "/")
@@ -375,8 +377,8 @@ class SocketIoDoor:
         for client, _ in tuple(self._clients.values()):
             client.close(closings.RESTARTING)
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
