@@ -8,6 +8,9 @@ from msgspec import Meta
 
 from shared.runtime.settings import Common, Origin, Port, PositiveInt
 
+#: A flow by its name, "" for the workflow's default.
+FlowName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{0,64}$")]
+
 
 class ProxySettings(Common, frozen=True, kw_only=True):
     proxy_port: Annotated[Port, Meta(description="port of the proxy")] = 9998
@@ -54,6 +57,12 @@ class ProxySettings(Common, frozen=True, kw_only=True):
         PositiveInt, Meta(description="messages of one visitor in a minute, on average")
     ] = 600
     message_burst: Annotated[PositiveInt, Meta(description="messages of one visitor at once")] = 60
+
+    websocket_flow: Annotated[
+        FlowName, Meta(description="flow of new conversations at the chat button's door, if it asks for none")
+    ] = ""
+    rest_flow: Annotated[FlowName, Meta(description="the same for REST")] = ""
+    socketio_flow: Annotated[FlowName, Meta(description="the same for Socket.IO")] = ""
 
     turn_seconds: Annotated[
         PositiveInt, Meta(description="an answer of the assistant without a word for so long has failed")

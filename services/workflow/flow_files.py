@@ -77,7 +77,7 @@ class FlowFiles:
                 for line in broken.lines:
                     log.error(line)
                 if file.stem in self.flows:
-                    log.error(f"{file}: not taken; new conversations go on with the last good one.")
+                    log.error(f"{file}: not taken; the last good one stays.")
 
     def _take(self, file: Path, anew: bool = True) -> None:
         flow = read_flow(file)
@@ -91,7 +91,7 @@ class FlowFiles:
         for warning in flow.warnings:
             log.warning(f"{told(file, warning)} (a warning)")
         if known is not None:
-            log.warning(f"{file}: read anew; new conversations begin with version {flow.version[:8]}.")
+            log.warning(f"{file}: read anew; who begins with this file gets version {flow.version[:8]}.")
 
     def _files(self) -> Iterator[Path]:
         yield self._default

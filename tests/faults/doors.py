@@ -176,18 +176,20 @@ class Chatter(TextGuest):
         self._cursor = ""
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._over = False
         self.resets = 0
 
     async def open(self) -> None:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self._over = True  # not by cancelling: the library would hand that on to whoever disconnects
         if self._socket is not None:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._socket.disconnect(), 2)
+            with contextlib.suppress(SocketIOError, OSError, TimeoutError):
+                await asyncio.wait_for(self._socket.disconnect(), 5)
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=10)
+            self._task.cancel()
 
     async def turn(self) -> None:
         seen = len(self.heard)
@@ -217,7 +219,7 @@ class Chatter(TextGuest):
                 await self._changed.wait()
 
     async def _run(self) -> None:
-        while True:
+        while not self._over:
             self._socket = socket = socketio.AsyncClient(reconnection=False, logger=False)
             socket.on("session_id", self._named)
             socket.on("bot_message", self._told)

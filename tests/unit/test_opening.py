@@ -16,11 +16,13 @@ def test_a_flow_is_asked_for_by_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["../etc", "a b", "a/b", "x" * 65, "grün", "a\n", "{}"])
 def test_what_is_no_name_asks_for_nothing(name: str) -> None:
-    assert flow_name(name) is None
+    assert flow_name(name) == ""
 
 
-def test_no_flow_asked_for_is_the_default() -> None:
+def test_no_flow_asked_for_is_the_doors_own_or_the_default() -> None:
     assert flow_name("") == ""
+    assert flow_name("", "sales") == "sales"
+    assert flow_name("support", "sales") == "support"
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ MOST_LANGUAGES = 5
 LONGEST = 200
 
 
-def flow_name(asked: str) -> str | None:
-    """The name of the flow that is asked for, "" for the default, None where that is no name."""
-    if not asked:
-        return ""
-    return asked if _FLOW.fullmatch(asked) else None
+def flow_name(asked: str, otherwise: str = "") -> str:
+    """The name of the flow to begin with: the one asked for, else the door's own ("" for the default).
+
+    What is no name asks for nothing.
+    """
+    return asked if _FLOW.fullmatch(asked) else otherwise
 
 
 def languages(asked: str, accept_language: str) -> str:

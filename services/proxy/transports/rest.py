@@ -76,6 +76,7 @@ class RestDoor:
         self._hub = hub
         self._edge = edge
         self._tokens = tokens
+        self._flow = settings.rest_flow
         self._vitals = vitals
         self._rooms = Rooms(hub, settings.turn_seconds)
         vitals.on_drain(self._rooms.notify)  # a stream that waits would hold up the end of the process
@@ -103,12 +104,11 @@ class RestDoor:
     async def begin(self, request: Req, new: wire.NewMessage, flow: str, language: str) -> str:
         """Begin a session with its first message; the session's id."""
         self._limit(self._edge.connect(self._address(request), DOOR))
-        name = flow_name(flow)
         session = str(uuid.uuid4())
         conversation = conversation_of(session, DOOR)
         started = ConversationStarted(
             door=DOOR,
-            flow=name or "",
+            flow=flow_name(flow, self._flow),
             language=languages(language, request.headers.get("accept-language", "")),
             user=new.user_id,
         )

@@ -102,6 +102,7 @@ class SocketIoDoor:
         self._hub = hub
         self._edge = edge
         self._gate = gate
+        self._flow = settings.socketio_flow
         self._clients: dict[str, tuple[Client, Callable[[], None]]] = {}  # by Engine.IO session
         self._wires: dict[str, _Wire] = {}
         self._polling: set[str] = set()
@@ -326,7 +327,7 @@ class SocketIoDoor:
 
     def _chats(self, auth: Auth, scope: Scope) -> list[Opening]:
         """The session that the client wants to resume, if there is one; and a new one."""
-        begin = _begin(auth, scope)
+        begin = _begin(auth, scope, self._flow)
         cursor = auth.get("cursor")
         known = session_id(auth.get("session_id"))
         secrets = [known, str(uuid.uuid4())] if known else [str(uuid.uuid4())]
@@ -383,12 +384,12 @@ class SocketIoDoor:
         task.add_done_callback(self._tasks.discard)
 
 
-def _begin(auth: Auth, scope: Scope) -> ConversationStarted:
+def _begin(auth: Auth, scope: Scope, otherwise: str) -> ConversationStarted:
     asked, wanted = auth.get("flow"), auth.get("lang")
-    flow = flow_name(asked) if isinstance(asked, str) else ""
+    flow = flow_name(asked if isinstance(asked, str) else "", otherwise)
     accepted = b", ".join(value for name, value in scope["headers"] if name == b"accept-language")
     language = languages(wanted if isinstance(wanted, str) else "", accepted.decode("latin-1"))
-    return ConversationStarted(door=DOOR, flow=flow or "", language=language)
+    return ConversationStarted(door=DOOR, flow=flow, language=language)
 
 
 def _nothing() -> None:

@@ -58,6 +58,7 @@ class WebSocketDoor:
         self._hub = hub
         self.edge = edge
         self._settings = settings
+        self.flow = settings.websocket_flow
         self._vitals = vitals
         self._channels: set[_Channel] = set()
         registry = vitals.registry
@@ -186,9 +187,18 @@ class _Channel:
                 await asyncio.wait([self._closer])
             await self.stored()
 
+    def _begin(self, scope: Scope) -> ConversationStarted:
+        """How a new visitor's conversation begins: as the page asks, else as this door does."""
+        asked = _asked(scope, "flow")
+        flow = flow_name(asked, self._door.flow)
+        if asked and flow != asked:
+            log.info("flow_ignored", asked=asked[:100])
+        language = languages(_asked(scope, "lang"), _header(scope, b"accept-language"))
+        return ConversationStarted(door=DOOR, flow=flow, language=language)
+
     async def _greet(self, history: list[Recorded], scope: Scope) -> None:
         """Send what the client lacks, at the client's own pace; what comes live waits its turn."""
-        output = self._session.resume(history, _new_id(), BEGIN if history else _begin(scope))
+        output = self._session.resume(history, _new_id(), BEGIN if history else self._begin(scope))
         async with asyncio.timeout(WRITE_SECONDS):
             for item in output:
                 if isinstance(item, Send):
@@ -347,16 +357,6 @@ async def _close(send: AsgiSend, closing: Closing) -> None:
 def _forget(task: asyncio.Future[None]) -> None:
     if not task.cancelled():
         task.exception()
-
-
-def _begin(scope: Scope) -> ConversationStarted:
-    """How a new visitor's conversation begins: with the flow and in the language that the page asks for."""
-    asked = _asked(scope, "flow")
-    flow = flow_name(asked)
-    if flow is None:
-        log.info("flow_ignored", asked=asked[:100])
-    language = languages(_asked(scope, "lang"), _header(scope, b"accept-language"))
-    return ConversationStarted(door=DOOR, flow=flow or "", language=language)
 
 
 def _asked(scope: Scope, name: str) -> str:

@@ -74,7 +74,7 @@ async def doors(trial: Trial) -> None:
                         Violation("transcript", chatter.conversation, "it was told to begin anew")
                     )
         finally:
-            await asyncio.gather(*(guest.close() for guest in (*posters, *chatters)))
+            await asyncio.gather(*(guest.close() for guest in others), return_exceptions=True)
         await lab.verdict(replay=not trial.short)
         if violations:
             raise LawBroken(violations)

@@ -1,0 +1,113 @@
+"""A stream of server-sent events and its reader, without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from services.proxy.domain.turns import Turns
+from services.proxy.transports import event_stream
+from services.proxy.transports.event_stream import EventStream
+from shared.contract.facts import BotSaid, ConversationStarted, TextWritten
+from tests.examples import Story
+
+
+class Room:
+    """A room whose conversation the test tells."""
+
+    def __init__(self) -> None:
+        self.story = Story()
+        self.turns = Turns()
+        self.gone = self.overdue = False
+        self.turn_seconds = 30
+        self._change = asyncio.Event()
+
+    def add(self, entry: Any) -> None:
+        self.turns.add(entry)
+        self.notify()
+
+    def notify(self) -> None:
+        self._change.set()
+
+    async def changed(self) -> None:
+        self._change.clear()
+        await self._change.wait()
+
+
+@pytest.fixture
+def room() -> Room:
+    """A turn is open."""
+    room = Room()
+    room.add(room.story.visitor(ConversationStarted(door="rest", user="sam")))
+    room.add(room.story.bot(BotSaid(text="Hi!"), cause=1))
+    room.add(room.story.visitor(TextWritten(session="", text="hello")))
+    return room
+
+
+def stream(room: Room, left: asyncio.Event) -> EventStream:
+    return EventStream(room, "s", "e", "", lambda: False, left.set)  # type: ignore[arg-type]
+
+
+async def test_a_reader_that_does_not_read_is_let_go(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "UNREAD_SECONDS", 0.01)
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()  # its buffers are full, for ever
+
+    left = asyncio.Event()
+    async with asyncio.timeout(10):
+        await stream(room, left)({}, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    assert left.is_set()
+    assert len(sent) == 2
+
+
+async def test_a_reader_that_goes_leaves_nothing_behind(room: Room) -> None:
+    going, left, begun = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    bodies: list[bytes] = []
+
+    async def receive() -> dict[str, Any]:
+        await going.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        bodies.append(message.get("body", b""))
+        begun.set()
+
+    async with asyncio.timeout(10):
+        task = asyncio.create_task(stream(room, left)({}, receive, send))
+        await begun.wait()
+        going.set()
+        await task
+    assert left.is_set()
+    assert b"commit_done" not in b"".join(bodies)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_slow_reader_falls_behind_and_misses_nothing(room: Room) -> None:
+    left, may_read = asyncio.Event(), asyncio.Semaphore(0)
+    bodies: list[bytes] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await may_read.acquire()
+            bodies.append(message["body"])
+
+    async with asyncio.timeout(10):
+        task = asyncio.create_task(stream(room, left)({}, asyncio.Event().wait, send))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        room.add(room.story.bot(BotSaid(text="What is it?"), cause=3))
+        for number in range(4, 24, 2):
+            room.add(room.story.visitor(TextWritten(session="", text="more")))
+            room.add(room.story.bot(BotSaid(text=f"answer {number}"), cause=number))
+        for _ in range(100):
+            may_read.release()
+        await task
+    told = b"".join(bodies).decode()
+    assert "data: Hi!" in told
+    assert [f"answer {number}" in told for number in range(4, 24, 2)] == [True] * 10
+    assert told.count("commit_done") == 11
