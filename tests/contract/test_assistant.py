@@ -391,7 +391,7 @@ async def test_kill_9_at_any_point_of_an_answer_gives_one_answer(
     await greet(visitor)
     cause = await ask(visitor)
     assert doomed.process is not None
-    assert await asyncio.to_thread(doomed.process.wait, 20) == -9
+    assert await asyncio.to_thread(doomed.process.wait, 60) == -9
     await services.start("workflow", **settings)
     entries = await answered(visitor)
     assert causes(entries) == [1, cause]

@@ -243,7 +243,7 @@ async def test_kill_9_anywhere_leaves_a_timer_that_takes_effect_once(
     doomed = services.make("workflow", "tests.faults.faulty_workflow", DIE_AT=point)
     doomed.launch()
     assert doomed.process is not None
-    assert await asyncio.to_thread(doomed.process.wait, 20) == -9
+    assert await asyncio.to_thread(doomed.process.wait, 60) == -9
     await services.start("workflow", SWITCHBOARD_INACTIVITY_SECONDS="0")
     await until(visitor, lambda state: not state.unanswered and state.version != "")
     assert TimerFired(id=TIMER) in await fired(visitor)

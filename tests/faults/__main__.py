@@ -37,7 +37,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="switchboard-faults-") as temporary:
         folder: Path = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        results = [run(name, folder / name, seed, options.short) for name in options.only or ALL]
+        names = options.only or list(ALL)
+        if not options.short:
+            told = ", ".join(f"{name} {ALL[name].seconds}" for name in names)
+            total = sum(ALL[name].seconds for name in names)
+            print(f"about {total / 60:.0f} minutes, in seconds: {told}", flush=True)
+        results = [run(name, folder / name, seed, options.short) for name in names]
         (folder / "results.json").write_text(json.dumps({"seed": seed, "results": results}, indent=2))
     print()
     for result in results:
@@ -53,11 +58,11 @@ def run(name: str, folder: Path, seed: int, short: bool) -> dict[str, Any]:
     """Run one scenario: its name, outcome, seconds and figures."""
     shutil.rmtree(folder, ignore_errors=True)  # what an earlier run kept
     trial = Trial(name, folder, seed, short, tell=lambda text: print(text, flush=True))
-    trial.say("begins: " + (ALL[name].__doc__ or "").splitlines()[0])
+    trial.say("begins: " + (ALL[name].run.__doc__ or "").splitlines()[0])
     begun = time.monotonic()
     outcome = "passed"
     try:
-        asyncio.run(asyncio.wait_for(ALL[name](trial), MOST_SECONDS))
+        asyncio.run(asyncio.wait_for(ALL[name].run(trial), MOST_SECONDS))
     except Skipped as why:
         outcome = "skipped"
         trial.figure("because", why)

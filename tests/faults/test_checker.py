@@ -9,7 +9,19 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.conftest import Connections, Services
-from tests.faults.checker import Line, Transcript, Violation, bounded, check, in_time, same_state, silent
+from tests.faults.checker import (
+    Heard,
+    Line,
+    Transcript,
+    Violation,
+    bounded,
+    check,
+    heard,
+    in_time,
+    same_state,
+    session_of,
+    silent,
+)
 from tests.faults.history import Deed, History, Outcome
 from tests.faults.lab import read_log
 from tests.faults.test_kill import converse, transcript_of
@@ -332,6 +344,70 @@ def test_drafts_may_be_lost_with_the_server() -> None:
 
 def test_the_assistant_that_speaks_while_an_operator_owns_is_found() -> None:
     assert laws([*CLAIMED, noted(4, SAID)]) == {"one speaker"}
+
+
+ASKED = {"kind": "ChoiceAsked", "question": "Which?", "choices": [{"item": 1, "text": "This"}]}
+CHAT = [
+    line(1, "visitor", "ConversationStarted"),
+    noted(2, {"kind": "BotSaid", "text": "Hello."}, ASKED, cause=1),
+    line(3, "visitor", "TextWritten"),
+    noted(4, {"kind": "BotSaid", "text": "Thank you."}, cause=3),
+]
+HEARD = [Heard(2, "Hello."), Heard(2, "Which?\n1. This"), Heard(4, "Thank you.")]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        HEARD[:2],
+        HEARD[1:],
+        [*HEARD, HEARD[2]],
+        [HEARD[1], HEARD[0], HEARD[2]],
+        [*HEARD[:2], Heard(4, "Thank me.")],
+    ],
+)
+def test_a_chat_that_is_told_something_else_is_found(told: list[Heard]) -> None:
+    assert heard("c", HEARD, CHAT) == []
+    assert [violation.law for violation in heard("c", told, CHAT)] == ["transcript"]
+
+
+def session(*answers: str, user: str = "3") -> list[dict[str, Any]]:
+    told = [{"id": str(n), "role": "assistant", "content": text} for n, text in enumerate(answers)]
+    return [{"id": user, "role": "user", "content": ""}, *told]
+
+
+TOLD = session("Hello. Which? 1. This", "Thank you.")
+
+
+@pytest.mark.parametrize(
+    "messages, streamed, posted, law",
+    [
+        (TOLD, ["Thank you."], [("", "ok")], None),
+        (session("Hello. Which? 1. This"), [], [], "transcript"),
+        (session("Thank you.", "Hello. Which? 1. This"), [], [], "transcript"),
+        (session("Hello. Which? 1. This", "Thank you.", user="2"), [], [], "transcript"),
+        (TOLD, ["Thank"], [], "transcript"),
+        (TOLD, ["Thank you.", "Thank you."], [], "transcript"),
+        (TOLD, [], [("lost", "ok")], "acknowledged"),
+        (TOLD, [], [("lost", "fail"), ("lost", "unknown")], None),
+    ],
+)
+def test_a_session_that_is_told_something_else_is_found(
+    messages: list[dict[str, Any]],
+    streamed: list[str],
+    posted: list[tuple[str, Outcome]],
+    law: str | None,
+) -> None:
+    found = {violation.law for violation in session_of("c", messages, streamed, posted, CHAT)}
+    assert found == ({law} if law else set())
+
+
+def test_a_message_that_was_refused_and_is_stored_all_the_same_is_found() -> None:
+    said = {"kind": "TextWritten", "session": "", "text": "hello"}
+    lines = [{**CHAT[2], "entry": {"id": "x", "facts": [said]}}]
+    messages = [{"id": "3", "role": "user", "content": "hello"}]
+    assert session_of("c", messages, [], [("hello", "ok")], lines) == []
+    assert {v.law for v in session_of("c", messages, [], [("hello", "fail")], lines)} == {"refused"}
 
 
 def test_a_history_keeps_the_first_word() -> None:

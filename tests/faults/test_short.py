@@ -12,7 +12,19 @@ from tests.faults.scenarios import ALL
 from tests.faults.trial import Skipped, Trial
 
 #: What `make test` has time for. The kills at random moments and the frozen replica are tests of their own.
-SHORT = ("races", "points", "poison", "claims", "duplicates", "disk", "power")
+SHORT = (
+    "races",
+    "points",
+    "assistant",
+    "timers",
+    "backends",
+    "doors",
+    "poison",
+    "claims",
+    "duplicates",
+    "disk",
+    "power",
+)
 
 
 @pytest.mark.slow
@@ -22,6 +34,6 @@ async def test_the_promise_holds_under(name: str, tmp_path: Path) -> None:
     seed = int(os.environ.get("SWITCHBOARD_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
     print(f"seed {seed}: python -m tests.faults --short --only {name} --seed {seed} repeats this run")
     try:
-        await ALL[name](Trial(name, tmp_path / name, seed, short=True))
+        await ALL[name].run(Trial(name, tmp_path / name, seed, short=True))
     except Skipped as why:
         pytest.skip(str(why))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from tests.faults.scenarios import (
     assistant,
@@ -25,27 +25,33 @@ from tests.faults.scenarios import (
 )
 from tests.faults.trial import Trial
 
-Scenario = Callable[[Trial], Awaitable[None]]
+
+class Scenario(NamedTuple):
+    """``seconds`` is about how long its full form takes on two idle cores."""
+
+    run: Callable[[Trial], Awaitable[None]]
+    seconds: int
+
 
 #: In the order in which they run.
 ALL: Final[dict[str, Scenario]] = {
-    "kills": kills.random_moments,
-    "points": kills.named_points,
-    "nats": kills.nats,
-    "replicas": replicas.replicas,
-    "races": races.races,
-    "cluster": cluster.leader_killed,
-    "paused": links.paused,
-    "link": links.cut,
-    "assistant": assistant.spoken,
-    "timers": timers.fired,
-    "backends": backends.asked,
-    "doors": doors.doors,
-    "poison": poison.poison,
-    "claims": claims.pairs,
-    "duplicates": duplicates.same_id,
-    "strangers": strangers.strangers,
-    "crowd": crowd.crowd,
-    "disk": disk.full,
-    "power": power.cut,
+    "kills": Scenario(kills.random_moments, 130),
+    "points": Scenario(kills.named_points, 75),
+    "nats": Scenario(kills.nats, 90),
+    "replicas": Scenario(replicas.replicas, 100),
+    "races": Scenario(races.races, 80),
+    "cluster": Scenario(cluster.leader_killed, 100),
+    "paused": Scenario(links.paused, 50),
+    "link": Scenario(links.cut, 180),
+    "assistant": Scenario(assistant.spoken, 75),
+    "timers": Scenario(timers.fired, 80),
+    "backends": Scenario(backends.asked, 50),
+    "doors": Scenario(doors.doors, 60),
+    "poison": Scenario(poison.poison, 25),
+    "claims": Scenario(claims.pairs, 40),
+    "duplicates": Scenario(duplicates.same_id, 40),
+    "strangers": Scenario(strangers.strangers, 150),
+    "crowd": Scenario(crowd.crowd, 60),
+    "disk": Scenario(disk.full, 60),
+    "power": Scenario(power.cut, 60),
 }

@@ -21,28 +21,28 @@ MOST_SECONDS = 40.0
 
 async def spoken(trial: Trial) -> None:
     """Exactly one answer to each input, whole and as it was streamed; none while an operator owns."""
-    rounds = trial.of(30, 1)
+    rounds = trial.of(15, 0)
     async with Provider(trial.chance) as provider:
         flow = written(assistant(), trial.folder / "lab.json")
         async with Lab(trial, workflows=2, clerks=3, flow=flow, settings=provider.settings) as lab:
             drafts = await Drafts().follow(await lab.connect("proxy"))
             visitors = await lab.invite(trial.of(30, 8), kind=Talker, people=0.1, anew=0.03, haste=0.1)
             work = lab.talk(visitors, 10**6, pause=(0.0, 0.5), takeovers=0.5)
-            plan = trial.chance.sample(ANSWER_POINTS * 5, trial.of(5 * len(ANSWER_POINTS), 1))
+            plan = trial.chance.sample(ANSWER_POINTS * 3, trial.of(3 * len(ANSWER_POINTS), 1))
             for point in plan:
                 await die_at(lab, work, point, trial.chance.randrange(1, 6))
             await heal(lab)
             trial.say(f"{len(plan)} deaths at named points, {len(provider.streams)} streams")
             for number in range(rounds):
                 await asyncio.sleep(trial.chance.uniform(0.5, 3.0))
-                if number % 5 == 4:
+                if number % 4 == 3:
                     async with lab.broken():
                         lab.server.kill()
                         await asyncio.to_thread(lab.server.start)
                 else:
                     victims = trial.chance.sample(lab.parts["workflow"], trial.chance.choice((1, 1, 2)))
                     await lab.restart(victims)
-                if number % 10 == 9:
+                if number % 5 == 4:
                     trial.say(f"{number + 1} of {rounds} kills, {len(provider.streams)} streams")
             await lab.stop(work)
             await lab.settle()

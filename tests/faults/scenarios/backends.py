@@ -15,13 +15,13 @@ from tests.faults.witnesses import asked_once
 
 async def asked(trial: Trial) -> None:
     """Each backend is asked once for a turn, unless a crash falls between the asking and its fact."""
-    rounds = trial.of(12, 1)
+    rounds = trial.of(9, 0)
     async with Backend(trial.chance) as backend:
         flow = written(backends(backend.address), trial.folder / "lab.json")
         async with Lab(trial, workflows=2, flow=flow, operators=trial.of(1, 0), clerks=trial.of(2, 0)) as lab:
             visitors = await lab.invite(trial.of(30, 8), people=0.1, anew=0.03)
             work = lab.talk(visitors, 10**6, pause=(0.0, 0.3))
-            plan = trial.chance.sample(BACKEND_POINTS * 4, trial.of(4 * len(BACKEND_POINTS), 1))
+            plan = trial.chance.sample(BACKEND_POINTS * 3, trial.of(3 * len(BACKEND_POINTS), 1))
             for point in plan:
                 async with lab.broken():
                     await die_at(lab, work, point, trial.chance.randrange(1, 6))

@@ -14,7 +14,7 @@ from tests.faults.trial import LawBroken, Trial
 
 async def doors(trial: Trial) -> None:
     """REST sessions and Socket.IO chats are told what the log says, over kills of whatever serves them."""
-    rounds, each = trial.of(20, 2), trial.of(15, 4)
+    rounds, each = trial.of(15, 1), trial.of(12, 3)
     flow = written(plain(), trial.folder / "lab.json")
     async with Lab(trial, proxies=2, workflows=2, clerks=2, flow=flow) as lab:
         visitors = await lab.invite(each, people=0.05, anew=0.03)

@@ -20,7 +20,7 @@ LEASE_SECONDS = 5.0
 
 async def fired(trial: Trial) -> None:
     """Each timer takes effect once or means nothing; none is lost, not even if everything is."""
-    rounds, outages = trial.of(15, 0), trial.of(3, 1)
+    rounds, outages = trial.of(12, 0), trial.of(2, 1)
     flow = written(timers(), trial.folder / "lab.json")
     async with Lab(trial, workflows=2, clerks=1, flow=flow) as lab:
         visitors = await lab.invite(trial.of(30, 8), kind=Dreamer, people=0.3, anew=0.03)
@@ -29,7 +29,7 @@ async def fired(trial: Trial) -> None:
         work = lab.talk(visitors, 10**6, pause=(0.0, 4.0))
         asleep = lab.talk(sleepers, 10**6, pause=(INACTIVITY + 1.0, INACTIVITY + 4.0))
         longest = 0.0
-        plan = trial.chance.sample(TIMER_POINTS * trial.of(3, 1), trial.of(3 * len(TIMER_POINTS), 2))
+        plan = trial.chance.sample(TIMER_POINTS * 2, trial.of(2 * len(TIMER_POINTS), 1))
         for point in plan:
             await die_at(lab, work, point, trial.chance.randrange(1, 6))
         await heal(lab)
@@ -41,7 +41,7 @@ async def fired(trial: Trial) -> None:
                 for service in lab.services:
                     service.kill()
                 lab.server.kill()
-                await asyncio.sleep(3.0)
+                await asyncio.sleep(trial.of(3, 1))
                 await asyncio.to_thread(lab.server.start)
                 await lab.restart(lab.services)
             elif number % 3 == 0:
