@@ -15,8 +15,9 @@ import socketio
 from socketio.exceptions import SocketIOError
 
 from shared.contract.subjects import conversation_of
-from tests.faults.checker import Heard, position_of
+from tests.faults.checker import position_of
 from tests.faults.history import History, Outcome
+from tests.faults.plainly import Heard
 
 #: How long a client waits for an answer before it says something more (seconds).
 PATIENCE = 8.0

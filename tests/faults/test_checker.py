@@ -10,20 +10,18 @@ import pytest
 
 from tests.conftest import Connections, Services
 from tests.faults.checker import (
-    Heard,
     Line,
     Transcript,
     Violation,
     bounded,
     check,
-    heard,
     in_time,
     same_state,
-    session_of,
     silent,
 )
 from tests.faults.history import Deed, History, Outcome
 from tests.faults.lab import read_log
+from tests.faults.plainly import Heard, heard, session_of
 from tests.faults.test_kill import converse, transcript_of
 from tests.faults.witnesses import Break, Call, Piece, Stream, as_streamed, asked_once
 from tests.processes import TOUR

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tests.faults.checker import Violation, heard, session_of
+from tests.faults.checker import Violation
 from tests.faults.doors import Chatter, Poster, TextGuest
 from tests.faults.flows import plain, written
 from tests.faults.lab import Lab
+from tests.faults.plainly import heard, session_of
 from tests.faults.trial import LawBroken, Trial
 
 
