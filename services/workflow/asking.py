@@ -89,8 +89,9 @@ class Asking:
             return state
         conversation, cause = lane.conversation, item.position
         async with self._speech.place():
+            attempt = state.attempts + 1  # afterwards the fold may tell of another replica's, or of a claim
             state = await self._begin(conversation, cause, state)
-            turn.attempt = state.attempts
+            turn.attempt = attempt
             draft = Draft(self._ledger.client, conversation, cause, turn.attempt)
             turn.drafts.append(draft)
             try:
