@@ -167,6 +167,16 @@ async def test_a_takeover_interrupts_and_what_was_read_stays_until_the_next_page
     await expect(visitor.part("draft")).to_have_count(0)
 
 
+async def test_the_demo_page_hands_on_the_flow_that_its_address_asks_for(
+    people: People, stage: Stage
+) -> None:
+    visitor = await people.visitor(f"{stage.proxy.url}/?flow=support&lang=de")
+    await visitor.hears(WELCOME, MENU)
+    (began,) = await stage.facts(await visitor.conversation(), ConversationStarted)
+    assert isinstance(began, ConversationStarted)
+    assert (began.flow, began.language.split(",")[0]) == ("support", "de")
+
+
 async def test_the_script_tag_names_the_flow_and_the_language(people: People, stage: Stage) -> None:
     async with Site(stage.proxy.url, attributes='data-flow="support" data-lang="de"') as site:
         visitor = await people.visitor(site.url)
