@@ -105,9 +105,11 @@ class Backends:
         """The body, and whether it says that it is JSON. Raises `_Failed`."""
         try:
             accepted = {"Accept": "application/json, text/plain;q=0.5", "Accept-Encoding": "identity"}
-            headers = {**accepted, **need.headers, _KEY: key}
-            if need.body is not None and not any(name.lower() == "content-type" for name in headers):
-                headers["Content-Type"] = "application/json"
+            # A visitor's words may be of any script. Space around a value is none of it (RFC 9110, 5.5).
+            own = {name: value.strip() for name, value in need.headers.items()}
+            headers = httpx.Headers({**accepted, **own, _KEY: key}, encoding="utf-8")
+            if need.body is not None:
+                headers.setdefault("Content-Type", "application/json")
             request = self._client().build_request(need.method, need.url, headers=headers, content=need.body)
         except (httpx.InvalidURL, ValueError, TypeError) as error:  # UnicodeEncodeError is a ValueError
             raise _Failed("bad_request", repr(error)) from error

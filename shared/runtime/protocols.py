@@ -25,6 +25,11 @@ UNREAD_SECONDS = 30.0
 LINGER_SECONDS = 10.0
 
 _SLOW = b'{"error":"the request did not come in time"}'
+_BAD_HEAD = b'{"error":"the head of the request is too large for an upgrade, or not well-formed"}'
+_NO_UPGRADE = (
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\n\r\n%b" % (len(_BAD_HEAD), _BAD_HEAD)
+)
 _LATE = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
     b"content-length: %d\r\n\r\n%b" % (len(_SLOW), _SLOW)
@@ -121,6 +126,16 @@ def punctual(seconds: float, unread_seconds: float = UNREAD_SECONDS) -> type[H11
 
 class BoundedWebSocket(WebSocketsSansIOProtocol):
     """A WebSocket on which no peer can pile up memory, and no bad text leaves a trace in the log."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # What h11 lets through, such as a line over 8 KiB, may be too much for websockets. uvicorn does
+        # not ask whether it was: no answer, and a connection that no limit counts.
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            if not self.transport.is_closing():
+                self.transport.write(_NO_UPGRADE)
+            self.transport.close()
+            self._linger()
 
     def handle_cont(self, event: Frame) -> None:
         # Fragments may be empty, and each costs a place in a list: their size alone is no bound.

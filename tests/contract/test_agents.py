@@ -203,6 +203,10 @@ async def test_without_a_token_only_this_machine_is_let_in(services: Services, t
         forwarded = {header: "203.0.113.9" if header != "Forwarded" else "for=203.0.113.9"}
         reason = await stage.client(headers=forwarded).refusal(**user())
         assert reason == "without tokens, agents are for clients of this machine alone"
+    # A page whose name leads to this machine (DNS rebinding) is its own page's to the rule of origins.
+    rebound = {"Host": "page.example:9998", "Origin": "http://page.example:9998"}
+    reason = await stage.client(headers=rebound).refusal(**user())
+    assert reason == "without tokens, agents are for clients of this machine alone"
     await engaged(stage.client(url=opened.url, headers={"X-Forwarded-For": "203.0.113.9"}), **user())
     assert "SWITCHBOARD_SECRET" in await stage.client(url=bare.url).refusal(**user())
     await stage.client(url=bare.url).chat()  # the chat needs none

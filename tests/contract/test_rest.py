@@ -188,7 +188,8 @@ async def test_what_is_no_message_is_refused_with_the_reason(sam: Client) -> Non
     assert (await refused(b'{"user_id":"sam","message":" \\n"}')) == (400, "the message is empty")
     assert (await refused(b'{"user_id":"sam","message":7}'))[0] == 400
     assert (await refused(b"{"))[0] == 400
-    assert (await refused(b""))[0] == 400
+    assert await refused(b"") == (400, "send the message as JSON")
+    assert await refused(b'{"user_id":"sam","message":"\xff"}') == (400, "the body is not UTF-8")
     assert (await refused(b"[" * 30_000))[0] == 400
     assert (await refused(b'{"user_id":"sam","message":"\\ud800"}'))[0] == 400
     assert (await refused(json.dumps({"user_id": "sam", "message": "é" * 9000}).encode()))[0] == 413
@@ -499,6 +500,8 @@ async def test_the_description_is_served_with_all_that_it_loads(sam: Client) -> 
                 assert part.headers["content-type"].startswith(("text/javascript", "text/css"))
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert (await sam.http.get(page + "/assets/..%2f..%2fproxy")).status_code == 404
+    absent = await sam.http.get("/schema/swagger")
+    assert (absent.status_code, absent.json()) == (404, {"error": "there is nothing here"})
     schema = (await sam.http.get("/schema/openapi.json")).json()
     assert set(schema["paths"]) == {
         "/sessions/{user_id}/messages",

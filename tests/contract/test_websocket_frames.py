@@ -308,6 +308,12 @@ async def test_nothing_counts_that_follows_a_close(stage: Stage) -> None:
         assert await visitor.closed() == (1000, b"")
 
 
+UPGRADE = (
+    b"Host: proxy\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+)
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
@@ -324,8 +330,21 @@ async def test_nothing_counts_that_follows_a_close(stage: Stage) -> None:
         ),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"400"),  # TLS to a port without it
         (b"GET /ws HTTP/1.1\r\nHost: proxy\r\n" + b"X: " + b"x" * 100_000, b"400"),
+        # What h11 takes and websockets does not.
+        (b"GET /ws?cursor=" + b"x" * 9_000 + b" HTTP/1.1\r\n" + UPGRADE + b"\r\n", b"400"),
+        (b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"X: " + b"x" * 9_000 + b"\r\n\r\n", b"400"),
+        (b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"X: x\r\n" * 200 + b"\r\n", b"400"),
     ],
-    ids=["no key", "a bad key", "an old version", "TLS", "an endless header"],
+    ids=[
+        "no key",
+        "a bad key",
+        "an old version",
+        "TLS",
+        "an endless header",
+        "a long path",
+        "a long header",
+        "many headers",
+    ],
 )
 async def test_a_bad_upgrade_gets_an_http_error(stage: Stage, request_: bytes, status: bytes) -> None:
     async with wire(stage) as stranger, asyncio.timeout(10):

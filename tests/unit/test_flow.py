@@ -292,6 +292,21 @@ def test_a_message_is_safe_to_print() -> None:
 # --- warnings ---------------------------------------------------------------------------------
 
 
+def test_timers_that_lead_round_are_told() -> None:
+    ask = {**ASK, "after": [{"delay": "1m", "say": "Hello?"}, {"delay": "5m", "next": "again"}]}
+    [warning] = warnings({"ask": ask, "got": GOT, "again": {**HI, "next": "ask"}})
+    assert warning == (
+        "ask: timers alone lead round, for as long as nobody answers: ask -> again -> ask. "
+        "Let one of these states wait without such a timer."
+    )
+
+
+def test_timers_that_come_to_a_rest_are_fine() -> None:
+    ask = {**ASK, "after": {"delay": "5m", "next": "pick"}}
+    takers = {"got": {**GOT, "next": "ask"}, "one": {**ONE, "next": "ask"}, "two": {**TWO, "next": "ask"}}
+    assert warnings({"ask": ask, "pick": PICK, **takers}) == []
+
+
 def test_an_answer_that_nothing_asks() -> None:
     assert warnings({"hello": HI, "got": GOT}) == [
         'got: nothing asks for this answer (sessionId "fav"). '

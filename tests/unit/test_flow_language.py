@@ -389,6 +389,21 @@ WRONG: dict[str, tuple[dict[str, Any], str, bool]] = {
         'a: "url" in service is no address that can be asked.',
         True,
     ),
+    "port that is none": (
+        {"a": {"service": {"url": "https://shop.example:99999/"}}},
+        'a: "url" in service is no address that can be asked.',
+        False,
+    ),
+    "host that is none": (
+        {"a": {"service": {"url": "http://[::1/"}}},
+        'a: "url" in service is no address that can be asked.',
+        False,
+    ),
+    "header of our own": (
+        {"a": {"service": {"url": "https://x.example", "headers": {"Content-Length": "5"}}}},
+        'a: "Content-Length" in headers is set by Switchboard itself. Remove it.',
+        False,
+    ),
     "service of nothing": ({"a": {"service": {}}}, 'a: service needs either "url" or "subject".', True),
     "service of two": (
         {"a": {"service": {"url": "https://x.example", "subject": "service.x"}}},

@@ -283,6 +283,66 @@ def test_what_is_no_condition_is_refused(source: str) -> None:
         condition(source)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "items.map(x, x).size() > 1",
+        "items.filter(x, x > 1).size() > 1",
+        "items.map(x, items).size() > 1",
+        "items.exists(x, !(x in items))",
+        "items.exists(x, name.matches('a'))",
+    ],
+)
+def test_a_loop_over_too_much_of_a_backends_answer_is_unclear(source: str) -> None:
+    with pytest.raises(Unclear, match="its loop would look at more"):
+        condition(source).holds(voice(items=list(range(60_000)), name="b"))
+
+
+def test_a_loop_over_many_values_tells() -> None:
+    orders = [{"number": number, "late": number == 1_999} for number in range(2_000)]
+    assert condition("orders.exists(x, x.late)").holds(voice(orders=orders[-1_000:]))
+    assert condition("size(orders.filter(x, x.late)) == 1").holds(voice(orders=orders[-100:]))
+    assert condition("size(orders) == 2000").holds(voice(orders=orders))
+
+
+def test_a_long_text_is_searched_but_is_no_pattern() -> None:
+    long = voice(text="a" * 100_000, short="^a")
+    assert condition("text.matches('^a+$') && text.matches( r'a' )").holds(long)
+    assert condition("short.matches('a' + 'b?') && !short.matches(short)").holds(voice(short="^a"))
+    for source in (
+        "text.matches(text)",
+        "text.matches('' + text)",
+        "text.matches('a') && text.matches(short)",
+    ):
+        with pytest.raises(Unclear, match="a pattern has at most"):
+            condition(source).holds(long)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a. // one\n map(x, b. // it's two\n map(y, y)).size() > 3",
+        'a.map(x, b.map(y, """it\'s""" == y)).size() > 3',
+        "a.map(x, r'\\' == x || b.exists(y, y == r'\\')).size() > 3",
+        "a.map(x, 'it\\'s' == x || b.exists(y, y == 'it\\'s')).size() > 3",
+    ],
+)
+def test_comments_and_texts_hide_no_loop(source: str) -> None:
+    with pytest.raises(BadCondition, match="more than one loop"):
+        condition(source)
+
+
+def test_a_loop_in_a_text_or_a_comment_is_none() -> None:
+    texts = "a.exists(x, x == '.map(y, 1) // it\\'s') || \"b.all(z, 1)\" == c"
+    assert condition(texts).names == ("a", "c")
+    assert condition("'https://x' == c // a.map(x, a.map(y, y))").names == ("c",)
+
+
+def test_a_missing_member_is_named() -> None:
+    with pytest.raises(Unclear, match="there is no 'late'"):
+        condition("order.late").holds(voice(order={}))
+
+
 def test_a_condition_names_its_variables() -> None:
     assert condition("a.b == c || visitor.door == 'x'").names == ("a", "c", "visitor")
     assert condition("list.exists(x, x == y)").names == ("list", "y")

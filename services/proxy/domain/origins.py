@@ -42,6 +42,12 @@ def _authority(host: str, default: int) -> tuple[str, int] | None:
         return None
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a Host header names this machine to itself: ``localhost`` or a loopback address."""
+    authority = _authority(host, 80)
+    return authority is not None and _is_loopback(authority[0])
+
+
 def _is_loopback(name: str) -> bool:
     if name == "localhost":
         return True

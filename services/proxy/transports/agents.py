@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from services.proxy.domain import origins
 from services.proxy.domain.engagement import Engaged, Refused, engage, offers
 from services.proxy.domain.tokens import BadToken, Tokens
 from services.proxy.settings import ProxySettings
@@ -55,6 +56,10 @@ class AgentGate:
 
 def _of_this_machine(scope: Scope) -> bool:
     if any(name in _FORWARDED for name, _ in scope["headers"]):
+        return False
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    # A stranger's page whose name leads here (DNS rebinding) comes from this machine's browser.
+    if len(hosts) != 1 or not origins.is_loopback(hosts[0]):
         return False
     try:
         return ipaddress.ip_address(scope["client"][0]).is_loopback

@@ -45,7 +45,7 @@ log = structlog.get_logger()
 #: The door's name: part of how a conversation is derived from a secret. Fixed for ever.
 DOOR = "rest"
 #: What is served here; the rest of the proxy's paths is not this door's.
-PREFIXES = ("/sessions/", "/docs", "/redoc", "/schema")
+PREFIXES = ("/sessions/", "/docs", "/redoc", "/schema/openapi.json")
 
 Req = Request[Any, Any, Any]
 UserId = Annotated[str, Parameter(min_length=1, max_length=256, description="who the visitor is to you")]
@@ -296,6 +296,8 @@ def _told(error: Exception) -> tuple[int, wire.Problem, dict[str, str]]:
             return 401, wire.Problem(str(error)), {"WWW-Authenticate": "Bearer"}
         case RecursionError():
             return 400, wire.Problem("the body is nested too deep"), {}
+        case UnicodeDecodeError():
+            return 400, wire.Problem("the body is not UTF-8"), {}
         case EntryTooLarge():
             return 413, wire.Problem("the message is too long"), {}
         case Full():
@@ -319,7 +321,7 @@ def _words(error: HTTPException) -> str:
     if error.status_code >= 500:
         return "internal error"
     extra = error.extra if isinstance(error.extra, list) else []
-    if error.status_code == 400 and error.__context__ is not None and isinstance(error.__context__, KeyError):
-        return "send the message as JSON"
     fields = [f"{item.get('key', '')}: {item.get('message', '')}" for item in extra if isinstance(item, dict)]
+    if "data: 'data'" in fields:  # Litestar's words for an empty body
+        return "send the message as JSON"
     return "; ".join(fields) or error.detail

@@ -29,7 +29,7 @@ from services.proxy.domain.closings import Closing
 from services.proxy.domain.engagement import AgentTalk, Refused
 from services.proxy.domain.limits import LARGEST_FRAME
 from services.proxy.domain.opening import flow_name, languages
-from services.proxy.edge import BodyRefused, Edge, refuse
+from services.proxy.edge import BodyRefused, Edge, Refusal, refuse
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
 from services.proxy.transports.agents import AgentGate
@@ -56,11 +56,21 @@ SWEEP_SECONDS = 1.0
 Auth = Mapping[str, Any]
 
 
+class _Manners:
+    """What a transport's client has done that costs us something though it is no event."""
+
+    def __init__(self, upgrades: bool) -> None:
+        self.upgrades = upgrades  # whether it may say once that it goes on by WebSocket
+        self.introduced = False
+        self.answered = 0.0  # the ping that it answered last
+
+
 class _Wire:
     """A WebSocket that carries packets."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, upgrades: bool) -> None:
         self._send = send
+        self.manners = _Manners(upgrades)
         self.closed = False
         self.faults = 0
         self.session = ""  # of Engine.IO, once it is known
@@ -106,6 +116,7 @@ class SocketIoDoor:
         self._clients: dict[str, tuple[Client, Callable[[], None]]] = {}  # by Engine.IO session
         self._wires: dict[str, _Wire] = {}
         self._polling: set[str] = set()
+        self._manners: dict[str, _Manners] = {}  # of sessions that poll
         self._silent: dict[str, float] = {}  # sessions without a client, and since when
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
@@ -169,7 +180,7 @@ class SocketIoDoor:
     # --- the two transports ---
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, session: str) -> None:
-        wire = _Wire(send)
+        wire = _Wire(send, upgrades=bool(session))
         if not self._edge.origin_ok(scope, DOOR):
             await receive()
             await send({"type": "websocket.close"})  # before the upgrade: HTTP 403
@@ -185,13 +196,14 @@ class SocketIoDoor:
             self._wires[session] = wire
         deadline = asyncio.get_running_loop().call_later(self._edge.handshake_seconds, self._introduced, wire)
         try:
-            await self.sio.handle_request(scope, self._screened(wire, receive), send)
+            address = self._edge.address(scope)
+            await self.sio.handle_request(scope, self._screened(wire, address, receive), send)
         finally:
             deadline.cancel()
             if self._wires.get(wire.session) is wire:
                 del self._wires[wire.session]
 
-    def _screened(self, wire: _Wire, receive: Receive) -> Receive:
+    def _screened(self, wire: _Wire, address: str, receive: Receive) -> Receive:
         """What comes in, without what python-socketio should not see."""
 
         async def screened() -> dict[str, Any]:
@@ -203,14 +215,47 @@ class SocketIoDoor:
                     return {"type": "websocket.disconnect", "code": 1005}
                 text = message.get("text")
                 problem = "binary is not spoken here: send JSON" if text is None else packets.problem(text)
-                if problem is None:
-                    return message
-                self._complain(wire.session, problem)
+                if problem is None and text is not None:
+                    if not self._heeded(text, wire.session, wire.manners):
+                        continue
+                    if (refusal := self._introduction(text, wire.session, wire.manners, address)) is None:
+                        return message
+                    if isinstance(refusal, Refusal):
+                        await wire.close(closings.too_many(*refusal))
+                        continue
+                    problem = refusal
+                self._complain(wire.session, problem or packets.NOT_SPOKEN)
                 wire.faults += 1
                 if wire.session not in self._clients and wire.faults > MOST_FAULTS:
                     await wire.close(closings.NOT_A_FRAME)
 
         return screened
+
+    def _heeded(self, text: str, session: str, manners: _Manners) -> bool:
+        """Whether python-socketio should see a packet of Engine.IO.
+
+        For each of these it queues an answer, or starts a task, whether the client reads or not: so only
+        an upgrade that is due, and one pong for a ping.
+        """
+        if text == "5":
+            upgrades, manners.upgrades = manners.upgrades, False
+            return upgrades
+        if text == "3":
+            socket = self.sio.eio.sockets.get(session)
+            pinged = socket.last_ping if socket is not None else None
+            due = pinged is not None and pinged != manners.answered
+            manners.answered = pinged or manners.answered
+            return due
+        return text not in ("2", "6")
+
+    def _introduction(self, text: str, session: str, manners: _Manners, address: str) -> Refusal | str | None:
+        """Why a connect packet is not let through. The first is free, any other counts as a connect."""
+        if not text.startswith("40"):
+            return None
+        if session in self._clients:
+            return "this connection is introduced already"
+        introduced, manners.introduced = manners.introduced, True
+        return self._edge.connect(address, DOOR) if introduced else None
 
     async def _post(self, scope: Scope, receive: Receive, send: Send, session: str) -> None:
         try:
@@ -225,13 +270,23 @@ class SocketIoDoor:
         if len(each) > MOST_PACKETS:
             await respond(send, 400, b'{"error":"too many packets at once"}')
             return
+        if session not in self.sio.eio.sockets or self.sio.eio.sockets[session].closed:
+            await respond(send, 400, b'{"error":"there is no such session, or it has ended"}')
+            return
+        manners = self._manners.setdefault(session, _Manners(upgrades=False))
         kept = []
         for text in each:
             problem = packets.problem(text)
             if problem is None:
-                kept.append(text)
-            else:
+                refusal = self._introduction(text, session, manners, self._edge.address(scope))
+                if isinstance(refusal, Refusal):
+                    await refuse(send, refusal)
+                    return
+                problem = refusal
+            if problem is not None:
                 self._complain(session, problem)
+            elif self._heeded(text, session, manners):
+                kept.append(text)
         body = packets.SEPARATOR.join(kept).encode()
         headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
         headers.append((b"content-length", str(len(body)).encode()))
@@ -367,6 +422,8 @@ class SocketIoDoor:
             await asyncio.sleep(SWEEP_SECONDS)
             now = monotonic()
             sessions = self.sio.eio.sockets
+            for session in [each for each in self._manners if each not in sessions]:
+                del self._manners[session]
             for session in [each for each in self._silent if each not in sessions]:
                 del self._silent[session]
             for session in [each for each in sessions if each not in self._clients]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -203,6 +204,21 @@ class Checks:
         yield from unmatched
         yield from (more for more in self._unreached() if more.state not in told)
         yield from self._unsaved()
+        yield from self._clockwork()
+
+    def _clockwork(self) -> Iterator[Problem]:
+        """Timers that lead round write to the log for ever, to a visitor who may have left."""
+        states = self._states
+        returns = self._returns(states)
+
+        def onward(name: str) -> Iterator[str]:
+            timers = (way for way in named(states[name]) if way.kind == "after")
+            every = itertools.chain(_at_once(states, name, returns), timers)
+            return (way.target for way in every if way.target in states)
+
+        for circle in walked(states, onward)[1]:
+            reason = f"timers alone lead round, for as long as nobody answers: {_spelt_circle(circle)}."
+            yield _on(states[circle[0]], reason, "Let one of these states wait without such a timer.")
 
     def _unmatched(self) -> Iterator[Problem]:
         """Questions and answers that do not belong together."""

@@ -34,8 +34,10 @@ ASSISTANT_SESSION: Final = "assistant"
 #: The longest time a backend may take (seconds).
 LONGEST_TIMEOUT: Final = 25
 
-_ADDRESS = re.compile(r"https?://[^\s/?#{}\\@]+(?=[/?#]|$)")
+_ADDRESS = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#{}\\@:\[\]]+)(:(?P<port>[0-9]{1,5}))?(?=[/?#]|$)")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+#: They say where a request ends, or which one it is: another value would break it.
+_OUR_HEADERS = frozenset(["connection", "content-length", "idempotency-key", "transfer-encoding"])
 
 
 class Reader(AnswerReader):
@@ -211,7 +213,7 @@ class Reader(AnswerReader):
         if ("url" in value) == ("subject" in value):
             self._problem('service needs either "url" or "subject".', "Give it one of them.")
         url = self._plain(fields["url"]) if "url" in fields else None
-        if url and not _ADDRESS.match(fields["url"]):
+        if url and not _is_address(fields["url"]):
             remedy = 'It begins as "https://shop.example.com/"; the host is fixed, variables come after it.'
             self._problem('"url" in service is no address that can be asked.', remedy)
         for key in {"method", "headers"} & fields.keys() if "subject" in fields else ():
@@ -225,6 +227,8 @@ class Reader(AnswerReader):
         for name, text in fields.get("headers", {}).items():
             if not _HEADER.fullmatch(name) or not isinstance(text, str) or not text.isprintable():
                 self._problem(f"{quoted([name])} in headers is no header.", 'Write {"X-Shop": "a text"}.')
+            elif name.lower() in _OUR_HEADERS:
+                self._problem(f"{quoted([name])} in headers is set by Switchboard itself.", "Remove it.")
             else:
                 headers[name] = self._plain(text)
         body = json_template(fields["body"], self._saved) if "body" in fields else None
@@ -296,3 +300,9 @@ class Reader(AnswerReader):
 
 def _handoff_as_written(desk: Desk | None) -> HandoffRequested | None:
     return HandoffRequested(queue=desk.queue, reason=desk.reason.own) if desk else None
+
+
+def _is_address(url: str) -> bool:
+    """Whether it names a host that variables do not touch, and a port if any that exists."""
+    found = _ADDRESS.match(url)
+    return found is not None and 0 < int(found["port"] or 80) <= 65535
