@@ -237,7 +237,7 @@ class Workflow:
             for wake_up in again:
                 wake_up.scheduled = True
         for wake_up in lane.finished(state):
-            await wake_up.done()
+            await self._ledger.log.acknowledge(wake_up.message)
 
     async def _commit(
         self, lane: Lane, state: Conversation, item: Input, turn: Turn, entry: Entry

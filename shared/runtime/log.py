@@ -281,6 +281,11 @@ class Log:
         if original is None or original.data != data:
             raise IdReused("this id was used before, with another content")
 
+    async def acknowledge(self, message: Msg) -> None:
+        """Tell a consumer that its message need not come again. The server does not answer that."""
+        if not self._requests.tell(message.reply, b"+ACK"):
+            await message.ack()
+
     async def at(self, position: int) -> Message | None:
         """The message at exactly this position as the leader knows it, or None. Raises `Unreachable`."""
         found = await self._get({"seq": position})
@@ -434,6 +439,10 @@ class _Requests:
         line.on_reply = self._take
         line.on_break = self._broken
         self._line = line
+
+    def tell(self, subject: str, data: bytes) -> bool:
+        """Publish over the line, asking for no answer; False where it does not stand."""
+        return self._line is not None and self._line.request(subject, "", data, {})
 
     async def one(self, subject: str, data: bytes, headers: dict[str, str], timeout: float) -> Reply:
         """The first reply. Raises TimeoutError.
