@@ -178,14 +178,15 @@ class Workflow:
         if state.needs > LEVEL:
             await self._leave_to_newer(lane)
             return
-        state = await self._fire(lane, state)
+        if lane.firings:
+            state = await self._fire(lane, state)
         if lane.waits_for(state):
             state = await self._answer(lane, state, state.unanswered[0])
         await self._settle(lane, state)
 
     async def _caught_up(self, lane: Lane) -> Conversation:
         """The fold, complete up to all that is in hand."""
-        fresh = [firing for firing in lane.firings.values() if not firing.caught_up]
+        fresh = [firing for firing in lane.firings.values() if not firing.caught_up] if lane.firings else []
         if lane.deliveries:
             await self._ledger.reached(max(lane.deliveries))
         if not fresh and not lane.behind:
@@ -233,11 +234,12 @@ class Workflow:
             lane.turn = None
         if state.armed:
             again = [wake_up for wake_up in lane if wake_up.count > 1 and not wake_up.scheduled]
-            await self._schedules.publish(lane.conversation, state.armed, anew=bool(again))
+            if again or not self._schedules.known(lane.conversation, state.armed):
+                await self._schedules.publish(lane.conversation, state.armed, anew=bool(again))
             for wake_up in again:
                 wake_up.scheduled = True
         for wake_up in lane.finished(state):
-            await wake_up.done()
+            await self._ledger.log.acknowledge(wake_up.message)
 
     async def _commit(
         self, lane: Lane, state: Conversation, item: Input, turn: Turn, entry: Entry
@@ -252,7 +254,8 @@ class Workflow:
             log.error("outcome_dropped", conversation=lane.conversation, position=item.position)
             lane.drop(item)
             return state
-        await _end(turn, "committed" if _has(entry, AssistantSaid) else "failed")
+        if turn.drafts:
+            await _end(turn, "committed" if _has(entry, AssistantSaid) else "failed")
         duration = perf_counter() - turn.started
         outcome = _outcome(entry)
         self._outcomes.labels(outcome).inc()

@@ -139,7 +139,9 @@ class Lane:
 
     def waits_for(self, state: Conversation) -> bool:
         """Whether anything in hand waits for an outcome."""
-        return any(state.owes(position) for position in self.deliveries) or any(
+        if not state.unanswered:
+            return False
+        return any(map(state.owes, self.deliveries)) or any(
             firing.owed(state) for firing in self.firings.values()
         )
 

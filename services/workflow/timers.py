@@ -36,6 +36,10 @@ class Schedules:
         self._fault = fault
         self._published: OrderedDict[tuple[str, str], str] = OrderedDict()
 
+    def known(self, conversation: str, armed: Sequence[Timer]) -> bool:
+        """Whether the server has answered for all of them: so it is in nearly every turn."""
+        return all(self._published.get((conversation, timer.id)) == timer.at for timer in armed)
+
     async def publish(self, conversation: str, armed: Sequence[Timer], anew: bool = False) -> None:
         """Have a schedule for each armed timer, on the server's word. Raises `Unreachable`.
 

@@ -103,6 +103,9 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
 #: Between the head and the facts, as this program writes them. Inside a JSON text the quote would
 #: have a backslash before it.
 _FACTS: Final = b',"facts":'
+#: Where the timers begin, which stand behind all that was said. As a part of some other fact it would
+#: leave brackets open before it.
+_TIMERS: Final = b',{"kind":"TimerArmed"'
 #: Longer facts are not kept: a flow's are short, and the assistant's are new each time (bytes).
 _MOST_KEPT: Final = 4096
 
@@ -168,12 +171,19 @@ def decode(position: int, conversation: str, author: str, time: int, data: bytes
 def _of_bot(data: bytes) -> tuple[_Head, tuple[Fact, ...]]:
     """A bot's entry: a flow says the same in many conversations, so its facts are decoded once.
 
-    Raises for entries in another form than `encode` gives them.
+    But for timers: their times are never the same. Raises for entries in another form than `encode`
+    gives them.
     """
     head, mark, tail = data.partition(_FACTS)
     if not mark:
         raise msgspec.DecodeError
-    return _head.decode(head + b"}"), (_kept if len(tail) <= _MOST_KEPT else _facts_of)(tail)
+    said, mark, timers = tail.partition(_TIMERS)
+    if mark:
+        said += b"]}"
+    facts = (_kept if len(said) <= _MOST_KEPT else _facts_of)(said)
+    if mark:
+        facts += _facts_of(b"[" + mark[1:] + timers)
+    return _head.decode(head + b"}"), facts
 
 
 def _facts_of(tail: bytes) -> tuple[Fact, ...]:

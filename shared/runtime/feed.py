@@ -1,19 +1,20 @@
-"""The live feed, read off a NATS connection of its own.
+"""The live feed, read off a NATS connection of its own; requests to the log go over it as well.
 
 Every service reads every entry here, so this is where a message must cost least: nats-py's way of one
 (a dict of all headers, a `Msg`, a queue, a task) takes ten times as long and was a third of a turn.
-This reads the client protocol (docs.nats.io/reference/reference-protocols/nats-protocol) and only as
-much of it as one subscription needs.
+This speaks the client protocol (docs.nats.io/reference/reference-protocols/nats-protocol) and only as
+much of it as two subscriptions need: the feed's, and that of the answers to requests.
 
 The feed promises nothing, and need not: the follower takes it only where it is contiguous, fetches
-what is missing, and asks the stream itself after each loss that is told here.
+what is missing, and asks the stream itself after each loss that is told here. Nor does a request: one
+whose answer is lost with the connection has none, which to an append means unknown.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -21,8 +22,7 @@ import structlog
 from nats.aio.client import Client
 
 from shared.contract import subjects
-from shared.contract.times import parse_time
-from shared.runtime.log import Message
+from shared.runtime.log import Message, Reply, stored
 
 log = structlog.get_logger()
 
@@ -34,10 +34,13 @@ PAUSE_SECONDS = (0.1, 2.0)
 LONGEST_LINE = 64 * 1024
 LARGEST_MESSAGE = 8 * 1024 * 1024
 
-_SEQUENCE = b"\r\nNats-Sequence: "
-_TIME = b"\r\nNats-Time-Stamp: "
-_FIRST = b"\r\nNats-Expected-Last-Subject-Sequence: 0\r\n"
-_FIRST_OVER = "\r\nNats-Expected-Last-Subject-Sequence-Subject: {}\r\n"
+#: What may lie unwritten before requests go another way (bytes).
+MOST_UNWRITTEN = 1024 * 1024
+
+#: The names of the two subscriptions.
+_LIVE = b"1"
+_ANSWERS = b"2"
+_BREAKS = frozenset("\r\n")
 
 
 class FeedError(Exception):
@@ -48,13 +51,19 @@ class Info(msgspec.Struct):
     """What the server says of itself first."""
 
     tls_required: bool = False
+    max_payload: int = 1024 * 1024
 
 
 class Reader:
-    """The protocol without I/O: bytes in, entries to ``take``, what is to be answered out."""
+    """The protocol without I/O: bytes in, entries to ``take``, replies to ``reply``, pongs out."""
 
-    def __init__(self, take: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        take: Callable[[Message], None],
+        reply: Callable[[str, Reply], None] = lambda subject, reply: None,
+    ) -> None:
         self._take = take
+        self._reply = reply
         self._rest = b""
         self.info: Info | None = None
         self.pongs = 0
@@ -76,14 +85,17 @@ class Reader:
                     if behind - at > LARGEST_MESSAGE:
                         raise FeedError(f"a message of {behind - at} bytes")
                     break
-                if len(words[0]) == 4:  # one without headers is no entry
-                    self._entry(words, data[end + 2 : behind - 2])
+                # HMSG <subject> <sid> [reply] <bytes of headers> <bytes in all>; MSG has none of the former.
+                length = int(words[-2]) if len(words[0]) == 4 else 0
+                self._message(words, data[end + 2 : end + 2 + length], data[end + 2 + length : behind - 2])
             elif data.startswith(b"PING", at):
                 answer += b"PONG\r\n"
             elif data.startswith(b"PONG", at):
                 self.pongs += 1
             elif data.startswith(b"INFO ", at):
                 self.info = msgspec.json.decode(data[at + 5 : end], type=Info)
+            elif data.startswith(b"-ERR 'Permissions Violation for Publish", at):
+                log.error("request_forbidden", error=data[at + 5 : end].decode(errors="replace"))
             elif data.startswith(b"-ERR", at):
                 raise FeedError(data[at + 4 : end].decode(errors="replace").strip())
             elif not data.startswith(b"+OK", at):
@@ -94,23 +106,11 @@ class Reader:
             raise FeedError("a line without an end")
         return answer
 
-    def _entry(self, words: list[bytes], body: bytes) -> None:
-        """``HMSG <subject> <sid> [reply] <bytes of headers> <bytes in all>``, then both."""
-        length = int(words[-2])
-        # Of two headers of one name the last is the server's own: it appends them.
-        sequence = body.rfind(_SEQUENCE, 0, length)
-        stamp = body.rfind(_TIME, 0, length)
-        if sequence < 0 or stamp < 0:
-            return  # without the server's marks it is no entry
-        sequence += len(_SEQUENCE)
-        stamp += len(_TIME)
-        position = int(body[sequence : body.index(b"\r", sequence)])
-        time = parse_time(body[stamp : body.index(b"\r", stamp)].decode())
-        conversation, author = subjects.address(words[1].decode())
-        first = body.find(_FIRST, 0, length) > 0 and (
-            _FIRST_OVER.format(subjects.everyone(conversation)).encode() in body[:length]
-        )
-        self._take(Message(position, conversation, author, time, body[length:], first))
+    def _message(self, words: list[bytes], head: bytes, body: bytes) -> None:
+        if words[2] == _ANSWERS:
+            self._reply(words[1].decode(), Reply(head, body))
+        elif (message := stored(words[1].decode(), head, body)) is not None:
+            self._take(message)
 
 
 class Feed:
@@ -118,6 +118,9 @@ class Feed:
 
     ``lost`` is called when the connection is lost, ``found`` when it stands again. Where to, and as
     whom, it asks the ``client``, and connects again when that one does.
+
+    `request` goes over the same connection. ``on_reply`` and ``on_break`` are the `Log`'s to set: they
+    are told the answers, and that those which have not come will not come any more.
     """
 
     def __init__(
@@ -132,6 +135,11 @@ class Feed:
         self._lost = lost
         self._found = found
         self._task: asyncio.Task[None] | None = None
+        self._connection: _Connection | None = None  # while it stands
+        self.on_reply: Callable[[str, Reply], None] = lambda subject, reply: None
+        self.on_break: Callable[[], None] = lambda: None
+        #: The subject of an answer is this and whatever name the request gave it.
+        self.inbox = client.new_inbox() + "."
 
     async def start(self) -> None:
         """Returns when the server has the subscription: what is stored from here on comes."""
@@ -145,16 +153,25 @@ class Feed:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    def request(self, subject: str, name: str, data: bytes, headers: Mapping[str, str]) -> bool:
+        """Publish, to be answered to `inbox` and ``name``; False if it cannot be done here and now.
+
+        With no ``name`` nothing is answered. Raises ValueError for a header that is more than one line.
+        """
+        answer = f"{self.inbox}{name} " if name else ""
+        return self._connection is not None and self._connection.publish(subject, answer, data, headers)
+
     async def _run(self, connected: asyncio.Event) -> None:
         pause, longest = PAUSE_SECONDS
         while True:
-            connection = _Connection(self._take)
+            connection = _Connection(self._take, self._replied)
             stood = False
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    await connection.open(self._client)
+                    await connection.open(self._client, self.inbox)
                     await connection.subscribed()
                 stood = True
+                self._connection = connection
                 if connected.is_set():
                     self._found()
                 connected.set()
@@ -163,29 +180,36 @@ class Feed:
                 if self._client.is_connected:
                     log.warning("feed_lost", error=str(error) or type(error).__name__)
             finally:
+                self._connection = None
                 connection.abort()
             if stood:
+                self.on_break()
                 self._lost()
             pause = PAUSE_SECONDS[0] if stood else min(2 * pause, longest)
             await asyncio.sleep(pause)
+
+    def _replied(self, subject: str, reply: Reply) -> None:
+        self.on_reply(subject[len(self.inbox) :], reply)
 
 
 class _Connection(asyncio.Protocol):
     """One connection, from its first byte to its end."""
 
-    def __init__(self, take: Callable[[Message], None]) -> None:
-        self._reader = Reader(take)
+    def __init__(self, take: Callable[[Message], None], reply: Callable[[str, Reply], None]) -> None:
+        self._reader = Reader(take, reply)
         self._transport: asyncio.Transport | None = None
         self._changed = asyncio.Event()  # set by whatever `_until` may wait for
         self._over: Exception | None = None
         self._heard = True
+        self._loop = asyncio.get_running_loop()
+        self._unwritten: list[bytes] = []
 
-    async def open(self, client: Client) -> None:
+    async def open(self, client: Client, inbox: str) -> None:
         """Connect to the server to which ``client`` is connected, as the same user, and subscribe."""
         url = client.connected_url
         if url is None or url.hostname is None:
             raise ConnectionError("not connected to NATS")
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         await loop.create_connection(lambda: self, url.hostname, url.port or 4222)
         await self._until(lambda: self._reader.info is not None)
         assert self._transport is not None
@@ -203,18 +227,56 @@ class _Connection(asyncio.Protocol):
             "version": "0",
             "protocol": 0,
             "headers": True,
+            "no_responders": True,
             "name": f"{options['name'] or 'switchboard'}-feed",
         }
         user, password = options["user"] or url.username, options["password"] or url.password
         if user:
             hello |= {"user": user, "pass": password}
-        subscribe = f"SUB {subjects.LIVE} 1\r\nPING\r\n".encode()
+        subscribe = b"SUB %b %b\r\nSUB %b* %b\r\nPING\r\n" % (
+            subjects.LIVE.encode(),
+            _LIVE,
+            inbox.encode(),
+            _ANSWERS,
+        )
         self._transport.write(b"CONNECT " + msgspec.json.encode(hello) + b"\r\n" + subscribe)
         self._beat(options["ping_interval"])
 
     async def subscribed(self) -> None:
         """Until the server has taken the subscription, or refused it. Raises what ended it."""
         await self._until(lambda: self._reader.pongs > 0)
+
+    def publish(self, subject: str, answer: str, data: bytes, headers: Mapping[str, str]) -> bool:
+        """Whether it was handed to the connection, in one piece."""
+        transport, info = self._transport, self._reader.info
+        if transport is None or info is None or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size() > MOST_UNWRITTEN:
+            return False
+        head = ""
+        for name, value in headers.items():
+            if not _BREAKS.isdisjoint(value):
+                raise ValueError(f"the header {name} has more than one line")
+            head += f"{name}: {value}\r\n"
+        lines = f"NATS/1.0\r\n{head}\r\n".encode() if head else b""
+        size = len(lines) + len(data)
+        if size > info.max_payload:
+            return False
+        verb = f"HPUB {subject} {answer}{len(lines)} {size}" if head else f"PUB {subject} {answer}{size}"
+        self._unwritten.append(b"%b\r\n%b%b\r\n" % (verb.encode(), lines, data))
+        if len(self._unwritten) == 1:
+            self._loop.call_soon(self._loop.call_soon, self._write)
+        return True
+
+    def _write(self) -> None:
+        """Two rounds of the loop after the first of them: whoever was woken together writes together.
+
+        Written one by one, the server reads, answers and republishes them one by one as well, which
+        costs it twice as much, and everyone who reads these a third more.
+        """
+        if self._transport is not None:
+            self._transport.write(b"".join(self._unwritten))
+        self._unwritten.clear()
 
     async def closed(self) -> None:
         """Until the end, which it raises."""
@@ -240,7 +302,7 @@ class _Connection(asyncio.Protocol):
             return
         self._heard = False
         self._transport.write(b"PING\r\n")
-        asyncio.get_running_loop().call_later(seconds, self._beat, seconds)
+        self._loop.call_later(seconds, self._beat, seconds)
 
     def _end(self, error: Exception) -> None:
         self._over = self._over or error

@@ -70,6 +70,7 @@ class Follower:
         self._numbers = itertools.count()
         self._task: asyncio.Task[None] | None = None
         self._feed = feed(stream.client, self._offer, self._feed_lost, self._feed_found)
+        stream.goes_over(self._feed)
         self._started = False
         self._last_time = 0  # stored time of the entry at `position`, to know the stream again
         # While a connection was lost the store may have been put back from a copy. Until the entry

@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 import nats.errors
@@ -37,6 +37,10 @@ BATCH = 1000
 
 _EXPECT = "Nats-Expected-Last-Subject-Sequence"
 _EXPECT_OVER = "Nats-Expected-Last-Subject-Sequence-Subject"
+_SEQUENCE = b"\r\nNats-Sequence: "
+_TIME = b"\r\nNats-Time-Stamp: "
+_FIRST = f"\r\n{_EXPECT}: 0\r\n".encode()
+_FIRST_OVER = f"\r\n{_EXPECT_OVER}: {{}}\r\n"
 _CONFLICTS = (10071, 10164)  # wrong last sequence; the same for racing appends on a replicated stream
 _FULL = (10047, 10077, 10122, 10023)  # no storage, max_bytes, limits of the account or the server
 
@@ -85,6 +89,53 @@ class Message(NamedTuple):
 
     def decode(self) -> Recorded:
         return codec.decode(self.position, self.conversation, self.author, self.time, self.data)
+
+
+class Reply(NamedTuple):
+    """An answer off the wire: its block of headers, b"" for none, and what it says."""
+
+    head: bytes
+    data: bytes
+
+    @property
+    def status(self) -> str:
+        """What the first line says behind the protocol's version: "" for a message, else such as "503"."""
+        return self.head[9 : self.head.find(b"\r", 8)].decode(errors="replace") if self.head else ""
+
+    def value(self, name: bytes) -> str | None:
+        """A header's value. Of two with one name the last is the server's own: it appends them."""
+        mark = b"\r\n%b: " % name
+        at = self.head.rfind(mark)
+        if at < 0:
+            return None
+        return self.head[at + len(mark) : self.head.index(b"\r", at + len(mark))].decode(errors="replace")
+
+
+class Line(Protocol):
+    """A quicker way for requests than the client's: the follower's `Feed`."""
+
+    on_reply: Callable[[str, Reply], None]
+    on_break: Callable[[], None]
+
+    def request(self, subject: str, name: str, data: bytes, headers: Mapping[str, str]) -> bool: ...
+
+
+def stored(subject: str, head: bytes, data: bytes) -> Message | None:
+    """The stored message that was republished, or is the answer to a direct get; None for what is none.
+
+    Only the few headers that count are looked for: a dict of all costs more than the rest.
+    """
+    sequence = head.rfind(_SEQUENCE)
+    stamp = head.rfind(_TIME)
+    if sequence < 0 or stamp < 0:
+        return None  # without the server's marks it is no entry
+    sequence += len(_SEQUENCE)
+    stamp += len(_TIME)
+    position = int(head[sequence : head.index(b"\r", sequence)])
+    time = parse_time(head[stamp : head.index(b"\r", stamp)].decode())
+    conversation, author = subjects.address(subject)
+    first = head.find(_FIRST) > 0 and _FIRST_OVER.format(subjects.everyone(conversation)).encode() in head
+    return Message(position, conversation, author, time, data, first)
 
 
 def delivered(message: Msg) -> tuple[int, int, int]:
@@ -164,6 +215,10 @@ class Log:
     def client(self) -> Client:
         return self._nc
 
+    def goes_over(self, line: Line) -> None:
+        """Appends and reads of conversations go over ``line`` from now on, while it stands."""
+        self._requests.go_over(line)
+
     async def tail(self, timeout: float = 2.0) -> Tail:
         """The stream's last position and epoch, from its leader. Raises `Unreachable`."""
         try:
@@ -216,7 +271,7 @@ class Log:
             # A publish made now would sit in the client's buffer and land at some later time.
             raise nats.errors.ConnectionReconnectingError
         reply = await self._requests.one(subject, data, headers, timeout)
-        if reply.headers and reply.headers.get("Status") == "503":
+        if reply.head and reply.status == "503":
             raise nats.errors.NoRespondersError
         return _pub_ack.decode(reply.data)
 
@@ -225,6 +280,11 @@ class Log:
         original = await self.at(position)
         if original is None or original.data != data:
             raise IdReused("this id was used before, with another content")
+
+    async def acknowledge(self, message: Msg) -> None:
+        """Tell a consumer that its message need not come again. The server does not answer that."""
+        if not self._requests.tell(message.reply, b"+ACK"):
+            await message.ack()
 
     async def at(self, position: int) -> Message | None:
         """The message at exactly this position as the leader knows it, or None. Raises `Unreachable`."""
@@ -356,8 +416,9 @@ class Log:
 class _Requests:
     """Requests with one or many replies over ONE subscription: each has a reply subject of its own.
 
-    nats-py's own request serves one reply and costs twice as much; its `publish_async` raises the
-    server's refusals into its reader instead of the caller (2.16.0).
+    They go over the line if there is one that stands, else over nats-py's connection. nats-py's own
+    request serves one reply and costs twice as much; its `publish_async` raises the server's refusals
+    into its reader instead of the caller (2.16.0).
     """
 
     def __init__(self, client: Client) -> None:
@@ -365,25 +426,34 @@ class _Requests:
         self._prefix = client.new_inbox() + "."
         self._loop = asyncio.get_running_loop()  # asked for once: in 3.11 it costs a system call
         self._tokens = itertools.count(1)
-        self._open: dict[str, Callable[[Msg], None]] = {}
-        self._awaited: dict[str, asyncio.Future[Msg]] = {}
+        self._line: Line | None = None
+        self._on_line: set[str] = set()  # the requests that the line's end takes with it
+        self._open: dict[str, Callable[[Reply | None], None]] = {}
+        self._awaited: dict[str, asyncio.Future[Reply]] = {}
         self._subscribed: asyncio.Task[Subscription] | None = None
         # Requests of one length time out in the order in which they were made.
-        self._deadlines: dict[float, deque[tuple[float, asyncio.Future[Msg]]]] = {}
+        self._deadlines: dict[float, deque[tuple[float, asyncio.Future[Reply]]]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def one(self, subject: str, data: bytes, headers: dict[str, str], timeout: float) -> Msg:
+    def go_over(self, line: Line) -> None:
+        line.on_reply = self._take
+        line.on_break = self._broken
+        self._line = line
+
+    def tell(self, subject: str, data: bytes) -> bool:
+        """Publish over the line, asking for no answer; False where it does not stand."""
+        return self._line is not None and self._line.request(subject, "", data, {})
+
+    async def one(self, subject: str, data: bytes, headers: dict[str, str], timeout: float) -> Reply:
         """The first reply. Raises TimeoutError.
 
         One sweep watches over all that wait: a timer for each append costs more than its message.
         """
-        if self._subscribed is None or not self._subscribed.done():
-            await self._subscribe()
         token = str(next(self._tokens))
-        answer: asyncio.Future[Msg] = self._loop.create_future()
+        answer: asyncio.Future[Reply] = self._loop.create_future()
         self._awaited[token] = answer
         try:
-            await self._nc.publish(subject, data, reply=self._prefix + token, headers=headers)
+            await self._publish(token, subject, data, headers)
             waiting = self._deadlines.get(timeout)
             if waiting is None:
                 waiting = self._deadlines[timeout] = deque()
@@ -393,18 +463,29 @@ class _Requests:
             return await answer
         finally:
             del self._awaited[token]
+            self._on_line.discard(token)
 
     @contextlib.asynccontextmanager
-    async def many(self, subject: str, data: bytes, take: Callable[[Msg], None]) -> AsyncIterator[None]:
-        """Publish; while the block runs, ``take`` gets the replies."""
-        await self._subscribe()
+    async def many(
+        self, subject: str, data: bytes, take: Callable[[Reply | None], None]
+    ) -> AsyncIterator[None]:
+        """Publish; while the block runs, ``take`` gets the replies, or None when no more can come."""
         token = str(next(self._tokens))
         self._open[token] = take
         try:
-            await self._nc.publish(subject, data, reply=self._prefix + token)
+            await self._publish(token, subject, data, {})
             yield
         finally:
             del self._open[token]
+            self._on_line.discard(token)
+
+    async def _publish(self, token: str, subject: str, data: bytes, headers: dict[str, str]) -> None:
+        if self._line is not None and self._line.request(subject, token, data, headers):
+            self._on_line.add(token)
+            return
+        if self._subscribed is None or not self._subscribed.done():
+            await self._subscribe()
+        await self._nc.publish(subject, data, reply=self._prefix + token, headers=headers or None)
 
     async def _subscribe(self) -> None:
         if self._subscribed is None:
@@ -412,13 +493,24 @@ class _Requests:
         await asyncio.shield(self._subscribed)
 
     async def _collect(self, reply: Msg) -> None:
-        token = reply.subject[len(self._prefix) :]
+        self._take(reply.subject[len(self._prefix) :], Reply(_head(reply.headers), reply.data))
+
+    def _take(self, token: str, reply: Reply) -> None:
         answer = self._awaited.get(token)
         if answer is not None:
             if not answer.done():
                 answer.set_result(reply)
         elif (take := self._open.get(token)) is not None:
             take(reply)
+
+    def _broken(self) -> None:
+        """The line's end: whoever waits there need not wait longer, and asks again another way."""
+        for token in self._on_line:
+            answer = self._awaited.get(token)
+            if answer is not None and not answer.done():
+                answer.set_exception(TimeoutError("the connection was lost"))
+            elif (take := self._open.get(token)) is not None:
+                take(None)
 
     def _sweep(self) -> None:
         now = self._loop.time()
@@ -430,6 +522,15 @@ class _Requests:
             if not waiting:
                 del self._deadlines[timeout]
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep) if self._deadlines else None
+
+
+def _head(headers: Mapping[str, str] | None) -> bytes:
+    """The block of headers from which nats-py made this."""
+    if not headers:
+        return b""
+    status = f" {headers.get('Status', '')} {headers.get('Description', '')}".rstrip()
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"NATS/1.0{status}\r\n{lines}\r\n".encode()
 
 
 class _Replay:
@@ -467,31 +568,22 @@ class _Batch:
         self.messages: list[Message] = []
         self.done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-    def add(self, reply: Msg) -> None:
-        headers = reply.headers or {}
-        status = headers.get("Status")
-        if status is None:
-            message = _message(reply)
+    def add(self, reply: Reply | None) -> None:
+        if reply is None:
+            if not self.done.done():
+                self.done.set_exception(Unreachable("the connection was lost"))
+            return
+        status = reply.status
+        if not status:
+            subject = reply.value(b"Nats-Subject")
+            message = stored(subject, reply.head, reply.data) if subject else None
             if message is not None:
                 self.messages.append(message)
         elif not self.done.done():
-            if status in ("204", "404"):
-                self.done.set_result(int(headers.get("Nats-Num-Pending", "0")) > 0)
+            if status.startswith(("204", "404")):
+                self.done.set_result(int(reply.value(b"Nats-Num-Pending") or "0") > 0)
             else:
-                self.done.set_exception(
-                    Unreachable(f"the log answers {status} {headers.get('Description', '')}")
-                )
-
-
-def _message(reply: Msg) -> Message | None:
-    """A stored message out of a direct get's reply; None for what is none."""
-    headers = reply.headers
-    if not headers or (position := headers.get("Nats-Sequence")) is None:
-        return None
-    conversation, author = subjects.address(headers["Nats-Subject"])
-    time = parse_time(headers["Nats-Time-Stamp"])
-    first = headers.get(_EXPECT) == "0" and headers.get(_EXPECT_OVER) == subjects.everyone(conversation)
-    return Message(int(position), conversation, author, time, reply.data, first)
+                self.done.set_exception(Unreachable(f"the log answers {status}"))
 
 
 def _append_error(error: _ApiError) -> LogError:

@@ -225,6 +225,42 @@ async def test_a_feed_that_is_cut_off_alone_misses_nothing(
         assert followed.positions == list(range(1, 16))
 
 
+async def test_an_append_whose_answer_is_lost_with_the_feed_is_stored_once(
+    connections: Connections, stop: list[Followed]
+) -> None:
+    """The link over which it was sent is dead; the client's own stands."""
+    async with Wire(connections.server.port) as wire:
+        client = await connections.client("proxy")
+
+        def detour(client: Client, take: Callable[[Message], None], *told: Callable[[], None]) -> Feed:
+            return Feed(cast(Client, _Detour(client, wire.port)), take, *told)
+
+        log = Log(client)
+        followed = Followed(log, Link(Vitals("test")), feed=detour)
+        stop.append(followed)
+        await followed.follower.start()
+        assert await log.append(C, "visitor", said(1), expect=0) == 1
+        wire.stall()
+        assert await log.append(C, "visitor", said(2), expect=1) == 2
+        wire.flow()
+        assert await log.append(C, "visitor", said(3), expect=2) == 3
+        async with asyncio.timeout(10):
+            await followed.follower.reached(3)
+        fetched = await log.fetch(C)
+        assert [message.position for message in fetched] == followed.positions == [1, 2, 3]
+
+
+async def test_no_header_is_two(connections: Connections, stop: list[Followed]) -> None:
+    log = await connections.log("proxy")
+    followed = Followed(log, Link(Vitals("test")))
+    stop.append(followed)
+    await followed.follower.start()
+    broken = Entry(id="1\r\nNats-Rollup: all", facts=(examples.TEXT_WRITTEN,))
+    with pytest.raises(ValueError, match="more than one line"):
+        await log.append(C, "visitor", broken)
+    assert await log.fetch(C) == []
+
+
 class _Detour:
     """A client that names another port than its own, and notices a dead link soon."""
 

@@ -19,7 +19,16 @@ from shared.contract.entry import (
     encode,
     schema,
 )
-from shared.contract.facts import MAY_WRITE, BotFact, BotSaid, Fact, OperatorFact, VisitorFact
+from shared.contract.facts import (
+    MAY_WRITE,
+    BotFact,
+    BotSaid,
+    Fact,
+    OperatorFact,
+    TimerArmed,
+    VariableSaved,
+    VisitorFact,
+)
 from tests import examples, golden
 
 
@@ -87,6 +96,29 @@ def test_what_a_flow_says_again_is_read_again(size: int) -> None:
     said = (BotSaid(text="x" * size),)
     answers = [read(encode(Entry(id=str(cause), cause=cause, facts=said))) for cause in (3, 5)]
     assert [(answer.id, answer.cause, answer.facts) for answer in answers] == [("3", 3, said), ("5", 5, said)]
+
+
+def test_what_a_flow_says_is_read_once_whenever_its_timers_are_due() -> None:
+    said = BotSaid(text="Hi! How can I help?")
+    first, second = (
+        read(encode(Entry(id="9", cause=9, facts=(said, TimerArmed(id="inactivity:9", at=at), last))))
+        for at, last in (
+            ("2026-01-31T12:30:00.000Z", TimerArmed(id="after:9:0", at="2026-01-31T12:01:00.000Z")),
+            ("2026-01-31T12:31:00.000Z", TimerArmed(id="after:9:0", at="2026-01-31T12:02:00.000Z")),
+        )
+    )
+    assert first.facts[0] == said
+    assert first.facts[0] is second.facts[0]
+    assert [fact.at for fact in second.facts if isinstance(fact, TimerArmed)] == [
+        "2026-01-31T12:31:00.000Z",
+        "2026-01-31T12:02:00.000Z",
+    ]
+
+
+def test_a_value_that_looks_like_a_timer_stays_a_value() -> None:
+    lookalike = [1, {"kind": "TimerArmed", "id": "x", "at": "y"}, [{"kind": "TimerArmed"}]]
+    facts = (VariableSaved(name="odd", value=lookalike), BotSaid(text=',{"kind":"TimerArmed"'))
+    assert read(encode(Entry(id="9", cause=9, facts=facts))).facts == facts
 
 
 @pytest.mark.parametrize("tag", golden.load())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shared.contract.subjects import everyone
 from shared.contract.times import parse_time
 from shared.runtime.feed import LONGEST_LINE, FeedError, Reader
-from shared.runtime.log import Message
+from shared.runtime.log import Message, Reply
 from tests.examples import CONVERSATION as C
 
 STORED = "2026-01-31T12:00:00.1234567Z"
@@ -40,6 +40,35 @@ def expecting(position: int, over: str = "") -> list[str]:
         f"Nats-Expected-Last-Subject-Sequence: {position}",
         f"Nats-Expected-Last-Subject-Sequence-Subject: {over or everyone(C)}",
     ]
+
+
+def test_what_comes_to_the_second_subscription_answers_a_request() -> None:
+    replies: list[tuple[str, Reply]] = []
+    entries: list[Message] = []
+    reader = Reader(entries.append, lambda subject, reply: replies.append((subject, reply)))
+    reader.receive(b'MSG _INBOX.x.7 2 9\r\n{"seq":4}\r\n')
+    reader.receive(message(3, b"body").replace(b" 1 ", b" 2 ", 1))
+    reader.receive(b"HMSG _INBOX.x.9 2 16 16\r\nNATS/1.0 503\r\n\r\n\r\n")
+    [acknowledged, found, nobody] = replies
+    assert acknowledged == ("_INBOX.x.7", Reply(b"", b'{"seq":4}'))
+    assert acknowledged[1].status == ""
+    assert found[1].status == ""
+    assert found[1].value(b"Nats-Subject") == f"chat.7.{C}.visitor"
+    assert found[1].value(b"Nats-Sequence") == "3"
+    assert found[1].value(b"Nats-Pending") is None
+    assert (nobody[1].status, nobody[1].data) == ("503", b"")
+    assert entries == []
+
+
+def test_of_two_headers_of_one_name_the_servers_counts() -> None:
+    [forged], *_ = read(message(3, b"body", "Nats-Sequence: 99"))
+    assert forged.position == 3
+
+
+def test_a_request_that_is_forbidden_does_not_end_the_feed() -> None:
+    refusal = b"-ERR 'Permissions Violation for Publish to \"chat.7.x.bot\"'\r\n"
+    found, *_ = read(refusal, message(3, b"body"))
+    assert [each.position for each in found] == [3]
 
 
 def read(*pieces: bytes) -> tuple[list[Message], bytes, Reader]:
