@@ -46,7 +46,7 @@ class FlowFiles:
             except BrokenFlow as broken:
                 problems += broken.lines
         if problems:
-            raise SettingError("The flow has errors:\n" + "\n".join(problems))
+            raise SettingError("\n".join(problems))
 
     @property
     def warnings(self) -> list[str]:

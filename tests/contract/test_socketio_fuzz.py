@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
+from tests.conftest import Services
 from tests.contract.test_socketio import Stage, running
 
 #: No packet of these ends the session in good faith: that is the client's right.
@@ -176,3 +178,67 @@ async def test_attachments_that_never_come_and_sessions_that_never_begin_take_no
     for _ in range(5):
         await flood()
     assert memory(stage) - before < 20  # 30 MB of attachments were sent
+
+
+@pytest.mark.parametrize("packet", ["2", "3", "5", "6"])
+async def test_packets_of_the_transport_that_nobody_asked_for_are_not_answered(
+    stage: Stage, packet: str
+) -> None:
+    address = f"{stage.proxy.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
+    async with connect(address) as socket:
+        await socket.recv()
+        await socket.send("40")
+        await until(socket, "bot_message", "Which one?")
+        for _ in range(1000):
+            await socket.send(packet)
+        await socket.send('42["the last one"]')
+        assert "the last one" in str(await socket.recv())  # nothing else in between
+    async with httpx.AsyncClient(base_url=stage.proxy.url, timeout=10) as client:
+        opened = await client.get("/socket.io/?EIO=4&transport=polling")
+        polled = f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opened.text[1:])['sid']}"
+        packets = "\x1e".join(["40", *[packet] * 50])
+        assert (await client.post(polled, content=packets)).status_code == 200
+        assert packet not in (await client.get(polled)).text.split("\x1e")
+
+
+async def test_who_is_introduced_is_not_introduced_again(stage: Stage) -> None:
+    address = f"{stage.proxy.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
+    async with connect(address) as socket:
+        await socket.recv()
+        await socket.send("40")
+        await until(socket, "session_id", "")
+        await socket.send("40{}")
+        await until(socket, "error", "introduced already")
+
+
+async def test_goodbye_and_hello_on_one_socket_count_as_connects(services: Services) -> None:
+    limits = {"SWITCHBOARD_CONNECT_BURST": "3", "SWITCHBOARD_CONNECTS_PER_MINUTE": "1"}
+    proxy = await services.start("proxy", **limits)
+    address = f"{proxy.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
+    async with connect(address) as socket:
+        await socket.recv()
+        begun = set()
+        with pytest.raises(ConnectionClosed) as caught:
+            async with asyncio.timeout(20):
+                for _ in range(10):
+                    await socket.send("40")
+                    while not (packet := str(await socket.recv())).startswith('42["session_id"'):
+                        pass
+                    begun.add(packet)
+                    await socket.send("41")
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 4029
+    assert len(begun) == 3
+
+
+async def test_a_post_to_a_session_that_has_ended_is_refused(stage: Stage) -> None:
+    async with httpx.AsyncClient(base_url=stage.proxy.url, timeout=20) as client:
+        opened = await client.get("/socket.io/?EIO=4&transport=polling")
+        polled = f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opened.text[1:])['sid']}"
+        assert (await client.post(polled, content="40")).status_code == 200
+        assert (await client.post(polled, content="1")).status_code == 200
+        answer = await client.post(polled, content="40")
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {"error": "there is no such session, or it has ended"},
+        )

@@ -283,7 +283,7 @@ def test_a_bad_flow(start: Starter, tmp_path: Path) -> None:
     assert "nowhere" in run.text
     assert "Traceback" not in run.text
     check = start(settings(tmp_path / "data"), "flow", "check", str(flow))
-    assert check.end() == 2
+    assert check.end() == 1
     assert "nowhere" in check.text
 
 
