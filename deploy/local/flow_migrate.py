@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -63,6 +64,9 @@ def migrate(options: argparse.Namespace) -> int:
             raise ReleaseError(
                 f"The map leads to states that the new version does not have: {', '.join(wrong)}."
             )
+        stands = {place for state in folds.values() for place in (state.place, *state.stack)}
+        if unused := sorted(place for place in places if place not in stands):
+            print(f"Of the map, nobody stands at: {', '.join(unused)}.", file=sys.stderr)
         migration = Migration(log, name, new, places)
         plan = await migration.plan(folds)
         if options.dry_run or (plan.stuck and not options.only_mapped) or not plan.moved:

@@ -186,7 +186,8 @@ def _check(options: argparse.Namespace) -> int:
                     print(told(file, each) + (" (a warning)" if kind == "warning" else ""))
         if not options.json:
             count = f"{len(problems)} error{'s' * (len(problems) != 1)}"
-            print(f"{file}: {count if problems else f'a valid flow of {states} states'}.")
+            good = f"a valid flow of {states} state{'s' * (states != 1)}"
+            print(f"{file}: {count if problems else good}.")
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     return 1 if broken else 0

@@ -27,6 +27,9 @@ NEWER_DELIVERIES = 200
 #: The most that is asked for one input. Flows are held to less; this also counts what broke off here.
 MOST_NEEDS = 16
 
+#: Remarks on flows that are remembered as said.
+MOST_REMARKED = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -53,6 +56,7 @@ class Deciding:
         self._presence = presence
         self._limits = limits
         self._agents = agents
+        self._remarked: set[tuple[str, str]] = set()
 
     async def decide(
         self, conversation: str, state: Conversation, item: Input, turn: Turn, lease: WakeUp | None
@@ -81,8 +85,18 @@ class Deciding:
         remarks: list[Problem] = []
         decided = respond(state, item, flow, moment, results, limits.max_entry, remarks)
         for remark in remarks:
-            log.warning("flow_remark", flow=flow.name, version=flow.version, remark=str(remark))
+            self._remark(flow, str(remark))
         return decided
+
+    def _remark(self, flow: Flow, remark: str) -> None:
+        """Say it once for each version: what is wrong with a flow is wrong in every conversation."""
+        known = (flow.version, remark)
+        if known in self._remarked:
+            return
+        if len(self._remarked) >= MOST_REMARKED:
+            self._remarked.clear()
+        self._remarked.add(known)
+        log.warning("flow_remark", flow=flow.name, version=flow.version, remark=remark)
 
     async def _flow(self, conversation: str, state: Conversation, item: Input) -> Flow | None:
         """The flow that the conversation is bound to, or that it shall begin with."""

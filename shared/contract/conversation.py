@@ -127,6 +127,7 @@ class Conversation(msgspec.Struct, frozen=True):
     generating: Generating | None = None
     attempts: int = 0  # attempts of the assistant at the oldest input without outcome
     armed: tuple[Timer, ...] = ()
+    fired: int = 0  # how many of the flow's timers in a row led on, with nobody doing anything
     engagement: Engagement | None = None
     memory: Any = None  # what the engaged agent remembers
 
@@ -181,6 +182,7 @@ def step(state: Conversation, recorded: Recorded) -> tuple[Conversation, tuple[F
         needs=max(state.needs, recorded.needs),
         failed=False if author != "operator" else state.failed,
         active=recorded.time if author != "bot" else state.active,
+        fired=0 if author != "bot" else state.fired,
     )
     effective: list[Fact] = []
     for fact in recorded.facts:
@@ -351,7 +353,7 @@ def _timer_fired(state: Conversation, recorded: Recorded, fact: TimerFired) -> C
     left = tuple(timer for timer in state.armed if timer.id != fact.id)
     if len(left) == len(state.armed):
         return None
-    return _owe(replace(state, armed=left), recorded, fact)
+    return _owe(replace(state, armed=left, fired=state.fired + 1), recorded, fact)
 
 
 def _ended(state: Conversation, recorded: Recorded, fact: ConversationEnded) -> Conversation:

@@ -87,8 +87,9 @@ async def test_nothing_is_moved_while_one_has_no_place_and_the_map_gives_it_one(
     assert over.conversation not in refused.text
     assert (await visitor.tail()).last == end
 
-    places = author.write("map.json", {"menu": "ask"})
+    places = author.write("map.json", {"menu": "ask", "menue": "ask"})
     planned = await author.done("migrate", "shop", "--to", new, "--map", places, "--dry-run")
+    assert "Of the map, nobody stands at: menue." in planned
     assert "1 conversation to move" in planned
     assert (await visitor.tail()).last == end
 

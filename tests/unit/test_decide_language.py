@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.workflow.domain.decide import (
+    MOST_FIRED,
     CallService,
     Generate,
     Generated,
@@ -389,6 +390,28 @@ def test_a_timer_leads_on() -> None:
         BotSaid(text="Bye."),
     )
     assert dialogue.state.armed == ()
+
+
+def test_timers_that_lead_round_are_cut_unless_somebody_does_something() -> None:
+    flow = flow_of(
+        ask=asks(after={"delay": "1s", "next": "again"}),
+        again=says("Still there?", next="ask"),
+        got=got(next="ask"),
+    )
+    dialogue = Dialogue(flow).given(STARTED)
+
+    def fires() -> tuple[Fact, ...]:
+        (timer,) = dialogue.state.armed
+        return dialogue.when(TimerFired(id=timer.id))
+
+    for _ in range(MOST_FIRED - 1):
+        assert path(fires()) == ("again", "ask")
+    dialogue.given(text("yes"))  # from here it is counted anew
+    for _ in range(MOST_FIRED):
+        assert path(fires()) == ("again", "ask")
+    assert fires() == (DecisionFailed(reason="endless_flow"),)
+    assert dialogue.state.armed == ()
+    assert path(dialogue.when(text("I am back"))) == ("got", "ask")
 
 
 def test_asking_again_begins_the_wait_anew() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from services.workflow.domain.flow import Flow
 from services.workflow.domain.needs import (
@@ -74,8 +74,12 @@ Refusal = Literal[
     "conversation_ended",  # the flow is over
     "conversation_resolved",  # an operator closed the conversation; a text would reopen it
 ]
+#: How many timers in a row may lead on while nobody does anything: a reminder or ten are enough, and a
+#: circle of them would fill the log.
+MOST_FIRED: Final = 100
+
 Failure = Literal[
-    "endless_flow",  # one input led through more than `LONGEST_WALK` states
+    "endless_flow",  # one input led through more than `LONGEST_WALK` states, or timers lead round for ever
     "too_large",  # the answer does not fit into one message of the log
 ]
 
@@ -294,6 +298,8 @@ class _Decision(Turn):
         purpose, _, rest = id.partition(":")
         if purpose == "inactivity":
             return self._silent_for_long()
+        if self.state.fired > MOST_FIRED:
+            return failed("endless_flow")
         place = self._place()
         number = rest.partition(":")[2]
         if (
