@@ -16,8 +16,10 @@ help: ## show the verbs
 run: setup ## start everything: make run [FLOW=file.json] [WORKFLOWS=2] [PROXIES=2]
 	@exec $(BIN)/switchboard run $(if $(FLOW),--flow "$(FLOW)") $(if $(WORKFLOWS),--workflows "$(WORKFLOWS)") $(if $(PROXIES),--proxies "$(PROXIES)")
 
+# What measures time or looks at processes has the machine for itself; the rest runs two at once.
 test: setup browser check ## check and test everything
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/properties
+	$(BIN)/python -m pytest tests/faults tests/journeys tests/bench
 
 bench: setup ## measure turns and idle connections: under 5 minutes
 	@$(BIN)/python -m tests.bench
