@@ -152,9 +152,9 @@ async def test_a_timer_armed_anew_fires_only_at_its_new_time(
     connections: Connections, replica: Replica, visitor: Log, bot: Log
 ) -> None:
     await greet(visitor)
-    await arm(bot, 0.2)
+    await arm(bot, 2)
     await replica.start()
-    later = await arm(bot, 2.5, entry="again")
+    later = await arm(bot, 4, entry="again")
     await visitor.append(C, "visitor", text("wake", session="unknown"))
     await settled(replica)
     assert await stored(connections) == {f"timer.at.{C}.{TIMER}": 1}
