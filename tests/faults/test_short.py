@@ -11,14 +11,13 @@ import pytest
 from tests.faults.scenarios import ALL
 from tests.faults.trial import Skipped, Trial
 
-#: What `make test` has time for. The kills at random moments and the frozen replica are tests of their own.
+#: What `make test` has time for. The kills at random moments and the frozen replica are tests of their own;
+#: races, doors and the rest take minutes: `make faults`.
 SHORT = (
-    "races",
     "points",
     "assistant",
     "timers",
     "backends",
-    "doors",
     "poison",
     "claims",
     "duplicates",
