@@ -10,12 +10,20 @@ import pytest
 from nats.aio.client import Client
 
 from deploy.local.embedded import EmbeddedNats
+from shared.runtime import logging
 from shared.runtime.broker import Link, inbox_prefix
 from shared.runtime.declare import declare
 from shared.runtime.log import Log
 from shared.runtime.vitals import Vitals
 from tests.llm_server import LlmServer
 from tests.processes import Service
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command run in the tests' own process leaves their logging alone: it would hold on to the output
+    that pytest captures for one test, and closes."""
+    monkeypatch.setattr(logging, "configure", lambda *_: None)
 
 
 @pytest.fixture
