@@ -39,6 +39,7 @@ async def test_an_origin_that_is_not_allowed_never_connects(
 ) -> None:
     refusal = "Error during WebSocket handshake: Unexpected response code: 403"
     watch.allow(refusal)
+    watch.allow("net::ERR_CONNECTION_REFUSED")  # a page that is still open when its proxy ends
     strict = stage.service("proxy")  # allows its own pages only
     try:
         await strict.start()
