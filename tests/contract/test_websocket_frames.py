@@ -236,7 +236,10 @@ async def test_what_follows_an_unfinished_message_waits_for_its_end(stage: Stage
 REFUSED: dict[str, tuple[list[bytes], int]] = {
     "a continuation of nothing": ([frame(CONT, b"x")], 1002),
     "an unfinished continuation of nothing": ([frame(CONT, b"x", fin=False)], 1002),
-    "a continuation of a finished message": ([*fragments(TEXTS, ANSWER[:5], ANSWER[5:]), frame(CONT, b"x")], 1002),
+    "a continuation of a finished message": (
+        [*fragments(TEXTS, ANSWER[:5], ANSWER[5:]), frame(CONT, b"x")],
+        1002,
+    ),
     "a new message inside of another": ([frame(TEXTS, b"[", fin=False), frame(TEXTS, b"]")], 1002),
     "a binary message inside of a text": ([frame(TEXTS, b"[", fin=False), frame(BINARY, b"]")], 1002),
     **{f"the reserved opcode {code}": ([frame(code, b"x")], 1002) for code in (3, 4, 5, 6, 7)},
