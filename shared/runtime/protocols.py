@@ -7,14 +7,16 @@ speak to the result over bare sockets. Seen with uvicorn 0.54.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+#: How large the head of a request may be (bytes).
+LARGEST_HEAD = 32 * 1024
 #: What may lie unwritten on a connection before a peer that keeps pinging is cut off (bytes).
 MOST_UNWRITTEN = 1024 * 1024
 #: Fragments of one message that are kept apart.
@@ -24,44 +26,93 @@ UNREAD_SECONDS = 30.0
 #: Closing waits until the peer has read what was written; for one that never does, so long (seconds).
 LINGER_SECONDS = 10.0
 
-_SLOW = b'{"error":"the request did not come in time"}'
-_BAD_HEAD = b'{"error":"the head of the request is too large for an upgrade, or not well-formed"}'
-_NO_UPGRADE = (
-    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\n\r\n%b" % (len(_BAD_HEAD), _BAD_HEAD)
-)
-_LATE = (
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\n\r\n%b" % (len(_SLOW), _SLOW)
-)
+
+def _last_words(status: str, error: str) -> bytes:
+    """A whole answer, after which the connection is closed."""
+    body = b'{"error":"%b"}' % error.encode()
+    head = f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    return b"%bcontent-length: %d\r\n\r\n%b" % (head.encode(), len(body), body)
 
 
-def punctual(seconds: float, unread_seconds: float = UNREAD_SECONDS) -> type[H11Protocol]:
+_LATE = _last_words("408 Request Timeout", "the request did not come in time")
+_MALFORMED = _last_words("400 Bad Request", "this is not a well-formed request of HTTP/1.1")
+_LARGE_HEAD = _last_words(
+    "431 Request Header Fields Too Large",
+    f"the head of the request is larger than {LARGEST_HEAD // 1024} KiB",
+)
+_NO_UPGRADE = _last_words(
+    "400 Bad Request", "the head of the request is too large for an upgrade, or not well-formed"
+)
+#: An offer to go over to what is not spoken here, such as h2c or TLS. A server may ignore it (RFC 9110,
+#: section 7.8); the parser would stop behind the head and lose the body.
+_OTHER_UPGRADE = re.compile(rb"(?i)\r\nupgrade:(?![ \t]*websocket[ \t]*\r\n)[^\r\n]*")
+
+
+class _BadHead(Exception):
+    """A head that the parser takes, and we do not. The parser makes an error of its own of it."""
+
+
+def punctual(seconds: float, unread_seconds: float = UNREAD_SECONDS) -> type[HttpToolsProtocol]:
     """HTTP/1.1 where a whole request must come within ``seconds``: head and body, or an upgrade.
 
     uvicorn waits for ever, so whoever sends a byte now and then, or never reads an answer, holds
-    connections for nothing ("slow loris", "slow read").
+    connections for nothing ("slow loris", "slow read"). Nor does its parser bound a head, or look at
+    how many hosts one names: exactly one (RFC 9112, section 3.2).
     """
 
-    class Punctual(H11Protocol):
+    class Punctual(HttpToolsProtocol):
         _deadline: asyncio.TimerHandle | None = None  # for the request
         _patience: asyncio.TimerHandle | None = None  # for the answer's reader
         _lost = False
+        _heading = True  # a head is awaited, or the rest of one
+        _head_bytes = 0
+        _refusal = _MALFORMED
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._deadline = self.loop.call_later(seconds, self._late)
+            self._expect()
 
         def data_received(self, data: bytes) -> None:
+            if self._heading and b"pgrade" in data:
+                head, end, rest = data.partition(b"\r\n\r\n")
+                data = b"".join((_OTHER_UPGRADE.sub(b"", head + end[:2]), end[2:], rest))
+            self._head_bytes += len(data)
             super().data_received(data)
-            if self.transport.get_protocol() is not self:
-                return  # upgraded
-            state = self.conn.their_state
-            if state is h11.SEND_BODY or (state is h11.IDLE and self._begun()):
-                if self._deadline is None:
-                    self._deadline = self.loop.call_later(seconds, self._late)
-            else:
-                self._in_time()
+            if not self._heading or not self._head_bytes or self.transport.is_closing():
+                return
+            self._expect()  # empty lines before a request are none, and take no time for ever either
+            if self._head_bytes > LARGEST_HEAD:
+                self._refusal = _LARGE_HEAD
+                self.send_400_response("too large")
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self._expect()
+
+        def on_headers_complete(self) -> None:
+            self._heading = False
+            hosts = 0
+            size = len(self.url)
+            for name, value in self.headers:
+                size += len(name) + len(value) + 4
+                hosts += name == b"host"
+            if size > LARGEST_HEAD:
+                self._refusal = _LARGE_HEAD
+                raise _BadHead
+            if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+                raise _BadHead
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            super().on_message_complete()
+            self._heading = True
+            self._head_bytes = 0
+            self._in_time()
+
+        def send_400_response(self, msg: str) -> None:
+            self.transport.write(self._refusal)
+            self.transport.close()
+            self._linger()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._lost = True
@@ -69,9 +120,9 @@ def punctual(seconds: float, unread_seconds: float = UNREAD_SECONDS) -> type[H11
             self._read()
             super().connection_lost(exc)
 
-        def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        def handle_websocket_upgrade(self) -> None:
             self._in_time()
-            super().handle_websocket_upgrade(event)
+            super().handle_websocket_upgrade()
 
         def pause_writing(self) -> None:
             super().pause_writing()
@@ -90,9 +141,9 @@ def punctual(seconds: float, unread_seconds: float = UNREAD_SECONDS) -> type[H11
             super().timeout_keep_alive_handler()
             self._linger()
 
-        def _begun(self) -> bool:
-            """Whether a head is awaited: the first, or one of which a part is there."""
-            return self.cycle is None or bool(self.conn.trailing_data[0])
+        def _expect(self) -> None:
+            if self._deadline is None:
+                self._deadline = self.loop.call_later(seconds, self._late)
 
         def _in_time(self) -> None:
             if self._deadline is not None:
@@ -129,8 +180,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # What h11 lets through, such as a line over 8 KiB, may be too much for websockets. uvicorn does
-        # not ask whether it was: no answer, and a connection that no limit counts.
+        # What HTTP's parser lets through, such as a line over 8 KiB, may be too much for websockets. uvicorn
+        # does not ask whether it was: no answer, and a connection that no limit counts.
         if not self.handshake_initiated and self.conn.handshake_exc is not None:
             if not self.transport.is_closing():
                 self.transport.write(_NO_UPGRADE)

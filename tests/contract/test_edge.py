@@ -164,9 +164,11 @@ async def little_room(port: int) -> socket.socket:
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: proxy\r\n"
 HALVES = {
     "nothing": b"",
-    "half a request line": b"GET /ws HT",
+    "half a request line": b"GET /ws",
+    "empty lines": b"\r\n",
     "half an upgrade": b"GET /ws HTTP/1.1\r\nHost: proxy\r\nUpgrade: websocket\r\nConnection: Up",
     "half of a second request": HEALTH + b"\r\n" + HEALTH,
+    "empty lines before a second request": HEALTH + b"\r\n\r\n",
 }
 
 
@@ -177,7 +179,7 @@ async def cut_off(port: int, begun: bytes) -> None:
     async def dribble() -> None:
         writer.write(begun)
         while begun:
-            writer.write(b"x")
+            writer.write(b"\r\n" if begun.endswith(b"\r\n\r\n") or begun == b"\r\n" else b"x")
             await asyncio.sleep(0.05)
 
     dribbling = asyncio.create_task(dribble())
@@ -270,6 +272,57 @@ async def test_an_answer_may_take_longer_than_its_request() -> None:
         assert b"slow but sure" in await reader.read()
         writer.close()
         idle.close()
+
+
+async def answers(port: int, *parts: bytes) -> bytes:
+    """All that comes back for a request of these parts."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    came = bytearray()
+    with contextlib.suppress(ConnectionError):
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        while more := await reader.read(65536):
+            came += more
+    writer.close()
+    return bytes(came)
+
+
+LAST = b"Connection: close\r\n"
+LONG = b"X: " + b"x" * 40_000
+HEADS = {
+    "none named": ((b"GET / HTTP/1.1\r\n" + LAST + b"\r\n",), b"400"),
+    "two hosts": ((b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n" + LAST + b"\r\n",), b"400"),
+    "none, as HTTP/1.0 may": ((b"GET / HTTP/1.0\r\n\r\n",), b"200"),
+    "large": ((b"GET / HTTP/1.1\r\nHost: a\r\n" + LONG + b"\r\n\r\n",), b"431"),
+    "large, and endless": ((b"GET / HTTP/1.1\r\nHost: a\r\n", LONG), b"431"),
+    "two lengths": (
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0",),
+        b"400",
+    ),
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+async def test_a_head_that_means_two_things_or_is_too_large_is_refused(head: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, 200, b"taken")
+
+    parts, status = HEADS[head]
+    async with serving(app, 5) as port, asyncio.timeout(10):
+        assert (await answers(port, *parts)).split(b" ", 2)[1] == status
+
+
+@pytest.mark.parametrize("offer", [b"h2c", b"TLS/1.2, HTTP/1.1"], ids=["Java's client", "Apache's client"])
+async def test_an_offer_of_another_protocol_is_ignored_and_the_body_arrives(offer: bytes) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        body = (await receive())["body"]
+        await respond(send, 200, b"heard " + body)
+
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: " + offer
+    async with serving(app, 5) as port, asyncio.timeout(10):
+        answer = await answers(port, head + b"\r\nContent-Length: 5\r\n\r\nhello")
+    assert answer.endswith(b"heard hello")
 
 
 async def test_who_does_not_answer_pings_is_closed_and_who_answers_stays(services: Services) -> None:

@@ -332,8 +332,8 @@ UPGRADE = (
             b"400",
         ),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"400"),  # TLS to a port without it
-        (b"GET /ws HTTP/1.1\r\nHost: proxy\r\n" + b"X: " + b"x" * 100_000, b"400"),
-        # What h11 takes and websockets does not.
+        (b"GET /ws HTTP/1.1\r\nHost: proxy\r\n" + b"X: " + b"x" * 100_000, b"431"),
+        # What the parser takes and websockets does not.
         (b"GET /ws?cursor=" + b"x" * 9_000 + b" HTTP/1.1\r\n" + UPGRADE + b"\r\n", b"400"),
         (b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"X: " + b"x" * 9_000 + b"\r\n\r\n", b"400"),
         (b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"X: x\r\n" * 200 + b"\r\n", b"400"),
