@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from html.parser import HTMLParser
 
@@ -32,6 +33,7 @@ class _Text(HTMLParser):
             self.parts.append(data)
 
 
+@functools.lru_cache(maxsize=256)  # a flow's texts are said again and again
 def plain(html: str) -> str:
     """The text that a reader of ``html`` sees, tags stripped, at most one empty line in a row."""
     if "<" not in html and "&" not in html:

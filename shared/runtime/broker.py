@@ -10,15 +10,17 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
-from faststream.nats import NatsBroker
-from faststream.security import BaseSecurity, SASLPlaintext
 from nats.aio.client import Client
 from nats.errors import SlowConsumerError
 
 from shared.runtime.settings import Common, SettingError
 from shared.runtime.vitals import Vitals
+
+if TYPE_CHECKING:
+    from faststream.nats import NatsBroker
 
 log = structlog.get_logger()
 
@@ -72,6 +74,10 @@ def inbox_prefix(user: str) -> str:
 
 def make_broker(settings: Common, service: str, link: Link) -> NatsBroker:
     """A FastStream broker that is not connected yet. Raises `SettingError` for a bad certificate file."""
+    # Commands want the rest of this file, and not the time that importing FastStream takes.
+    from faststream.nats import NatsBroker
+    from faststream.security import BaseSecurity, SASLPlaintext
+
     try:
         tls = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
     except OSError as error:  # ssl.SSLError is one

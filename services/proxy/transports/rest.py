@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 
 import structlog
 from litestar import Litestar, Request, Response, get, post
-from litestar.di import Provide
+from litestar.datastructures import State
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
@@ -195,11 +195,11 @@ async def send_message(
     user_id: UserId,
     data: wire.NewMessage,
     request: Req,
-    door: RestDoor,
     flow: FlowName = "",
     lang: Language = "",
 ) -> wire.Accepted:
     """Send a message; its answer comes on the session's stream. Without `session_id` a session begins."""
+    door = _door(request)
     user = door.user(request)
     if data.user_id != user_id:
         raise HTTPException("user_id is one in the path and another in the body", status_code=400)
@@ -230,16 +230,15 @@ _EVENTS: dict[int, ResponseSpec] = {
 
 
 @get("/sessions/{session_id:str}/stream", responses={**_EVENTS, **_answers(404)})
-async def stream(
-    session_id: SessionId, request: Req, door: RestDoor, last_event_id: LastEventId = ""
-) -> ASGIApp:
+async def stream(session_id: SessionId, request: Req, last_event_id: LastEventId = "") -> ASGIApp:
     """The newest turn's answer, as it is made; with `Last-Event-ID`, what follows that event."""
-    return await door.stream(request, session_id, last_event_id)  # type: ignore[return-value]
+    return await _door(request).stream(request, session_id, last_event_id)  # type: ignore[return-value]
 
 
 @get("/sessions/{session_id:str}", responses=_answers(404))
-async def show_session(session_id: SessionId, request: Req, door: RestDoor) -> wire.SessionAnswer:
+async def show_session(session_id: SessionId, request: Req) -> wire.SessionAnswer:
     """The session with all its messages."""
+    door = _door(request)
     room = await door.enter(request, session_id, door.user(request))
     try:
         return wire.session(session_id, room.turns, room.state)
@@ -247,12 +246,17 @@ async def show_session(session_id: SessionId, request: Req, door: RestDoor) -> w
         door.leave(room)
 
 
+def _door(request: Req) -> RestDoor:
+    """Whose routes these are. Not injected: what is resolved for each request costs more than it saves."""
+    return cast(RestDoor, request.app.state["door"])
+
+
 def _build(door: RestDoor) -> Litestar:
     """The application that `RestDoor` wraps."""
     security: dict[str, Any] = {"token": []}
     return Litestar(
         route_handlers=[send_message, stream, show_session, *pages()],
-        dependencies={"door": Provide(lambda: door, sync_to_thread=False)},
+        state=State({"door": door}),
         exception_handlers={Exception: _problem(door)},
         request_max_body_size=LARGEST_BODY,
         openapi_config=OpenAPIConfig(
