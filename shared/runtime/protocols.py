@@ -46,7 +46,7 @@ _NO_UPGRADE = _last_words(
 )
 #: An offer to go over to what is not spoken here, such as h2c or TLS. A server may ignore it (RFC 9110,
 #: section 7.8); the parser would stop behind the head and lose the body.
-_OTHER_UPGRADE = re.compile(rb"(?i)\r\nupgrade:(?![ \t]*websocket[ \t]*\r\n)[^\r\n]*")
+_OTHER_UPGRADE = re.compile(rb"(?i)\r\nupgrade:(?![ \t]*websocket[ \t]*\r\n)[^\r\n]*(?=\r\n)")
 
 
 class _BadHead(Exception):

@@ -117,6 +117,21 @@ async def test_who_does_not_listen_is_turned_away_before_the_handshake_and_other
     assert other.startswith(b"HTTP/1.1 101")
 
 
+@pytest.mark.parametrize("split", [b"Upg", b"websock", b"Connection: Upg"])
+async def test_an_upgrade_may_come_in_two_parts(services: Services, split: bytes) -> None:
+    stage = await proxy(services)
+    whole = b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"\r\n"
+    at = whole.index(split) + len(split)
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.proxy.port)
+    async with asyncio.timeout(10):
+        writer.write(whole[:at])
+        async with httpx.AsyncClient() as another:
+            await another.get(f"{stage.proxy.url}/healthz")  # by now the first part was read
+        writer.write(whole[at:])
+        assert (await reader.readline()).startswith(b"HTTP/1.1 101")
+    writer.close()
+
+
 async def test_a_visitors_messages_count_over_all_of_the_visitors_sockets(services: Services) -> None:
     stage = await proxy(services, SWITCHBOARD_MESSAGE_BURST="5", SWITCHBOARD_MESSAGES_PER_MINUTE="1")
     async with stage.modern() as one, stage.modern(cookie_of(one)) as two, stage.modern() as other:
