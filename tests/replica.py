@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable
 from typing import TypeVar
+
+from nats.aio.client import Client
 
 from services.workflow.asking import Asking
 from services.workflow.assistant.client import AssistantClient
@@ -33,12 +36,13 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.runtime.broker import Link
+from shared.runtime.declare import SECOND, workflow_consumer
 from shared.runtime.feed import Feed
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log, Message
 from shared.runtime.vitals import Vitals
 from tests import examples
-from tests.conftest import Connections
+from tests.conftest import Connections, flushed
 from tests.faults.injectors import lossy
 from tests.llm_server import LlmServer
 
@@ -77,11 +81,12 @@ class Replica:
         places: int = 50,
         hosts: Iterable[str] = (),
         lose: Callable[[Message], bool] | None = None,
+        reads: Callable[[Client], Log] = Log,
     ) -> Replica:
-        """``lose`` says which entries the live feed does not bring."""
+        """``lose`` says which entries the live feed does not bring, ``reads`` makes the log that is read."""
         self.client = await self._connections.client("workflow")
         self.vitals = Vitals("workflow")
-        log = Log(self.client)
+        log = reads(self.client)
         folds = Folds()
         self.follower = Follower(
             log,
@@ -118,7 +123,7 @@ class Replica:
                 subjects.TIMERS_DELIVERY, queue=subjects.TIMERS_DURABLE, cb=self.workflow.handle_firing
             ),
         ]
-        await self.client.flush()
+        await flushed(self.client)
         return self
 
     def metric(self, name: str, **labels: str) -> float:
@@ -129,7 +134,7 @@ class Replica:
         """It gets no more deliveries; what is in hand goes on."""
         for subscription in self.subscriptions:
             await subscription.unsubscribe()
-        await self.client.flush()
+        await flushed(self.client)
 
     async def crash(self) -> None:
         """As kill -9 would: nothing is acknowledged or given back."""
@@ -146,6 +151,16 @@ class Replica:
         await self.speech.close()
 
 
+async def long_lease(connections: Connections) -> None:
+    """Nobody is woken anew because a lease ran out: what comes to another replica was given back."""
+    config = {**workflow_consumer(), "ack_wait": 600 * SECOND}
+    body = json.dumps({"stream_name": subjects.STREAM, "config": config}).encode()
+    address = f"$JS.API.CONSUMER.DURABLE.CREATE.{subjects.STREAM}.{subjects.WORKFLOW_DURABLE}"
+    client = await connections.client("admin")
+    answer = json.loads((await client.request(address, body, timeout=10)).data)
+    assert answer["config"]["ack_wait"] == 600 * SECOND
+
+
 async def history(log: Log, conversation: str = C) -> list[Recorded]:
     """All entries of the conversation."""
     return [message.decode() for message in await log.fetch(conversation)]
@@ -160,7 +175,7 @@ async def folded(log: Log, conversation: str = C) -> Conversation:
 
 
 async def until(
-    log: Log, holds: Callable[[Conversation], bool], seconds: float = 15, conversation: str = C
+    log: Log, holds: Callable[[Conversation], bool], seconds: float = 30, conversation: str = C
 ) -> Conversation:
     """The fold, as soon as ``holds`` is true of it."""
     async with asyncio.timeout(seconds):
@@ -169,7 +184,7 @@ async def until(
     return state
 
 
-async def answered(log: Log, seconds: float = 15, conversation: str = C) -> list[Recorded]:
+async def answered(log: Log, seconds: float = 30, conversation: str = C) -> list[Recorded]:
     """The history once nothing waits for an outcome."""
     await until(log, lambda state: not state.unanswered, seconds, conversation)
     return await history(log, conversation)

@@ -23,6 +23,9 @@ from shared.runtime.vitals import Vitals
 
 log = structlog.get_logger()
 
+#: How long a reader waits for the follower to find out whether the log is still the same (seconds).
+KNOWN_SECONDS = 5.0
+
 
 class Reader(Protocol):
     """Who follows a conversation. No call may block."""
@@ -96,6 +99,13 @@ class Hub:
         """
         if self._log is None or self._follower is None:
             raise Unreachable("not connected to NATS yet")
+        if not self._follower.certain:
+            # Of a log that took the place of ours the follower tells nothing up to where it takes it up.
+            try:
+                async with asyncio.timeout(KNOWN_SECONDS):
+                    await self._follower.known()
+            except TimeoutError as error:
+                raise Unreachable("it is not known whether the log is still the same") from error
         self._rooms[conversation] = (*self._rooms.get(conversation, ()), reader)
         if new:
             return []

@@ -119,8 +119,9 @@ class Workflow:
         """The log is another: what was folded and what is in hand belong to the old one.
 
         A lane would wait for positions that the new log may never reach. What the new one has
-        unanswered is delivered anew.
+        unanswered is delivered anew: what is in hand may be of it already, so it is given back.
         """
+        self._spawn(_give_back([wake_up for lane in self._lanes.values() for wake_up in lane]))
         self._schedules.forget()
         for lane in self._lanes.values():
             lane.clear()
@@ -186,15 +187,18 @@ class Workflow:
 
     async def _caught_up(self, lane: Lane) -> Conversation:
         """The fold, complete up to all that is in hand."""
-        fresh = [firing for firing in lane.firings.values() if not firing.caught_up] if lane.firings else []
-        if lane.deliveries:
-            await self._ledger.reached(max(lane.deliveries))
-        if not fresh and not lane.behind:
-            return await self._ledger.fold(lane.conversation)
-        state = await self._ledger.catch_up(lane.conversation)
-        lane.behind = False
-        for firing in fresh:
-            firing.caught_up = True
+        fresh = [wake_up for wake_up in lane if not wake_up.caught_up]
+        deliveries = [wake_up for wake_up in fresh if isinstance(wake_up, Delivery)]
+        if deliveries:  # one wait for all: after it the log may be another, which never reaches the next
+            newest = max(delivery.time for delivery in deliveries)
+            await self._ledger.reached(max(delivery.position for delivery in deliveries), newest)
+        if lane.behind or len(fresh) > len(deliveries):
+            state = await self._ledger.catch_up(lane.conversation)
+            lane.behind = False
+        else:
+            state = await self._ledger.fold(lane.conversation)
+        for wake_up in fresh:
+            wake_up.caught_up = True
         return state
 
     async def _fire(self, lane: Lane, state: Conversation) -> Conversation:
@@ -238,6 +242,8 @@ class Workflow:
                 await self._schedules.publish(lane.conversation, state.armed, anew=bool(again))
             for wake_up in again:
                 wake_up.scheduled = True
+        if not self._ledger.certain:
+            return  # acknowledged now, it may be another log's message of this number that is
         for wake_up in lane.finished(state):
             await self._ledger.log.acknowledge(wake_up.message)
 
@@ -316,6 +322,11 @@ class Workflow:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _give_back(wake_ups: list[WakeUp]) -> None:
+    for wake_up in wake_ups:
+        await wake_up.give_back()
 
 
 async def _end(turn: Turn, how: End) -> None:

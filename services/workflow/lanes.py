@@ -23,13 +23,18 @@ from shared.runtime.log import delivered
 
 
 class WakeUp:
-    """A message that is not acknowledged yet. ``scheduled``: the timers were looked after since it came."""
+    """A message that is not acknowledged yet. ``time`` is when it was stored (nanoseconds since 1970).
 
-    __slots__ = ("count", "message", "scheduled", "sequence")
+    ``caught_up``: since it came, the fold has reached what it is about. ``scheduled``: since it came, the
+    timers were looked after.
+    """
+
+    __slots__ = ("caught_up", "count", "message", "scheduled", "sequence", "time")
 
     def __init__(self, message: Msg) -> None:
         self.message = message
-        self.sequence, _, self.count = delivered(message)
+        self.sequence, self.time, self.count = delivered(message)
+        self.caught_up = False
         self.scheduled = False
 
     async def done(self) -> None:
@@ -60,16 +65,15 @@ class Delivery(WakeUp):
 class Firing(WakeUp):
     """The timer ``timer`` is due; ``at`` is what it was armed for.
 
-    ``caught_up``: since it came, the fold has reached what was the conversation's end.
+    It is about the conversation's end.
     """
 
-    __slots__ = ("at", "caught_up", "conversation", "timer")
+    __slots__ = ("at", "conversation", "timer")
 
     def __init__(self, message: Msg) -> None:
         super().__init__(message)
         self.conversation, self.timer = subjects.due_timer(message.subject)
         self.at = message.data.decode("utf-8", "replace")
-        self.caught_up = False
 
     def armed(self, state: Conversation) -> bool:
         """Whether it still means something: the timer is armed, and for this very time."""
@@ -154,11 +158,12 @@ class Lane:
     def finished(self, state: Conversation) -> list[WakeUp]:
         """Take out what nobody needs to be woken for any more.
 
-        Only what the fold has reached: more may have come while it was loaded.
+        Only what the fold has reached: more may have come since, and after a store was put back from a
+        copy even at a position that is far behind.
         """
         done: list[WakeUp] = []
-        for position in list(self.deliveries):
-            if position <= state.position and not state.owes(position):
+        for position, delivery in list(self.deliveries.items()):
+            if delivery.caught_up and position <= state.position and not state.owes(position):
                 done.append(self.deliveries.pop(position))
         for sequence, firing in list(self.firings.items()):
             if firing.caught_up and not firing.armed(state) and not firing.owed(state):

@@ -12,7 +12,7 @@ from shared.contract.entry import Entry, Recorded, needed
 from shared.contract.facts import Fact
 from shared.contract.times import format_time
 from shared.runtime.follower import Follower
-from shared.runtime.log import Log
+from shared.runtime.log import Conflict, Log
 
 SECOND = 1_000_000_000
 
@@ -27,12 +27,19 @@ class Ledger:
     def client(self) -> Client:
         return self.log.client
 
-    async def reached(self, position: int) -> None:
-        """Wait until everything up to ``position`` is folded."""
-        await self._follower.reached(position)
+    @property
+    def certain(self) -> bool:
+        """Whether what is folded is the log as it stands, as far as is known here."""
+        return self._follower.certain
+
+    async def reached(self, position: int, time: int = 0) -> None:
+        """Wait until everything up to ``position`` is folded; ``time`` is when that was stored, if known."""
+        await self._follower.reached(position, time)
 
     async def fold(self, conversation: str) -> Conversation:
         """The fold, complete up to the follower's position. Raises `Unreachable`."""
+        if not self._follower.certain:  # one that is loaded now might lack what came while in doubt
+            await self._follower.known()
         return await self.folds.complete(self.log, conversation)
 
     async def catch_up(self, conversation: str) -> Conversation:
@@ -41,7 +48,13 @@ class Ledger:
         return await self.fold(conversation)
 
     async def append(self, conversation: str, entry: Entry, state: Conversation) -> Conversation:
-        """The fold with ``entry``, stored only if nothing came after ``state``. Raises `LogError`."""
+        """The fold with ``entry``, stored only if nothing came after ``state``. Raises `LogError`.
+
+        The server compares positions only. That ``state`` is of the log as it stands is proven here: a
+        store that was put back from a copy uses its numbers anew.
+        """
+        if await self.fold(conversation) is not state:
+            raise Conflict("the conversation has moved on")
         position = await self.log.append(conversation, "bot", entry, expect=state.position)
         self.folds.advance(conversation, _as_recorded(conversation, position, entry))
         return await self.fold(conversation)

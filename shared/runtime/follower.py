@@ -114,9 +114,22 @@ class Follower:
             await asyncio.wait([self._task], timeout=0.5)
         await self._feed.stop()
 
-    async def reached(self, position: int) -> None:
-        """Wait until everything up to ``position`` has been delivered."""
-        if self.position >= position:
+    @property
+    def certain(self) -> bool:
+        """Whether what was delivered is the log as it stands, as far as is known here."""
+        return self._anchor is None and self._started
+
+    async def reached(self, position: int, time: int = 0) -> None:
+        """Wait until everything up to ``position`` has been delivered, of the log as it is now.
+
+        Where that turns out to be another log the position means nothing, and the wait is over.
+        ``time`` is when that was stored, if the caller knows: newer than all that was delivered, at a
+        position that was, it is an entry of another log. Without it, and without a connection that was
+        lost, a log that took the place of ours would be noticed only after a while.
+        """
+        if self._foreign(position, time):
+            self._doubt()
+        if self.position >= position and self.certain:
             return
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
@@ -124,6 +137,11 @@ class Follower:
         if self._patience is None:
             self._patience = loop.call_later(PATIENCE_SECONDS, self._lose_patience)
         await future
+
+    async def known(self) -> None:
+        """Wait until what was delivered is known to be the log as it stands."""
+        while not self.certain:
+            await self.reached(0)
 
     def _lose_patience(self) -> None:
         """Ask the stream for whoever has waited long enough for the live feed."""
@@ -137,6 +155,14 @@ class Follower:
         self._losses += 1
         if self._anchor is None:
             self._anchor = self.position, self._last_time
+
+    def _foreign(self, position: int, time: int) -> bool:
+        """Whether it must be another log's: a position that was delivered, stored after all that was."""
+        return self._started and position <= self.position and 0 < self._last_time < time
+
+    def _doubt(self) -> None:
+        self._lost()
+        self._disturbed.set()
 
     def _feed_lost(self) -> None:
         self._vitals.unready("feed", "the live feed is lost, connecting again")
@@ -164,6 +190,9 @@ class Follower:
             await self._fetch(tail.last)
         self._drain()
         self._started = True
+        if self._anchor is not None:  # the connection was lost meanwhile: this is what to know it by
+            self._anchor = self.position, self._last_time
+        self._release()
 
     def _offer(self, message: Message) -> None:
         if message.position == self.position + 1 and self._started and self._anchor is None:
@@ -175,6 +204,8 @@ class Follower:
                 self._buffer[message.position] = message
             if self._started:
                 self._disturbed.set()
+        elif self._foreign(message.position, message.time):
+            self._doubt()
 
     def _drain(self) -> None:
         while (message := self._buffer.pop(self.position + 1, None)) is not None:
@@ -188,7 +219,13 @@ class Follower:
             self._deliver(message)
         except Exception:  # one entry that its reader cannot bear must not stop the feed
             log.exception("deliver_failed", position=message.position)
-        while self._waiting and self._waiting[0][0] <= self.position:
+        if self._waiting:
+            self._release()
+
+    def _release(self) -> None:
+        """Tell who waits for what was delivered. While this may be another log, a position means nothing:
+        who goes on would take the old log's entry for the one that has its number now."""
+        while self._waiting and self._waiting[0][0] <= self.position and self.certain:
             future = heapq.heappop(self._waiting)[3]
             if not future.done():
                 future.set_result(None)
@@ -225,6 +262,7 @@ class Follower:
         if losses == self._losses:
             self._anchor = None
             self._drain()
+            self._release()
             self._vitals.ready("log")
 
     async def _same(self, position: int, time: int) -> bool:

@@ -201,7 +201,7 @@ async def test_a_half_read_log_gives_no_numbers(
     follower = Follower(stream, link, vitals, numbers.take, numbers.reset, from_beginning=True)
     numbers.follow(stream)
     starting = asyncio.create_task(follower.start())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while numbers.projection.position < 3:
             await asyncio.sleep(0.01)
     assert (numbers.projection.position, numbers.projection.started > 0) == (3, True)

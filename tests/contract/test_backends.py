@@ -15,7 +15,7 @@ from services.workflow import backends
 from services.workflow.backends import MAX_ANSWER, Answer, Backends
 from services.workflow.domain.decide import CallService
 from tests.backend import Backend, Request, says
-from tests.conftest import Connections
+from tests.conftest import Connections, flushed
 from tests.examples import CONVERSATION as C
 
 
@@ -235,7 +235,7 @@ async def test_a_backend_over_nats_answers_as_the_backend_user(
         await message.respond(b'{"state": "sent"}')
 
     await client.subscribe("service.orders.state", cb=answer)
-    await client.flush()
+    await flushed(client)
     found = await ask(asker, subject="service.orders.state", body=b'{"id": 7}', pick="state")
     assert found == Answer("sent")
     assert heard[0].data == b'{"id": 7}'
@@ -260,7 +260,7 @@ async def test_what_goes_wrong_over_nats_has_a_name(connections: Connections, as
 
     for name, answer in (("fail", fail), ("silent", silent), ("large", large), ("text", text)):
         await client.subscribe(f"service.{name}", cb=answer)
-    await client.flush()
+    await flushed(client)
     assert await ask(asker, subject="service.fail") == Answer(failure="status_404")
     assert await ask(asker, subject="service.silent", timeout=0.2) == Answer(failure="timeout")
     assert await ask(asker, subject="service.large") == Answer(failure="too_large")
@@ -285,5 +285,5 @@ async def test_without_a_connection_nothing_is_asked_later(connections: Connecti
         while not client.is_connected:
             await asyncio.sleep(0.02)
     await client.subscribe("service.orders", cb=answer)
-    await client.flush()
+    await flushed(client)
     assert not heard.is_set()

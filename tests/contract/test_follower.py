@@ -17,13 +17,14 @@ from nats.aio.client import Client
 from shared.contract.entry import Entry
 from shared.contract.subjects import chat
 from shared.runtime.broker import Link, inbox_prefix
+from shared.runtime.declare import declare, wipe
 from shared.runtime.feed import Feed
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log, Message
 from shared.runtime.vitals import Vitals
 from tests import examples
 from tests.conftest import Connections
-from tests.faults.injectors import Wire, lossy
+from tests.faults.injectors import Pause, Wire, hesitant, lossy
 
 C = examples.CONVERSATION
 
@@ -368,3 +369,71 @@ async def test_a_store_put_back_from_a_copy_is_noticed(
             await asyncio.sleep(0.05)
     assert followed.positions == list(range(1, 6 + grown))
     await client.close()
+
+
+async def test_a_position_of_the_old_log_does_not_count_in_the_one_that_took_its_place(
+    connections: Connections, writer: Log, stop: list[Followed], tmp_path: Path
+) -> None:
+    """Whoever waits is not let go before it is known which log this is, nor kept waiting then."""
+    server, pause = connections.server, Pause()
+    client = await connections.client("analytics")
+    followed = Followed(hesitant(pause)(client), Link(Vitals("test")))
+    stop.append(followed)
+    await followed.follower.start()
+    await grow(writer, 0, 5)
+    await followed.follower.reached(5)
+    await asyncio.to_thread(server.stop)
+    shutil.copytree(server.folder / "nats", tmp_path / "copy")
+    await asyncio.to_thread(server.start)
+    await grow(writer, 5, 5)
+    await followed.follower.reached(10)
+    pause.begin()
+    await pause.felt.wait()
+    await asyncio.to_thread(server.stop)
+    shutil.rmtree(server.folder / "nats")
+    shutil.copytree(tmp_path / "copy", server.folder / "nats")
+    await asyncio.to_thread(server.start)
+    assert await writer.append(C, "visitor", said(100)) == 6
+    waiting = asyncio.create_task(followed.follower.reached(6))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert not followed.follower.certain
+    pause.end()
+    async with asyncio.timeout(10):
+        await waiting
+        assert followed.resets == 1
+        await followed.follower.reached(6)  # nothing more comes
+    assert followed.follower.certain
+
+
+async def test_an_entry_that_is_newer_than_all_at_a_position_of_old_is_another_logs(
+    connections: Connections, writer: Log, stop: list[Followed]
+) -> None:
+    """The stream was removed and made anew while the connection stood."""
+    pause = Pause()
+    followed = Followed(hesitant(pause)(await connections.client("analytics")), Link(Vitals("test")))
+    stop.append(followed)
+    await followed.follower.start()
+    await grow(writer, 0, 5)
+    await followed.follower.reached(5)
+    known = await writer.at(5)
+    assert known is not None
+    await followed.follower.reached(5, known.time)
+    assert followed.follower.certain
+    pause.begin()
+    await pause.felt.wait()
+    admin = await connections.client("admin")
+    await wipe(admin)
+    await declare(admin, max_bytes=1024**3)
+    assert await writer.append(C, "visitor", said(100)) == 1
+    found = await writer.at(1)
+    assert found is not None
+    waiting = asyncio.create_task(followed.follower.reached(1, found.time))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    pause.end()
+    async with asyncio.timeout(10):
+        await waiting
+        assert followed.resets == 1
+        await followed.follower.reached(1)
+    assert followed.follower.epoch != ""

@@ -33,7 +33,7 @@ from shared.contract.facts import (
 from shared.contract.subjects import PRESENCE, STREAM, conversation_of, typing
 from shared.runtime.declare import declare
 from shared.runtime.log import Log
-from tests.conftest import Connections, Services, connected
+from tests.conftest import Connections, Services, connected, flushed
 from tests.examples import FLOW
 from tests.processes import Service
 
@@ -122,7 +122,7 @@ class Api:
 
     async def shows(self, view: str, id: str) -> dict[str, Any]:
         """The row, once it is in the view."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 for row in await self.view(view):
                     if row["id"] == id:
@@ -383,7 +383,7 @@ async def test_the_workflow_is_told_how_many_consoles_are_open(
 ) -> None:
     workflow = await connections.client("workflow")
     heard = await workflow.subscribe(PRESENCE)
-    await workflow.flush()
+    await flushed(workflow)
 
     async def told(operators: int) -> dict[str, Any]:
         async with asyncio.timeout(10):
@@ -412,7 +412,7 @@ async def test_events(
     heard: list[tuple[str, dict[str, Any]]] = []
 
     async def told(kind: str, **wanted: Any) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 for name, data in heard:
                     if name == kind and wanted.items() <= data.items():
@@ -443,7 +443,7 @@ async def test_events(
     await proxy.publish(typing(id, "visitor"), b"{}")
     await told("typing", conversation=id, who="visitor")
     seen = await proxy.subscribe(typing(id, "operator"))
-    await proxy.flush()
+    await flushed(proxy)
     assert (await api.do(id, "typing")).status_code == 200
     assert json.loads((await seen.next_msg(2)).data) == {"name": "Ada"}
     await chat.visitor.append(id, "visitor", Entry(id="reset", facts=(ConversationReset(),)))

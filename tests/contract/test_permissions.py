@@ -21,6 +21,7 @@ from shared.contract.facts import Author, BotSaid, ConversationStarted, Operator
 from shared.runtime.broker import inbox_prefix
 from shared.runtime.declare import declare
 from shared.runtime.log import Log
+from tests.conftest import flushed
 
 CONVERSATION = subjects.conversation_of("a secret", "web")
 AUTHORS: dict[str, Author] = {"proxy": "visitor", "workflow": "bot", "operator": "operator"}
@@ -60,8 +61,7 @@ class User:
 
     async def _unblamed(self, subject: str) -> bool:
         # The server answers in order: what it has against the subject comes before the pong.
-        await self.client.flush()
-        await asyncio.sleep(0.01)
+        await flushed(self.client)
         return not any("permissions violation" in error.lower() for error in self._errors)
 
 
@@ -77,6 +77,7 @@ async def connected(server: EmbeddedNats, name: str) -> AsyncIterator[User]:
         inbox_prefix=inbox_prefix(name).encode(),
         error_cb=remember,
         allow_reconnect=False,
+        connect_timeout=30,
     )
     try:
         yield User(client, errors)
@@ -187,10 +188,10 @@ async def test_everyone_reads_the_log(server: EmbeddedNats, name: str) -> None:
     conversation = subjects.conversation_of(f"read by {name}", "web")
     async with connected(server, "proxy") as proxy, connected(server, name) as user:
         live = await user.client.subscribe(subjects.LIVE)
-        await user.client.flush()
+        await flushed(user.client)
         entry = Entry(id="1", facts=(ConversationStarted(door="web"),))
         position = await Log(proxy.client).append(conversation, "visitor", entry, expect=0)
-        assert (await live.next_msg(timeout=5)).headers is not None
+        assert (await live.next_msg(timeout=30)).headers is not None
         log = Log(user.client)
         assert (await log.tail()).last >= position
         assert await log.at(position) is not None
@@ -252,12 +253,12 @@ async def test_a_backend_answers_each_question_once_to_whoever_asked(server: Emb
     async with connected(server, "workflow") as workflow, connected(server, "backend") as backend:
         asked: asyncio.Queue[Msg] = asyncio.Queue()
         await backend.client.subscribe("service.orders", cb=asked.put)
-        await backend.client.flush()
+        await flushed(backend.client)
         answers = await workflow.client.subscribe("_INBOX_workflow.answers")
         await workflow.client.publish("service.orders", b"?", reply="_INBOX_workflow.answers")
         question = await asked.get()
         assert await backend.may_publish(question.reply, b"!")
-        assert (await answers.next_msg(timeout=5)).data == b"!"
+        assert (await answers.next_msg(timeout=30)).data == b"!"
         assert not await backend.may_publish(question.reply, b"again")
 
 

@@ -31,7 +31,7 @@ from shared.contract.facts import (
 )
 from shared.runtime.log import Log
 from tests import examples
-from tests.conftest import Connections, Services
+from tests.conftest import Connections, Services, flushed
 
 C = "0123456789abcdef0123456789abcdef"
 FLOW: dict[str, Any] = {
@@ -152,7 +152,7 @@ async def test_a_rehearsal_equals_what_the_workflow_appends(
         await asked.respond(b'{"late": false}')
 
     await backend.subscribe("service.look", cb=answer)
-    await backend.flush()
+    await flushed(backend)
     expected = rehearsed(file.read_bytes())
     await services.start("workflow", SWITCHBOARD_FLOW=str(file))
     logs = {

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -196,6 +197,26 @@ async def test_what_is_no_message_is_refused_with_the_reason(sam: Client) -> Non
     assert (await refused(b" " * 70_000))[0] == 413
 
 
+@pytest.mark.parametrize("name", ["acme/sam", "a%2Fb/c", "50%", "é" * 200 + "/x", "/", "sam ?#"])
+async def test_a_user_may_have_any_name_that_is_encoded_in_the_path(sam: Client, name: str) -> None:
+    path = f"/sessions/{quote(name, safe='')}/messages"
+    answer = await sam.http.post(path, json={"user_id": name, "message": "hi"})
+    assert answer.status_code == 200, answer.text
+    sam.session = answer.json()["session_id"]
+    assert (await sam.look())["user_id"] == name
+    other = await sam.http.post(path, json={"user_id": name + "%2F", "message": "hi"})
+    assert other.json() == {"error": "user_id is one in the path and another in the body"}
+
+
+async def test_what_can_be_no_flows_name_is_refused(sam: Client) -> None:
+    body = {"user_id": "sam", "message": "hi"}
+    for name in ("two words", "../shop", "x" * 65):
+        answer = await sam.http.post("/sessions/sam/messages", params={"flow": name}, json=body)
+        assert (answer.status_code, "flow: " in answer.json()["error"]) == (400, True)
+    answer = await sam.http.post("/sessions/sam/messages", params={"flow": "v1.2_b-c"}, json=body)
+    assert answer.status_code == 200
+
+
 async def test_pages_of_allowed_origins_may_ask_and_others_may_not(sam: Client, bot: Bot) -> None:
     await greeted(sam, bot)
     preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
@@ -286,13 +307,13 @@ async def test_a_message_while_a_turn_is_open_is_refused_with_the_state(sam: Cli
     await bot.answer(sam.conversation, HI)
     assert (await sam.post("and?")).status_code == 409
     await bot.start(sam.conversation, attempt=1)
-    assert (await sam.look())["state"] == "ai_generating"
+    await sam.until("ai_generating")
     assert (await sam.post("and?")).json()["state"] == "ai_generating"
     await bot.answer(sam.conversation, AssistantSaid(text="Well.", attempt=1))
-    assert (await sam.look())["state"] == "idle"
+    await sam.until("idle")
     assert (await sam.post("and?")).status_code == 200
     await bot.answer(sam.conversation, DecisionFailed(reason="session_timeout"))
-    assert (await sam.look())["state"] == "error"
+    await sam.until("error")
     assert words(await sam.events()) == [("error", "Session timeout")]
     assert (await sam.post("again")).status_code == 200
 

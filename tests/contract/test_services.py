@@ -16,7 +16,7 @@ from shared.contract import subjects
 from shared.contract.facts import BotSaid, DecisionFailed, ServiceAnswered, VariableSaved
 from shared.runtime.log import Log
 from tests.backend import Backend, Request, Respond, response, says
-from tests.conftest import Connections, Services
+from tests.conftest import Connections, Services, flushed
 from tests.examples import OTHER_CONVERSATION
 from tests.replica import (
     CLAIM,
@@ -118,7 +118,7 @@ async def test_a_backend_over_nats_is_asked_like_one_over_http(
         await message.respond(b'{"state": "packed"}')
 
     await client.subscribe("service.orders", cb=packed)
-    await client.flush()
+    await flushed(client)
     flow = parse(
         asking(backend).content.replace(b'"url":"', b'"subject":"service.orders","body":"'), "asking"
     )
@@ -226,7 +226,7 @@ async def test_only_the_holder_of_the_lease_asks_however_many_replicas_are_woken
     inputs = [await visitor.append(C, "visitor", text("7"))]
     await backend.asked.wait()
     inputs += [await visitor.append(C, "visitor", text(f"1{n}")) for n in range(8)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while sum(len(lane) for each in (other, replica) for lane in each.workflow._lanes.values()) < 9:
             await asyncio.sleep(0.01)
     assert len(backend.requests) == 1
@@ -258,7 +258,7 @@ async def test_what_nobody_holds_the_lease_of_is_done_by_whoever_waits_long_enou
     thieving = await thief.subscribe(subjects.WORKFLOW_DELIVERY, queue=subjects.WORKFLOW_DURABLE, cb=steal)
     await stolen.wait()
     await thieving.unsubscribe()
-    await thief.flush()
+    await flushed(thief)
     await replica.start(asking(backend))
     await visitor.append(C, "visitor", text("8"))
     assert causes(await answered(visitor)) == [1, 2, 3]

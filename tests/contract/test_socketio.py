@@ -301,9 +301,11 @@ async def test_a_foreign_page_is_refused_at_both_transports(stage: Stage) -> Non
                 refused = await client.request(method, address, headers={"Origin": origin})
                 assert refused.status_code == 403
                 assert "access-control-allow-origin" not in refused.headers
+                assert refused.headers["vary"] == "Origin"  # no cache may hand this to another page
         own = await client.get(address, headers={"Origin": stage.proxy.url})
         assert own.status_code == 200
         assert own.headers["access-control-allow-origin"] == stage.proxy.url
+        assert own.headers["vary"] == "Origin"
         jsonp = await client.get(address + "&j=1")
         assert jsonp.status_code == 400
     socket = address.replace("http", "ws", 1).replace("polling", "websocket")

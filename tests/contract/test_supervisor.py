@@ -112,7 +112,7 @@ class Run:
 
     def get(self, service: str, path: str) -> bytes:
         port = self.env[f"SWITCHBOARD_{service.upper()}_PORT"]
-        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
             return bytes(answer.read())
 
 
@@ -223,7 +223,7 @@ def test_replicas_on_the_following_ports(start: Starter, tmp_path: Path) -> None
     run.until(r"demo page")
     port = int(run.until(r"proxy-2 +http://127\.0\.0\.1:(\d+)/").group(1))
     assert port > int(env["SWITCHBOARD_PROXY_PORT"])
-    with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as answer:
         assert answer.status == 200
     run.until(r"workflow-2 +http://127\.0\.0\.1:(\d+)/")
     assert len(run.children()) == 7

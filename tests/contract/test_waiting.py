@@ -76,7 +76,7 @@ async def present(connections: Connections, replica: Replica, operators: int) ->
     """The operator service tells how many operators are there, and the replica has heard it."""
     client = await connections.client("operator")
     payload = json.dumps({"replica": "one", "operators": operators}).encode()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while replica.presence.operators != operators:
             await client.publish(subjects.PRESENCE, payload)
             await asyncio.sleep(0.02)

@@ -23,7 +23,7 @@ from shared.contract.facts import (
     FlowAdvanced,
 )
 from shared.contract.subjects import conversation_of
-from tests.conftest import Connections, Services
+from tests.conftest import Connections, Services, flushed
 from tests.contract.test_websocket import Stage, cookie_of, nothing_more, tell
 
 QUESTION = {"kind": "UserText", "sessionId": "ask", "content": "When does it arrive?"}
@@ -65,7 +65,7 @@ class Assistant:
     async def drafts(self, conversation: str, offset: int, text: str, attempt: int = 1) -> None:
         draft = {"cause": self.cause, "attempt": attempt, "offset": offset, "text": text}
         await self._log.client.publish(subjects.draft(conversation), json.dumps(draft).encode())
-        await self._log.client.flush()
+        await flushed(self._log.client)
 
     async def ends(self, conversation: str, *facts: Fact) -> None:
         entry = Entry(id=str(self.cause), cause=self.cause, facts=facts)
@@ -221,7 +221,7 @@ async def test_what_is_no_draft_is_ignored(assistant: Assistant) -> None:
         client = await assistant.connections.client("workflow")
         for nonsense in (b"", b"[]", b"{}", b'{"cause":"x"}', b"\xff"):
             await client.publish(subjects.draft(conversation), nonsense)
-        await client.flush()
+        await flushed(client)
         await assistant.drafts(conversation, 0, "It ")
         assert await written(socket, 3) == "It "
     assert '"level":"error"' not in assistant.stage.proxy.output

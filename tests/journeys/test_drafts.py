@@ -21,7 +21,7 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.runtime.log import Log
-from tests.conftest import connected
+from tests.conftest import connected, flushed
 from tests.journeys.conftest import People
 from tests.journeys.pages import Chat, note
 from tests.journeys.site import Site
@@ -69,7 +69,7 @@ class Assistant:
     async def drafts(self, offset: int, text: str, attempt: int = 1) -> None:
         draft = {"cause": self._cause, "attempt": attempt, "offset": offset, "text": text}
         await self._client.publish(subjects.draft(self._conversation), json.dumps(draft).encode())
-        await self._client.flush()
+        await flushed(self._client)
 
     async def says(self, text: str) -> None:
         fact: Fact = AssistantSaid(text=text, attempt=1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from services.workflow.domain.flow import Flow, parse
@@ -178,6 +181,58 @@ def test_a_release_goes_through_its_life() -> None:
     assert versions(two) == ("two", "one")
     assert [step.by for step in two.history] == ["ann", "bob", "ann"]
     assert published(two, "two", 100, AT, "ann") == two  # again changes nothing
+
+
+def test_each_rollback_goes_one_further_back() -> None:
+    release = Release()
+    for version in ("one", "two", "three", "four"):
+        release = published(release, version, 100, AT, "ann")
+    gone: list[str] = []
+    for _ in range(3):
+        release = rolled_back(release, "", AT, "bob")
+        gone.append(release.version)
+    assert gone == ["three", "two", "one"]
+    with pytest.raises(ReleaseError, match="no version before"):
+        rolled_back(release, "", AT, "bob")
+    assert versions(release) == ("one", "two", "three", "four")  # each can still be named
+
+
+def test_a_rollback_does_not_go_to_what_was_taken_back_or_withdrawn() -> None:
+    two = published(published(Release(), "one", 100, AT, "ann"), "two", 100, AT, "ann")
+    three = published(rolled_back(two, "", AT, "bob"), "three", 100, AT, "ann")
+    assert rolled_back(three, "", AT, "bob").version == "one"  # two was taken back
+    assert rolled_back(withdrawn(three, AT, "bob"), "", AT, "bob").version == "one"
+    tried = published(withdrawn(three, AT, "bob"), "four", 10, AT, "ann")
+    assert rolled_back(tried, "", AT, "bob").version == ""  # without the candidate, the file
+    assert rolled_back(rolled_back(tried, "", AT, "bob"), "", AT, "bob").version == "one"
+    named = rolled_back(published(two, "three", 100, AT, "ann"), "one", AT, "bob")
+    with pytest.raises(ReleaseError, match="no version before"):
+        rolled_back(named, "", AT, "bob")
+    again = published(rolled_back(two, "", AT, "bob"), "two", 100, AT, "ann")
+    assert rolled_back(again, "", AT, "bob").version == "one"  # published anew, it stood again
+
+
+@given(st.lists(st.sampled_from(["one", "two", "three", "back", "withdraw", "try"]), max_size=12))
+def test_rollbacks_come_to_an_end_and_never_stay(moves: list[str]) -> None:
+    release = Release()
+    for move in moves:
+        with contextlib.suppress(ReleaseError):
+            match move:
+                case "back":
+                    release = rolled_back(release, "", AT, "ann")
+                case "withdraw":
+                    release = withdrawn(release, AT, "ann")
+                case "try":
+                    release = published(release, "new", 10, AT, "ann")
+                case _:
+                    release = published(release, move, 100, AT, "ann")
+    for _ in range(len(moves) + 1):
+        try:
+            before, release = release, rolled_back(release, "", AT, "ann")
+        except ReleaseError:
+            return
+        assert (release.version, release.candidate) != (before.version, before.candidate)
+    raise AssertionError("there is always one more before")
 
 
 def test_what_a_release_cannot_do_is_told() -> None:

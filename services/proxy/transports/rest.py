@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from typing import Annotated, Any, cast
+from urllib.parse import unquote
 
 import structlog
 from litestar import Litestar, Request, Response, get, post
@@ -47,13 +48,18 @@ DOOR = "rest"
 #: What is served here; the rest of the proxy's paths is not this door's.
 PREFIXES = ("/sessions/", "/docs", "/redoc", "/schema/openapi.json")
 
+#: In the scope of a request in whose path slashes and percent signs of names are still encoded.
+_ENCODED = "switchboard.encoded"
+
 Req = Request[Any, Any, Any]
 UserId = Annotated[str, Parameter(min_length=1, max_length=256, description="who the visitor is to you")]
 SessionId = Annotated[str, Parameter(description="of the answer to the session's first message")]
 LastEventId = Annotated[
     str, Parameter(header="Last-Event-ID", description="go on after this event", required=False)
 ]
-FlowName = Annotated[str, Parameter(description="the flow of a new session; by default the only one")]
+FlowName = Annotated[
+    str, Parameter(pattern=r"^[A-Za-z0-9_.-]{0,64}$", description="the flow of a new session, by its name")
+]
 Language = Annotated[str, Parameter(description="the language of a new session, as `de`")]
 
 
@@ -90,6 +96,9 @@ class RestDoor:
         self._gate = Gate(_build(self), edge, DOOR)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw: bytes = scope.get("raw_path") or b""
+        if b"%2f" in raw.lower():  # decoded, it would make two parts of the path of one name
+            scope = {**scope, "path": _apart(raw.decode("latin-1")), _ENCODED: True}
         await self._gate(scope, receive, send)
 
     def user(self, request: Req) -> str | None:
@@ -201,6 +210,7 @@ async def send_message(
     """Send a message; its answer comes on the session's stream. Without `session_id` a session begins."""
     door = _door(request)
     user = door.user(request)
+    user_id = unquote(user_id) if _ENCODED in request.scope else user_id
     if data.user_id != user_id:
         raise HTTPException("user_id is one in the path and another in the body", status_code=400)
     if user not in (None, user_id):
@@ -244,6 +254,12 @@ async def show_session(session_id: SessionId, request: Req) -> wire.SessionAnswe
         return wire.session(session_id, room.turns, room.state)
     finally:
         door.leave(room)
+
+
+def _apart(raw: str) -> str:
+    """The path, decoded but for what would part it anew, or be decoded twice."""
+    parts = (unquote(part).replace("%", "%25").replace("/", "%2F") for part in raw.split("/"))
+    return "/".join(parts)
 
 
 def _door(request: Req) -> RestDoor:

@@ -158,7 +158,9 @@ class SocketIoDoor:
         session = query.get("sid", [""])[0]
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send, session)
-        elif not self._edge.origin_ok(scope, DOOR):
+            return
+        send = _varying(send)
+        if not self._edge.origin_ok(scope, DOOR):
             await respond(send, 403, b'{"error":"this origin is not allowed here"}')
         elif "j" in query:
             await respond(send, 400, b'{"error":"JSONP is not spoken here"}')
@@ -439,6 +441,17 @@ class SocketIoDoor:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _varying(send: Send) -> Send:
+    """Answers that say that they depend on who asks: a cache would hand one page's to another's."""
+
+    async def varying(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"vary", b"Origin")]}
+        await send(message)
+
+    return varying
 
 
 def _begin(auth: Auth, scope: Scope, otherwise: str) -> ConversationStarted:

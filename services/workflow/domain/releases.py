@@ -27,11 +27,16 @@ class ReleaseError(ValueError):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a release was from ``at`` (RFC 3339, UTC) on, and who made it so."""
+    """What a release was from ``at`` (RFC 3339, UTC) on, and who made it so.
+
+    ``back``: what was published after ``version`` was taken back. (Steps of releases older than this
+    field lack it.)
+    """
 
     version: str
     candidate: str | None = None
     share: Share = 0
+    back: bool = False
     at: str
     by: str
 
@@ -82,20 +87,41 @@ def shared(release: Release, share: int, at: str, by: str) -> Release:
 
 
 def rolled_back(release: Release, version: str, at: str, by: str) -> Release:
-    """Back to ``version``; "" is the one before: without the candidate, else what was published before."""
+    """Back to ``version``; "" is the one before: without the candidate, else what was published before.
+
+    What was taken back or withdrawn is none before: the same again goes one further back.
+    """
     if version:
-        return _changed(release, version, None, 0, at, by)
+        return _changed(release, version, None, 0, at, by, back=True)
     if release.candidate is not None:
         return _changed(release, release.version, None, 0, at, by)
-    for step in reversed(release.history):
-        if step.version != release.version:
-            return _changed(release, step.version, None, 0, at, by)
-    raise ReleaseError("There is no version before this one.")
+    before = _standing(release.history)
+    while before and before[-1] == release.version:
+        before.pop()
+    if not before:
+        raise ReleaseError("There is no version before this one: name one, or `switchboard flow withdraw`.")
+    return _changed(release, before[-1], None, 0, at, by, back=True)
 
 
 def withdrawn(release: Release, at: str, by: str) -> Release:
     """New conversations begin with the workflow's own file again."""
     return _changed(release, "", None, 0, at, by)
+
+
+def _standing(history: tuple[Step, ...]) -> list[str]:
+    """The versions that were published for all and not taken back or withdrawn, the newest last."""
+    versions: list[str] = []
+    stood = ""
+    for step in history:
+        if stood and not step.version:  # withdrawn
+            versions.pop()
+        elif step.back and step.version in versions:
+            while versions[-1] != step.version:
+                versions.pop()
+        elif step.version and versions[-1:] != [step.version]:
+            versions.append(step.version)
+        stood = step.version
+    return versions
 
 
 def versions(release: Release) -> tuple[str, ...]:
@@ -108,9 +134,11 @@ def versions(release: Release) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _changed(release: Release, version: str, candidate: str | None, share: int, at: str, by: str) -> Release:
+def _changed(
+    release: Release, version: str, candidate: str | None, share: int, at: str, by: str, back: bool = False
+) -> Release:
     if (version, candidate, share) == (release.version, release.candidate, release.share):
         return release
-    step = Step(version=version, candidate=candidate, share=share, at=at, by=by)
+    step = Step(version=version, candidate=candidate, share=share, back=back, at=at, by=by)
     history = (*release.history, step)[-MOST_STEPS:]
     return replace(release, version=version, candidate=candidate, share=share, history=history)
