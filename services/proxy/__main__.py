@@ -13,4 +13,5 @@ if __name__ == "__main__":
         Proxy,
         largest_frame=LARGEST_FRAME,
         ping=lambda settings: settings.ping_seconds,
+        turned_away=Proxy.turned_away,
     )

@@ -39,6 +39,10 @@ class Proxy:
         await self._socketio.drain()
         await self._hub.stop()
 
+    def turned_away(self, host: str) -> int:
+        """When this peer may open a WebSocket again (seconds), 0 for at once."""
+        return self._edge.turned_away(host)
+
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         # No coroutine of its own: its frame would live as long as the socket.
         if scope["path"].rstrip("/") == SOCKETIO:

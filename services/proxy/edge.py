@@ -70,6 +70,8 @@ class Edge:
         self._trusts_all = settings.trusted_proxies == ANY
         self._clock = clock
         self._connects = limits.Buckets(settings.connect_burst, settings.connects_per_minute)
+        self._warnings = limits.Buckets(settings.connect_burst, settings.connects_per_minute)
+        self._behind_proxies = bool(settings.trusted_proxies)
         self._messages = limits.Buckets(settings.message_burst, settings.messages_per_minute)
         self._places = limits.Places(
             settings.max_sockets, settings.max_sockets_per_visitor, settings.max_sockets_per_address
@@ -125,7 +127,26 @@ class Edge:
 
     def connect(self, address: str, door: str) -> Refusal | None:
         """Count a connect (a socket, a stream, a new session) of this address."""
-        return self._answer("too many connects", self._connects.take(address, self._clock()), door)
+        now = self._clock()
+        wait = self._connects.take(address, now)
+        if wait:
+            self._warnings.take(address, now)
+        return self._answer("too many connects", wait, door)
+
+    def turned_away(self, host: str) -> int:
+        """When this peer may open a WebSocket again (whole seconds), 0 for at once.
+
+        Asked before anything else. An address that was told "too many connects" as often as it may
+        connect does not listen: to accept a WebSocket only to close it with 4029 costs three times as
+        much as HTTP's 429, and the others wait meanwhile. Behind trusted proxies every peer is a
+        proxy, and none is turned away here.
+        """
+        if self._behind_proxies:
+            return 0
+        wait = self._warnings.wait(addresses.counted(host), self._clock())
+        if wait:
+            self._limited.labels("websocket", "storm").inc()
+        return math.ceil(wait)
 
     def message(self, visitor: str, door: str) -> Refusal | None:
         """Count a message of this visitor, over all of the visitor's sockets and streams."""

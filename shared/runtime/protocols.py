@@ -30,10 +30,10 @@ UNREAD_SECONDS = 30.0
 LINGER_SECONDS = 10.0
 
 
-def _last_words(status: str, error: str) -> bytes:
-    """A whole answer, after which the connection is closed."""
+def _last_words(status: str, error: str, more: str = "") -> bytes:
+    """A whole answer, after which the connection is closed; ``more`` are header lines."""
     body = b'{"error":"%b"}' % error.encode()
-    head = f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    head = f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: application/json\r\n{more}"
     return b"%bcontent-length: %d\r\n\r\n%b" % (head.encode(), len(body), body)
 
 
@@ -48,15 +48,28 @@ _NO_UPGRADE = _last_words(
 )
 #: An offer to go over to what is not spoken here, such as h2c or TLS. A server may ignore it (RFC 9110,
 #: section 7.8); the parser would stop behind the head and lose the body.
-_OTHER_UPGRADE = re.compile(rb"(?i)\r\nupgrade:(?![ \t]*websocket[ \t]*\r\n)[^\r\n]*")
+_OTHER_UPGRADE = re.compile(rb"(?i)\r\nupgrade:(?![ \t]*websocket[ \t]*\r\n)[^\r\n]*(?=\r\n)")
 
 
 class _BadHead(Exception):
     """A head that the parser takes, and we do not. The parser makes an error of its own of it."""
 
 
-def punctual(seconds: float, unread_seconds: float = UNREAD_SECONDS) -> type[HttpToolsProtocol]:
+def _too_many(seconds: int) -> bytes:
+    error = f"too many connects; come back in {seconds} s"
+    return _last_words("429 Too Many Requests", error, f"retry-after: {seconds}\r\n")
+
+
+def _nobody(host: str) -> int:
+    return 0
+
+
+def punctual(
+    seconds: float, unread_seconds: float = UNREAD_SECONDS, turned_away: Callable[[str], int] = _nobody
+) -> type[HttpToolsProtocol]:
     """HTTP/1.1 where a whole request must come within ``seconds``: head and body, or an upgrade.
+
+    ``turned_away`` says of a peer's address when it may open a WebSocket again (seconds), 0 for at once.
 
     uvicorn waits for ever, so whoever sends a byte now and then, or never reads an answer, holds
     connections for nothing ("slow loris", "slow read"). Nor does its parser bound a head, or look at
@@ -125,6 +138,10 @@ def punctual(seconds: float, unread_seconds: float = UNREAD_SECONDS) -> type[Htt
 
         def handle_websocket_upgrade(self) -> None:
             self._in_time()
+            if wait := turned_away(self.client[0] if self.client else ""):
+                self.transport.write(_too_many(wait))
+                self.transport.close()
+                return
             super().handle_websocket_upgrade()
 
         def pause_writing(self) -> None:

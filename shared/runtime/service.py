@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import signal
 import socket
 import sys
@@ -47,16 +48,17 @@ class Application(Protocol):
 
 
 S = TypeVar("S", bound=Common)
-Build = Callable[[S, Vitals], Application]
+A = TypeVar("A", bound=Application)
 
 
 def main(
     name: str,
     kind: type[S],
     port: Callable[[S], int],
-    build: Build[S],
+    build: Callable[[S, Vitals], A],
     largest_frame: int = 64 * 1024,
     ping: Callable[[S], float] = lambda settings: PING_SECONDS,
+    turned_away: Callable[[A, str], int] = lambda app, host: 0,
 ) -> None:
     """Run a service until it is told to stop: the whole of a ``__main__``."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}", description=f"Switchboard's {name}.")
@@ -80,7 +82,9 @@ def main(
         settings.fail(error)
         return
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn_run = serve(app, vitals, values, listener, largest_frame, ping(values))
+        uvicorn_run = serve(
+            app, vitals, values, listener, largest_frame, ping(values), functools.partial(turned_away, app)
+        )
         if sys.platform == "win32":
             asyncio.run(uvicorn_run)
         else:
@@ -96,10 +100,12 @@ async def serve(
     listener: socket.socket,
     largest_frame: int,
     ping_seconds: float = PING_SECONDS,
+    turned_away: Callable[[str], int] = lambda host: 0,
 ) -> None:
     """Serve ``app`` with its vitals on ``listener`` until SIGTERM or SIGINT.
 
     A WebSocket is pinged every ``ping_seconds``, and closed when no answer comes within the same time.
+    ``turned_away`` says of a peer's address when it may open one again (seconds), 0 for at once.
     """
 
     async def edge(scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,7 +125,7 @@ async def serve(
 
     config = uvicorn.Config(
         edge,
-        http=punctual(values.handshake_seconds),
+        http=punctual(values.handshake_seconds, turned_away=turned_away),
         ws=BoundedWebSocket,
         ws_max_size=largest_frame,
         ws_ping_interval=ping_seconds,

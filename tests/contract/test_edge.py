@@ -25,7 +25,7 @@ from shared.runtime.protocols import punctual
 from shared.runtime.vitals import Receive, Scope, Send, respond
 from tests.conftest import Connections, Services
 from tests.contract.test_websocket import OTHER, Stage, closed, cookie_of, tell
-from tests.contract.test_websocket_frames import CLOSE, PING, PONG, Frame, Wire, frame
+from tests.contract.test_websocket_frames import CLOSE, PING, PONG, UPGRADE, Frame, Wire, frame
 from tests.visitor import V1
 
 
@@ -102,6 +102,34 @@ async def test_who_comes_back_when_told_to_is_let_in(services: Services) -> None
     await asyncio.sleep(1)  # as it was told
     async with stage.modern() as again:
         assert "Resumed" in str(await again.recv())
+
+
+async def test_who_does_not_listen_is_turned_away_before_the_handshake_and_others_are_not(
+    services: Services,
+) -> None:
+    stage = await proxy(services, SWITCHBOARD_CONNECT_BURST="2", SWITCHBOARD_CONNECTS_PER_MINUTE="1")
+    upgrade = b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"\r\n"
+    heard = [await answers(stage.proxy.port, upgrade, until=b"\r\n\r\n") for _ in range(5)]
+    assert [answer[9:12] for answer in heard] == [b"101", b"101", b"101", b"101", b"429"]
+    assert b"retry-after: 60\r\n" in heard[4]
+    assert await metric(stage, 'switchboard_limited_total{door="websocket",limit="storm"}') == 1
+    other = await answers(stage.proxy.port, upgrade, until=b"\r\n\r\n", source="127.0.0.2")
+    assert other.startswith(b"HTTP/1.1 101")
+
+
+@pytest.mark.parametrize("split", [b"Upg", b"websock", b"Connection: Upg"])
+async def test_an_upgrade_may_come_in_two_parts(services: Services, split: bytes) -> None:
+    stage = await proxy(services)
+    whole = b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"\r\n"
+    at = whole.index(split) + len(split)
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.proxy.port)
+    async with asyncio.timeout(10):
+        writer.write(whole[:at])
+        async with httpx.AsyncClient() as another:
+            await another.get(f"{stage.proxy.url}/healthz")  # by now the first part was read
+        writer.write(whole[at:])
+        assert (await reader.readline()).startswith(b"HTTP/1.1 101")
+    writer.close()
 
 
 async def test_a_visitors_messages_count_over_all_of_the_visitors_sockets(services: Services) -> None:
@@ -274,15 +302,15 @@ async def test_an_answer_may_take_longer_than_its_request() -> None:
         idle.close()
 
 
-async def answers(port: int, *parts: bytes) -> bytes:
-    """All that comes back for a request of these parts."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def answers(port: int, *parts: bytes, until: bytes = b"", source: str = "127.0.0.1") -> bytes:
+    """What comes back for a request of these parts: up to its end, or until it holds ``until``."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
     came = bytearray()
     with contextlib.suppress(ConnectionError):
         for part in parts:
             writer.write(part)
             await writer.drain()
-        while more := await reader.read(65536):
+        while not (until and until in came) and (more := await reader.read(65536)):
             came += more
     writer.close()
     return bytes(came)

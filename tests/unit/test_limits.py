@@ -22,6 +22,8 @@ def test_a_burst_passes_and_the_next_is_told_when_to_come_back() -> None:
     buckets = Buckets(burst=2, per_minute=60)
     assert [buckets.take("ann", 100.0), buckets.take("ann", 100.0)] == [0.0, 0.0]
     assert buckets.take("ann", 100.0) == pytest.approx(1.0)
+    assert buckets.wait("ann", 100.0) == pytest.approx(1.0)
+    assert buckets.wait("bob", 100.0) == 0.0
     assert buckets.take("bob", 100.0) == 0.0
     assert buckets.take("ann", 100.5) == pytest.approx(0.5)  # asking too early costs nothing
 

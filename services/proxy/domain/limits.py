@@ -40,19 +40,29 @@ class Buckets:
     def take(self, key: str, now: float) -> float:
         """Take a token: 0.0 where there was one, else the seconds until there will be one."""
         self._forget(now)
-        known = self._full_at.get(key)
-        if known is None:
-            known = self._older.get(key, now)
-        full_at = max(known, now) + self._interval
-        wait = full_at - now - self._refill
-        if wait > 1e-6:  # less is only the rounding of floats
+        full_at = self._with_one_less(key, now)
+        if wait := self._over(full_at, now):
             return wait
         self._full_at[key] = full_at
         return 0.0
 
+    def wait(self, key: str, now: float) -> float:
+        """What `take` would answer, without taking."""
+        return self._over(self._with_one_less(key, now), now)
+
     def __len__(self) -> int:
         """How many keys are remembered, some of them perhaps twice."""
         return len(self._full_at) + len(self._older)
+
+    def _with_one_less(self, key: str, now: float) -> float:
+        known = self._full_at.get(key)
+        if known is None:
+            known = self._older.get(key, now)
+        return max(known, now) + self._interval
+
+    def _over(self, full_at: float, now: float) -> float:
+        wait = full_at - now - self._refill
+        return wait if wait > 1e-6 else 0.0  # less is only the rounding of floats
 
     def _forget(self, now: float) -> None:
         if now - self._turn >= self._refill or len(self._full_at) >= self._most_keys:
