@@ -117,13 +117,11 @@ class Replica:
         await self.client.subscribe(subjects.PRESENCE, cb=presence.hear)
         self.subscriptions = [
             await self.client.subscribe(
-                subjects.WORKFLOW_DELIVERY, queue=subjects.WORKFLOW_DURABLE, cb=self.workflow.handle
-            ),
-            await self.client.subscribe(
                 subjects.TIMERS_DELIVERY, queue=subjects.TIMERS_DURABLE, cb=self.workflow.handle_firing
             ),
         ]
         await flushed(self.client)
+        await self.follower.join(subjects.WORKFLOW_DELIVERY, subjects.WORKFLOW_DURABLE, self.workflow.handle)
         return self
 
     def metric(self, name: str, **labels: str) -> float:
@@ -132,6 +130,7 @@ class Replica:
 
     async def deaf(self) -> None:
         """It gets no more deliveries; what is in hand goes on."""
+        await self.follower.leave()
         for subscription in self.subscriptions:
             await subscription.unsubscribe()
         await flushed(self.client)
@@ -141,12 +140,12 @@ class Replica:
         if not self.started:
             return
         self.started = False
+        await self.follower.stop()  # deliveries come over its connection
         await self.client.close()
         self.workflow._renewer.cancel()
         for task in list(self.workflow._tasks):
             task.cancel()
         await asyncio.gather(*self.workflow._tasks, return_exceptions=True)
-        await self.follower.stop()
         await self.backends.close()
         await self.speech.close()
 

@@ -75,6 +75,8 @@ class App:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
+        if self._follower is not None:
+            await self._follower.leave()
         for subscription in self._subscriptions:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await subscription.drain()  # type: ignore[no-untyped-call]
@@ -113,17 +115,15 @@ class App:
             asyncio.create_task(self._files.watch()),
             asyncio.create_task(self._flows.follow(client)),
         ]
-        # Joining the durable that `switchboard setup` made, straight on the broker's connection: a
-        # FastStream subscriber would cost an eighth of the whole turn, for a message that is not read.
+        # Joining the durables that `switchboard setup` made, without FastStream's subscribers. Every input
+        # is delivered: over the follower's connection that costs a third of what it does over nats-py's.
         self._subscriptions = [
             await client.subscribe(subjects.PRESENCE, cb=self._presence.hear),
-            await client.subscribe(
-                subjects.WORKFLOW_DELIVERY, queue=subjects.WORKFLOW_DURABLE, cb=workflow.handle
-            ),
             await client.subscribe(
                 subjects.TIMERS_DELIVERY, queue=subjects.TIMERS_DURABLE, cb=workflow.handle_firing
             ),
         ]
+        await follower.join(subjects.WORKFLOW_DELIVERY, subjects.WORKFLOW_DURABLE, workflow.handle)
         manager = client.jsm()
         while True:
             try:

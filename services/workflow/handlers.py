@@ -103,7 +103,7 @@ class Workflow:
             registry=vitals.registry,
         )
 
-    async def handle(self, message: Msg) -> None:
+    def handle(self, message: Msg) -> None:
         """Take a delivery into its conversation's lane; never waits."""
         self._take(address(message.subject).conversation, Delivery(message))
 

@@ -1,13 +1,15 @@
-"""The live feed, read off a NATS connection of its own; requests to the log go over it as well.
+"""The live feed, read off a NATS connection of its own; a service's busiest other traffic goes over it too:
+requests to the log, and what a consumer delivers to a queue group.
 
 Every service reads every entry here, so this is where a message must cost least: nats-py's way of one
 (a dict of all headers, a `Msg`, a queue, a task) takes ten times as long and was a third of a turn.
 This speaks the client protocol (docs.nats.io/reference/reference-protocols/nats-protocol) and only as
-much of it as two subscriptions need: the feed's, and that of the answers to requests.
+much of it as three subscriptions need: the feed's, that of the answers to requests, and a shared one.
 
 The feed promises nothing, and need not: the follower takes it only where it is contiguous, fetches
 what is missing, and asks the stream itself after each loss that is told here. Nor does a request: one
-whose answer is lost with the connection has none, which to an append means unknown.
+whose answer is lost with the connection has none, which to an append means unknown. What was delivered
+and is lost comes again, since nobody acknowledged it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any, cast
 import msgspec
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from shared.contract import subjects
 from shared.runtime.log import Message, Reply, stored
@@ -37,9 +40,10 @@ LARGEST_MESSAGE = 8 * 1024 * 1024
 #: What may lie unwritten before requests go another way (bytes).
 MOST_UNWRITTEN = 1024 * 1024
 
-#: The names of the two subscriptions.
+#: The names of the subscriptions.
 _LIVE = b"1"
 _ANSWERS = b"2"
+_SHARED = b"3"
 _BREAKS = frozenset("\r\n")
 
 
@@ -55,15 +59,21 @@ class Info(msgspec.Struct):
 
 
 class Reader:
-    """The protocol without I/O: bytes in, entries to ``take``, replies to ``reply``, pongs out."""
+    """The protocol without I/O: bytes in, pongs out.
+
+    Entries go to ``take``, replies to ``reply``, and of what is shared subject, reply subject and data
+    to ``push``.
+    """
 
     def __init__(
         self,
         take: Callable[[Message], None],
         reply: Callable[[str, Reply], None] = lambda subject, reply: None,
+        push: Callable[[str, str, bytes], None] = lambda subject, answer, data: None,
     ) -> None:
         self._take = take
         self._reply = reply
+        self._push = push
         self._rest = b""
         self.info: Info | None = None
         self.pongs = 0
@@ -109,6 +119,9 @@ class Reader:
     def _message(self, words: list[bytes], head: bytes, body: bytes) -> None:
         if words[2] == _ANSWERS:
             self._reply(words[1].decode(), Reply(head, body))
+        elif words[2] == _SHARED:
+            if len(words) > (5 if head else 4):  # a status of the server's asks for no answer
+                self._push(words[1].decode(), words[3].decode(), body)
         elif (message := stored(words[1].decode(), head, body)) is not None:
             self._take(message)
 
@@ -136,6 +149,8 @@ class Feed:
         self._found = found
         self._task: asyncio.Task[None] | None = None
         self._connection: _Connection | None = None  # while it stands
+        self._shared: tuple[str, str] | None = None  # subject and queue group
+        self._push: Callable[[Msg], None] = lambda message: None
         self.on_reply: Callable[[str, Reply], None] = lambda subject, reply: None
         self.on_break: Callable[[], None] = lambda: None
         #: The subject of an answer is this and whatever name the request gave it.
@@ -153,6 +168,28 @@ class Feed:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    async def join(self, subject: str, queue: str, push: Callable[[Msg], None]) -> None:
+        """Share what comes on ``subject`` with the others of ``queue``, over every loss, until `leave`.
+
+        ``push`` must not wait. At most one subject. Returns when the server knows, if it can be reached.
+        """
+        self._shared, self._push = (subject, queue), push
+        if self._connection is not None:
+            self._connection.join(subject, queue)
+            await self._flushed(self._connection)
+
+    async def leave(self) -> None:
+        """Nothing of what is shared comes any more once this has returned, but for what is lost."""
+        self._shared = None
+        if self._connection is not None:
+            self._connection.leave()
+            await self._flushed(self._connection)
+
+    async def _flushed(self, connection: _Connection) -> None:
+        with contextlib.suppress(Exception):  # it is lost, and the next one begins as things stand then
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await connection.flush()
+
     def request(self, subject: str, name: str, data: bytes, headers: Mapping[str, str]) -> bool:
         """Publish, to be answered to `inbox` and ``name``; False if it cannot be done here and now.
 
@@ -164,7 +201,7 @@ class Feed:
     async def _run(self, connected: asyncio.Event) -> None:
         pause, longest = PAUSE_SECONDS
         while True:
-            connection = _Connection(self._take, self._replied)
+            connection = _Connection(self._take, self._replied, self._pushed)
             stood = False
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
@@ -172,6 +209,8 @@ class Feed:
                     await connection.subscribed()
                 stood = True
                 self._connection = connection
+                if self._shared is not None:
+                    connection.join(*self._shared)
                 if connected.is_set():
                     self._found()
                 connected.set()
@@ -191,12 +230,24 @@ class Feed:
     def _replied(self, subject: str, reply: Reply) -> None:
         self.on_reply(subject[len(self.inbox) :], reply)
 
+    def _pushed(self, subject: str, answer: str, data: bytes) -> None:
+        try:
+            self._push(Msg(self._client, subject, answer, data))
+        except Exception:  # it comes again; everything else must go on
+            log.exception("delivery_failed", subject=subject)
+
 
 class _Connection(asyncio.Protocol):
     """One connection, from its first byte to its end."""
 
-    def __init__(self, take: Callable[[Message], None], reply: Callable[[str, Reply], None]) -> None:
-        self._reader = Reader(take, reply)
+    def __init__(
+        self,
+        take: Callable[[Message], None],
+        reply: Callable[[str, Reply], None],
+        push: Callable[[str, str, bytes], None],
+    ) -> None:
+        self._reader = Reader(take, reply, push)
+        self._pings = 1  # sent, the first with the subscriptions
         self._transport: asyncio.Transport | None = None
         self._changed = asyncio.Event()  # set by whatever `_until` may wait for
         self._over: Exception | None = None
@@ -245,6 +296,26 @@ class _Connection(asyncio.Protocol):
     async def subscribed(self) -> None:
         """Until the server has taken the subscription, or refused it. Raises what ended it."""
         await self._until(lambda: self._reader.pongs > 0)
+
+    def join(self, subject: str, queue: str) -> None:
+        self._say(f"SUB {subject} {queue} ".encode() + _SHARED)
+
+    def leave(self) -> None:
+        self._say(b"UNSUB " + _SHARED)
+
+    async def flush(self) -> None:
+        """Until the server has read all that was said. Raises what ended the connection."""
+        self._ping()
+        sent = self._pings
+        await self._until(lambda: self._reader.pongs >= sent)
+
+    def _ping(self) -> None:
+        self._pings += 1
+        self._say(b"PING")
+
+    def _say(self, line: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(line + b"\r\n")
 
     def publish(self, subject: str, answer: str, data: bytes, headers: Mapping[str, str]) -> bool:
         """Whether it was handed to the connection, in one piece."""
@@ -301,7 +372,7 @@ class _Connection(asyncio.Protocol):
             self._end(FeedError("the server does not answer"))
             return
         self._heard = False
-        self._transport.write(b"PING\r\n")
+        self._ping()
         self._loop.call_later(seconds, self._beat, seconds)
 
     def _end(self, error: Exception) -> None:

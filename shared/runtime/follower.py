@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from prometheus_client import Counter, Gauge
 
 from shared.runtime.broker import Link
@@ -113,6 +114,14 @@ class Follower:
             self._task.cancel()
             await asyncio.wait([self._task], timeout=0.5)
         await self._feed.stop()
+
+    async def join(self, subject: str, queue: str, push: Callable[[Msg], None]) -> None:
+        """Have what a consumer delivers come over the live feed's connection: see `Feed.join`."""
+        await self._feed.join(subject, queue, push)
+
+    async def leave(self) -> None:
+        """No more of that."""
+        await self._feed.leave()
 
     @property
     def certain(self) -> bool:

@@ -243,7 +243,8 @@ class Log:
 
         ``expect`` is the position of the conversation's last entry (0: it has none). Raises
         `Conflict`, `IdReused`, `Full`, `Unknown`, or `EntryTooLarge` before anything is sent.
-        A timeout is unknown: the same id is sent again until the server answers.
+        A timeout is unknown: the same id is sent again until the server answers, by the client's own way:
+        the quicker one may be what does not answer.
         """
         data = codec.encode(entry)
         headers = {"Nats-Msg-Id": subjects.message_id(author, conversation, entry.id)}
@@ -252,12 +253,14 @@ class Log:
             headers[_EXPECT_OVER] = subjects.everyone(conversation)
         subject = subjects.chat(conversation, author)
         end = monotonic() + deadline
+        again = False
         while True:
             try:
-                ack = await self._publish(subject, data, headers, min(TRY_SECONDS, deadline))
+                ack = await self._publish(subject, data, headers, min(TRY_SECONDS, deadline), again)
             except (nats.errors.Error, TimeoutError) as error:
                 if monotonic() >= end:
                     raise Unknown(f"no answer to the append: {error!r}") from error
+                again = True
                 await asyncio.sleep(0.1)
                 continue
             if ack.error is not None:
@@ -266,11 +269,13 @@ class Log:
                 await self._same(ack.seq, data)
             return ack.seq
 
-    async def _publish(self, subject: str, data: bytes, headers: dict[str, str], timeout: float) -> _PubAck:
+    async def _publish(
+        self, subject: str, data: bytes, headers: dict[str, str], timeout: float, again: bool = False
+    ) -> _PubAck:
         if not self._nc.is_connected:
             # A publish made now would sit in the client's buffer and land at some later time.
             raise nats.errors.ConnectionReconnectingError
-        reply = await self._requests.one(subject, data, headers, timeout)
+        reply = await self._requests.one(subject, data, headers, timeout, again)
         if reply.head and reply.status == "503":
             raise nats.errors.NoRespondersError
         return _pub_ack.decode(reply.data)
@@ -444,8 +449,10 @@ class _Requests:
         """Publish over the line, asking for no answer; False where it does not stand."""
         return self._line is not None and self._line.request(subject, "", data, {})
 
-    async def one(self, subject: str, data: bytes, headers: dict[str, str], timeout: float) -> Reply:
-        """The first reply. Raises TimeoutError.
+    async def one(
+        self, subject: str, data: bytes, headers: dict[str, str], timeout: float, again: bool
+    ) -> Reply:
+        """The first reply. ``again``: not over the line. Raises TimeoutError.
 
         One sweep watches over all that wait: a timer for each append costs more than its message.
         """
@@ -453,7 +460,7 @@ class _Requests:
         answer: asyncio.Future[Reply] = self._loop.create_future()
         self._awaited[token] = answer
         try:
-            await self._publish(token, subject, data, headers)
+            await self._publish(token, subject, data, headers, again)
             waiting = self._deadlines.get(timeout)
             if waiting is None:
                 waiting = self._deadlines[timeout] = deque()
@@ -479,8 +486,10 @@ class _Requests:
             del self._open[token]
             self._on_line.discard(token)
 
-    async def _publish(self, token: str, subject: str, data: bytes, headers: dict[str, str]) -> None:
-        if self._line is not None and self._line.request(subject, token, data, headers):
+    async def _publish(
+        self, token: str, subject: str, data: bytes, headers: dict[str, str], again: bool = False
+    ) -> None:
+        if not again and self._line is not None and self._line.request(subject, token, data, headers):
             self._on_line.add(token)
             return
         if self._subscribed is None or not self._subscribed.done():

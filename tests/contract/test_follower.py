@@ -13,14 +13,15 @@ from urllib.parse import ParseResult
 import nats
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from shared.contract.entry import Entry
-from shared.contract.subjects import chat
+from shared.contract.subjects import WORKFLOW_DELIVERY, WORKFLOW_DURABLE, chat
 from shared.runtime.broker import Link, inbox_prefix
 from shared.runtime.declare import declare, wipe
 from shared.runtime.feed import Feed
 from shared.runtime.follower import Follower
-from shared.runtime.log import Log, Message
+from shared.runtime.log import Log, Message, delivered
 from shared.runtime.vitals import Vitals
 from tests import examples
 from tests.conftest import Connections
@@ -249,6 +250,67 @@ async def test_an_append_whose_answer_is_lost_with_the_feed_is_stored_once(
             await followed.follower.reached(3)
         fetched = await log.fetch(C)
         assert [message.position for message in fetched] == followed.positions == [1, 2, 3]
+
+
+async def test_what_a_consumer_delivers_is_shared_and_comes_again_when_the_feed_was_cut(
+    connections: Connections, writer: Log, stop: list[Followed]
+) -> None:
+    async with Wire(connections.server.port) as wire:
+
+        def detour(client: Client, take: Callable[[Message], None], *told: Callable[[], None]) -> Feed:
+            return Feed(cast(Client, _Detour(client, wire.port)), take, *told)
+
+        members = Member(), Member()
+        feeds: list[Callable[..., Feed]] = [detour, Feed]
+        for member, feed in zip(members, feeds, strict=True):
+            followed = Followed(await connections.log("workflow"), Link(Vitals("test")), feed=feed)
+            stop.append(followed)
+            await followed.follower.start()
+            await followed.follower.join(WORKFLOW_DELIVERY, WORKFLOW_DURABLE, member.take)
+        await grow(writer, 0, 40)
+        async with asyncio.timeout(10):
+            while sum(len(member.positions) for member in members) < 40:
+                await asyncio.sleep(0.01)
+        assert all(member.positions for member in members)
+        assert sorted(members[0].positions + members[1].positions) == list(range(1, 41))
+        for member in members:
+            await member.acknowledge()
+
+        await stop[1].follower.leave()
+        await grow(writer, 40, 10)
+        async with asyncio.timeout(10):
+            while members[0].positions != list(range(41, 51)):
+                await asyncio.sleep(0.01)
+        assert members[1].positions == []
+        await members[0].acknowledge()
+
+        await wire.cut()
+        await grow(writer, 50, 10)
+        assert members[0].positions == []
+        await wire.mend()
+        async with asyncio.timeout(20):  # what went into the cut link comes again after the lease
+            while len(set(members[0].positions)) < 10:
+                await asyncio.sleep(0.01)
+        assert set(members[0].positions) == set(range(51, 61))
+
+
+class Member:
+    """One of a queue group, and what was delivered to it that it has not acknowledged."""
+
+    def __init__(self) -> None:
+        self._messages: list[Msg] = []
+
+    def take(self, message: Msg) -> None:
+        self._messages.append(message)
+
+    @property
+    def positions(self) -> list[int]:
+        return [delivered(message)[0] for message in self._messages]
+
+    async def acknowledge(self) -> None:
+        for message in self._messages:
+            await message.ack()
+        self._messages.clear()
 
 
 async def test_no_header_is_two(connections: Connections, stop: list[Followed]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable, Mapping
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ from shared.contract.entry import Entry, EntryTooLarge
 from shared.contract.facts import BotSaid
 from shared.contract.subjects import shard_of
 from shared.runtime.declare import DeclareError, declare, new_epoch, wipe
-from shared.runtime.log import Conflict, Full, IdReused, Unknown, Unreachable
+from shared.runtime.log import Conflict, Full, IdReused, Reply, Unknown, Unreachable
 from tests import examples
 from tests.conftest import Connections, connected
 
@@ -91,6 +92,29 @@ async def test_no_answer_means_unknown_and_the_same_id_may_be_sent_again(connect
         server.send_signal(signal.SIGCONT)
     position = await log.append(C, "visitor", WROTE)
     assert [message.position for message in await log.fetch(C)] == [1, position]
+
+
+class Swallowing:
+    """A line that takes every request and brings no answer."""
+
+    def __init__(self) -> None:
+        self.on_reply: Callable[[str, Reply], None] = lambda subject, reply: None
+        self.on_break: Callable[[], None] = lambda: None
+        self.taken = 0
+
+    def request(self, subject: str, name: str, data: bytes, headers: Mapping[str, str]) -> bool:
+        self.taken += 1
+        return True
+
+
+async def test_an_append_that_the_quicker_line_swallows_goes_the_clients_way(
+    connections: Connections,
+) -> None:
+    log = await connections.log("proxy")
+    line = Swallowing()
+    log.goes_over(line)
+    assert await log.append(C, "visitor", STARTED, expect=0) == 1
+    assert line.taken == 1
 
 
 async def test_an_append_waits_for_a_server_that_restarts(connections: Connections) -> None:

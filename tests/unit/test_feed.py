@@ -42,6 +42,17 @@ def expecting(position: int, over: str = "") -> list[str]:
     ]
 
 
+def test_what_comes_to_the_third_subscription_is_pushed_if_it_may_be_answered() -> None:
+    pushed: list[tuple[str, str, bytes]] = []
+    entries: list[Message] = []
+    reader = Reader(entries.append, push=lambda *message: pushed.append(message))
+    reader.receive(message(3, b"body", reply="$JS.ACK.x").replace(b" 1 ", b" 3 ", 1))
+    reader.receive(b"MSG timer.due.x 3 $JS.ACK.y 4\r\nwhen\r\n")
+    reader.receive(b"HMSG _INBOX.x.9 3 27 27\r\nNATS/1.0 409 Leadership\r\n\r\n\r\n")
+    assert pushed == [(f"live.0.7.{C}.visitor", "$JS.ACK.x", b"body"), ("timer.due.x", "$JS.ACK.y", b"when")]
+    assert entries == []
+
+
 def test_what_comes_to_the_second_subscription_answers_a_request() -> None:
     replies: list[tuple[str, Reply]] = []
     entries: list[Message] = []

@@ -1,7 +1,8 @@
 """The WebSocket door: raw ASGI around a sans-I/O `Session`.
 
-The receive loop only drains (while it waits, uvicorn leaves pongs unread); sending and appending
-run in short-lived tasks of their own, so an idle socket holds one task.
+The receive loop only drains (while it waits, uvicorn leaves pongs unread); appending, and sending to
+who is slow to read, run in short-lived tasks of their own, so an idle socket holds one task. Where the
+server offers the `Direct` way, texts come and go without any.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import itertools
 import re
 import secrets
+from collections.abc import Iterable, Iterator
 from time import monotonic
 from urllib.parse import parse_qs
 
@@ -30,6 +32,7 @@ from shared.contract.entry import EntryTooLarge, Recorded
 from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
 from shared.runtime.log import Conflict, Full, IdReused, LogError
+from shared.runtime.protocols import DIRECT, Direct
 from shared.runtime.vitals import Receive, Scope, Vitals
 from shared.runtime.vitals import Send as AsgiSend
 
@@ -42,6 +45,8 @@ MOST_UNREAD_FRAMES = 2_000
 MOST_UNREAD_BYTES = 1024 * 1024
 #: How long the first frames may take to be written (seconds).
 WRITE_SECONDS = 30.0
+#: What of them is written in one piece (characters).
+PIECE = 32 * 1024
 #: Messages of one socket that wait to be stored.
 MOST_PENDING = 100
 
@@ -93,7 +98,9 @@ class WebSocketDoor:
         try:
             await send(self._accept(scope, secret, new))
             cursor = cursors.decode(_asked(scope, "cursor")) if modern else None
-            channel = _Channel(self, self._hub, conversation, Session(self._hub.epoch, modern, cursor), send)
+            direct: Direct | None = scope.get("extensions", {}).get(DIRECT)
+            session = Session(self._hub.epoch, modern, cursor)
+            channel = _Channel(self, self._hub, conversation, session, send, direct)
             self._channels.add(channel)
             try:
                 await channel.run(receive, scope, new)
@@ -135,7 +142,7 @@ class _Channel:
     """One open socket: the session, and what is on its way in both directions."""
 
     __slots__ = (  # there are thousands of these, most of them idle
-        *("_door", "_hub", "_conversation", "_session", "_send", "_early"),
+        *("_door", "_hub", "_conversation", "_session", "_send", "_direct", "_early"),
         *("_unread", "_unread_bytes", "_writer", "_pending", "_appender", "_closer", "_closing"),
         "_typed",
     )
@@ -147,12 +154,14 @@ class _Channel:
         conversation: str,
         session: Session,
         send: AsgiSend,
+        direct: Direct | None,
     ) -> None:
         self._door = door
         self._hub = hub
         self._conversation = conversation
         self._session = session
         self._send = send
+        self._direct = direct
         self._early: list[Recorded] | None = []  # what came live while the history was fetched
         self._unread: list[str] = []  # an empty deque has 600 bytes
         self._unread_bytes = 0
@@ -181,6 +190,8 @@ class _Channel:
             pass
         finally:
             self._hub.leave(self._conversation, self)
+            if self._direct is not None:
+                self._direct.hear = None
             if self._writer is not None:
                 self._writer.cancel()
             if self._closer is not None:
@@ -200,30 +211,36 @@ class _Channel:
         """Send what the client lacks, at the client's own pace; what comes live waits its turn."""
         output = self._session.resume(history, _new_id(), BEGIN if history else self._begin(scope))
         async with asyncio.timeout(WRITE_SECONDS):
-            for item in output:
-                if isinstance(item, Send):
-                    await self._send({"type": "websocket.send", "text": item.text})
+            for piece in _pieces(item.text for item in output if isinstance(item, Send)):
+                if self._direct is None or not self._direct.write(piece):
+                    for text in piece:
+                        await self._send({"type": "websocket.send", "text": text})
         early, self._early = self._early, None
         self._act([item for item in output if not isinstance(item, Send)])
         for recorded in early or ():
             self._act(self._session.follow(recorded))
 
     async def _listen(self, receive: Receive) -> None:
+        if self._direct is not None:
+            self._direct.hear = self._hear
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 return
-            if self._closing is not None:
-                continue
-            text = message.get("text")
-            if text is None:
-                self._begin_close(closings.BINARY)
-            elif refusal := self._door.edge.message(self._conversation, DOOR):
-                self._begin_close(closings.too_many(*refusal))
-            elif len(self._pending) >= MOST_PENDING:
-                self._begin_close(closings.too_many("too many messages", FULL_SECONDS))
+            if (text := message.get("text")) is not None:
+                self._hear(text)
             else:
-                self._act(self._session.receive(text, _new_id))
+                self._begin_close(closings.BINARY)
+
+    def _hear(self, text: str) -> None:
+        if self._closing is not None:
+            return
+        if refusal := self._door.edge.message(self._conversation, DOOR):
+            self._begin_close(closings.too_many(*refusal))
+        elif len(self._pending) >= MOST_PENDING:
+            self._begin_close(closings.too_many("too many messages", FULL_SECONDS))
+        else:
+            self._act(self._session.receive(text, _new_id))
 
     # --- what the hub tells ---
 
@@ -247,10 +264,11 @@ class _Channel:
     # --- what the session wants ---
 
     def _act(self, output: list[Output]) -> None:
+        texts: list[str] = []
         for item in output:
             match item:
                 case Send():
-                    self._write(item.text)
+                    texts.append(item.text)
                 case Append():
                     self._pending.append(item)
                     if self._appender is None or self._appender.done():
@@ -261,12 +279,16 @@ class _Channel:
                     self._hub.drafts(self._conversation, self, item.generating)
                 case Closing():
                     self._begin_close(item)
+        if texts:
+            self._write(texts)
 
-    def _write(self, text: str) -> None:
+    def _write(self, texts: list[str]) -> None:
         if self._closing is not None:
             return
-        self._unread.append(text)
-        self._unread_bytes += len(text)
+        if self._writer is None and self._direct is not None and self._direct.write(texts):
+            return
+        self._unread += texts
+        self._unread_bytes += sum(map(len, texts))
         if len(self._unread) > MOST_UNREAD_FRAMES or self._unread_bytes > MOST_UNREAD_BYTES:
             self._begin_close(closings.TOO_SLOW)
         elif self._writer is None or self._writer.done():
@@ -334,6 +356,20 @@ class _Channel:
         self._closing = closing
         self._door.closed.labels(str(closing.code)).inc()
         await _close(self._send, closing)
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in pieces of about `PIECE` characters."""
+    piece: list[str] = []
+    size = 0
+    for text in texts:
+        piece.append(text)
+        size += len(text)
+        if size >= PIECE:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 #: Ids begin with 80 random bits of this process and end with a count: random bits for each would
