@@ -18,6 +18,9 @@ from deploy.local.processes import FolderError, hold
 from deploy.local.settings import Local, password_variable
 from shared.runtime.broker import Link, inbox_prefix
 
+#: How long `setup` waits for a NATS that is not there yet, and `log --follow` for one that went (seconds).
+PATIENCE = 60
+
 
 class ConnectionFailed(Exception):
     """NATS cannot be reached; the text says which and why."""

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from deploy.local import flow_migrate, flow_releases, flow_replay, flow_test, flow_try
-from services.workflow.domain.drawing import drawing, mermaid
-from services.workflow.domain.flow import FlowError, Problem, parse
-from services.workflow.domain.svg import svg
-from services.workflow.flow_files import NO_FLOWS, BrokenFlow, beside, read_flow, told
+from deploy.local.later import Command, Later, count
 
 Verbs = Any  # argparse's own type for a set of sub-commands is private
 
@@ -26,7 +19,7 @@ def add_parser(commands: Verbs) -> None:
     )
     verbs = flow.add_subparsers(required=True, metavar="VERB")
 
-    check = _verb(verbs, "check", "find every problem of flow files", _check)
+    check = _verb(verbs, "check", "find every problem of flow files", Later("flow_check", "check"))
     check.add_argument("files", nargs="+", metavar="FILE")
     check.add_argument("--json", action="store_true", help="the problems as JSON")
 
@@ -34,13 +27,13 @@ def add_parser(commands: Verbs) -> None:
         verbs,
         "draw",
         "draw a flow as Mermaid or SVG",
-        _draw,
+        Later("flow_check", "draw"),
         "Without -o the picture is printed as Mermaid, which many pages and editors show.",
     )
     draw.add_argument("file", metavar="FILE")
     draw.add_argument("-o", "--output", metavar="FILE", help="x.svg or x.mmd")
 
-    attempt = _verb(verbs, "try", "talk to a flow in the terminal, with no server", flow_try.talk)
+    attempt = _verb(verbs, "try", "talk to a flow in the terminal, with no server", Later("flow_try", "talk"))
     attempt.add_argument("file", metavar="FILE")
     attempt.add_argument("--language", default="", metavar="TAG", help="the visitor's, such as de")
     attempt.add_argument("--assistant", action="store_true", help="the configured assistant speaks")
@@ -50,7 +43,7 @@ def add_parser(commands: Verbs) -> None:
         verbs,
         "test",
         "perform the dialogues that lie beside flows",
-        flow_test.test,
+        Later("flow_test", "test"),
         "The dialogues of order.json are in order.test.json; docs/flows.md says how to write them.",
     )
     test.add_argument("files", nargs="+", metavar="FILE")
@@ -59,7 +52,7 @@ def add_parser(commands: Verbs) -> None:
         verbs,
         "publish",
         "let new conversations begin with this file's content",
-        flow_releases.publish,
+        Later("flow_releases", "publish"),
         "Conversations that have begun stay on their version. What is published comes before a file of the"
         " same name that the workflow reads; `withdraw` undoes that.",
     )
@@ -74,7 +67,10 @@ def add_parser(commands: Verbs) -> None:
     )
 
     share = _verb(
-        verbs, "share", "change the share of a candidate; 100 makes it the version", flow_releases.share
+        verbs,
+        "share",
+        "change the share of a candidate; 100 makes it the version",
+        Later("flow_releases", "share"),
     )
     share.add_argument("name", metavar="NAME")
     share.add_argument("share", type=_percent, metavar="PERCENT")
@@ -83,14 +79,17 @@ def add_parser(commands: Verbs) -> None:
         verbs,
         "rollback",
         "back to the version before, or to VERSION",
-        flow_releases.rollback,
+        Later("flow_releases", "rollback"),
         "Without VERSION: a candidate is dropped; where there is none, the version published before is back.",
     )
     rollback.add_argument("name", metavar="NAME")
     rollback.add_argument("version", nargs="?", default="", metavar="VERSION")
 
     withdraw = _verb(
-        verbs, "withdraw", "publish nothing: begin with the workflow's file again", flow_releases.withdraw
+        verbs,
+        "withdraw",
+        "publish nothing: begin with the workflow's file again",
+        Later("flow_releases", "withdraw"),
     )
     withdraw.add_argument("name", metavar="NAME")
 
@@ -98,7 +97,7 @@ def add_parser(commands: Verbs) -> None:
         verbs,
         "list",
         "versions, their shares, and how many live conversations each has",
-        flow_releases.listed,
+        Later("flow_releases", "listed"),
     )
     listed.add_argument("--json", action="store_true", help="as JSON")
 
@@ -106,7 +105,7 @@ def add_parser(commands: Verbs) -> None:
         verbs,
         "migrate",
         "move live conversations to another version",
-        flow_migrate.migrate,
+        Later("flow_migrate", "migrate"),
         "States of the same name are the same place, unless the map (a JSON object from old to new) says"
         " otherwise. All conversations are looked at first: if one has no place to go, nothing is moved.",
     )
@@ -122,7 +121,7 @@ def add_parser(commands: Verbs) -> None:
         verbs,
         "replay",
         "what this version would have done in recorded conversations",
-        flow_replay.replay,
+        Later("flow_replay", "replay"),
         "Sends nothing. Visitors, backends and the assistant do what they did; behind the first thing that"
         " the bot does otherwise, a conversation counts as unknown.",
     )
@@ -131,12 +130,12 @@ def add_parser(commands: Verbs) -> None:
         "--name", default="", metavar="NAME", help="the recorded flow, if not the file's name"
     )
     replay.add_argument(
-        "--last", type=_count, default=10_000, metavar="N", help="only the last N conversations (10000)"
+        "--last", type=count, default=10_000, metavar="N", help="only the last N conversations (10000)"
     )
     replay.add_argument("--json", action="store_true", help="the report as JSON")
 
 
-def _verb(verbs: Verbs, name: str, help: str, command: Any, more: str = "") -> argparse.ArgumentParser:
+def _verb(verbs: Verbs, name: str, help: str, command: Command, more: str = "") -> argparse.ArgumentParser:
     sentence = help[0].upper() + help[1:] + "."
     parser: argparse.ArgumentParser = verbs.add_parser(
         name, help=help, description=f"{sentence} {more}".rstrip()
@@ -145,76 +144,8 @@ def _verb(verbs: Verbs, name: str, help: str, command: Any, more: str = "") -> a
     return parser
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return int(text)
-
-
 def _percent(text: str) -> int:
     number = text.removesuffix("%").strip()
     if not number.isdecimal() or int(number) > 100:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 100")
     return int(number)
-
-
-class _Found(msgspec.Struct, frozen=True):
-    """A problem as `--json` tells it. ``kind``: "error" or "warning"; ``line`` 0 for unknown."""
-
-    file: str
-    line: int
-    state: str
-    kind: str
-    reason: str
-    remedy: str
-
-
-def _check(options: argparse.Namespace) -> int:
-    found: list[_Found] = []
-    broken = False
-    for name in options.files:
-        file = Path(name)
-        if name.endswith(NO_FLOWS) and len(options.files) > 1:  # what *.json names, too
-            continue
-        problems, warnings, states = _problems(file)
-        broken = broken or bool(problems)
-        for kind, these in (("error", problems), ("warning", warnings)):
-            for each in these:
-                place = str(file.parent / each.file) if each.file else str(file)
-                found.append(_Found(place, each.line, each.state, kind, each.reason, each.remedy))
-                if not options.json:
-                    print(told(file, each) + (" (a warning)" if kind == "warning" else ""))
-        if not options.json:
-            count = f"{len(problems)} error{'s' * (len(problems) != 1)}"
-            good = f"a valid flow of {states} state{'s' * (states != 1)}"
-            print(f"{file}: {count if problems else good}.")
-    if options.json:
-        print(msgspec.json.format(msgspec.json.encode(found)).decode())
-    return 1 if broken else 0
-
-
-def _draw(options: argparse.Namespace) -> int:
-    picture = drawing(read_flow(Path(options.file)))
-    if options.output is None:
-        print(mermaid(picture), end="")
-        return 0
-    output = Path(options.output)
-    if output.suffix not in (".svg", ".mmd"):
-        raise BrokenFlow([f"{output} is no kind of picture that is known: name it .svg or .mmd."])
-    try:
-        output.write_text(svg(picture) if output.suffix == ".svg" else mermaid(picture), encoding="utf-8")
-    except OSError as error:
-        raise BrokenFlow([f"{output} cannot be written: {error.strerror}."]) from error
-    return 0
-
-
-def _problems(file: Path) -> tuple[tuple[Problem, ...], tuple[Problem, ...], int]:
-    """Errors, warnings, and the number of states."""
-    try:
-        flow = parse(file.read_bytes(), file.stem, beside(file))
-    except OSError as error:
-        remedy = "Name a file that is there."
-        return (Problem("", f"the file cannot be read: {error.strerror}.", remedy),), (), 0
-    except FlowError as error:
-        return error.problems, (), 0
-    return (), flow.warnings, len(flow.states)

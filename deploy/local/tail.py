@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 from typing import Any, NamedTuple
 
 import msgspec
 
-from shared.contract import subjects
+from deploy.local.connection import PATIENCE, connected
+from deploy.local.settings import Local
+from shared.contract import entry, subjects
 from shared.contract.times import format_time
 from shared.runtime.broker import Link
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log, Message
+from shared.runtime.settings import environment, load
 from shared.runtime.vitals import Vitals
 
 
@@ -22,6 +26,32 @@ class Selection(NamedTuple):
     start: int | None
     last: int | None
     conversation: str | None
+
+
+def log(options: argparse.Namespace) -> int:
+    """Print what is asked for. Raises `ConnectionFailed`, `FolderError` or `LogError`."""
+    env = environment()
+    settings = load(Local, env)
+    what = Selection(options.start, options.last, options.conversation)
+
+    async def command() -> None:
+        vitals = Vitals("log")
+        link = Link(vitals)
+        patience = PATIENCE if options.follow else 1
+        async with connected(settings, env, "reader", patience=patience, link=link) as client:
+            if options.follow:
+                await follow(Log(client), link, vitals, what)
+            else:
+                await show(Log(client), what)
+
+    asyncio.run(command())
+    return 0
+
+
+def schema(options: argparse.Namespace) -> int:
+    """Print the JSON Schema of an entry."""
+    print(msgspec.json.format(msgspec.json.encode(entry.schema())).decode())
+    return 0
 
 
 async def show(log: Log, what: Selection, end: int | None = None) -> None:
@@ -62,10 +92,10 @@ def line(message: Message) -> bytes:
         "author": message.author,
     }
     try:
-        entry = msgspec.json.decode(message.data, type=dict[str, Any])
+        stored = msgspec.json.decode(message.data, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
-        entry = {"unreadable": message.data.decode(errors="replace")}
-    return msgspec.json.encode({**head, **entry, **head}) + b"\n"
+        stored = {"unreadable": message.data.decode(errors="replace")}
+    return msgspec.json.encode({**head, **stored, **head}) + b"\n"
 
 
 def _replaced() -> None:

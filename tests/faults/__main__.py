@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import random
 import resource
@@ -17,13 +18,14 @@ from typing import Any
 
 from tests.faults.scenarios import ALL
 from tests.faults.trial import Skipped, Trial
+from tests.faults.volumes import release
 
 #: No scenario takes as long; one that does is stuck (seconds).
 MOST_SECONDS = 600.0
 
 
 def main() -> int:
-    """Run the scenarios; the number of those that failed."""
+    """Run the scenarios; the number of those that did not hold or were not run."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--only", action="append", choices=sorted(ALL), help="only this one; may be repeated")
     parser.add_argument("--seed", type=int, help="repeats the run that printed it")
@@ -37,12 +39,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="switchboard-faults-") as temporary:
         folder: Path = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        names = options.only or list(ALL)
+        names = list(dict.fromkeys(options.only or ALL))
         if not options.short:
             told = ", ".join(f"{name} {ALL[name].seconds}" for name in names)
             total = sum(ALL[name].seconds for name in names)
             print(f"about {total / 60:.0f} minutes, in seconds: {told}", flush=True)
-        results = [run(name, folder / name, seed, options.short) for name in names]
+        results: list[dict[str, Any]] = []
+        with contextlib.suppress(KeyboardInterrupt):  # then what was done so far is told
+            for name in names:
+                results.append(run(name, folder / name, seed, options.short))
+                if options.keep is None:
+                    shutil.rmtree(folder / name, ignore_errors=True)
         (folder / "results.json").write_text(json.dumps({"seed": seed, "results": results}, indent=2))
     print()
     for result in results:
@@ -50,13 +57,18 @@ def main() -> int:
         print(f"{result['name']:12} {result['outcome']:8} {result['seconds']:6.1f} s  {figures}")
     failed: int = sum(result["outcome"] == "FAILED" for result in results)
     total = sum(result["seconds"] for result in results)
-    print(f"seed {seed}: {len(results)} scenarios in {total:.0f} s, {failed} failed")
-    return failed
+    left_out = len(names) - len(results)
+    print(
+        f"seed {seed}: {len(results)} scenarios in {total:.0f} s, {failed} failed"
+        + (f", {left_out} not run" if left_out else "")
+    )
+    return failed + left_out
 
 
 def run(name: str, folder: Path, seed: int, short: bool) -> dict[str, Any]:
     """Run one scenario: its name, outcome, seconds and figures."""
-    shutil.rmtree(folder, ignore_errors=True)  # what an earlier run kept
+    release(folder)  # what an earlier run left, or kept
+    shutil.rmtree(folder, ignore_errors=True)
     trial = Trial(name, folder, seed, short, tell=lambda text: print(text, flush=True))
     trial.say("begins: " + (ALL[name].run.__doc__ or "").splitlines()[0])
     begun = time.monotonic()
@@ -66,8 +78,9 @@ def run(name: str, folder: Path, seed: int, short: bool) -> dict[str, Any]:
     except Skipped as why:
         outcome = "skipped"
         trial.figure("because", why)
-    except Exception:
+    except Exception as error:
         outcome = "FAILED"
+        trial.figure("because", f"{type(error).__name__}: {error}".strip().splitlines()[0][:200])
         traceback.print_exc()
     trial.say(outcome)
     seconds = round(time.monotonic() - begun, 1)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from nats.aio.client import Client
 
 from shared.runtime.feed import Feed
-from shared.runtime.log import Message
+from shared.runtime.log import Log, Message, Tail
 
 
 def lossy(lose: Callable[[Message], bool]) -> Callable[..., Feed]:
@@ -19,6 +19,38 @@ def lossy(lose: Callable[[Message], bool]) -> Callable[..., Feed]:
         return Feed(client, lambda message: None if lose(message) else take(message), *told)
 
     return make
+
+
+class Pause:
+    """While it lasts, who comes waits; ``felt`` once somebody does."""
+
+    def __init__(self) -> None:
+        self.felt = asyncio.Event()
+        self._over = asyncio.Event()
+        self._over.set()
+
+    def begin(self) -> None:
+        self._over.clear()
+        self.felt.clear()
+
+    def end(self) -> None:
+        self._over.set()
+
+    async def passed(self) -> None:
+        if not self._over.is_set():
+            self.felt.set()
+            await self._over.wait()
+
+
+def hesitant(pause: Pause) -> Callable[[Client], Log]:
+    """A log whose end is not told during the pause: a follower cannot find out that it is another."""
+
+    class Hesitant(Log):
+        async def tail(self, timeout: float = 2.0) -> Tail:
+            await pause.passed()
+            return await super().tail(timeout)
+
+    return Hesitant
 
 
 class Wire:

@@ -36,7 +36,7 @@ from tests.faults.checker import (
 from tests.faults.history import History
 from tests.faults.trial import LawBroken, Trial, quantile
 from tests.faults.witnesses import Break
-from tests.faults.workload import Clerk, Guest, serve_until_done
+from tests.faults.workload import PATIENCE, Clerk, Guest, serve_until_done
 from tests.processes import TOUR, Service
 
 PASSWORD = "correct horse"
@@ -110,7 +110,10 @@ class Lab:
         )
 
     def use(self, name: str, services: Sequence[Service]) -> None:
-        """Take these as the services of this name."""
+        """Take these as the services of this name. What was there and is not among them is killed."""
+        for service in self.parts.get(name, []):
+            if service not in services:
+                service.kill()
         self.parts[name] = list(services)
 
     @property
@@ -134,9 +137,8 @@ class Lab:
             await self.restart(self.services)
             for name in names:
                 chance = random.Random(self.trial.chance.random())
-                clerk = Clerk(self.urls("operator"), name, PASSWORD, self.history, chance)
-                self.clerks.append(clerk)
-                await clerk.log_in()
+                self.clerks.append(Clerk(self.urls("operator"), name, PASSWORD, self.history, chance))
+            await asyncio.gather(*(clerk.log_in() for clerk in self.clerks))
             self._sampler = asyncio.create_task(self._sample())
             return self
         except BaseException:
@@ -264,20 +266,39 @@ class Lab:
         return times
 
     async def stop(self, work: asyncio.Task[None]) -> None:
-        """End an endless talk."""
+        """End an endless talk. Raises what ended it before, or on the way."""
         work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+        (error,) = await asyncio.gather(work, return_exceptions=True)
+        if isinstance(error, Exception):
+            raise error
 
     async def settle(self, guests: Sequence[Guest] | None = None) -> None:
-        """Wait until these visitors (or all) have an answer to all they said, and no clerk one in hand."""
+        """Wait until these visitors (or all) have an answer to all they said, nobody waits for a person
+        any more, and no clerk has one in hand.
+        """
         for clerk in self.clerks:
             await clerk.finish()
-        tasks = [asyncio.create_task(_settled(guest)) for guest in guests or self.guests]
-        await serve_until_done(self.clerks, tasks)
-        # A handback's answer may be on its way yet, behind the lease of a replica that was killed.
-        end = time.monotonic() + MOST_BEHIND
-        while unanswered(await self.lines()) and time.monotonic() < end:
-            await asyncio.sleep(0.5)
+        while True:
+            waits = [*map(_settled, guests or self.guests), self._nobody_waits()]
+            await serve_until_done(self.clerks, [asyncio.create_task(wait) for wait in waits])
+            # A handback's answer may be on its way yet, behind the lease of a replica that was killed.
+            end = time.monotonic() + MOST_BEHIND
+            while unanswered(await self.lines()) and time.monotonic() < end:
+                await asyncio.sleep(0.2)
+            if await self._queue() == 0:  # else such an answer was one that asks for a person
+                return
+
+    async def _nobody_waits(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while await self._queue() != 0:
+                await asyncio.sleep(0.1)
+
+    async def _queue(self) -> int:
+        """How many wait for a person, as the desk has it; -1 where it does not say."""
+        if not self.clerks:
+            return 0
+        answer = await self.clerks[0].call("GET", "/api/conversations?view=queue&limit=1")
+        return -1 if answer is None or answer.is_error else len(answer.json()["conversations"])
 
     async def recovery(self, probe: Guest) -> float:
         """Seconds until a visitor gets an answer again."""
@@ -321,6 +342,7 @@ class Lab:
         deeds = self.history.deeds()
         outcomes = [sum(deed.outcome == kind for deed in deeds) for kind in ("ok", "fail", "unknown")]
         turns = [seconds for guest in self.guests for _, seconds in guest.turns]
+        self.trial.figure("visitors", len(self.guests))
         self.trial.figure("turns", sum(line["author"] == "bot" for line in lines))
         self.trial.figure("entries", len(lines))
         self.trial.figure("ok/fail/unknown", "/".join(map(str, outcomes)))

@@ -16,15 +16,20 @@ class Heard(NamedTuple):
     text: str
 
 
-def heard(name: str, told: list[Heard], lines: Iterable[Line]) -> list[Violation]:
-    """What a Socket.IO chat was told is what the log says, each message once and in order."""
-    wanted = [
+def to_be_heard(name: str, lines: Iterable[Line]) -> list[Heard]:
+    """All that such a chat is told. Behind the last of it the log may hold what nobody is told."""
+    return [
         Heard(line["position"], text)
         for line in lines
         if line["conversation"] == name
         for fact in facts_of(line)
         if (text := _plainly(fact))
     ]
+
+
+def heard(name: str, told: list[Heard], lines: Iterable[Line]) -> list[Violation]:
+    """What a Socket.IO chat was told is what the log says, each message once and in order."""
+    wanted = to_be_heard(name, lines)
     for index, (want, got) in enumerate(zip(wanted, told, strict=False)):
         if want.position != got.position or _bare(want.text) != _bare(got.text):
             return [Violation("transcript", name, f"message {index} is {got} instead of {want}")]

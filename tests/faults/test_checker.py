@@ -21,7 +21,8 @@ from tests.faults.checker import (
 )
 from tests.faults.history import Deed, History, Outcome
 from tests.faults.lab import read_log
-from tests.faults.plainly import Heard, heard, session_of
+from tests.faults.plainly import Heard, heard, session_of, to_be_heard
+from tests.faults.scenarios.races import taken_within_turns
 from tests.faults.test_kill import converse, transcript_of
 from tests.faults.witnesses import Break, Call, Piece, Stream, as_streamed, asked_once
 from tests.processes import TOUR
@@ -367,6 +368,21 @@ HEARD = [Heard(2, "Hello."), Heard(2, "Which?\n1. This"), Heard(4, "Thank you.")
 def test_a_chat_that_is_told_something_else_is_found(told: list[Heard]) -> None:
     assert heard("c", HEARD, CHAT) == []
     assert [violation.law for violation in heard("c", told, CHAT)] == ["transcript"]
+
+
+def test_a_chat_is_told_nothing_of_what_only_the_desk_says() -> None:
+    resolved = line(9, "operator", "ConversationResolved")
+    assert to_be_heard("c", [*CHAT, resolved]) == HEARD
+    assert heard("c", HEARD, [*CHAT, resolved]) == []
+
+
+def test_a_takeover_within_a_turn_is_one_of_a_bot_that_owes_an_answer() -> None:
+    asked, answered = line(3, "visitor", "TextWritten"), line(4, "bot", "BotSaid", cause=3)
+    queued = line(4, "bot", "HandoffRequested", cause=3)
+    claimed = line(6, "operator", "ConversationClaimed")
+    assert taken_within_turns([*SMALL, asked, claimed]) == 1
+    assert taken_within_turns([*SMALL, asked, answered, claimed]) == 0
+    assert taken_within_turns([*SMALL, asked, queued, line(5, "visitor", "TextWritten"), claimed]) == 0
 
 
 def session(*answers: str, user: str = "3") -> list[dict[str, Any]]:

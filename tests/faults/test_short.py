@@ -11,13 +11,15 @@ import pytest
 from tests.faults.scenarios import ALL
 from tests.faults.trial import Skipped, Trial
 
-#: What `make test` has time for. The kills at random moments and the frozen replica are tests of their own;
-#: races, doors and the rest take minutes: `make faults`.
+#: What `make test` has time for: two minutes in all, on two idle cores. The kills at random moments and the
+#: frozen replica are tests of their own; the rest is left to `make faults`.
 SHORT = (
     "points",
+    "races",
     "assistant",
     "timers",
     "backends",
+    "doors",
     "poison",
     "claims",
     "duplicates",

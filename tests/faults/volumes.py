@@ -36,6 +36,16 @@ async def mounted(folder: Path, *options: str) -> AsyncIterator[Path]:
         await asyncio.to_thread(_unmount, folder)
 
 
+def release(folder: Path) -> None:
+    """Unmount all that an earlier run that was killed left mounted below ``folder``."""
+    mounts = Path("/proc/self/mounts")
+    below = f"{folder.absolute()}/"
+    for line in reversed(mounts.read_text().splitlines() if mounts.exists() else []):
+        place = line.split(" ")[1].encode().decode("unicode_escape")  # a blank is written as \040
+        if place.startswith(below):
+            _unmount(Path(place))
+
+
 def tmpfs(megabytes: int) -> tuple[str, ...]:
     """Options of a file system in memory with so much room."""
     return "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs"

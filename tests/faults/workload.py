@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 import uuid
@@ -357,9 +356,16 @@ async def serve_until_done(
                 task.result()
             waiting -= done
     finally:
-        for task in (*serving, *work):
-            task.cancel()
-        with contextlib.suppress(Exception):
-            await asyncio.gather(*serving, *work, return_exceptions=True)
+        await _end([*serving, *work])
     for clerk in clerks:
         await clerk.finish()
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until all are done: before Python 3.12 a cancellation is lost in `asyncio.wait_for` where what
+    is waited for comes at the same instant.
+    """
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=1)

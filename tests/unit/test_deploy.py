@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from deploy.health import PORTS
-from deploy.local.cli import SETTINGS
 from deploy.local.embedded import USERS
+from deploy.local.run import SETTINGS
 from deploy.local.settings import PASSWORD_VARIABLES, Local, password_variable
 from shared.runtime.settings import load, variables
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from msgspec.structs import fields
 
-from deploy.local.cli import SETTINGS
+from deploy.local.run import SETTINGS
 from deploy.local.settings import PASSWORD_VARIABLES
 from services.proxy.domain import closings, frames
 from services.workflow.assistant.profiles import PROFILES

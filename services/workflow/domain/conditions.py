@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-import cel
 import msgspec
 
 from services.workflow.domain.patterns import LONGEST as LONGEST_PATTERN
@@ -127,6 +126,10 @@ class Condition(msgspec.Struct, frozen=True):
 
 def condition(source: str) -> Condition:
     """Compile a condition. Raises `BadCondition`."""
+    # The package imports its own command line with it, which takes longer than the rest of the workflow's
+    # code: only flows with conditions wait for it.
+    import cel
+
     if len(source) > LONGEST:
         raise BadCondition(f"it has {len(source)} characters, and may have {LONGEST}")
     code = _NO_CODE.sub(lambda found: " " if found["comment"] else _TEXT, source)

@@ -46,7 +46,7 @@ ALL: Final[dict[str, Scenario]] = {
     "assistant": Scenario(assistant.spoken, 75),
     "timers": Scenario(timers.fired, 80),
     "backends": Scenario(backends.asked, 50),
-    "doors": Scenario(doors.doors, 60),
+    "doors": Scenario(doors.doors, 75),
     "poison": Scenario(poison.poison, 25),
     "claims": Scenario(claims.pairs, 40),
     "duplicates": Scenario(duplicates.same_id, 40),

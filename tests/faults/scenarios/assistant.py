@@ -24,7 +24,8 @@ async def spoken(trial: Trial) -> None:
     rounds = trial.of(15, 0)
     async with Provider(trial.chance) as provider:
         flow = written(assistant(), trial.folder / "lab.json")
-        async with Lab(trial, workflows=2, clerks=3, flow=flow, settings=provider.settings) as lab:
+        numbers, settings = trial.of(1, 0), provider.settings
+        async with Lab(trial, workflows=2, analytics=numbers, clerks=3, flow=flow, settings=settings) as lab:
             drafts = await Drafts().follow(await lab.connect("proxy"))
             visitors = await lab.invite(trial.of(30, 8), kind=Talker, people=0.1, anew=0.03, haste=0.1)
             work = lab.talk(visitors, 10**6, pause=(0.0, 0.5), takeovers=0.5)

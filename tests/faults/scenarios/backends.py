@@ -18,7 +18,8 @@ async def asked(trial: Trial) -> None:
     rounds = trial.of(9, 0)
     async with Backend(trial.chance) as backend:
         flow = written(backends(backend.address), trial.folder / "lab.json")
-        async with Lab(trial, workflows=2, flow=flow, operators=trial.of(1, 0), clerks=trial.of(2, 0)) as lab:
+        desk, clerks = trial.of(1, 0), trial.of(2, 0)
+        async with Lab(trial, workflows=2, operators=desk, analytics=desk, clerks=clerks, flow=flow) as lab:
             visitors = await lab.invite(trial.of(30, 8), people=0.1, anew=0.03)
             work = lab.talk(visitors, 10**6, pause=(0.0, 0.3))
             plan = trial.chance.sample(BACKEND_POINTS * 3, trial.of(3 * len(BACKEND_POINTS), 1))

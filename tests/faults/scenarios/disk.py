@@ -25,9 +25,10 @@ async def full(trial: Trial) -> None:
     """Visitors are told, nothing is lost, and when there is room again everything goes on."""
     async with mounted(trial.folder / "small", *tmpfs(96)) as folder:
         server = EmbeddedNats(folder / "data", max_store="80MB")
-        async with Lab(trial, server=server, max_bytes=trial.of(LIMIT, LIMIT // 4)) as lab:
+        limit = trial.of(LIMIT, LIMIT // 4)
+        async with Lab(trial, server=server, max_bytes=limit, analytics=trial.of(1, 0)) as lab:
             await _limit(lab)
-            await lab.verdict()
+            await lab.verdict(replay=not trial.short)
     if trial.short:
         return
     async with mounted(trial.folder / "tiny", *tmpfs(24)) as folder:

@@ -9,20 +9,25 @@ from tests.faults.checker import Violation
 from tests.faults.doors import Chatter, Poster, TextGuest
 from tests.faults.flows import plain, written
 from tests.faults.lab import Lab
-from tests.faults.plainly import heard, session_of
+from tests.faults.plainly import heard, session_of, to_be_heard
 from tests.faults.trial import LawBroken, Trial
+
+#: How long after a kill somebody must have been answered again (seconds).
+MOST_SECONDS = 60.0
 
 
 async def doors(trial: Trial) -> None:
     """REST sessions and Socket.IO chats are told what the log says, over kills of whatever serves them."""
     rounds, each = trial.of(15, 1), trial.of(12, 3)
     flow = written(plain(), trial.folder / "lab.json")
-    async with Lab(trial, proxies=2, workflows=2, clerks=2, flow=flow) as lab:
+    numbers = trial.of(1, 0)
+    async with Lab(trial, proxies=2, workflows=2, analytics=numbers, clerks=2, flow=flow) as lab:
         visitors = await lab.invite(each, people=0.05, anew=0.03)
         seeds = [trial.chance.randrange(10**9) for _ in range(2 * each)]
         posters = [Poster(lab.urls("proxy"), lab.history, seed, people=0.1) for seed in seeds[:each]]
         chatters = [Chatter(lab.urls("proxy"), lab.history, seed, people=0.1) for seed in seeds[each:]]
         others: list[TextGuest] = [*posters, *chatters]
+        talks: list[asyncio.Task[None]] = []
         try:
             for chatter in chatters:
                 await chatter.open()
@@ -39,17 +44,18 @@ async def doors(trial: Trial) -> None:
                     await lab.restart([trial.chance.choice(lab.parts[n]) for n in ("proxy", "workflow")])
                 while sum(guest.answers for guest in others) == before:
                     await asyncio.sleep(0.05)
+                    for task in (work, *talks):
+                        if task.done():
+                            task.result()
+                    assert time.monotonic() - begun < MOST_SECONDS, "nobody is answered after the kill"
                 longest = max(longest, time.monotonic() - begun)
-                for task in (work, *talks):
-                    if task.done():
-                        task.result()
                 if number % 5 == 4:
                     trial.say(
                         f"{number + 1} of {rounds} kills, {sum(guest.answers for guest in others)} answers"
                     )
-            for task in talks:
-                task.cancel()
-            await asyncio.gather(*talks, return_exceptions=True)
+            for guest in others:
+                guest.leaving = True
+            await asyncio.gather(*talks)  # with operators at work: who waits for one gets an answer
             await lab.stop(work)
             await lab.settle()
             trial.figure("kills", rounds)
@@ -66,15 +72,15 @@ async def doors(trial: Trial) -> None:
                 if poster.gone:
                     violations.append(Violation("transcript", poster.conversation, "its session was denied"))
             for chatter in chatters:
-                last = [line for line in lines if line["conversation"] == chatter.conversation][-1]
-                if last["author"] != "visitor":
-                    await chatter.caught_up(last["position"])
+                await chatter.caught_up(len(to_be_heard(chatter.conversation, lines)))
                 violations += heard(chatter.conversation, chatter.heard, lines)
                 if chatter.resets:
                     violations.append(
                         Violation("transcript", chatter.conversation, "it was told to begin anew")
                     )
         finally:
+            for task in talks:
+                task.cancel()
             await asyncio.gather(*(guest.close() for guest in others), return_exceptions=True)
         await lab.verdict(replay=not trial.short)
         if violations:

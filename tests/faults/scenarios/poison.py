@@ -32,7 +32,7 @@ FUTURE = b'{"id": "f", "needs": 99, "facts": [{"kind": "TextWritten", "session":
 
 async def poison(trial: Trial) -> None:
     """Each kind of bad entry in a conversation of its own; then everything is started again."""
-    async with Lab(trial) as lab:
+    async with Lab(trial, analytics=trial.of(1, 0)) as lab:
         healthy = await lab.invite(trial.of(20, 6), people=0.05)
         sick = await lab.invite(len(POISON))
         future, *_ = await lab.invite(1)
@@ -53,7 +53,7 @@ async def poison(trial: Trial) -> None:
             await guest.turn()
         trial.say("the poisoned conversations went on")
         before = (await (await lab.log()).tail()).last
-        await asyncio.sleep(7)  # beyond the lease: what is delivered again and again shows now
+        await asyncio.sleep(trial.of(7, 6))  # beyond the lease: what is delivered again and again shows now
         after = (await (await lab.log()).tail()).last
         await lab.restart(lab.services)
         slowest = 0.0
@@ -67,6 +67,6 @@ async def poison(trial: Trial) -> None:
                 Violation("silent", "", f"{after - before} entries were appended by themselves")
             )
         await lab.settle([*healthy, *sick])  # the other one waits for a newer program
-        await lab.verdict()
+        await lab.verdict(replay=not trial.short)
         if violations:
             raise LawBroken(violations)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.faults.checker import Line, Violation, facts_of
 from tests.faults.lab import Lab
-from tests.faults.trial import Trial
+from tests.faults.trial import LawBroken, Trial
 
 #: How long a workflow may pause at each named point of a turn (seconds).
 DAWDLE_SECONDS = "0.2"
@@ -16,19 +17,45 @@ async def races(trial: Trial, module: str = "tests.faults.faulty_workflow", **se
 
     ``module`` is the workflow under test: a careless one must be found.
     """
-    async with Lab(trial, workflows=0, operators=2, clerks=5) as lab:
+    async with Lab(trial, workflows=0, operators=2, analytics=trial.of(1, 0), clerks=5) as lab:
         workflows = [lab.make("workflow", module, DAWDLE=DAWDLE_SECONDS, **settings) for _ in range(2)]
         lab.use("workflow", workflows)
         await lab.restart(workflows)
         visitors = await lab.invite(trial.of(30, 15), people=0.1, haste=0.4, anew=0.05)
-        work = lab.talk(visitors, trial.of(60, 8), takeovers=0.8)
-        kills = 0
-        while not work.done():
-            await asyncio.wait([work], timeout=trial.chance.uniform(1.0, 4.0))
+        work = lab.talk(visitors, 10**6, takeovers=0.8)
+        kills = trial.of(15, 2)
+        for number in range(kills):
+            await asyncio.sleep(trial.chance.uniform(1.0, trial.of(4, 2)))
             await lab.restart([trial.chance.choice(workflows)])
-            kills += 1
-        await work
+            if work.done():
+                await work
+            if number % 5 == 4:
+                claims = sum(clerk.claims for clerk in lab.clerks)
+                trial.say(f"{number + 1} of {kills} kills, {claims} takeovers and claims")
+        await lab.stop(work)
         await lab.settle()
         trial.figure("kills of a workflow", kills)
         trial.figure("takeovers and claims", sum(clerk.claims for clerk in lab.clerks))
-        await lab.verdict()
+        within = taken_within_turns(await lab.verdict(replay=not trial.short))
+        trial.figure("takeovers within a turn", within)
+        if not within:
+            raise LawBroken([Violation("blind", "", "nobody came between a message and its outcome")])
+
+
+def taken_within_turns(lines: list[Line]) -> int:
+    """How often an operator took a conversation from the bot that still owed an answer."""
+    owing: set[str] = set()
+    queued: set[str] = set()  # there the bot owes nothing
+    found = 0
+    for line in lines:
+        name, kinds = line["conversation"], {fact["kind"] for fact in facts_of(line)}
+        found += "ConversationClaimed" in kinds and name in owing
+        if "HandoffRequested" in kinds:
+            queued.add(name)
+        elif line["author"] == "operator" or "ConversationReset" in kinds:
+            queued.discard(name)
+        if line["author"] == "visitor" and name not in queued:
+            owing.add(name)
+        else:
+            owing.discard(name)
+    return found

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import statistics
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import httpx
@@ -64,8 +65,6 @@ async def strangers(trial: Trial) -> None:
         await lab.restart([proxy])
         guests = await lab.invite(trial.of(30, 16))
         assert proxy.process is not None
-        cores = os.sched_getaffinity(0)
-        _apart([*lab.services, lab.server])
         violations: list[Violation] = []
 
         async def p99(during: asyncio.Task[float] | None = None) -> float:
@@ -78,35 +77,35 @@ async def strangers(trial: Trial) -> None:
             await asyncio.gather(*(guest.question() for guest in guests))
             return quantile([s for g in guests for at, s in g.turns if at >= begun], 0.99)
 
-        await p99()
-        before = memory(proxy.process.pid)
-        for kind in KINDS:
-            closed = await _closed(proxy.url)
-            alone, beside, rates = [], [], []
-            for _ in range(rounds):
-                alone.append(await p99())
-                offence = asyncio.create_task(_offend(kind.name, proxy.url, seconds))
-                beside.append(await p99(offence))
-                rates.append(offence.result())
-            after = await _closed(proxy.url)
-            peak = memory(proxy.process.pid)
-            ratio = statistics.median(one / other for one, other in zip(beside, alone, strict=True))
-            busy = statistics.median(rates) < kind.rate
-            told = (
-                f"p99 {statistics.median(beside) * 1000:.1f} ms beside "
-                f"{statistics.median(alone) * 1000:.1f} undisturbed, {ratio:.2f} times"
-            )
-            told += ", " + (
-                "the machine is too busy" if busy else "within" if ratio <= GOAL else "NOT within"
-            )
-            trial.say(f"{kind.name}: {told} {GOAL}; {statistics.median(rates):.0f}/s, {peak:.0f} MiB")
-            trial.figure(kind.name, f"{told} {GOAL}")
-            if after.get(kind.code, 0) <= closed.get(kind.code, 0) and not busy:
-                detail = f"{kind.name}: nobody was closed with {kind.code}: {after}"
-                violations.append(Violation("closings", "", detail))
-            violations += bounded(f"proxy ({kind.name})", before, peak, MOST_GROWTH)
-            violations += in_time(f"the others' p99 beside {kind.name}", max(beside), MOST_SECONDS)
-        os.sched_setaffinity(0, cores)
+        with _apart([*lab.services, lab.server]):
+            await p99()
+            before = memory(proxy.process.pid)
+            for kind in KINDS:
+                closed = await _closed(proxy.url)
+                alone, beside, rates = [], [], []
+                for _ in range(rounds):
+                    alone.append(await p99())
+                    offence = asyncio.create_task(_offend(kind.name, proxy.url, seconds))
+                    beside.append(await p99(offence))
+                    rates.append(offence.result())
+                after = await _closed(proxy.url)
+                peak = memory(proxy.process.pid)
+                ratio = statistics.median(one / other for one, other in zip(beside, alone, strict=True))
+                busy = statistics.median(rates) < kind.rate
+                told = (
+                    f"p99 {statistics.median(beside) * 1000:.1f} ms beside "
+                    f"{statistics.median(alone) * 1000:.1f} undisturbed, {ratio:.2f} times"
+                )
+                told += ", " + (
+                    "the machine is too busy" if busy else "within" if ratio <= GOAL else "NOT within"
+                )
+                trial.say(f"{kind.name}: {told} {GOAL}; {statistics.median(rates):.0f}/s, {peak:.0f} MiB")
+                trial.figure(kind.name, f"{told} {GOAL}, {peak:.0f} MiB")
+                if after.get(kind.code, 0) <= closed.get(kind.code, 0) and not busy:
+                    detail = f"{kind.name}: nobody was closed with {kind.code}: {after}"
+                    violations.append(Violation("closings", "", detail))
+                violations += bounded(f"proxy ({kind.name})", before, peak, MOST_GROWTH)
+                violations += in_time(f"the others' p99 beside {kind.name}", max(beside), MOST_SECONDS)
         await lab.verdict(replay=False)
         if violations:
             raise LawBroken(violations)
@@ -119,24 +118,34 @@ async def _offend(kind: str, url: str, seconds: float) -> float:
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
-    output, _ = await offender.communicate()
+    try:
+        output, _ = await offender.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # it is gone, unless the scenario was given up
+            offender.kill()
     assert offender.returncode == 0, f"{kind}: exit code {offender.returncode}"
     return int(output) / seconds
 
 
-def _apart(product: Iterable[Service | EmbeddedNats]) -> None:
+@contextlib.contextmanager
+def _apart(product: Iterable[Service | EmbeddedNats]) -> Iterator[None]:
     """The product on one core, its visitors on another: what they feel is the product's time alone.
 
     The offender shares the visitors' core, and yields to them (see `offender`).
     """
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
+        yield
         return
     for part in product:
         assert part.process is not None
         for thread in os.listdir(f"/proc/{part.process.pid}/task"):
             os.sched_setaffinity(int(thread), {cores[0]})
     os.sched_setaffinity(0, {cores[1]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 async def _closed(url: str) -> dict[str, float]:

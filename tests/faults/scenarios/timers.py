@@ -22,7 +22,7 @@ async def fired(trial: Trial) -> None:
     """Each timer takes effect once or means nothing; none is lost, not even if everything is."""
     rounds, outages = trial.of(12, 0), trial.of(2, 1)
     flow = written(timers(), trial.folder / "lab.json")
-    async with Lab(trial, workflows=2, clerks=1, flow=flow) as lab:
+    async with Lab(trial, workflows=2, analytics=trial.of(1, 0), clerks=1, flow=flow) as lab:
         visitors = await lab.invite(trial.of(30, 8), kind=Dreamer, people=0.3, anew=0.03)
         sleepers = await lab.invite(trial.of(6, 2), kind=Dreamer)
         lab.spare(sleepers)
