@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from services.workflow.domain.decide import Generated, GenerationFailed, Moment, Need, respond
-from services.workflow.domain.flow import Flow, parse
-from services.workflow.domain.problems import Problem
+from services.workflow.domain.language.flow import Flow, parse
+from services.workflow.domain.language.problems import Problem
 from shared.contract.conversation import Conversation, evolve
 from shared.contract.entry import MAX_ENTRY, Entry
 from shared.contract.facts import (

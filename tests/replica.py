@@ -15,7 +15,7 @@ from services.workflow.assistant.client import Limits as AnswerLimits
 from services.workflow.assistant.profiles import Provider
 from services.workflow.backends import Backends
 from services.workflow.deciding import Deciding, Limits
-from services.workflow.domain.flow import Flow, parse
+from services.workflow.domain.language.flow import Flow, parse
 from services.workflow.faults import FaultPoint, no_fault
 from services.workflow.flows_at_hand import Flows
 from services.workflow.folds import Folds

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from services.workflow.domain.drawing import drawing, mermaid
-from services.workflow.domain.flow import FlowError, Problem, parse
-from services.workflow.domain.svg import svg
+from services.workflow.domain.authoring.drawing import drawing, mermaid
+from services.workflow.domain.authoring.svg import svg
+from services.workflow.domain.language.flow import FlowError, Problem, parse
 from services.workflow.flow_files import NO_FLOWS, BrokenFlow, beside, read_flow, told
 
 

@@ -18,7 +18,7 @@ from deploy.local.flow_releases import SHOWN, as_workflow, check_name, known_ver
 from deploy.local.progress import Progress
 from services.workflow import releases
 from services.workflow.domain import releases as rules
-from services.workflow.domain.flow import Flow, FlowError, parse
+from services.workflow.domain.language.flow import Flow, FlowError, parse
 from services.workflow.domain.migration import NoPlace, migrated, unknown_states
 from services.workflow.domain.needs import Moment
 from services.workflow.domain.releases import ReleaseError

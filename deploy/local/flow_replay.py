@@ -12,9 +12,9 @@ from deploy.local import history
 from deploy.local.connection import connected
 from deploy.local.progress import Progress
 from deploy.local.settings import Local
-from services.workflow.domain.flow import Flow
-from services.workflow.domain.hindsight import Verdict, compare
-from services.workflow.domain.hindsight_report import as_json, lines, report
+from services.workflow.domain.authoring.hindsight import Verdict, compare
+from services.workflow.domain.authoring.hindsight_report import as_json, lines, report
+from services.workflow.domain.language.flow import Flow
 from services.workflow.flow_files import read_flow
 from shared.contract.entry import Recorded
 from shared.contract.facts import FlowStarted

@@ -7,9 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from services.workflow.domain.dialogues import Dialogue, read_dialogues
-from services.workflow.domain.flow import Flow, FlowError
-from services.workflow.domain.performance import Mismatch, perform
+from services.workflow.domain.authoring.dialogues import Dialogue, read_dialogues
+from services.workflow.domain.authoring.performance import Mismatch, perform
+from services.workflow.domain.language.flow import Flow, FlowError
 from services.workflow.flow_files import BrokenFlow, read_flow, told
 
 #: What follows a flow's name in the name of its dialogues' file.

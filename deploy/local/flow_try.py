@@ -16,12 +16,19 @@ from prometheus_client import CollectorRegistry
 
 from services.workflow.assistant.client import AssistantClient, AssistantFailed, Piece
 from services.workflow.backends import Backends
-from services.workflow.domain import assistant, forms
+from services.workflow.domain import assistant
+from services.workflow.domain.authoring.rehearsal import (
+    NOT_CONFIGURED,
+    SECOND,
+    Mark,
+    Rehearsal,
+    RehearsalError,
+)
+from services.workflow.domain.authoring.utterances import Asking, Utterance, asking, meant, utterances
 from services.workflow.domain.decide import CallService, Generate, Generated, GenerationFailed, GoTo, Handoff
-from services.workflow.domain.flow import Flow
-from services.workflow.domain.rehearsal import NOT_CONFIGURED, SECOND, Mark, Rehearsal, RehearsalError
+from services.workflow.domain.language import forms
+from services.workflow.domain.language.flow import Flow
 from services.workflow.domain.so_far import so_far
-from services.workflow.domain.utterances import Asking, Utterance, asking, meant, utterances
 from services.workflow.flow_files import read_flow
 from services.workflow.settings import WorkflowSettings
 from shared.contract.facts import (

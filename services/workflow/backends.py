@@ -23,7 +23,7 @@ from nats.aio.msg import Msg
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.workflow.domain.decide import CallService
-from services.workflow.domain.values import picked
+from services.workflow.domain.language.values import picked
 from shared.contract.subjects import SERVICES
 
 log = structlog.get_logger()

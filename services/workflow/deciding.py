@@ -9,8 +9,8 @@ import structlog
 
 from services.workflow.domain.agents import BUILT_IN, respond_agent
 from services.workflow.domain.decide import Moment, Need, begins, failed, respond
-from services.workflow.domain.flow import Flow
-from services.workflow.domain.problems import Problem
+from services.workflow.domain.language.flow import Flow
+from services.workflow.domain.language.problems import Problem
 from services.workflow.flows_at_hand import Flows
 from services.workflow.lanes import Turn, WakeUp
 from services.workflow.ledger import Ledger

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import structlog
 
-from services.workflow.domain.flow import Flow, FlowError, Problem, parse
-from services.workflow.domain.problems import shown
+from services.workflow.domain.language.flow import Flow, FlowError, Problem, parse
+from services.workflow.domain.language.problems import shown
 from services.workflow.domain.releases import is_name
 from shared.runtime.settings import SettingError
 

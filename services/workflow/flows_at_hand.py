@@ -13,7 +13,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.workflow import releases
-from services.workflow.domain.flow import Flow, FlowError, parse
+from services.workflow.domain.language.flow import Flow, FlowError, parse
 from services.workflow.domain.releases import Release, chosen
 from shared.runtime.log import Log, LogError
 

@@ -16,7 +16,7 @@ import nats.errors
 from nats.aio.client import Client
 
 from services.workflow.domain.decide import Moment, respond
-from services.workflow.domain.flow import Flow, parse
+from services.workflow.domain.language.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.conversation import NEW, evolve
 from shared.contract.entry import Entry, Recorded, encode

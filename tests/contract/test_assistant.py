@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from nats.aio.msg import Msg
 
-from services.workflow.domain.flow import Flow, parse
+from services.workflow.domain.language.flow import Flow, parse
 from services.workflow.drafts import last_word
 from shared.contract import subjects
 from shared.contract.conversation import Conversation

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deploy.local.flow_migrate import Migration
-from services.workflow.domain.flow import parse
+from services.workflow.domain.language.flow import parse
 from shared.contract.entry import Entry
 from shared.contract.facts import (
     Author as Writer,

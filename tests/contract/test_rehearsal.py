@@ -13,9 +13,9 @@ from typing import Any
 from msgspec.structs import replace
 from nats.aio.msg import Msg
 
-from services.workflow.domain.flow import parse
+from services.workflow.domain.authoring.rehearsal import NOT_CONFIGURED, Rehearsal
+from services.workflow.domain.language.flow import parse
 from services.workflow.domain.needs import GenerationFailed
-from services.workflow.domain.rehearsal import NOT_CONFIGURED, Rehearsal
 from services.workflow.settings import WorkflowSettings
 from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import (

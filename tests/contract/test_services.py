@@ -11,7 +11,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from services.workflow import handlers
-from services.workflow.domain.flow import Flow, parse
+from services.workflow.domain.language.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.facts import BotSaid, DecisionFailed, ServiceAnswered, VariableSaved
 from shared.runtime.log import Log

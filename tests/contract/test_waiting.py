@@ -10,7 +10,7 @@ from time import time_ns
 import pytest
 
 from services.workflow import ledger
-from services.workflow.domain.flow import Flow, parse
+from services.workflow.domain.language.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import (

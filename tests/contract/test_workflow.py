@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.workflow import deciding
-from services.workflow.domain.flow import parse
+from services.workflow.domain.language.flow import parse
 from shared.contract import subjects
 from shared.contract.conversation import NEW
 from shared.contract.entry import Entry

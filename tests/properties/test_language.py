@@ -21,10 +21,10 @@ from services.workflow.domain.decide import (
     Need,
     respond,
 )
-from services.workflow.domain.flow import Flow, FlowError, parse
-from services.workflow.domain.languages import lookup, wishes
-from services.workflow.domain.texts import Voice, html, plain, template, url
-from services.workflow.domain.values import Kind, Misfit, Save, captured, found, written
+from services.workflow.domain.language.flow import Flow, FlowError, parse
+from services.workflow.domain.language.languages import lookup, wishes
+from services.workflow.domain.language.texts import Voice, html, plain, template, url
+from services.workflow.domain.language.values import Kind, Misfit, Save, captured, found, written
 from shared.contract.conversation import Begun, Input
 from shared.contract.entry import MAX_ENTRY, Entry, decode, encode, needed
 from shared.contract.facts import (

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.workflow.domain.decide import Moment, decide, respond
-from services.workflow.domain.flow import Flow, FlowError, parse
+from services.workflow.domain.language.flow import Flow, FlowError, parse
 from shared.contract.conversation import NEW, Conversation, Input, evolve, step
 from shared.contract.entry import Entry, Recorded, decode, encode
 from shared.contract.facts import (

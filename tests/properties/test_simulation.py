@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from services.operator.domain import decisions
 from services.operator.domain.decisions import NotYours, Operator
 from services.workflow.domain.decide import Moment, respond
-from services.workflow.domain.flow import parse
+from services.workflow.domain.language.flow import parse
 from shared.contract.conversation import NEW, Conversation, evolve, step
 from shared.contract.entry import Entry, Recorded, decode, encode
 from shared.contract.facts import (

@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from services.workflow.domain.decide import Moment, decide, failed, respond
-from services.workflow.domain.flow import LONGEST_WALK, Flow, parse
-from services.workflow.domain.flow_file import MAX_FILE
-from services.workflow.domain.state import State
+from services.workflow.domain.language.flow import LONGEST_WALK, Flow, parse
+from services.workflow.domain.language.flow_file import MAX_FILE
+from services.workflow.domain.language.state import State
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import MAX_ENTRY, Entry
 from shared.contract.facts import (

@@ -19,7 +19,7 @@ from services.workflow.domain.decide import (
     begins,
     decide,
 )
-from services.workflow.domain.flow import Flow, parse
+from services.workflow.domain.language.flow import Flow, parse
 from services.workflow.domain.turn import MOST_NEEDS
 from shared.contract.conversation import Input
 from shared.contract.facts import (

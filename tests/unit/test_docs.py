@@ -17,7 +17,7 @@ from deploy.local.settings import PASSWORD_VARIABLES
 from services.proxy.domain import closings, frames
 from services.workflow.assistant.profiles import PROFILES
 from services.workflow.domain.decide import Failure, Refusal
-from services.workflow.domain.flow import FlowError, parse
+from services.workflow.domain.language.flow import FlowError, parse
 from services.workflow.domain.refusals import PASSING, Reason
 from services.workflow.settings import WorkflowSettings
 from shared.contract.entry import Entry

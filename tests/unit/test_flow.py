@@ -10,9 +10,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from services.workflow.domain.flow import FlowError, parse
-from services.workflow.domain.flow_file import MAX_FILE
-from services.workflow.domain.state import Answer
+from services.workflow.domain.language.flow import FlowError, parse
+from services.workflow.domain.language.flow_file import MAX_FILE
+from services.workflow.domain.language.state import Answer
 from shared.contract.facts import BotSaid, EditorOpened, HandoffRequested
 from tests import examples
 

@@ -13,13 +13,13 @@ import pytest
 
 from deploy.local.cli import main
 from deploy.local.flow_try import Stage
-from services.workflow.domain.dialogues import read_dialogues
-from services.workflow.domain.drawing import drawing, mermaid
-from services.workflow.domain.flow import Flow, FlowError, parse
-from services.workflow.domain.json_lines import parse as parse_lines
-from services.workflow.domain.layout import Edge, Size, layout
-from services.workflow.domain.performance import perform
-from services.workflow.domain.svg import svg
+from services.workflow.domain.authoring.dialogues import read_dialogues
+from services.workflow.domain.authoring.drawing import drawing, mermaid
+from services.workflow.domain.authoring.json_lines import parse as parse_lines
+from services.workflow.domain.authoring.layout import Edge, Size, layout
+from services.workflow.domain.authoring.performance import perform
+from services.workflow.domain.authoring.svg import svg
+from services.workflow.domain.language.flow import Flow, FlowError, parse
 from tests import examples
 from tests.processes import ROOT
 

@@ -9,11 +9,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from services.workflow.domain.checks import DEEPEST_CALL
 from services.workflow.domain.decide import CallService
-from services.workflow.domain.flow import Flow, FlowError, parse
-from services.workflow.domain.flow_file import MAX_FILE
-from services.workflow.domain.graph import Way
+from services.workflow.domain.language.checks import DEEPEST_CALL
+from services.workflow.domain.language.flow import Flow, FlowError, parse
+from services.workflow.domain.language.flow_file import MAX_FILE
+from services.workflow.domain.language.graph import Way
 from shared.contract.facts import ConversationStarted, DecisionFailed
 from tests.dialogue import Dialogue, asks, got, offers, picked, says
 

@@ -6,12 +6,21 @@ from typing import Any
 
 import pytest
 
-from services.workflow.domain.conditions import BadCondition, Unclear, condition
-from services.workflow.domain.forms import seconds
-from services.workflow.domain.languages import lookup, wishes
-from services.workflow.domain.patterns import BadPattern, pattern, words
-from services.workflow.domain.texts import TooLong, Voice, header, html, json_template, plain, template, url
-from services.workflow.domain.values import Kind, Misfit, Save, captured, picked, written
+from services.workflow.domain.language.conditions import BadCondition, Unclear, condition
+from services.workflow.domain.language.forms import seconds
+from services.workflow.domain.language.languages import lookup, wishes
+from services.workflow.domain.language.patterns import BadPattern, pattern, words
+from services.workflow.domain.language.texts import (
+    TooLong,
+    Voice,
+    header,
+    html,
+    json_template,
+    plain,
+    template,
+    url,
+)
+from services.workflow.domain.language.values import Kind, Misfit, Save, captured, picked, written
 from shared.contract.conversation import Begun
 from shared.contract.entry import MAX_ENTRY
 

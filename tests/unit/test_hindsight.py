@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from services.workflow.domain.flow import Flow, parse
-from services.workflow.domain.hindsight import Ending, Verdict, compare
-from services.workflow.domain.hindsight_report import lines, report
+from services.workflow.domain.authoring.hindsight import Ending, Verdict, compare
+from services.workflow.domain.authoring.hindsight_report import lines, report
+from services.workflow.domain.authoring.rehearsal import Rehearsal
+from services.workflow.domain.language.flow import Flow, parse
 from services.workflow.domain.needs import Generated, GoTo
-from services.workflow.domain.rehearsal import Rehearsal
 from shared.contract.entry import Recorded
 from shared.contract.facts import (
     ChoiceMade,

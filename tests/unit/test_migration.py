@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from services.workflow.domain.flow import Flow, parse
+from services.workflow.domain.authoring.rehearsal import Rehearsal
+from services.workflow.domain.language.flow import Flow, parse
 from services.workflow.domain.migration import NoPlace, destination, migrated
 from services.workflow.domain.needs import Moment
-from services.workflow.domain.rehearsal import Rehearsal
 from services.workflow.domain.releases import (
     Release,
     ReleaseError,

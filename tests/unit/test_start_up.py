@@ -64,7 +64,7 @@ def test_checking_a_flow_waits_for_no_connection() -> None:
 
 def test_a_workflow_waits_for_the_language_of_conditions_when_a_flow_has_some() -> None:
     assert "cel" not in imported("import services.workflow.app")
-    condition = "from services.workflow.domain.conditions import condition; condition('1 < 2')"
+    condition = "from services.workflow.domain.language.conditions import condition; condition('1 < 2')"
     assert "cel" in imported(condition)
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from services.workflow.domain.flow import Flow
+from services.workflow.domain.language.flow import Flow
+from services.workflow.domain.language.patterns import spaced
+from services.workflow.domain.language.problems import Problem
+from services.workflow.domain.language.state import Answer, Fallback, State, same
+from services.workflow.domain.language.texts import Text, TooLong
+from services.workflow.domain.language.values import Misfit, captured
 from services.workflow.domain.needs import (
     NO_RESULTS,
     CallService,
@@ -18,12 +23,7 @@ from services.workflow.domain.needs import (
     Need,
     Results,
 )
-from services.workflow.domain.patterns import spaced
-from services.workflow.domain.problems import Problem
-from services.workflow.domain.state import Answer, Fallback, State, same
-from services.workflow.domain.texts import Text, TooLong
 from services.workflow.domain.turn import Endless, Needed, Turn
-from services.workflow.domain.values import Misfit, captured
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import MAX_ENTRY, Entry, EntryTooLarge, encode, needed
 from shared.contract.facts import (

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from services.workflow.domain.flow import Flow
+from services.workflow.domain.language.flow import Flow
+from services.workflow.domain.language.problems import shown
+from services.workflow.domain.language.state import State
+from services.workflow.domain.language.texts import TooLong
 from services.workflow.domain.needs import NO_RESULTS, Moment
-from services.workflow.domain.problems import shown
-from services.workflow.domain.state import State
-from services.workflow.domain.texts import TooLong
 from services.workflow.domain.turn import Endless, Needed, Turn
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import Entry, needed

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Never
 
-from services.workflow.domain.checks import LONGEST_WALK
-from services.workflow.domain.conditions import Unclear
-from services.workflow.domain.flow import Flow
+from services.workflow.domain.language.checks import LONGEST_WALK
+from services.workflow.domain.language.conditions import Unclear
+from services.workflow.domain.language.flow import Flow
+from services.workflow.domain.language.problems import Problem, shown
+from services.workflow.domain.language.state import Desk, Service, State
+from services.workflow.domain.language.texts import Text, Voice, header, plain, url
 from services.workflow.domain.needs import (
     CallService,
     Generate,
@@ -19,9 +22,6 @@ from services.workflow.domain.needs import (
     Need,
     Results,
 )
-from services.workflow.domain.problems import Problem, shown
-from services.workflow.domain.state import Desk, Service, State
-from services.workflow.domain.texts import Text, Voice, header, plain, url
 from shared.contract.conversation import Conversation, Input
 from shared.contract.facts import (
     AnswerFailed,

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from services.workflow.domain.flow_file import Member
-from services.workflow.domain.forms import MEANING, Fields, is_of
-from services.workflow.domain.languages import TAG
-from services.workflow.domain.problems import Problem, quoted, similar
-from services.workflow.domain.state import Fallback
-from services.workflow.domain.texts import Text, split
-from services.workflow.domain.values import Kind
+from services.workflow.domain.language.flow_file import Member
+from services.workflow.domain.language.forms import MEANING, Fields, is_of
+from services.workflow.domain.language.languages import TAG
+from services.workflow.domain.language.problems import Problem, quoted, similar
+from services.workflow.domain.language.state import Fallback
+from services.workflow.domain.language.texts import Text, split
+from services.workflow.domain.language.values import Kind
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from services.workflow.domain import forms
-from services.workflow.domain.fields import MemberReader
-from services.workflow.domain.forms import MEANING
-from services.workflow.domain.patterns import BadPattern, Match, pattern, words
-from services.workflow.domain.problems import quoted
-from services.workflow.domain.state import After, Answer, Fallback
-from services.workflow.domain.texts import Text, template
-from services.workflow.domain.values import INVALID, Kind, Save, iso_day
+from services.workflow.domain.language import forms
+from services.workflow.domain.language.fields import MemberReader
+from services.workflow.domain.language.forms import MEANING
+from services.workflow.domain.language.patterns import BadPattern, Match, pattern, words
+from services.workflow.domain.language.problems import quoted
+from services.workflow.domain.language.state import After, Answer, Fallback
+from services.workflow.domain.language.texts import Text, template
+from services.workflow.domain.language.values import INVALID, Kind, Save, iso_day
 
 #: How many timers a state may have.
 MOST_TIMERS: Final = 20

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from services.workflow.domain.patterns import LONGEST as LONGEST_PATTERN
-from services.workflow.domain.texts import Voice
+from services.workflow.domain.language.patterns import LONGEST as LONGEST_PATTERN
+from services.workflow.domain.language.texts import Voice
 
 #: The longest condition (characters).
 LONGEST: Final = 500

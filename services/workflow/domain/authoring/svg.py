@@ -7,8 +7,8 @@ from html import escape
 from textwrap import wrap
 from typing import Final
 
-from services.workflow.domain.drawing import COLOURS, Arrow, Box, Drawing
-from services.workflow.domain.layout import Edge, Layout, Point, Size, layout
+from services.workflow.domain.authoring.drawing import COLOURS, Arrow, Box, Drawing
+from services.workflow.domain.authoring.layout import Edge, Layout, Point, Size, layout
 
 #: Widths of a character of the fonts below, on average, and what a line takes (pixels).
 _NAME_WIDTH: Final = 7.4

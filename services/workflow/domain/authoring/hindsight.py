@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from services.workflow.domain.decide import begins, failed, respond
-from services.workflow.domain.flow import Flow
+from services.workflow.domain.language.flow import Flow
 from services.workflow.domain.needs import (
     CallService,
     Generate,

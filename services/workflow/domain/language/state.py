@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.workflow.domain.conditions import Condition
-from services.workflow.domain.patterns import Match
-from services.workflow.domain.texts import Json, Text, Voice, plain, texts_of
-from services.workflow.domain.values import Save
+from services.workflow.domain.language.conditions import Condition
+from services.workflow.domain.language.patterns import Match
+from services.workflow.domain.language.texts import Json, Text, Voice, plain, texts_of
+from services.workflow.domain.language.values import Save
 from shared.contract.facts import (
     BotSaid,
     Choice,

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from services.workflow.domain import forms
-from services.workflow.domain.json_lines import Node, parse
-from services.workflow.domain.patterns import BadPattern, pattern
-from services.workflow.domain.problems import FlowError, Problem, quoted, similar
+from services.workflow.domain.authoring.json_lines import Node, parse
+from services.workflow.domain.language import forms
+from services.workflow.domain.language.patterns import BadPattern, pattern
+from services.workflow.domain.language.problems import FlowError, Problem, quoted, similar
 
 #: Any number of utterances, whatever they are.
 ANYTHING: Final = "..."

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.workflow.domain.hindsight import START, Divergence, Verdict
+from services.workflow.domain.authoring.hindsight import START, Divergence, Verdict
 
 #: Conversations that are named for each divergence.
 MOST_EXAMPLES: Final = 3

@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from services.workflow.domain.checks import LONGEST_WALK, Checks
-from services.workflow.domain.fields import Notes, Settings, saves_anything
-from services.workflow.domain.flow_file import FLOWS, MAX_FILE, Member, canonical, faults, read
-from services.workflow.domain.graph import Way, ways
-from services.workflow.domain.problems import FlowError, Problem, quoted
-from services.workflow.domain.reading import Reader
-from services.workflow.domain.state import Answer, Fallback, State
+from services.workflow.domain.language.checks import LONGEST_WALK, Checks
+from services.workflow.domain.language.fields import Notes, Settings, saves_anything
+from services.workflow.domain.language.flow_file import FLOWS, MAX_FILE, Member, canonical, faults, read
+from services.workflow.domain.language.graph import Way, ways
+from services.workflow.domain.language.problems import FlowError, Problem, quoted
+from services.workflow.domain.language.reading import Reader
+from services.workflow.domain.language.state import Answer, Fallback, State
 
 __all__ = ["LONGEST_WALK", "Flow", "FlowError", "Problem", "parse"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from services.workflow.domain.state import Answer, State
+from services.workflow.domain.language.state import Answer, State
 
 Kind = Literal["next", "when", "answer", "fallback", "after", "nobody", "onError", "goTo", "call"]
 

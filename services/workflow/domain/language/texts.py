@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from services.workflow.domain.languages import lookup, wishes
-from services.workflow.domain.values import found, written
+from services.workflow.domain.language.languages import lookup, wishes
+from services.workflow.domain.language.values import found, written
 from shared.contract.conversation import Begun
 from shared.contract.entry import MAX_ENTRY
 

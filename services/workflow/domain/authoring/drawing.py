@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from services.workflow.domain.flow import Flow
-from services.workflow.domain.graph import Way
-from services.workflow.domain.state import State
+from services.workflow.domain.language.flow import Flow
+from services.workflow.domain.language.graph import Way
+from services.workflow.domain.language.state import State
 from shared.contract.facts import BotSaid, ChoiceAsked, EditorClosed, EditorOpened
 from shared.contract.plain import plain
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from services.workflow.domain.dialogues import (
+from services.workflow.domain.authoring.dialogues import (
     ANYTHING,
     Act,
     Acts,
@@ -26,11 +26,11 @@ from services.workflow.domain.dialogues import (
     Types,
     Waits,
 )
-from services.workflow.domain.flow import Flow
+from services.workflow.domain.authoring.rehearsal import Rehearsal, RehearsalError
+from services.workflow.domain.authoring.utterances import Asking, Utterance, asking, meant, utterances
+from services.workflow.domain.language.flow import Flow
+from services.workflow.domain.language.patterns import pattern
 from services.workflow.domain.needs import CallService, Generate, Generated, GenerationFailed, GoTo, Handoff
-from services.workflow.domain.patterns import pattern
-from services.workflow.domain.rehearsal import Rehearsal, RehearsalError
-from services.workflow.domain.utterances import Asking, Utterance, asking, meant, utterances
 from shared.contract.facts import (
     ChoiceMade,
     ConversationClaimed,

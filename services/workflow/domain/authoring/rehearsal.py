@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from services.workflow.domain.decide import Moment, begins, failed, respond
-from services.workflow.domain.flow import Flow
+from services.workflow.domain.language.flow import Flow
+from services.workflow.domain.language.problems import Problem
 from services.workflow.domain.needs import CallService, Generate, Generated, GenerationFailed, Need
-from services.workflow.domain.problems import Problem
 from shared.contract.conversation import NEW, Conversation, Timer, step
 from shared.contract.entry import Entry, Recorded, needed
 from shared.contract.facts import (

@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from services.workflow.domain.fields import Settings
-from services.workflow.domain.graph import Way, named, reached, walked, ways
-from services.workflow.domain.problems import Problem, quoted, shown, similar
-from services.workflow.domain.state import Answer, State
-from services.workflow.domain.texts import VISITOR
+from services.workflow.domain.language.fields import Settings
+from services.workflow.domain.language.graph import Way, named, reached, walked, ways
+from services.workflow.domain.language.problems import Problem, quoted, shown, similar
+from services.workflow.domain.language.state import Answer, State
+from services.workflow.domain.language.texts import VISITOR
 from shared.contract.facts import ChoiceAsked
 
 #: The most states that one input may lead through.

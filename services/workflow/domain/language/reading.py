@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from services.workflow.domain import forms
-from services.workflow.domain.answers import AnswerReader
-from services.workflow.domain.conditions import BadCondition, condition
-from services.workflow.domain.fields import Settings
-from services.workflow.domain.problems import quoted, similar
-from services.workflow.domain.state import (
+from services.workflow.domain.language import forms
+from services.workflow.domain.language.answers import AnswerReader
+from services.workflow.domain.language.conditions import BadCondition, condition
+from services.workflow.domain.language.fields import Settings
+from services.workflow.domain.language.problems import quoted, similar
+from services.workflow.domain.language.state import (
     Asked,
     Assistant,
     Branch,
@@ -26,7 +26,7 @@ from services.workflow.domain.state import (
     Speech,
     State,
 )
-from services.workflow.domain.texts import Text, json_template, template
+from services.workflow.domain.language.texts import Text, json_template, template
 from shared.contract.facts import BotSaid, Choice, ChoiceAsked, EditorClosed, EditorOpened, HandoffRequested
 
 #: The editor in which the assistant is spoken with, unless the state names another.
