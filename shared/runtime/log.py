@@ -257,7 +257,7 @@ class Log:
         while True:
             try:
                 ack = await self._publish(subject, data, headers, min(TRY_SECONDS, deadline), again)
-            except (nats.errors.Error, TimeoutError) as error:
+            except (nats.errors.Error, TimeoutError, msgspec.MsgspecError) as error:
                 if monotonic() >= end:
                     raise Unknown(f"no answer to the append: {error!r}") from error
                 again = True
@@ -534,11 +534,15 @@ class _Requests:
 
 
 def _head(headers: Mapping[str, str] | None) -> bytes:
-    """The block of headers from which nats-py made this."""
+    """The block of headers from which nats-py made this.
+
+    The first line says the status alone: of one such as "503" with headers behind it nats-py (2.16.0)
+    makes a description that holds all of them, line ends included.
+    """
     if not headers:
         return b""
-    status = f" {headers.get('Status', '')} {headers.get('Description', '')}".rstrip()
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    status = f" {headers['Status']}" if "Status" in headers else ""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if "\n" not in value)
     return f"NATS/1.0{status}\r\n{lines}\r\n".encode()
 
 

@@ -12,7 +12,7 @@ import pytest
 from deploy.local.embedded import EmbeddedNats
 from shared.contract.entry import Entry, EntryTooLarge
 from shared.contract.facts import BotSaid
-from shared.contract.subjects import shard_of
+from shared.contract.subjects import STREAM, shard_of
 from shared.runtime.declare import DeclareError, declare, new_epoch, wipe
 from shared.runtime.log import Conflict, Full, IdReused, Reply, Unknown, Unreachable
 from tests import examples
@@ -92,6 +92,19 @@ async def test_no_answer_means_unknown_and_the_same_id_may_be_sent_again(connect
         server.send_signal(signal.SIGCONT)
     position = await log.append(C, "visitor", WROTE)
     assert [message.position for message in await log.fetch(C)] == [1, position]
+
+
+async def test_a_log_that_is_not_there_means_unknown(connections: Connections) -> None:
+    """So it is while a cluster elects a leader. The server's answer is no PubAck, and repeats our headers."""
+    log = await connections.log("proxy")
+    admin = await connections.client("admin")
+    await admin.jetstream().delete_stream(STREAM)
+    try:
+        with pytest.raises(Unknown):
+            await log.append(C, "visitor", STARTED, deadline=0.3)
+    finally:
+        await declare(admin)
+    assert await log.append(C, "visitor", STARTED) == 1
 
 
 class Swallowing:

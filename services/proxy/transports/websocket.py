@@ -322,10 +322,14 @@ class _Channel:
                     self._act(self._session.refuse(append.entry.id, "log_full"))
                 if append.expect is not None or not self._session.modern:
                     self._begin_close(closings.NO_LOG)
-            except LogError as error:
-                # Unknown: no Ack and no Refused on a guess. The client comes back and asks again.
+            except Exception as error:
+                # Unknown: no Ack and no Refused on a guess. The client comes back and asks again. So it
+                # does where we are at fault: one that nobody answers would wait for ever.
                 outcome = "unknown"
-                log.warning("append_unknown", conversation=self._conversation, error=str(error))
+                fault = None if isinstance(error, LogError) else error
+                log.warning(
+                    "append_unknown", conversation=self._conversation, error=str(error), exc_info=fault
+                )
                 self._begin_close(closings.NO_LOG)
                 self._pending.clear()
                 self._door.appended[outcome].inc()
