@@ -23,6 +23,7 @@ from shared.runtime import logging, settings
 from shared.runtime.listen import CannotListen, listen
 from shared.runtime.protocols import BoundedWebSocket, punctual
 from shared.runtime.settings import Common
+from shared.runtime.tasks import end_others
 from shared.runtime.vitals import VERSION, Receive, Scope, Send, Vitals, respond, settle
 
 log = structlog.get_logger()
@@ -158,6 +159,7 @@ async def serve(
         await server.serve([listener, *(listener.dup() for _ in range(ACCEPTS - 1))])
     finally:
         await app.stop()
+        await end_others()
     log.info("stopped")
 
 

@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from shared.runtime.tasks import end_others
 from tests.faults.scenarios import ALL
 from tests.faults.trial import Skipped, Trial
 from tests.faults.volumes import release
@@ -74,7 +75,7 @@ def run(name: str, folder: Path, seed: int, short: bool) -> dict[str, Any]:
     begun = time.monotonic()
     outcome = "passed"
     try:
-        asyncio.run(asyncio.wait_for(ALL[name].run(trial), MOST_SECONDS))
+        asyncio.run(_alone(trial))
     except Skipped as why:
         outcome = "skipped"
         trial.figure("because", why)
@@ -85,6 +86,14 @@ def run(name: str, folder: Path, seed: int, short: bool) -> dict[str, Any]:
     trial.say(outcome)
     seconds = round(time.monotonic() - begun, 1)
     return {"name": name, "outcome": outcome, "seconds": seconds, "figures": trial.figures}
+
+
+async def _alone(trial: Trial) -> None:
+    """One scenario, of which nothing goes on afterwards."""
+    try:
+        await asyncio.wait_for(ALL[trial.name].run(trial), MOST_SECONDS)
+    finally:
+        await end_others()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from shared.contract.subjects import conversation_of
+from shared.runtime.tasks import end
 from tests.faults.checker import position_of
 from tests.faults.history import History
 from tests.visitor import Visitor, address
@@ -356,16 +357,6 @@ async def serve_until_done(
                 task.result()
             waiting -= done
     finally:
-        await _end([*serving, *work])
+        await end([*serving, *work])
     for clerk in clerks:
         await clerk.finish()
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until all are done: before Python 3.12 a cancellation is lost in `asyncio.wait_for` where what
-    is waited for comes at the same instant.
-    """
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=1)
