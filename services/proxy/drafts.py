@@ -103,14 +103,17 @@ class _Heard:
 
     async def _listen(self) -> None:
         subscription: Subscription | None = None
+        looked = False
         try:
             subscription = await self._kept.client.subscribe(self._subject, cb=self._hear)
             while True:
                 await self._missed.wait()
-                # The server has the subscription before this request: nothing falls between the two.
+                # The server has the subscription before this request. But a piece that came a moment before
+                # may be on its way into the stream still: there is a second look, after the pause.
                 await self._catch_up()
-                if not self._answer.gap:
+                if looked and not self._answer.gap:
                     self._missed.clear()
+                looked = True
                 await asyncio.sleep(PAUSE_SECONDS)
         except NatsError as error:
             log.info("drafts_not_heard", conversation=self._conversation, error=str(error))
