@@ -143,6 +143,8 @@ def punctual(
                 self.transport.close()
                 return
             super().handle_websocket_upgrade()
+            # They hold each other: thousands would wait for the collector.
+            self.parser = None  # type: ignore[assignment]
 
         def pause_writing(self) -> None:
             super().pause_writing()

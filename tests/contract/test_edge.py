@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import socket
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
@@ -130,6 +132,21 @@ async def test_an_upgrade_may_come_in_two_parts(services: Services, split: bytes
         writer.write(whole[at:])
         assert (await reader.readline()).startswith(b"HTTP/1.1 101")
     writer.close()
+
+
+async def test_of_an_upgraded_connection_nothing_of_http_is_left() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+
+    gc.disable()  # whoever has left must be gone by itself
+    try:
+        async with serving(app, 5) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+            await socket.ping()
+            assert not [each for each in gc.get_objects() if isinstance(each, HttpToolsProtocol)]
+    finally:
+        gc.enable()
 
 
 async def test_a_visitors_messages_count_over_all_of_the_visitors_sockets(services: Services) -> None:
