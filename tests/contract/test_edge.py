@@ -21,13 +21,14 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
 
 from shared.contract.entry import Entry
-from shared.contract.facts import ConversationClaimed, OperatorSaid
+from shared.contract.facts import BotSaid, ConversationClaimed, ConversationStarted, OperatorSaid, TextWritten
 from shared.contract.subjects import conversation_of
 from shared.runtime.protocols import punctual
 from shared.runtime.vitals import Receive, Scope, Send, respond
 from tests.conftest import Connections, Services
 from tests.contract.test_websocket import OTHER, Stage, closed, cookie_of, tell
 from tests.contract.test_websocket_frames import CLOSE, PING, PONG, UPGRADE, Frame, Wire, frame
+from tests.unit.test_event_stream import Room, stream
 from tests.visitor import V1
 
 
@@ -299,6 +300,27 @@ async def test_an_answer_that_nobody_reads_is_not_held_for_ever() -> None:
         bare = await little_room(port)
         bare.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await over.wait()
+        bare.close()
+
+
+async def test_a_stream_of_events_that_nobody_reads_is_let_go_and_gives_its_place_back() -> None:
+    room, left, begun = Room(), asyncio.Event(), asyncio.Event()
+    room.add(room.story.visitor(ConversationStarted(door="rest", user="sam")))
+    room.add(room.story.bot(BotSaid(text="Hi!"), cause=1))
+    room.add(room.story.visitor(TextWritten(session="", text="Tell me all")))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        await stream(room, left)(scope, receive, send)
+
+    async with serving(app, 5, unread_seconds=0.3) as port, asyncio.timeout(30):
+        bare = await little_room(port)
+        bare.send(b"GET /sessions/s/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        await begun.wait()
+        # More than the system itself buffers, and a turn is open behind it: only the reader ends the stream.
+        room.add(room.story.bot(BotSaid(text="x" * 30_000_000), cause=3))
+        room.add(room.story.visitor(TextWritten(session="", text="And then?")))
+        await left.wait()
         bare.close()
 
 
