@@ -32,7 +32,7 @@ FUTURE = b'{"id": "f", "needs": 99, "facts": [{"kind": "TextWritten", "session":
 
 async def poison(trial: Trial) -> None:
     """Each kind of bad entry in a conversation of its own; then everything is started again."""
-    async with Lab(trial, analytics=trial.of(1, 0)) as lab:
+    async with Lab(trial) as lab:
         healthy = await lab.invite(trial.of(20, 6), people=0.05)
         sick = await lab.invite(len(POISON))
         future, *_ = await lab.invite(1)
@@ -67,6 +67,6 @@ async def poison(trial: Trial) -> None:
                 Violation("silent", "", f"{after - before} entries were appended by themselves")
             )
         await lab.settle([*healthy, *sick])  # the other one waits for a newer program
-        await lab.verdict(replay=not trial.short)
+        await lab.verdict()
         if violations:
             raise LawBroken(violations)

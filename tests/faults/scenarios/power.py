@@ -18,7 +18,7 @@ async def cut(trial: Trial) -> None:
     rounds = trial.of(5, 1)
     async with Disk(trial.folder) as disk:
         server = EmbeddedNats(disk.folder / "data")
-        async with Lab(trial, server=server, max_bytes=64 * 2**20, analytics=trial.of(1, 0)) as lab:
+        async with Lab(trial, server=server, max_bytes=64 * 2**20) as lab:
             visitors = await lab.invite(trial.of(20, 8), people=0.05, anew=0.03)
             for number in range(rounds):
                 work = lab.talk(visitors, 10**6, pause=(0.0, 0.05))
@@ -30,7 +30,7 @@ async def cut(trial: Trial) -> None:
                 await lab.stop(work)
                 await lab.settle()
             trial.figure("power cuts", rounds)
-            await lab.verdict(replay=not trial.short)
+            await lab.verdict()
     lost = await _losses_with_the_default(trial)
     trial.figure("lost with the server's default sync", f"{lost} of its acknowledged messages")
     if not lost:

@@ -17,7 +17,7 @@ async def races(trial: Trial, module: str = "tests.faults.faulty_workflow", **se
 
     ``module`` is the workflow under test: a careless one must be found.
     """
-    async with Lab(trial, workflows=0, operators=2, analytics=trial.of(1, 0), clerks=5) as lab:
+    async with Lab(trial, workflows=0, operators=2, clerks=5) as lab:
         workflows = [lab.make("workflow", module, DAWDLE=DAWDLE_SECONDS, **settings) for _ in range(2)]
         lab.use("workflow", workflows)
         await lab.restart(workflows)
@@ -36,7 +36,7 @@ async def races(trial: Trial, module: str = "tests.faults.faulty_workflow", **se
         await lab.settle()
         trial.figure("kills of a workflow", kills)
         trial.figure("takeovers and claims", sum(clerk.claims for clerk in lab.clerks))
-        within = taken_within_turns(await lab.verdict(replay=not trial.short))
+        within = taken_within_turns(await lab.verdict())
         trial.figure("takeovers within a turn", within)
         if not within:
             raise LawBroken([Violation("blind", "", "nobody came between a message and its outcome")])
