@@ -97,6 +97,12 @@ class Service:
                 assert self.process.poll() is None, f"{self.name} ended:\n{self.output[-3000:]}"
                 await asyncio.sleep(0.02)
 
+    async def wrote(self, words: str, seconds: float = 10) -> None:
+        """Until these words stand in its log: a line may come a moment after what it tells of."""
+        async with asyncio.timeout(seconds):
+            while words not in self.output:
+                await asyncio.sleep(0.005)
+
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(number)

@@ -138,11 +138,13 @@ class Hub:
     def readers(self, conversation: str) -> int:
         return len(self._rooms.get(conversation, ()))
 
-    async def append(self, conversation: str, entry: Entry, expect: int | None) -> int:
-        """Append as the visitor; raises what `Log.append` raises."""
+    def append(self, conversation: str, entry: Entry, expect: int | None) -> asyncio.Future[int]:
+        """Append as the visitor: see `Log.append`."""
         if self._log is None:
-            raise Unreachable("not connected to NATS yet")
-        return await self._log.append(conversation, "visitor", entry, expect)
+            nowhere: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            nowhere.set_exception(Unreachable("not connected to NATS yet"))
+            return nowhere
+        return self._log.append(conversation, "visitor", entry, expect)
 
     async def tell_typing(self, conversation: str) -> None:
         """Core NATS, never on the log: the visitor is typing right now."""

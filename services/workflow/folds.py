@@ -62,12 +62,18 @@ class Folds:
             for watcher in watchers:
                 watcher(NEW)
 
+    def at_hand(self, conversation: str) -> Conversation | None:
+        """The conversation's fold, complete up to the follower's position, if it need not be loaded."""
+        known = self._folds.get(conversation)
+        if known is not None:
+            self._folds.move_to_end(conversation)
+        return known
+
     async def complete(self, log: Log, conversation: str) -> Conversation:
         """The conversation's fold, complete up to the follower's position. Raises `Unreachable`."""
         while True:
-            known = self._folds.get(conversation)
+            known = self.at_hand(conversation)
             if known is not None:
-                self._folds.move_to_end(conversation)
                 return known
             if conversation not in self._loading:
                 return await self._load(log, conversation)

@@ -55,6 +55,8 @@ PAUSE_SECONDS = 0.5
 #: How long to leave an input that needs something to whoever holds its lease (seconds): longer than a
 #: backend may take, and then a lease. Past that, nobody holds one.
 ABANDONED_SECONDS = 35.0
+#: How an input may end, as the log line and the metrics name it.
+OUTCOMES = ("answered", "refused", "failed", "handed_over", "assistant_failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,13 @@ class Workflow:
         self._fault = fault
         self._lanes: dict[str, Lane] = {}
         self._aside: set[Firing] = set()  # in hand, but not in a lane
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()  # those that are no lane's
         self._stopping = False
         self._renewer = asyncio.create_task(self._renew())
-        self._outcomes = Counter(
+        outcomes = Counter(
             "switchboard_outcomes_total", "Outcomes by kind", ["outcome"], registry=vitals.registry
         )
+        self._outcomes = {outcome: outcomes.labels(outcome) for outcome in OUTCOMES}
         self._fired = Counter(
             "switchboard_timers_fired_total",
             "Timers that took effect",
@@ -132,8 +135,9 @@ class Workflow:
         self._stopping = True
         for lane in self._lanes.values():
             lane.woken.set()
-        if self._tasks:
-            _, unfinished = await asyncio.wait(self._tasks, timeout=seconds)
+        workers = {lane.worker for lane in self._lanes.values() if lane.worker is not None}
+        if working := workers | self._tasks:
+            _, unfinished = await asyncio.wait(working, timeout=seconds)
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
@@ -148,7 +152,7 @@ class Workflow:
         if lane is None:
             lane = self._lanes[conversation] = Lane(conversation)
             lane.add(wake_up)
-            self._spawn(self._work(lane))
+            lane.worker = asyncio.create_task(self._work(lane))
         else:
             lane.add(wake_up)
 
@@ -264,7 +268,7 @@ class Workflow:
             await _end(turn, "committed" if _has(entry, AssistantSaid) else "failed")
         duration = perf_counter() - turn.started
         outcome = _outcome(entry)
-        self._outcomes.labels(outcome).inc()
+        self._outcomes[outcome].inc()
         if not turn.performed:
             self._seconds.observe(duration)
         log.info(
@@ -300,7 +304,7 @@ class Workflow:
         self._aside.add(firing)
         if await self._stuck.look(firing):
             self._fired.labels("turn").inc()
-            self._outcomes.labels("failed").inc()
+            self._outcomes["failed"].inc()
         self._aside.discard(firing)
 
     async def _leave_to_newer(self, lane: Lane) -> None:

@@ -108,6 +108,7 @@ class Lane:
         self.woken = asyncio.Event()
         self.behind = False
         self.turn: Turn | None = None
+        self.worker: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self.deliveries) + len(self.firings)

@@ -40,7 +40,7 @@ class Ledger:
         """The fold, complete up to the follower's position. Raises `Unreachable`."""
         if not self._follower.certain:  # one that is loaded now might lack what came while in doubt
             await self._follower.known()
-        return await self.folds.complete(self.log, conversation)
+        return self.folds.at_hand(conversation) or await self.folds.complete(self.log, conversation)
 
     async def catch_up(self, conversation: str) -> Conversation:
         """The fold, complete up to what was the conversation's end. Raises `Unreachable`."""

@@ -25,18 +25,23 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from shared.contract import subjects
-from shared.runtime.log import Message, Reply, stored
+from shared.runtime.log import Message, stored
+from shared.runtime.requests import Reply
 
 log = structlog.get_logger()
 
 #: How long connecting may take (seconds).
 CONNECT_SECONDS = 5.0
+#: How long it is waited at the end for the server to have read what was said (seconds).
+FLUSH_SECONDS = 1.0
 #: The pause before it connects again, doubled from the first to the last while that fails (seconds).
 PAUSE_SECONDS = (0.1, 2.0)
 #: The server's lines are shorter, its INFO included; messages are at most 8 MiB (bytes).
 LONGEST_LINE = 64 * 1024
 LARGEST_MESSAGE = 8 * 1024 * 1024
 
+#: How long what asks for no answer may wait for company (seconds).
+IDLE_SECONDS = 0.01
 #: What may lie unwritten before requests go another way (bytes).
 MOST_UNWRITTEN = 1024 * 1024
 
@@ -163,6 +168,8 @@ class Feed:
         await connected.wait()
 
     async def stop(self) -> None:
+        if self._connection is not None:
+            await self._flushed(self._connection, FLUSH_SECONDS)
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -185,9 +192,9 @@ class Feed:
             self._connection.leave()
             await self._flushed(self._connection)
 
-    async def _flushed(self, connection: _Connection) -> None:
+    async def _flushed(self, connection: _Connection, seconds: float = CONNECT_SECONDS) -> None:
         with contextlib.suppress(Exception):  # it is lost, and the next one begins as things stand then
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(seconds):
                 await connection.flush()
 
     def request(self, subject: str, name: str, data: bytes, headers: Mapping[str, str]) -> bool:
@@ -254,6 +261,9 @@ class _Connection(asyncio.Protocol):
         self._heard = True
         self._loop = asyncio.get_running_loop()
         self._unwritten: list[bytes] = []
+        self._hurried = 0  # how many that wait for an answer were gathered so far
+        self._alone = False  # the last to be gathered was the only one
+        self._idle: asyncio.TimerHandle | None = None
 
     async def open(self, client: Client, inbox: str) -> None:
         """Connect to the server to which ``client`` is connected, as the same user, and subscribe."""
@@ -314,8 +324,8 @@ class _Connection(asyncio.Protocol):
         self._say(b"PING")
 
     def _say(self, line: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(line + b"\r\n")
+        self._unwritten.append(line + b"\r\n")
+        self._write()
 
     def publish(self, subject: str, answer: str, data: bytes, headers: Mapping[str, str]) -> bool:
         """Whether it was handed to the connection, in one piece."""
@@ -335,17 +345,39 @@ class _Connection(asyncio.Protocol):
             return False
         verb = f"HPUB {subject} {answer}{len(lines)} {size}" if head else f"PUB {subject} {answer}{size}"
         self._unwritten.append(b"%b\r\n%b%b\r\n" % (verb.encode(), lines, data))
-        if len(self._unwritten) == 1:
-            self._loop.call_soon(self._loop.call_soon, self._write)
+        if answer:
+            self._hurry()
+        elif self._idle is None:  # nobody waits for what has no answer: it goes with what comes next
+            self._idle = self._loop.call_later(IDLE_SECONDS, self._idled)
         return True
 
-    def _write(self) -> None:
-        """Two rounds of the loop after the first of them: whoever was woken together writes together.
+    def _hurry(self) -> None:
+        """Write two rounds of the loop from now: whoever was woken together writes together.
 
         Written one by one, the server reads, answers and republishes them one by one as well, which
-        costs it twice as much, and everyone who reads these a third more.
+        costs it twice as much, and everyone who reads these a third more. While each finds itself alone,
+        though, the first one need not wait for others.
         """
-        if self._transport is not None:
+        self._hurried += 1
+        if self._hurried > 1:
+            return
+        if self._alone:
+            self._write()
+            self._loop.call_soon(self._gathered)
+        else:
+            self._loop.call_soon(self._loop.call_soon, self._gathered)
+
+    def _gathered(self) -> None:
+        self._alone = self._hurried == 1
+        self._hurried = 0
+        self._write()
+
+    def _idled(self) -> None:
+        self._idle = None
+        self._write()
+
+    def _write(self) -> None:
+        if self._unwritten and self._transport is not None:
             self._transport.write(b"".join(self._unwritten))
         self._unwritten.clear()
 

@@ -7,29 +7,23 @@ for direct get and its batch form, which nats-py has no call for).
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from time import monotonic
-from typing import NamedTuple, Protocol
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, NamedTuple
 
 import msgspec
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from shared.contract import entry as codec
 from shared.contract import subjects
 from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import Author
 from shared.contract.times import parse_time
+from shared.runtime.requests import Line, Reply, Requests
 
 #: How long one try of an append waits for the server's answer (seconds).
 TRY_SECONDS = 2.0
-#: How often overdue requests are looked for (seconds).
-SWEEP_SECONDS = 0.25
 #: How long all tries of an append may take before its outcome is reported as unknown (seconds).
 APPEND_SECONDS = 10.0
 #: Messages of one batch direct get: few enough to leave the event loop free in between.
@@ -89,35 +83,6 @@ class Message(NamedTuple):
 
     def decode(self) -> Recorded:
         return codec.decode(self.position, self.conversation, self.author, self.time, self.data)
-
-
-class Reply(NamedTuple):
-    """An answer off the wire: its block of headers, b"" for none, and what it says."""
-
-    head: bytes
-    data: bytes
-
-    @property
-    def status(self) -> str:
-        """What the first line says behind the protocol's version: "" for a message, else such as "503"."""
-        return self.head[9 : self.head.find(b"\r", 8)].decode(errors="replace") if self.head else ""
-
-    def value(self, name: bytes) -> str | None:
-        """A header's value. Of two with one name the last is the server's own: it appends them."""
-        mark = b"\r\n%b: " % name
-        at = self.head.rfind(mark)
-        if at < 0:
-            return None
-        return self.head[at + len(mark) : self.head.index(b"\r", at + len(mark))].decode(errors="replace")
-
-
-class Line(Protocol):
-    """A quicker way for requests than the client's: the follower's `Feed`."""
-
-    on_reply: Callable[[str, Reply], None]
-    on_break: Callable[[], None]
-
-    def request(self, subject: str, name: str, data: bytes, headers: Mapping[str, str]) -> bool: ...
 
 
 def stored(subject: str, head: bytes, data: bytes) -> Message | None:
@@ -197,6 +162,9 @@ class _StoredReply(msgspec.Struct):
     error: _ApiError | None = None
 
 
+#: What is no answer to a publish: the message may be stored or not.
+_NO_ANSWER = (nats.errors.Error, TimeoutError, msgspec.MsgspecError)
+
 _pub_ack = msgspec.json.Decoder(_PubAck)
 _info = msgspec.json.Decoder(_Info)
 _stored = msgspec.json.Decoder(_StoredReply)
@@ -208,7 +176,9 @@ class Log:
     def __init__(self, client: Client, stream: str = subjects.STREAM) -> None:
         self._nc = client
         self._stream = stream
-        self._requests = _Requests(client)
+        self._requests = Requests(client)
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._replicated = False
 
     @property
@@ -231,43 +201,106 @@ class Log:
         self._replicated = info.config.num_replicas > 1
         return Tail(info.state.last_seq, info.config.metadata.get("epoch", ""), self._replicated)
 
-    async def append(
+    def append(
         self,
         conversation: str,
         author: Author,
         entry: Entry,
         expect: int | None = None,
         deadline: float = APPEND_SECONDS,
-    ) -> int:
-        """Append ``entry`` and return its position; a repeat of a stored id returns the original's.
+    ) -> asyncio.Future[int]:
+        """Append ``entry``; the future is its position. A repeat of a stored id has the original's.
 
-        ``expect`` is the position of the conversation's last entry (0: it has none). Raises
-        `Conflict`, `IdReused`, `Full`, `Unknown`, or `EntryTooLarge` before anything is sent.
+        ``expect`` is the position of the conversation's last entry (0: it has none). The future fails with
+        `Conflict`, `IdReused`, `Full`, `Unknown`, or with `EntryTooLarge` before anything is sent.
         A timeout is unknown: the same id is sent again until the server answers, by the client's own way:
         the quicker one may be what does not answer.
+
+        A plain call: nearly every append is answered at the first try, and needs no task.
         """
+        position: asyncio.Future[int] = self._loop.create_future()
+        try:
+            self._append(position, conversation, author, entry, expect, deadline)
+        except Exception as error:
+            position.set_exception(error)
+        return position
+
+    def _append(
+        self,
+        position: asyncio.Future[int],
+        conversation: str,
+        author: Author,
+        entry: Entry,
+        expect: int | None,
+        deadline: float,
+    ) -> None:
         data = codec.encode(entry)
         headers = {"Nats-Msg-Id": subjects.message_id(author, conversation, entry.id)}
         if expect is not None:
             headers[_EXPECT] = str(expect)
             headers[_EXPECT_OVER] = subjects.everyone(conversation)
         subject = subjects.chat(conversation, author)
-        end = monotonic() + deadline
-        again = False
-        while True:
+        timeout = min(TRY_SECONDS, deadline)
+        end = self._loop.time() + deadline
+
+        def take(reply: Reply | None) -> None:
             try:
-                ack = await self._publish(subject, data, headers, min(TRY_SECONDS, deadline), again)
-            except (nats.errors.Error, TimeoutError, msgspec.MsgspecError) as error:
-                if monotonic() >= end:
-                    raise Unknown(f"no answer to the append: {error!r}") from error
-                again = True
-                await asyncio.sleep(0.1)
-                continue
-            if ack.error is not None:
-                raise _append_error(ack.error)
+                ack = _acknowledged(reply)
+            except _NO_ANSWER as error:
+                self._spawn(self._insist(position, subject, data, headers, timeout, end, error))
+                return
             if ack.duplicate:
-                await self._same(ack.seq, data)
-            return ack.seq
+                self._spawn(self._compare(position, ack, data))
+            elif not position.done():
+                _settle(position, ack)
+
+        if not self._nc.is_connected or not self._requests.ask(subject, data, headers, timeout, take):
+            self._spawn(self._insist(position, subject, data, headers, timeout, end))
+
+    async def _insist(
+        self,
+        position: asyncio.Future[int],
+        subject: str,
+        data: bytes,
+        headers: dict[str, str],
+        timeout: float,
+        end: float,
+        failure: Exception | None = None,
+    ) -> None:
+        """Try, after a ``failure`` again, until the server answers, or nobody waits, or it is ``end``."""
+        while not position.done():
+            if failure is not None and self._loop.time() >= end:
+                unknown = Unknown(f"no answer to the append: {failure!r}")
+                unknown.__cause__ = failure
+                position.set_exception(unknown)
+                return
+            if failure is not None:
+                await asyncio.sleep(0.1)
+            try:
+                ack = await self._publish(subject, data, headers, timeout, again=failure is not None)
+            except _NO_ANSWER as error:
+                failure = error
+            else:
+                await self._compare(position, ack, data)
+
+    async def _compare(self, position: asyncio.Future[int], ack: _PubAck, data: bytes) -> None:
+        """Settle ``position``; what the server takes for a duplicate must have the content ``data``."""
+        try:
+            if ack.duplicate:
+                original = await self.at(ack.seq)
+                if original is None or original.data != data:
+                    raise IdReused("this id was used before, with another content")
+        except LogError as error:
+            if not position.done():
+                position.set_exception(error)
+        else:
+            if not position.done():
+                _settle(position, ack)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _publish(
         self, subject: str, data: bytes, headers: dict[str, str], timeout: float, again: bool = False
@@ -275,16 +308,7 @@ class Log:
         if not self._nc.is_connected:
             # A publish made now would sit in the client's buffer and land at some later time.
             raise nats.errors.ConnectionReconnectingError
-        reply = await self._requests.one(subject, data, headers, timeout, again)
-        if reply.head and reply.status == "503":
-            raise nats.errors.NoRespondersError
-        return _pub_ack.decode(reply.data)
-
-    async def _same(self, position: int, data: bytes) -> None:
-        """Raise `IdReused` unless the entry at ``position`` has the content ``data``."""
-        original = await self.at(position)
-        if original is None or original.data != data:
-            raise IdReused("this id was used before, with another content")
+        return _acknowledged(await self._requests.one(subject, data, headers, timeout, again))
 
     async def acknowledge(self, message: Msg) -> None:
         """Tell a consumer that its message need not come again. The server does not answer that."""
@@ -418,134 +442,6 @@ class Log:
         return None if reply.headers and "Status" in reply.headers else reply.data
 
 
-class _Requests:
-    """Requests with one or many replies over ONE subscription: each has a reply subject of its own.
-
-    They go over the line if there is one that stands, else over nats-py's connection. nats-py's own
-    request serves one reply and costs twice as much; its `publish_async` raises the server's refusals
-    into its reader instead of the caller (2.16.0).
-    """
-
-    def __init__(self, client: Client) -> None:
-        self._nc = client
-        self._prefix = client.new_inbox() + "."
-        self._loop = asyncio.get_running_loop()  # asked for once: in 3.11 it costs a system call
-        self._tokens = itertools.count(1)
-        self._line: Line | None = None
-        self._on_line: set[str] = set()  # the requests that the line's end takes with it
-        self._open: dict[str, Callable[[Reply | None], None]] = {}
-        self._awaited: dict[str, asyncio.Future[Reply]] = {}
-        self._subscribed: asyncio.Task[Subscription] | None = None
-        # Requests of one length time out in the order in which they were made.
-        self._deadlines: dict[float, deque[tuple[float, asyncio.Future[Reply]]]] = {}
-        self._sweeper: asyncio.TimerHandle | None = None
-
-    def go_over(self, line: Line) -> None:
-        line.on_reply = self._take
-        line.on_break = self._broken
-        self._line = line
-
-    def tell(self, subject: str, data: bytes) -> bool:
-        """Publish over the line, asking for no answer; False where it does not stand."""
-        return self._line is not None and self._line.request(subject, "", data, {})
-
-    async def one(
-        self, subject: str, data: bytes, headers: dict[str, str], timeout: float, again: bool
-    ) -> Reply:
-        """The first reply. ``again``: not over the line. Raises TimeoutError.
-
-        One sweep watches over all that wait: a timer for each append costs more than its message.
-        """
-        token = str(next(self._tokens))
-        answer: asyncio.Future[Reply] = self._loop.create_future()
-        self._awaited[token] = answer
-        try:
-            await self._publish(token, subject, data, headers, again)
-            waiting = self._deadlines.get(timeout)
-            if waiting is None:
-                waiting = self._deadlines[timeout] = deque()
-            waiting.append((self._loop.time() + timeout, answer))
-            if self._sweeper is None:
-                self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
-            return await answer
-        finally:
-            del self._awaited[token]
-            self._on_line.discard(token)
-
-    @contextlib.asynccontextmanager
-    async def many(
-        self, subject: str, data: bytes, take: Callable[[Reply | None], None]
-    ) -> AsyncIterator[None]:
-        """Publish; while the block runs, ``take`` gets the replies, or None when no more can come."""
-        token = str(next(self._tokens))
-        self._open[token] = take
-        try:
-            await self._publish(token, subject, data, {})
-            yield
-        finally:
-            del self._open[token]
-            self._on_line.discard(token)
-
-    async def _publish(
-        self, token: str, subject: str, data: bytes, headers: dict[str, str], again: bool = False
-    ) -> None:
-        if not again and self._line is not None and self._line.request(subject, token, data, headers):
-            self._on_line.add(token)
-            return
-        if self._subscribed is None or not self._subscribed.done():
-            await self._subscribe()
-        await self._nc.publish(subject, data, reply=self._prefix + token, headers=headers or None)
-
-    async def _subscribe(self) -> None:
-        if self._subscribed is None:
-            self._subscribed = asyncio.ensure_future(self._nc.subscribe(self._prefix + "*", cb=self._collect))
-        await asyncio.shield(self._subscribed)
-
-    async def _collect(self, reply: Msg) -> None:
-        self._take(reply.subject[len(self._prefix) :], Reply(_head(reply.headers), reply.data))
-
-    def _take(self, token: str, reply: Reply) -> None:
-        answer = self._awaited.get(token)
-        if answer is not None:
-            if not answer.done():
-                answer.set_result(reply)
-        elif (take := self._open.get(token)) is not None:
-            take(reply)
-
-    def _broken(self) -> None:
-        """The line's end: whoever waits there need not wait longer, and asks again another way."""
-        for token in self._on_line:
-            answer = self._awaited.get(token)
-            if answer is not None and not answer.done():
-                answer.set_exception(TimeoutError("the connection was lost"))
-            elif (take := self._open.get(token)) is not None:
-                take(None)
-
-    def _sweep(self) -> None:
-        now = self._loop.time()
-        for timeout, waiting in list(self._deadlines.items()):
-            while waiting and (waiting[0][1].done() or waiting[0][0] <= now):
-                _, answer = waiting.popleft()
-                if not answer.done():
-                    answer.set_exception(TimeoutError())
-            if not waiting:
-                del self._deadlines[timeout]
-        self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep) if self._deadlines else None
-
-
-def _head(headers: Mapping[str, str] | None) -> bytes:
-    """The block of headers from which nats-py made this.
-
-    The first line says the status alone: of one such as "503" with headers behind it nats-py (2.16.0)
-    makes a description that holds all of them, line ends included.
-    """
-    if not headers:
-        return b""
-    status = f" {headers['Status']}" if "Status" in headers else ""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if "\n" not in value)
-    return f"NATS/1.0{status}\r\n{lines}\r\n".encode()
-
-
 class _Replay:
     """One reader of a replay consumer. Acknowledging a message acknowledges all before it."""
 
@@ -597,6 +493,22 @@ class _Batch:
                 self.done.set_result(int(reply.value(b"Nats-Num-Pending") or "0") > 0)
             else:
                 self.done.set_exception(Unreachable(f"the log answers {status}"))
+
+
+def _acknowledged(reply: Reply | None) -> _PubAck:
+    """What the server says of a publish. Raises one of `_NO_ANSWER` where that says nothing of its fate."""
+    if reply is None:
+        raise TimeoutError
+    if reply.head and reply.status == "503":
+        raise nats.errors.NoRespondersError
+    return _pub_ack.decode(reply.data)
+
+
+def _settle(position: asyncio.Future[int], ack: _PubAck) -> None:
+    if ack.error is None:
+        position.set_result(ack.seq)
+    else:
+        position.set_exception(_append_error(ack.error))
 
 
 def _append_error(error: _ApiError) -> LogError:

@@ -14,7 +14,8 @@ from shared.contract.entry import Entry, EntryTooLarge
 from shared.contract.facts import BotSaid
 from shared.contract.subjects import STREAM, shard_of
 from shared.runtime.declare import DeclareError, declare, new_epoch, wipe
-from shared.runtime.log import Conflict, Full, IdReused, Reply, Unknown, Unreachable
+from shared.runtime.log import Conflict, Full, IdReused, Unknown, Unreachable
+from shared.runtime.requests import Reply
 from tests import examples
 from tests.conftest import Connections, connected
 
@@ -134,7 +135,7 @@ async def test_an_append_waits_for_a_server_that_restarts(connections: Connectio
     log = await connections.log("proxy")
     await log.append(C, "visitor", STARTED)
     await asyncio.to_thread(connections.server.kill)
-    append = asyncio.create_task(log.append(C, "visitor", WROTE))
+    append = log.append(C, "visitor", WROTE)
     await asyncio.to_thread(connections.server.start)
     assert await append == 2
 

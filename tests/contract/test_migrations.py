@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -158,18 +159,23 @@ class Meddled(Log):
 
     meddle: Any = None
 
-    async def append(
+    def append(
         self,
         conversation: str,
         author: Writer,
         entry: Entry,
         expect: int | None = None,
         deadline: float = APPEND_SECONDS,
-    ) -> int:
-        meddle, self.meddle = self.meddle, None
-        if meddle is not None:
-            await meddle()
-        return await super().append(conversation, author, entry, expect, deadline)
+    ) -> asyncio.Future[int]:
+        usual = super().append
+
+        async def append() -> int:
+            meddle, self.meddle = self.meddle, None
+            if meddle is not None:
+                await meddle()
+            return await usual(conversation, author, entry, expect, deadline)
+
+        return asyncio.ensure_future(append())
 
 
 async def test_who_goes_on_in_between_is_moved_from_where_it_stands_then(

@@ -319,7 +319,7 @@ async def test_an_orderly_end_finishes_what_is_in_hand(replica: Replica, visitor
     await asyncio.sleep(0)
     go_on.set()
     await stopping
-    await flushed(replica.client)
+    await replica.follower.leave()  # and what was acknowledged has reached the server
     assert causes(await history(visitor)) == [1]
     info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
     assert info.num_ack_pending == 0

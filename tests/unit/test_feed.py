@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from shared.contract.subjects import everyone
 from shared.contract.times import parse_time
 from shared.runtime.feed import LONGEST_LINE, FeedError, Reader
-from shared.runtime.log import Message, Reply
+from shared.runtime.log import Message
+from shared.runtime.requests import Reply
 from tests.examples import CONVERSATION as C
 
 STORED = "2026-01-31T12:00:00.1234567Z"

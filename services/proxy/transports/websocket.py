@@ -143,7 +143,7 @@ class _Channel:
 
     __slots__ = (  # there are thousands of these, most of them idle
         *("_door", "_hub", "_conversation", "_session", "_send", "_direct", "_early"),
-        *("_unread", "_unread_bytes", "_writer", "_pending", "_appender", "_closer", "_closing"),
+        *("_unread", "_unread_bytes", "_writer", "_pending", "_append", "_closer", "_closing"),
         "_typed",
     )
 
@@ -167,7 +167,7 @@ class _Channel:
         self._unread_bytes = 0
         self._writer: asyncio.Task[None] | None = None
         self._pending: list[Append] = []
-        self._appender: asyncio.Task[None] | None = None
+        self._append: asyncio.Future[int] | None = None  # of the first that is pending
         self._closer: asyncio.Task[None] | None = None
         self._closing: Closing | None = None
         self._typed = 0.0
@@ -271,8 +271,8 @@ class _Channel:
                     texts.append(item.text)
                 case Append():
                     self._pending.append(item)
-                    if self._appender is None or self._appender.done():
-                        self._appender = asyncio.create_task(self._append())
+                    if self._append is None:
+                        self._store()
                 case Typed():
                     self._tell_typing()
                 case Listen():
@@ -302,41 +302,43 @@ class _Channel:
                 self._unread_bytes -= len(text)
         self._writer = None
 
-    async def _append(self) -> None:
-        while self._pending:
-            append = self._pending[0]
-            try:
-                await self._hub.append(self._conversation, append.entry, append.expect)
-                outcome = "stored"
-            except Conflict:
-                outcome = "conflict"  # another tab greeted first: its start is ours too
-            except IdReused:
-                outcome = "id_reused"
-                self._act(self._session.refuse(append.entry.id, "id_reused"))
-            except EntryTooLarge:
-                outcome = "too_large"
-                self._act(self._session.refuse(append.entry.id, "too_large"))
-            except Full:
-                outcome = "full"
-                if append.expect is None:
-                    self._act(self._session.refuse(append.entry.id, "log_full"))
-                if append.expect is not None or not self._session.modern:
-                    self._begin_close(closings.NO_LOG)
-            except Exception as error:
-                # Unknown: no Ack and no Refused on a guess. The client comes back and asks again. So it
-                # does where we are at fault: one that nobody answers would wait for ever.
-                outcome = "unknown"
-                fault = None if isinstance(error, LogError) else error
-                log.warning(
-                    "append_unknown", conversation=self._conversation, error=str(error), exc_info=fault
-                )
+    def _store(self) -> None:
+        """Append the first that is pending: one after the other, as the client sent them."""
+        append = self._pending[0]
+        self._append = self._hub.append(self._conversation, append.entry, append.expect)
+        self._append.add_done_callback(self._appended)
+
+    def _appended(self, position: asyncio.Future[int]) -> None:
+        append = self._pending.pop(0)
+        try:
+            position.result()
+            outcome = "stored"
+        except Conflict:
+            outcome = "conflict"  # another tab greeted first: its start is ours too
+        except IdReused:
+            outcome = "id_reused"
+            self._act(self._session.refuse(append.entry.id, "id_reused"))
+        except EntryTooLarge:
+            outcome = "too_large"
+            self._act(self._session.refuse(append.entry.id, "too_large"))
+        except Full:
+            outcome = "full"
+            if append.expect is None:
+                self._act(self._session.refuse(append.entry.id, "log_full"))
+            if append.expect is not None or not self._session.modern:
                 self._begin_close(closings.NO_LOG)
-                self._pending.clear()
-                self._door.appended[outcome].inc()
-                return
-            self._door.appended[outcome].inc()
-            self._pending.pop(0)
-        self._appender = None
+        except (Exception, asyncio.CancelledError) as error:
+            # Unknown: no Ack and no Refused on a guess. The client comes back and asks again. So it
+            # does where we are at fault: one that nobody answers would wait for ever.
+            outcome = "unknown"
+            fault = None if isinstance(error, LogError) else error
+            log.warning("append_unknown", conversation=self._conversation, error=str(error), exc_info=fault)
+            self._begin_close(closings.NO_LOG)
+            self._pending.clear()
+        self._door.appended[outcome].inc()
+        self._append = None
+        if self._pending:
+            self._store()
 
     def _tell_typing(self) -> None:
         now = monotonic()
@@ -346,8 +348,8 @@ class _Channel:
 
     async def stored(self) -> None:
         """Wait until everything the client sent has its append answered."""
-        if self._appender is not None and not self._appender.done():
-            await asyncio.wait([self._appender])
+        while self._append is not None:
+            await asyncio.wait([self._append])
 
     def _begin_close(self, closing: Closing) -> None:
         if self._closing is None:
