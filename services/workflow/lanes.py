@@ -33,7 +33,7 @@ class WakeUp:
 
     def __init__(self, message: Msg) -> None:
         self.message = message
-        self.sequence, self.time, self.count = delivered(message)
+        self.sequence, self.time, self.count = delivered(message.reply)
         self.caught_up = False
         self.scheduled = False
 

@@ -1,10 +1,11 @@
 """The live feed, read off a NATS connection of its own; a service's busiest other traffic goes over it too:
-requests to the log, and what a consumer delivers to a queue group.
+requests to the log, and what consumers push.
 
 Every service reads every entry here, so this is where a message must cost least: nats-py's way of one
 (a dict of all headers, a `Msg`, a queue, a task) takes ten times as long and was a third of a turn.
 This speaks the client protocol (docs.nats.io/reference/reference-protocols/nats-protocol) and only as
-much of it as three subscriptions need: the feed's, that of the answers to requests, and a shared one.
+much of it as a few subscriptions need: the feed's, that of the answers to requests, and two of what is
+pushed, to a queue group and for a replay.
 
 The feed promises nothing, and need not: the follower takes it only where it is contiguous, fetches
 what is missing, and asks the stream itself after each loss that is told here. Nor does a request: one
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -26,7 +27,7 @@ from nats.aio.msg import Msg
 
 from shared.contract import subjects
 from shared.runtime.log import Message, stored
-from shared.runtime.requests import Reply
+from shared.runtime.requests import Push, Reply
 
 log = structlog.get_logger()
 
@@ -49,6 +50,7 @@ MOST_UNWRITTEN = 1024 * 1024
 _LIVE = b"1"
 _ANSWERS = b"2"
 _SHARED = b"3"
+_REPLAYED = b"4"
 _BREAKS = frozenset("\r\n")
 
 
@@ -66,19 +68,19 @@ class Info(msgspec.Struct):
 class Reader:
     """The protocol without I/O: bytes in, pongs out.
 
-    Entries go to ``take``, replies to ``reply``, and of what is shared subject, reply subject and data
-    to ``push``.
+    Entries go to ``take``, replies to ``reply``, and what is pushed to one of ``pushes``, which are named
+    as the subscriptions are.
     """
 
     def __init__(
         self,
         take: Callable[[Message], None],
         reply: Callable[[str, Reply], None] = lambda subject, reply: None,
-        push: Callable[[str, str, bytes], None] = lambda subject, answer, data: None,
+        pushes: Mapping[bytes, Push] | None = None,
     ) -> None:
         self._take = take
         self._reply = reply
-        self._push = push
+        self._pushes = pushes or {}
         self._rest = b""
         self.info: Info | None = None
         self.pongs = 0
@@ -122,13 +124,17 @@ class Reader:
         return answer
 
     def _message(self, words: list[bytes], head: bytes, body: bytes) -> None:
-        if words[2] == _ANSWERS:
+        name = words[2]
+        if name == _ANSWERS:
             self._reply(words[1].decode(), Reply(head, body))
-        elif words[2] == _SHARED:
-            if len(words) > (5 if head else 4):  # a status of the server's asks for no answer
-                self._push(words[1].decode(), words[3].decode(), body)
-        elif (message := stored(words[1].decode(), head, body)) is not None:
-            self._take(message)
+        elif name == _LIVE:
+            message = stored(words[1].decode(), head, body)
+            if message is not None:
+                self._take(message)
+        elif len(words) > (5 if head else 4):  # a status of the server's asks for no answer
+            push = self._pushes.get(name)
+            if push is not None:
+                push(words[1].decode(), words[3].decode(), body)
 
 
 class Feed:
@@ -156,6 +162,7 @@ class Feed:
         self._connection: _Connection | None = None  # while it stands
         self._shared: tuple[str, str] | None = None  # subject and queue group
         self._push: Callable[[Msg], None] = lambda message: None
+        self._pushes: dict[bytes, Push] = {_SHARED: self._pushed}
         self.on_reply: Callable[[str, Reply], None] = lambda subject, reply: None
         self.on_break: Callable[[], None] = lambda: None
         #: The subject of an answer is this and whatever name the request gave it.
@@ -182,15 +189,33 @@ class Feed:
         """
         self._shared, self._push = (subject, queue), push
         if self._connection is not None:
-            self._connection.join(subject, queue)
+            self._connection.subscribe(subject, _SHARED, queue)
             await self._flushed(self._connection)
 
     async def leave(self) -> None:
         """Nothing of what is shared comes any more once this has returned, but for what is lost."""
         self._shared = None
         if self._connection is not None:
-            self._connection.leave()
+            self._connection.unsubscribe(_SHARED)
             await self._flushed(self._connection)
+
+    @contextlib.asynccontextmanager
+    async def hearing(self, subject: str, push: Push) -> AsyncIterator[None]:
+        """Within the block, ``push`` is given what comes on ``subject`` until the connection is lost.
+
+        One subject at a time. Raises ConnectionError.
+        """
+        connection = self._connection
+        if connection is None:
+            raise ConnectionError("the feed is not connected")
+        self._pushes[_REPLAYED] = push
+        connection.subscribe(subject, _REPLAYED)
+        try:
+            await self._flushed(connection)
+            yield
+        finally:
+            connection.unsubscribe(_REPLAYED)
+            del self._pushes[_REPLAYED]
 
     async def _flushed(self, connection: _Connection, seconds: float = CONNECT_SECONDS) -> None:
         with contextlib.suppress(Exception):  # it is lost, and the next one begins as things stand then
@@ -208,7 +233,7 @@ class Feed:
     async def _run(self, connected: asyncio.Event) -> None:
         pause, longest = PAUSE_SECONDS
         while True:
-            connection = _Connection(self._take, self._replied, self._pushed)
+            connection = _Connection(Reader(self._take, self._replied, self._pushes))
             stood = False
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
@@ -217,7 +242,8 @@ class Feed:
                 stood = True
                 self._connection = connection
                 if self._shared is not None:
-                    connection.join(*self._shared)
+                    subject, queue = self._shared
+                    connection.subscribe(subject, _SHARED, queue)
                 if connected.is_set():
                     self._found()
                 connected.set()
@@ -247,13 +273,8 @@ class Feed:
 class _Connection(asyncio.Protocol):
     """One connection, from its first byte to its end."""
 
-    def __init__(
-        self,
-        take: Callable[[Message], None],
-        reply: Callable[[str, Reply], None],
-        push: Callable[[str, str, bytes], None],
-    ) -> None:
-        self._reader = Reader(take, reply, push)
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         self._pings = 1  # sent, the first with the subscriptions
         self._transport: asyncio.Transport | None = None
         self._changed = asyncio.Event()  # set by whatever `_until` may wait for
@@ -307,11 +328,11 @@ class _Connection(asyncio.Protocol):
         """Until the server has taken the subscription, or refused it. Raises what ended it."""
         await self._until(lambda: self._reader.pongs > 0)
 
-    def join(self, subject: str, queue: str) -> None:
-        self._say(f"SUB {subject} {queue} ".encode() + _SHARED)
+    def subscribe(self, subject: str, name: bytes, queue: str = "") -> None:
+        self._say(f"SUB {subject} {queue} ".encode() + name)
 
-    def leave(self) -> None:
-        self._say(b"UNSUB " + _SHARED)
+    def unsubscribe(self, name: bytes) -> None:
+        self._say(b"UNSUB " + name)
 
     async def flush(self) -> None:
         """Until the server has read all that was said. Raises what ended the connection."""

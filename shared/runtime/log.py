@@ -103,14 +103,14 @@ def stored(subject: str, head: bytes, data: bytes) -> Message | None:
     return Message(position, conversation, author, time, data, first)
 
 
-def delivered(message: Msg) -> tuple[int, int, int]:
+def delivered(answer: str) -> tuple[int, int, int]:
     """Position, stored time (nanoseconds) and number of deliveries of a consumer's message.
 
-    Read off its reply subject, since nats-py's ``metadata`` makes five objects of it. ADR-15:
+    Read off its reply subject, ``answer``, since nats-py's ``metadata`` makes five objects of it. ADR-15:
     $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<seq>.<time>.<pending>, and with a domain
     two tokens more behind $JS.ACK.
     """
-    tokens = message.reply.split(".")
+    tokens = answer.split(".")
     at = 4 if len(tokens) == 9 else 6
     return int(tokens[at + 1]), int(tokens[at + 3]), int(tokens[at])
 
@@ -179,6 +179,7 @@ class Log:
         self._requests = Requests(client)
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._line: Line | None = None
         self._replicated = False
 
     @property
@@ -188,6 +189,7 @@ class Log:
     def goes_over(self, line: Line) -> None:
         """Appends and reads of conversations go over ``line`` from now on, while it stands."""
         self._requests.go_over(line)
+        self._line = line
 
     async def tail(self, timeout: float = 2.0) -> Tail:
         """The stream's last position and epoch, from its leader. Raises `Unreachable`."""
@@ -391,19 +393,17 @@ class Log:
         up when nothing that ``take`` could use comes for a while (another replica of the service may
         be using the consumer): what is missing then is the caller's to `read`. Raises `Unreachable`.
         """
-        reading = _Replay(self._nc, take)
-        delivery = subjects.replay_delivery(service)
+        if self._line is None:
+            raise Unreachable("there is no feed for a replay")
+        reading = _Replay(self._requests, take)
         address = f"$JS.API.CONSUMER.RESET.{self._stream}.{subjects.replay_consumer(service)}"
         try:
-            subscription = await self._nc.subscribe(delivery, cb=reading.take)
-            try:
+            async with self._line.hearing(subjects.replay_delivery(service), reading.take):
                 body = msgspec.json.encode({"seq": start})
                 answer = _info.decode((await self._nc.request(address, body, timeout=2.0)).data)
                 if answer.error is None:
                     await reading.finished()
-            finally:
-                await subscription.unsubscribe()
-        except (nats.errors.Error, TimeoutError) as error:
+        except (nats.errors.Error, TimeoutError, ConnectionError) as error:
             raise Unreachable(f"the replay does not begin: {error!r}") from error
 
     async def keep_flow(self, version: str, content: bytes) -> None:
@@ -445,24 +445,23 @@ class Log:
 class _Replay:
     """One reader of a replay consumer. Acknowledging a message acknowledges all before it."""
 
-    def __init__(self, client: Client, take: Callable[[Message], bool]) -> None:
-        self._nc = client
+    def __init__(self, requests: Requests, take: Callable[[Message], bool]) -> None:
+        self._requests = requests
         self._take = take
         self._count = 0
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def take(self, pushed: Msg) -> None:
+    def take(self, subject: str, answer: str, data: bytes) -> None:
         if self._over.done():
             return
-        conversation, author = subjects.address(pushed.subject)
-        position, time, _ = delivered(pushed)
-        message = Message(position, conversation, author, time, pushed.data)
-        if not self._take(message):
+        conversation, author = subjects.address(subject)
+        position, time, _ = delivered(answer)
+        if not self._take(Message(position, conversation, author, time, data)):
             self._over.set_result(None)
             return
         self._count += 1
         if self._count % BATCH == 0:
-            await self._nc.publish(pushed.reply, b"+ACK")
+            self._requests.tell(answer, b"+ACK")
 
     async def finished(self) -> None:
         """Until `take` has had enough, or nothing has come for a second."""

@@ -12,6 +12,7 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from nats.aio.client import Client
@@ -42,6 +43,8 @@ class Reply(NamedTuple):
         return self.head[at + len(mark) : self.head.index(b"\r", at + len(mark))].decode(errors="replace")
 
 
+#: Is given what a consumer pushes: subject, reply subject and data. Must not wait.
+Push = Callable[[str, str, bytes], None]
 #: Is told a reply; None: none comes any more. Must not wait.
 Take = Callable[[Reply | None], None]
 
@@ -53,6 +56,8 @@ class Line(Protocol):
     on_break: Callable[[], None]
 
     def request(self, subject: str, name: str, data: bytes, headers: Mapping[str, str]) -> bool: ...
+
+    def hearing(self, subject: str, push: Push) -> AbstractAsyncContextManager[None]: ...
 
 
 class Requests:

@@ -305,7 +305,7 @@ class Member:
 
     @property
     def positions(self) -> list[int]:
-        return [delivered(message)[0] for message in self._messages]
+        return [delivered(message.reply)[0] for message in self._messages]
 
     async def acknowledge(self) -> None:
         for message in self._messages:

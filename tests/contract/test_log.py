@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 import pytest
@@ -15,7 +17,7 @@ from shared.contract.facts import BotSaid
 from shared.contract.subjects import STREAM, shard_of
 from shared.runtime.declare import DeclareError, declare, new_epoch, wipe
 from shared.runtime.log import Conflict, Full, IdReused, Unknown, Unreachable
-from shared.runtime.requests import Reply
+from shared.runtime.requests import Push, Reply
 from tests import examples
 from tests.conftest import Connections, connected
 
@@ -119,6 +121,9 @@ class Swallowing:
     def request(self, subject: str, name: str, data: bytes, headers: Mapping[str, str]) -> bool:
         self.taken += 1
         return True
+
+    def hearing(self, subject: str, push: Push) -> AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext()
 
 
 async def test_an_append_that_the_quicker_line_swallows_goes_the_clients_way(

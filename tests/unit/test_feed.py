@@ -43,12 +43,13 @@ def expecting(position: int, over: str = "") -> list[str]:
     ]
 
 
-def test_what_comes_to_the_third_subscription_is_pushed_if_it_may_be_answered() -> None:
+def test_what_comes_to_a_subscription_of_a_consumers_is_pushed_if_it_may_be_answered() -> None:
     pushed: list[tuple[str, str, bytes]] = []
     entries: list[Message] = []
-    reader = Reader(entries.append, push=lambda *message: pushed.append(message))
+    reader = Reader(entries.append, pushes={b"3": lambda *message: pushed.append(message)})
     reader.receive(message(3, b"body", reply="$JS.ACK.x").replace(b" 1 ", b" 3 ", 1))
     reader.receive(b"MSG timer.due.x 3 $JS.ACK.y 4\r\nwhen\r\n")
+    reader.receive(b"MSG nobodys 9 $JS.ACK.z 4\r\nlost\r\n")
     reader.receive(b"HMSG _INBOX.x.9 3 27 27\r\nNATS/1.0 409 Leadership\r\n\r\n\r\n")
     assert pushed == [(f"live.0.7.{C}.visitor", "$JS.ACK.x", b"body"), ("timer.due.x", "$JS.ACK.y", b"when")]
     assert entries == []

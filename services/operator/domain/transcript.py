@@ -37,6 +37,8 @@ from shared.contract.plain import plain
 
 Who = Literal["visitor", "bot", "assistant", "operator", "system"]
 
+#: What ends that choices are on offer.
+_CHOSEN = frozenset({ChoiceMade, ConversationReset})
 #: As much of a saved value as a line shows (characters).
 MOST_OF_A_VALUE = 200
 
@@ -91,9 +93,7 @@ def still_asked(fact: Fact, asked: ChoiceAsked | None) -> ChoiceAsked | None:
     """The choices on offer after ``fact``."""
     if isinstance(fact, ChoiceAsked):
         return fact
-    if isinstance(fact, ChoiceMade | ConversationReset):
-        return None
-    return asked
+    return None if type(fact) in _CHOSEN else asked
 
 
 def spoken(fact: Fact, asked: ChoiceAsked | None) -> str | None:
