@@ -91,8 +91,8 @@ class Filler:
         """Frames that a returning visitor of a conversation of this length is sent."""
         return self._template(length).frames
 
-    async def fill(self, length: int, count: int) -> None:
-        """Append ``count`` conversations of ``length`` entries."""
+    async def fill(self, length: int, count: int, at_once: int = WAVE) -> list[str]:
+        """Append ``count`` conversations of ``length`` entries, ``at_once`` so many; their cookies."""
         clients: dict[Author, Client] = {
             "visitor": await self._stack.client("proxy"),
             "bot": await self._stack.client("workflow"),
@@ -100,17 +100,28 @@ class Filler:
         log = Log(clients["bot"])
         await log.keep_flow(self._flow.version, self._flow.content)
         last = (await log.tail()).last
+        added: list[str] = []
         while count:
-            wave = min(count, WAVE)
+            wave = min(count, at_once)
             cookies = [secret(self._number + i) for i in range(wave)]
             self._number += wave
-            self.cookies.setdefault(length, []).extend(cookies)
+            added += cookies
             names = [subjects.conversation_of(cookie, "websocket") for cookie in cookies]
             await self._wave(clients, log, self._template(length), names, last)
             last += wave * length
             count -= wave
         for client in clients.values():
             await client.close()
+        if at_once == WAVE:
+            self.cookies.setdefault(length, []).extend(added)
+        return added
+
+    async def last(self) -> int:
+        """How many entries there are."""
+        client = await self._stack.client("workflow")
+        last = (await Log(client).tail()).last
+        await client.close()
+        return last
 
     async def skip_workflow(self) -> None:
         """Everything filled in has its outcome: the workflow's durable goes on behind it."""

@@ -66,27 +66,25 @@ class Bench(NamedTuple):
 async def turns(bench: Bench) -> None:
     """Parts 1 and 2: the product's variants and its peers, in turns."""
     variants: dict[str, Stack | Peer] = {}
+    raws: dict[str, Stack] = {}
     try:
         for name in bench.size.variants:
             try:
                 variants[name] = await _variant(bench.folder, name)
             except Unavailable as error:
                 bench.report.note(f"{name} was not measured: {error}")
-        raws = {
-            "sync default": await Stack(bench.folder / "raw", DEFAULT_SYNC, ()).start(),
-            "sync always": await Stack(bench.folder / "raw-always", ALWAYS, ()).start(),
-        }
-        variants |= raws
+        raws["sync default"] = await Stack(bench.folder / "raw", DEFAULT_SYNC, ()).start()
+        raws["sync always"] = await Stack(bench.folder / "raw-always", ALWAYS, ()).start()
         for round in range(bench.size.rounds):
             for cell, job, names in _cells(bench.size):
                 for name in names:
-                    if name in variants:
+                    if name in raws:
+                        figures = await raw_appends(raws[name], _crowd(bench.size), bench.size.seconds)
+                        bench.report.add("append", "raw", name, round, figures)
+                    elif name in variants:
                         await _turns(bench, name, variants[name], cell, job, round)
-            for mode, stack in raws.items():
-                figures = await raw_appends(stack, min(500, max(bench.size.clients)), bench.size.seconds)
-                bench.report.add("append", "raw", mode, round, figures)
     finally:
-        for variant in variants.values():
+        for variant in [*variants.values(), *raws.values()]:
             await variant.stop()
 
 
@@ -108,16 +106,22 @@ def _cells(size: Size) -> Iterator[tuple[str, Job, tuple[str, ...]]]:
     window = Job(kind="turns", warm=size.warm, seconds=size.seconds)
     for n in size.clients:
         job = msgspec.structs.replace(window, clients=n)
-        yield f"N={n} long", job, compared if full or n in (1, 500) else pair
+        # What a variant is compared with stands right behind it: a disk has its moods.
+        raws = ("sync default",) * (n == min(size.clients)) + ("sync always",) * (n == _crowd(size))
+        yield f"N={n} long", job, (*(compared if full or n in (1, 500) else pair), *raws)
         if full or n != 2000:
             short = msgspec.structs.replace(job, answers=2)
             yield f"N={n} short", short, compared if full or n == 50 else pair
         if n == 500 or (full and n > 1):
             thinking = msgspec.structs.replace(job, think=n / PACE, warm=size.warm + 0.5)
             yield f"N={n} long, thinking", thinking, compared
-    job = msgspec.structs.replace(window, clients=min(500, max(size.clients)))
+    job = msgspec.structs.replace(window, clients=_crowd(size))
     yield f"N={job.clients} long", job, ("echo",)
     yield f"N={job.clients} long, modern", msgspec.structs.replace(job, modern=True), ("path",)
+
+
+def _crowd(size: Size) -> int:
+    return min(500, max(size.clients))
 
 
 async def _turns(
@@ -192,15 +196,17 @@ async def million(bench: Bench) -> None:
     await stack.start()
     try:
         filler = Filler(stack)
-        await filler.fill(200, 2 if bench.size is SMOKE else 10)
-        have = len(filler.cookies[200]) * 200
+        few = bench.size is SMOKE
+        await filler.fill(200, 2 if few else 10)
+        in_a_row = await filler.fill(20, 10 if few else 300, at_once=1)
+        have = await filler.last()
         for entries in bench.size.entries:
             began = perf_counter()
-            await filler.fill(20, (entries - have) // 20)
+            await filler.fill(20, max(0, entries - have) // 20)
             speed = (entries - have) / (perf_counter() - began)
             bench.report.add("fill", "log", f"entries={entries}", 0, {"entries_per_s": speed})
             have = entries
-            await _reconnects(bench, stack, filler, entries)
+            await _reconnects(bench, stack, filler, in_a_row, entries)
         await filler.skip_workflow()
         await _replays(bench, stack, bench.size.entries[-1])
         await _growth(bench, stack)
@@ -209,7 +215,7 @@ async def million(bench: Bench) -> None:
     shutil.rmtree(stack.folder, ignore_errors=True)
 
 
-async def _reconnects(bench: Bench, stack: Stack, filler: Filler, entries: int) -> None:
+async def _reconnects(bench: Bench, stack: Stack, filler: Filler, in_a_row: list[str], entries: int) -> None:
     """Part 4: from the connect to the last frame of the conversation so far."""
     proxy = await launch(stack.make("proxy"))
     try:
@@ -217,6 +223,7 @@ async def _reconnects(bench: Bench, stack: Stack, filler: Filler, entries: int) 
             for name, length, cookies in (
                 ("20", 20, filler.cookies[20]),
                 ("20 newest", 20, filler.cookies[20][-500:]),
+                ("20 in a row", 20, in_a_row),
                 ("200", 200, filler.cookies[200]),
             ):
                 job = Job(
@@ -290,7 +297,7 @@ async def _growth(bench: Bench, stack: Stack) -> None:
     try:
         for name in PATH:
             stack.services[name] = await launch(stack.make(name))
-        n = min(500, max(bench.size.clients))
+        n = _crowd(bench.size)
         for round in range(bench.size.rounds):
             for name, variant in (("empty", empty), ("million", stack)):
                 job = Job(kind="turns", clients=n, warm=bench.size.warm, seconds=bench.size.seconds)

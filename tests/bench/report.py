@@ -16,6 +16,10 @@ from tests.processes import ROOT
 
 Figures = dict[str, float]
 
+#: The 0.16 ms for a turn were set where the echo server answers 57,000 frames a second on one core: as
+#: many of its answers take as long. On any machine this says the same; milliseconds do not.
+ECHOES = 9.1
+
 
 class Run(msgspec.Struct, frozen=True):
     """One measurement: ``part`` of the benchmark, ``variant`` measured, ``cell`` of the grid."""
@@ -95,6 +99,7 @@ class Report:
         return [
             Reach("CPU of a turn, N=500 long, turn's path", self.figure("turns", "path", long, "cpu_ms"),
                   "at most", 0.16, "ms"),
+            Reach("the same against the echo server", turn("path", "echo", long), "at most", ECHOES, "times"),
             Reach("CPU of a turn against the Node peer, N=500 long, turn's path", turn("path", "node", long),
                   "at most", 3.3, "times"),
             Reach("the same with operator and analytics, N=500 long", turn("system", "node", long),
@@ -110,6 +115,9 @@ class Report:
                   "at least", 0.7, "times"),
             Reach("reconnect, 20 entries of a million, whole p50",
                   self.figure("reconnect", "path", f"20 of {million}", "p50_ms"), "at most", 1.5, "ms"),
+            Reach("the same, its entries in a row",
+                  self.figure("reconnect", "path", f"20 in a row of {million}", "p50_ms"),
+                  "at most", 1.5, "ms"),
             Reach("idle connection against the echo server, 1,000",
                   self.ratio("kb_each", "idle", ("proxy", "N=1000"), ("echo", "N=1000")),
                   "at most", 1.3, "times"),
@@ -133,10 +141,18 @@ class Report:
         return turn / hop if turn and hop else None
 
     def _ceiling(self) -> float | None:
-        """Each turn appends twice."""
-        turns = self.figure("turns", "always", "N=500 long", "turns_per_s")
-        raw = self.figure("append", "raw", "sync always", "appends_per_s")
-        return 2 * turns / raw if turns and raw else None
+        """Each turn appends twice. The median of the rounds, in each of which one stands beside the other."""
+        turns = self._rounds("turns", "always", "N=500 long", "turns_per_s")
+        raw = self._rounds("append", "raw", "sync always", "appends_per_s")
+        ratios = [2 * turns[round] / raw[round] for round in turns.keys() & raw.keys()]
+        return statistics.median(ratios) if ratios else None
+
+    def _rounds(self, part: str, variant: str, cell: str, figure: str) -> dict[int, float]:
+        return {
+            run.round: run.figures[figure]
+            for run in self.runs
+            if (run.part, run.variant, run.cell) == (part, variant, cell) and figure in run.figures
+        }
 
     def text(self) -> str:
         """The tables, as Markdown."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from shared.runtime.service import main
 from shared.runtime.settings import Common, Port
 from shared.runtime.vitals import Receive, Scope, Send, Vitals
@@ -22,8 +24,9 @@ class Echo:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        while (message := await receive())["type"] == "websocket.receive":
-            await send({"type": "websocket.send", "text": message["text"]})
+        with contextlib.suppress(OSError):  # the client went before its answer
+            while (message := await receive())["type"] == "websocket.receive":
+                await send({"type": "websocket.send", "text": message["text"]})
 
 
 if __name__ == "__main__":
