@@ -210,15 +210,20 @@ class _Channel:
     async def _greet(self, history: list[Recorded], scope: Scope) -> None:
         """Send what the client lacks, at the client's own pace; what comes live waits its turn."""
         output = self._session.resume(history, _new_id(), BEGIN if history else self._begin(scope))
-        async with asyncio.timeout(WRITE_SECONDS):
-            for piece in _pieces(item.text for item in output if isinstance(item, Send)):
-                if self._direct is None or not self._direct.write(piece):
-                    for text in piece:
-                        await self._send({"type": "websocket.send", "text": text})
+        texts = [item.text for item in output if isinstance(item, Send)]
+        if texts:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self._send_all(texts)
         early, self._early = self._early, None
         self._act([item for item in output if not isinstance(item, Send)])
         for recorded in early or ():
             self._act(self._session.follow(recorded))
+
+    async def _send_all(self, texts: list[str]) -> None:
+        for piece in _pieces(texts):
+            if self._direct is None or not self._direct.write(piece):
+                for text in piece:
+                    await self._send({"type": "websocket.send", "text": text})
 
     async def _listen(self, receive: Receive) -> None:
         if self._direct is not None:
