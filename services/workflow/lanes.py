@@ -146,7 +146,7 @@ class Lane:
         """Whether anything in hand waits for an outcome."""
         if not state.unanswered:
             return False
-        return any(map(state.owes, self.deliveries)) or any(
+        return not state.owed.isdisjoint(self.deliveries) or any(
             firing.owed(state) for firing in self.firings.values()
         )
 
@@ -163,8 +163,9 @@ class Lane:
         copy even at a position that is far behind.
         """
         done: list[WakeUp] = []
+        owed = state.owed
         for position, delivery in list(self.deliveries.items()):
-            if delivery.caught_up and position <= state.position and not state.owes(position):
+            if delivery.caught_up and position <= state.position and position not in owed:
                 done.append(self.deliveries.pop(position))
         for sequence, firing in list(self.firings.items()):
             if firing.caught_up and not firing.armed(state) and not firing.owed(state):

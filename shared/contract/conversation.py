@@ -140,6 +140,11 @@ class Conversation(msgspec.Struct, frozen=True):
             return "user_committed"
         return "error" if self.failed else "idle"
 
+    @property
+    def owed(self) -> frozenset[int]:
+        """The positions of all inputs that wait for their outcome: for who asks for many of them."""
+        return frozenset([item.position for item in self.unanswered])
+
     def owes(self, position: int) -> bool:
         """Whether the input at ``position`` still waits for its outcome."""
         return any(item.position == position for item in self.unanswered)
