@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -64,6 +65,35 @@ def _nobody(host: str) -> int:
     return 0
 
 
+class Turnstile:
+    """Lets one connection after the other become a WebSocket: one in each round of the event loop.
+
+    To open one takes longer than to answer a message. Of a crowd that comes at once each would keep all
+    who are there already waiting for the whole crowd.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._turning = False
+
+    def enter(self, loop: asyncio.AbstractEventLoop, upgrade: Callable[[], None]) -> bool:
+        """Call ``upgrade``, now or in a later round; whether it was now."""
+        if self._turning:
+            self._waiting.append(upgrade)
+            return False
+        self._turning = True
+        loop.call_soon(self._turn, loop)
+        upgrade()
+        return True
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._waiting:
+            self._turning = False
+            return
+        loop.call_soon(self._turn, loop)
+        self._waiting.popleft()()
+
+
 def punctual(
     seconds: float, unread_seconds: float = UNREAD_SECONDS, turned_away: Callable[[str], int] = _nobody
 ) -> type[HttpToolsProtocol]:
@@ -75,6 +105,8 @@ def punctual(
     connections for nothing ("slow loris", "slow read"). Nor does its parser bound a head, or look at
     how many hosts one names: exactly one (RFC 9112, section 3.2).
     """
+
+    turnstile = Turnstile()
 
     class Punctual(HttpToolsProtocol):
         _deadline: asyncio.TimerHandle | None = None  # for the request
@@ -138,6 +170,13 @@ def punctual(
 
         def handle_websocket_upgrade(self) -> None:
             self._in_time()
+            if not turnstile.enter(self.loop, self._upgrade):
+                self.flow.pause_reading()  # what comes next is for the WebSocket
+
+        def _upgrade(self) -> None:
+            if self.transport.is_closing():
+                return
+            self.flow.resume_reading()
             if wait := turned_away(self.client[0] if self.client else ""):
                 self.transport.write(_too_many(wait))
                 self.transport.close()
