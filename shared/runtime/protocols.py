@@ -25,6 +25,8 @@ LARGEST_HEAD = 32 * 1024
 MOST_UNWRITTEN = 1024 * 1024
 #: Fragments of one message that are kept apart.
 MOST_FRAGMENTS = 64
+#: How many connections become WebSockets in one round of the event loop.
+AT_ONCE = 8
 #: How long a peer may leave an answer unread before it is cut off (seconds).
 UNREAD_SECONDS = 30.0
 #: Closing waits until the peer has read what was written; for one that never does, so long (seconds).
@@ -66,7 +68,7 @@ def _nobody(host: str) -> int:
 
 
 class Turnstile:
-    """Lets one connection after the other become a WebSocket: one in each round of the event loop.
+    """Lets connections become WebSockets, at most `AT_ONCE` in each round of the event loop.
 
     To open one takes longer than to answer a message. Of a crowd that comes at once each would keep all
     who are there already waiting for the whole crowd.
@@ -74,24 +76,26 @@ class Turnstile:
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
-        self._turning = False
+        self._entered = 0  # in this round
 
     def enter(self, loop: asyncio.AbstractEventLoop, upgrade: Callable[[], None]) -> bool:
         """Call ``upgrade``, now or in a later round; whether it was now."""
-        if self._turning:
+        if self._entered == AT_ONCE:
             self._waiting.append(upgrade)
             return False
-        self._turning = True
-        loop.call_soon(self._turn, loop)
+        if not self._entered:
+            loop.call_soon(self._turn, loop)
+        self._entered += 1
         upgrade()
         return True
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._waiting:
-            self._turning = False
-            return
-        loop.call_soon(self._turn, loop)
-        self._waiting.popleft()()
+        """The next round; who came before goes first, each in a callback of its own."""
+        self._entered = min(len(self._waiting), AT_ONCE)
+        if self._entered:
+            loop.call_soon(self._turn, loop)
+        for _ in range(self._entered):
+            loop.call_soon(self._waiting.popleft())
 
 
 def punctual(

@@ -1,12 +1,13 @@
-"""The turnstile: of a crowd that comes at once, one is let through in each round of the event loop."""
+"""The turnstile: of a crowd that comes at once, a few are let through in each round of the event loop."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
-from shared.runtime.protocols import Turnstile
+from shared.runtime.protocols import AT_ONCE, Turnstile
 
 
 class Rounds:
@@ -24,23 +25,29 @@ class Rounds:
 
 async def test_who_is_alone_goes_through_at_once() -> None:
     loop, turnstile, through = asyncio.get_running_loop(), Turnstile(), list[str]()
-    assert turnstile.enter(loop, lambda: through.append("alone"))
-    assert through == ["alone"]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert turnstile.enter(loop, lambda: through.append("later"))
+    for name in ("first", "second"):
+        assert turnstile.enter(loop, lambda name=name: through.append(name))  # type: ignore[misc]
+        assert through[-1] == name
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
 
-async def test_of_a_crowd_one_goes_through_in_each_round_in_its_order() -> None:
+async def test_of_a_crowd_a_few_go_through_in_each_round_in_their_order() -> None:
     loop, turnstile, rounds = asyncio.get_running_loop(), Turnstile(), Rounds()
-    through: list[tuple[int, str]] = []
+    through: list[tuple[int, int]] = []
     gone = asyncio.Event()
-    for name in "abcd":
-        turnstile.enter(loop, lambda name=name: through.append((rounds.now, name)))  # type: ignore[misc]
+    crowd = range(3 * AT_ONCE)
+    now = [
+        turnstile.enter(loop, lambda n=n: through.append((rounds.now, n)))  # type: ignore[misc]
+        for n in crowd
+    ]
     turnstile.enter(loop, gone.set)
+    assert now == [n < AT_ONCE for n in crowd]
     await gone.wait()
-    assert [name for _, name in through] == list("abcd")
-    assert len({round for round, _ in through}) == 4
+    assert [n for _, n in through] == list(crowd)
+    of_each_round = Counter(round for round, _ in through)
+    assert len(of_each_round) == 3
+    assert set(of_each_round.values()) == {AT_ONCE}
 
 
 async def test_one_that_fails_does_not_hold_up_the_next(caplog: pytest.LogCaptureFixture) -> None:
@@ -49,7 +56,8 @@ async def test_one_that_fails_does_not_hold_up_the_next(caplog: pytest.LogCaptur
     def fail() -> None:
         raise ValueError("gone already")
 
-    turnstile.enter(loop, lambda: None)
+    for _ in range(AT_ONCE):
+        turnstile.enter(loop, lambda: None)
     turnstile.enter(loop, fail)
     turnstile.enter(loop, gone.set)
     await gone.wait()
