@@ -214,8 +214,8 @@ class Feed:
             await self._flushed(connection)
             yield
         finally:
-            connection.unsubscribe(_REPLAYED)
             del self._pushes[_REPLAYED]
+            connection.unsubscribe(_REPLAYED)
 
     async def _flushed(self, connection: _Connection, seconds: float = CONNECT_SECONDS) -> None:
         with contextlib.suppress(Exception):  # it is lost, and the next one begins as things stand then
@@ -398,7 +398,7 @@ class _Connection(asyncio.Protocol):
         self._write()
 
     def _write(self) -> None:
-        if self._unwritten and self._transport is not None:
+        if self._unwritten and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(self._unwritten))
         self._unwritten.clear()
 

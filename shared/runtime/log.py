@@ -249,15 +249,15 @@ class Log:
             try:
                 ack = _acknowledged(reply)
             except _NO_ANSWER as error:
-                self._spawn(self._insist(position, subject, data, headers, timeout, end, error))
+                self._spawn(position, self._insist(position, subject, data, headers, timeout, end, error))
                 return
             if ack.duplicate:
-                self._spawn(self._compare(position, ack, data))
+                self._spawn(position, self._compare(position, ack, data))
             elif not position.done():
                 _settle(position, ack)
 
         if not self._nc.is_connected or not self._requests.ask(subject, data, headers, timeout, take):
-            self._spawn(self._insist(position, subject, data, headers, timeout, end))
+            self._spawn(position, self._insist(position, subject, data, headers, timeout, end))
 
     async def _insist(
         self,
@@ -299,10 +299,18 @@ class Log:
             if not position.done():
                 _settle(position, ack)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, position: asyncio.Future[int], work: Coroutine[Any, Any, None]) -> None:
+        """Let ``work`` settle ``position``. Whatever ends it, nobody waits for ever."""
+
+        def over(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            error = None if task.cancelled() else task.exception()
+            if not position.done():
+                position.set_exception(error or Unknown("the append was given up"))
+
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(over)
 
     async def _publish(
         self, subject: str, data: bytes, headers: dict[str, str], timeout: float, again: bool = False

@@ -116,6 +116,7 @@ def punctual(
         _deadline: asyncio.TimerHandle | None = None  # for the request
         _patience: asyncio.TimerHandle | None = None  # for the answer's reader
         _lost = False
+        _entering = False  # waits to become a WebSocket
         _heading = True  # a head is awaited, or the rest of one
         _head_bytes = 0
         _refusal = _MALFORMED
@@ -125,6 +126,9 @@ def punctual(
             self._expect()
 
         def data_received(self, data: bytes) -> None:
+            if self._entering:  # nobody speaks before the answer: one connection becomes one WebSocket
+                self.transport.close()
+                return
             if self._heading and b"pgrade" in data:
                 head, end, rest = data.partition(b"\r\n\r\n")
                 data = b"".join((_OTHER_UPGRADE.sub(b"", head + end[:2]), end[2:], rest))
@@ -173,21 +177,33 @@ def punctual(
             super().connection_lost(exc)
 
         def handle_websocket_upgrade(self) -> None:
-            self._in_time()
+            # Who is turned away goes at once: a storm of them would keep the others waiting.
+            if self._turned_away():
+                return
             if not turnstile.enter(self.loop, self._upgrade):
+                self._entering = True
                 self.flow.pause_reading()  # what comes next is for the WebSocket
+                self._expect()
 
         def _upgrade(self) -> None:
             if self.transport.is_closing():
                 return
+            self._in_time()
+            self._entering = False
             self.flow.resume_reading()
-            if wait := turned_away(self.client[0] if self.client else ""):
-                self.transport.write(_too_many(wait))
-                self.transport.close()
+            if self._turned_away():
                 return
             super().handle_websocket_upgrade()
             # They hold each other: thousands would wait for the collector.
             self.parser = None  # type: ignore[assignment]
+
+        def _turned_away(self) -> bool:
+            wait = turned_away(self.client[0] if self.client else "")
+            if wait:
+                self._in_time()
+                self.transport.write(_too_many(wait))
+                self.transport.close()
+            return wait > 0
 
         def pause_writing(self) -> None:
             super().pause_writing()

@@ -12,11 +12,13 @@ import msgspec
 import pytest
 
 from deploy.local.embedded import EmbeddedNats
+from shared.contract import subjects
 from shared.contract.entry import Entry, EntryTooLarge
 from shared.contract.facts import BotSaid
 from shared.contract.subjects import STREAM, shard_of
 from shared.runtime.declare import DeclareError, declare, new_epoch, wipe
-from shared.runtime.log import Conflict, Full, IdReused, Unknown, Unreachable
+from shared.runtime.feed import Feed
+from shared.runtime.log import Conflict, Full, IdReused, Log, Message, Unknown, Unreachable
 from shared.runtime.requests import Push, Reply
 from tests import examples
 from tests.conftest import Connections, connected
@@ -134,6 +136,33 @@ async def test_an_append_that_the_quicker_line_swallows_goes_the_clients_way(
     log.goes_over(line)
     assert await log.append(C, "visitor", STARTED, expect=0) == 1
     assert line.taken == 1
+
+
+async def test_a_read_that_fails_in_an_unforeseen_way_lets_nobody_wait(connections: Connections) -> None:
+    class Broken(Log):
+        async def at(self, position: int) -> Message | None:
+            raise RuntimeError("the transport is closed")
+
+    log = Broken(await connections.client("proxy"))
+    await log.append(C, "visitor", STARTED)
+    with pytest.raises(RuntimeError, match="transport"):
+        async with asyncio.timeout(10):
+            await log.append(C, "visitor", STARTED)  # to compare the two takes a read
+
+
+async def test_a_replay_whose_connection_is_lost_says_so(connections: Connections) -> None:
+    lost = asyncio.Event()
+    log = await connections.log("operator")
+    feed = Feed(log.client, lambda message: None, lost.set, lambda: None)
+    log.goes_over(feed)
+    await feed.start()
+    async with feed.hearing(subjects.replay_delivery("operator"), lambda subject, answer, data: None):
+        await asyncio.to_thread(connections.server.kill)
+        await lost.wait()
+    with pytest.raises(Unreachable, match="replay"):
+        await log.replay("operator", 1, lambda message: True)
+    await asyncio.to_thread(connections.server.start)
+    await feed.stop()
 
 
 async def test_an_append_waits_for_a_server_that_restarts(connections: Connections) -> None:

@@ -316,34 +316,39 @@ class _Channel:
     def _appended(self, position: asyncio.Future[int]) -> None:
         append = self._pending.pop(0)
         try:
+            self._door.appended[self._outcome(append, position)].inc()
+        finally:
+            self._append = None
+            if self._pending:
+                self._store()
+
+    def _outcome(self, append: Append, position: asyncio.Future[int]) -> str:
+        """See to how an append ended; its name in the metrics."""
+        try:
             position.result()
-            outcome = "stored"
+            return "stored"
         except Conflict:
-            outcome = "conflict"  # another tab greeted first: its start is ours too
+            return "conflict"  # another tab greeted first: its start is ours too
         except IdReused:
-            outcome = "id_reused"
             self._act(self._session.refuse(append.entry.id, "id_reused"))
+            return "id_reused"
         except EntryTooLarge:
-            outcome = "too_large"
             self._act(self._session.refuse(append.entry.id, "too_large"))
+            return "too_large"
         except Full:
-            outcome = "full"
             if append.expect is None:
                 self._act(self._session.refuse(append.entry.id, "log_full"))
             if append.expect is not None or not self._session.modern:
                 self._begin_close(closings.NO_LOG)
+            return "full"
         except (Exception, asyncio.CancelledError) as error:
             # Unknown: no Ack and no Refused on a guess. The client comes back and asks again. So it
             # does where we are at fault: one that nobody answers would wait for ever.
-            outcome = "unknown"
+            self._pending.clear()
+            self._begin_close(closings.NO_LOG)
             fault = None if isinstance(error, LogError) else error
             log.warning("append_unknown", conversation=self._conversation, error=str(error), exc_info=fault)
-            self._begin_close(closings.NO_LOG)
-            self._pending.clear()
-        self._door.appended[outcome].inc()
-        self._append = None
-        if self._pending:
-            self._store()
+            return "unknown"
 
     def _tell_typing(self) -> None:
         now = monotonic()
