@@ -168,7 +168,7 @@ def step(state: Conversation, recorded: Recorded) -> tuple[Conversation, tuple[F
     if author == "bot" and state.owner == "operator" and not _silent(recorded):  # one speaker
         return replace(state, position=recorded.position), ()
     if author == "bot" and cause is not None:
-        left = tuple([item for item in unanswered if item.position != cause])
+        left = tuple(item for item in unanswered if item.position != cause)
         if len(left) == len(unanswered):  # answered already, or by a person
             return replace(state, position=recorded.position), ()
         unanswered = left
@@ -441,7 +441,7 @@ def _interrupted(state: Conversation) -> Conversation:
 
 
 def _armed(state: Conversation, purpose: str) -> tuple[Timer, ...]:
-    return tuple([timer for timer in state.armed if timer.purpose == purpose])
+    return tuple(timer for timer in state.armed if timer.purpose == purpose)
 
 
 def _silent(recorded: Recorded) -> bool:

@@ -25,7 +25,7 @@ class Growing(Set[str]):
     def plus(self, member: str) -> Growing:
         """This set with one more member."""
         numbers, size = self._numbers, self._size
-        if numbers.get(member, size) < size:
+        if member in self:
             return self
         if not size:
             numbers = {}  # the empty set begins every conversation

@@ -155,12 +155,11 @@ def _fold(summary: Summary, entry: Recorded) -> Change:
     if after.started and (not before.started or after.session != before.session):
         summary.started, summary.last = entry.time, None
     # Who waits in the queue is told apart by the visitor's own words, not by the bot's farewell.
-    farewell = type(summary.last) in _VISITORS and HandoffRequested in [type(fact) for fact in facts]
+    farewell = type(summary.last) in _VISITORS and any(type(fact) is HandoffRequested for fact in facts)
     for fact in facts:
         kind = type(fact)
         if kind in _SPOKEN and not farewell and not (isinstance(fact, EditorOpened) and not fact.text):
-            summary.last = fact
-            summary.last_asked = summary.asked
+            summary.last, summary.last_asked = fact, summary.asked
         if kind is HandoffRequested or (kind in _VISITORS and after.owner == "operator"):
             if not summary.waiting:
                 summary.waiting, summary.waiting_from = entry.time, entry.position
