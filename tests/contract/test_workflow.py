@@ -325,6 +325,20 @@ async def test_an_orderly_end_finishes_what_is_in_hand(replica: Replica, visitor
     assert info.num_ack_pending == 0
 
 
+async def test_an_acknowledgement_that_finds_no_company_goes_alone(replica: Replica, visitor: Log) -> None:
+    await replica.start()
+    await greet(visitor)
+    manager = replica.client.jsm()
+    async with asyncio.timeout(30):
+        while True:
+            info = await manager.consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+            if info.delivered and info.delivered.consumer_seq and not info.num_ack_pending:
+                break
+            await asyncio.sleep(0.01)
+    assert info.delivered.consumer_seq == 1  # it came once: nobody had to wait for the lease
+    assert causes(await history(visitor)) == [1]
+
+
 async def test_an_orderly_end_gives_back_at_once_what_it_cannot_finish(
     connections: Connections, replica: Replica, visitor: Log
 ) -> None:
