@@ -163,7 +163,9 @@ def test_what_was_cleaned_stays_as_it_is(text: str) -> None:
     assert cleaned(cleaned(text)) == cleaned(text)
 
 
-@pytest.mark.parametrize("text", ["a", "İ", "我", "\u3164", "\x00", "\r", "\ud800", "e\u0301", "ﷺ", "\u0301"])
+@pytest.mark.parametrize(
+    "text", ["a", "İ", "我", "\u3164", "\x00", "\r", "\ud800", "ﷺ", "\u0301", "\u0301\u0316", "i\u0307"]
+)
 def test_the_cost_grows_as_the_text_does(text: str) -> None:
     for compare in (comparable, cleaned):
         assert growth(lambda size, compare=compare: compare(text * size)) < 16  # type: ignore[misc]

@@ -8,8 +8,11 @@ compares these forms.
 from __future__ import annotations
 
 import re
-from typing import Final
+from functools import cache
+from typing import Any, Final
 from unicodedata import category, normalize
+
+import re2
 
 from shared.contract.visible import IGNORABLES
 
@@ -44,7 +47,8 @@ def unified(text: str) -> str:
     if text.isascii():
         return text.replace("`", "'")
     # Before NFKC, which makes a space and a combining mark of an accent that stands alone; and behind it.
-    text = normalize("NFKC", _IGNORABLE.sub("", text.translate(_UNIFIED))).translate(_UNIFIED)
+    text = _IGNORABLE.sub("", text.translate(_UNIFIED))
+    text = normalize("NFKC", _without_heaps(text)).translate(_UNIFIED)
     return text.replace("\u0e4d\u0e32", "\u0e33").replace(
         "\u0ecd\u0eb2", "\u0eb3"
     )  # as dictionaries have them
@@ -63,6 +67,28 @@ def comparable(text: str, language: str = "") -> str:
         return text.lower()
     folded = unified(text.casefold())
     return folded.replace("i\u0307", "i")  # what folding leaves of İ where the language is not Turkic
+
+
+def whole(text: str) -> str:
+    """A text without halves of characters, which RE2 and ICU cannot read."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _without_heaps(text: str) -> str:
+    """Of a heap of marks on one letter the first 30, as in the Stream-Safe Text Format (UAX 15).
+
+    To bring marks into their order takes time as the square of their number.
+    """
+    heap = _heap()
+    try:
+        return str(heap.sub(r"\1", text)) if heap.search(text) else text
+    except UnicodeError:
+        return str(heap.sub(r"\1", whole(text)))
+
+
+@cache
+def _heap() -> Any:
+    return re2.compile(r"(\pM{30})\pM+")
 
 
 def is_turkic(language: str) -> bool:
