@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
+from services.workflow.domain.language.choices import Option, meant
 from services.workflow.domain.language.flow import Flow
-from services.workflow.domain.language.patterns import spaced
 from services.workflow.domain.language.problems import Problem
 from services.workflow.domain.language.state import Answer, Fallback, State, same
-from services.workflow.domain.language.texts import Text, TooLong
-from services.workflow.domain.language.values import Misfit, captured
+from services.workflow.domain.language.texts import Text, TooLong, template
+from services.workflow.domain.language.values import AMBIGUOUS, MEANINGS, Misfit, captured
+from services.workflow.domain.language.words import Said, best
 from services.workflow.domain.needs import (
     NO_RESULTS,
     CallService,
@@ -196,10 +197,7 @@ class _Decision(Turn):
                     return _refused("unknown_choice")
                 return self._choice(place, str(group), str(fact.item))
             case ChoiceAsked(group=group), TextWritten(session=""):
-                item = self._meant(place, fact.text)
-                if item is None:
-                    return self._unmatched(place, "unknown_choice")
-                return self._choice(place, str(group), item)
+                return self._named(place, str(group), fact.text)
             case _:
                 return _refused("stale_answer")
 
@@ -212,33 +210,35 @@ class _Decision(Turn):
             self.save(taker.save.name, item if taker.item is None else taker.item)
         return self._walk(taken_by)
 
-    def _meant(self, place: State, text: str) -> str | None:
-        """The choice that a text names: by its number, its id or its words, in any case."""
+    def _named(self, place: State, group: str, text: str) -> tuple[Fact, ...]:
+        """A choice by its words, its id or its number, from who has no buttons."""
         asked = self.effect(place)
         assert isinstance(asked, ChoiceAsked)
-        wanted = text.strip().casefold()
-        number = wanted.rstrip(".)")
-        if (
-            number.isascii()
-            and number.isdecimal()
-            and len(number) < 6
-            and 0 < int(number) <= len(asked.choices)
-        ):
-            return str(asked.choices[int(number) - 1].item)
-        for choice in asked.choices:
-            if str(choice.item).casefold() == wanted:
-                return str(choice.item)
-        meant = spaced(wanted)
-        for choice in asked.choices:
-            words = plain(choice.text)
-            if words.strip().casefold() == wanted or (meant.strip() and spaced(words) == meant):
-                return str(choice.item)
-        return None
+        options = [Option(str(choice.item), plain(choice.text)) for choice in asked.choices]
+        match meant(options, text, self.language):
+            case ():
+                return self._unmatched(place, "unknown_choice")
+            case (index,):
+                return self._choice(place, group, options[index].item)
+            case several:
+                spelt = [f"“{options[index].words.strip()}” (#{index + 1})" for index in several]
+                meanings = (", ".join(spelt[:-1]), spelt[-1])
+                say = self.flow.ambiguous or template(AMBIGUOUS)
+                return self._again(place, "ambiguous", say, self._fallback(place), meanings)
 
     def _text(self, place: State, session: str, text: str) -> tuple[Fact, ...]:
         takers = self.flow.takers.get(Answer(session, None, place.scope), ())
+        surest: tuple[State, ...] | None = None  # of those with words, found out when the first is met
         for taker in takers:
-            groups = taker.match.takes(text) if taker.match else {}
+            groups: Mapping[str, str] | None = {}
+            if taker.match is not None and taker.match.words is not None:
+                if surest is None:
+                    worded = [(each, each.match.words) for each in takers if each.match and each.match.words]
+                    surest = best(worded, Said(text, self.language))
+                if surest != (taker,):  # of several nobody can tell which is meant: none of them
+                    continue
+            elif taker.match is not None:
+                groups = taker.match.takes(text, self.language)
             if groups is not None:
                 return self._taken(place, taker, groups, text)
         if place.assistant is not None:
@@ -263,14 +263,19 @@ class _Decision(Turn):
         return self._again(place, "no_match", fallback.say, fallback)
 
     def _again(
-        self, place: State, reason: str, say: Text | None, fallback: Fallback | None
+        self,
+        place: State,
+        reason: str,
+        say: Text | None,
+        fallback: Fallback | None,
+        meanings: tuple[str, ...] = (),
     ) -> tuple[Fact, ...]:
-        """Ask once more, or give it up."""
+        """Ask once more, or give it up. ``meanings`` are what an answer that is not clear may mean."""
         tries = self.state.tries + 1
         if fallback is not None and fallback.next is not None and tries > fallback.times:
             return self._walk(fallback.next)
         self.effects.append(AskedAgain(reason=reason, tries=tries))
-        self.say(say)
+        self.say(say, **dict(zip(MEANINGS, meanings, strict=False)))
         self.effects.append(self.effect(place))
         return (*self.effects, *self.timers(place))
 

@@ -106,6 +106,11 @@ class Turn:
             self._voice = Voice(self.state.begun, self.state.variables, self.flow.languages)
         return self._voice
 
+    @property
+    def language(self) -> str:
+        """In which the flow speaks to this visitor; "" where nobody said."""
+        return self.voice.visitor["language"]
+
     def forget(self) -> None:
         """The flow begins: nothing is known from the visitor."""
         self.voice.variables = {}
@@ -182,9 +187,11 @@ class Turn:
 
     # --- what states do -----------------------------------------------------------------------
 
-    def say(self, text: Text | None) -> None:
+    def say(self, text: Text | None, **more: str) -> None:
+        """Say a text, which may name what is known here alone (``more``)."""
         if text is not None:
-            self.effects.append(BotSaid(text=text.said(self.voice)))
+            voice = self.voice.knowing(**more) if more else self.voice
+            self.effects.append(BotSaid(text=text.said(voice)))
 
     def save(self, name: str, value: object) -> None:
         self.effects.append(VariableSaved(name=name, value=value))

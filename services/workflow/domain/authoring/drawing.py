@@ -146,7 +146,7 @@ def _answered(flow: Flow, way: Way) -> str:
         words = (plain(each.text) for each in effect.choices if str(each.item) == way.label)
         return cut(next(words, way.label))
     if taker.match is not None and taker.match.words:
-        return cut(", ".join(word.strip() for word in taker.match.words))
+        return cut(", ".join(taker.match.words.options))
     if taker.match is not None:
         return cut(f"/{taker.match.pattern.pattern}/")
     return f"saves {taker.save.name}" if taker.save is not None else "any text"

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from services.workflow.domain.language import choices
 from shared.contract.conversation import Conversation
 from shared.contract.facts import (
     AssistantSaid,
@@ -64,8 +65,8 @@ def _utterance(fact: Fact) -> Utterance | None:
     match fact:
         case BotSaid(text=text):
             return Utterance("bot", text)
-        case ChoiceAsked(question=question, choices=choices):
-            return Utterance("bot", question, tuple(Option(each.item, each.text) for each in choices))
+        case ChoiceAsked(question=question, choices=offered):
+            return Utterance("bot", question, tuple(Option(each.item, each.text) for each in offered))
         case EditorOpened(text=str(text)) if text:
             return Utterance("bot", text)
         case AssistantSaid(text=text):
@@ -88,8 +89,8 @@ def asking(now: Asking, facts: Iterable[Fact]) -> Asking:
     """What may be answered after ``facts``: the newest question counts."""
     for fact in facts:
         match fact:
-            case ChoiceAsked(group=group, choices=choices):
-                now = Asking(group, tuple(Option(each.item, each.text) for each in choices))
+            case ChoiceAsked(group=group, choices=offered):
+                now = Asking(group, tuple(Option(each.item, each.text) for each in offered))
             case EditorOpened(session=session):
                 now = Asking(session=session)
             case _:
@@ -100,14 +101,17 @@ def asking(now: Asking, facts: Iterable[Fact]) -> Asking:
 def meant(state: Conversation, now: Asking, words: str) -> TextWritten | ChoiceMade | None:
     """What a visitor does who means ``words``; None where choices are offered and none is meant.
 
-    A choice is named by its number, its id or its words, upper and lower case alike.
+    A choice is named as at a door that knows text only: by its words, its id or its number.
     """
     if state.owner != "bot" or state.ended or now == Asking():
         return TextWritten(session="", text=words)
     if now.group is None:
         return TextWritten(session="" if now.session is None else now.session, text=words)
-    wanted = words.strip().casefold()
-    for number, choice in enumerate(now.choices, start=1):
-        if wanted in (str(number), str(choice.item).casefold(), plain(choice.text).strip().casefold()):
-            return ChoiceMade(group=now.group, item=choice.item, text=plain(choice.text))
-    return None
+    options = [choices.Option(str(each.item), plain(each.text)) for each in now.choices]
+    match choices.meant(options, words, state.begun.language):
+        case ():
+            return None
+        case (index,):
+            return ChoiceMade(group=now.group, item=now.choices[index].item, text=options[index].words)
+        case _:
+            return TextWritten(session="", text=words)  # the flow asks which is meant

@@ -46,6 +46,8 @@ class AnswerReader(MemberReader):
             self._problem(
                 '"ignoreCase" belongs to a "pattern".', "Words are the same in any case; remove it."
             )
+        if "contains" in fields and "words" not in fields:
+            self._problem('"contains" belongs to "words".', "A pattern is searched for anyway; remove it.")
         try:
             if "pattern" in fields:
                 match = pattern(fields["pattern"], fields.get("ignoreCase", True))
@@ -59,7 +61,7 @@ class AnswerReader(MemberReader):
             if "words" in fields:
                 if not fields["words"]:
                     self._problem('"words" has no word.', 'Write ["person", "human"].')
-                return words(fields["words"])
+                return words(fields["words"], fields.get("contains"))
         except BadPattern as error:
             what = "pattern" if "pattern" in fields else "words"
             remedy = "It is in RE2's syntax: github.com/google/re2/wiki/Syntax." if what == "pattern" else ""

@@ -49,9 +49,8 @@ def unified(text: str) -> str:
     # Before NFKC, which makes a space and a combining mark of an accent that stands alone; and behind it.
     text = _IGNORABLE.sub("", text.translate(_UNIFIED))
     text = normalize("NFKC", _without_heaps(text)).translate(_UNIFIED)
-    return text.replace("\u0e4d\u0e32", "\u0e33").replace(
-        "\u0ecd\u0eb2", "\u0eb3"
-    )  # as dictionaries have them
+    # Dictionaries of Thai and Lao have these two composed, which NFKC takes apart.
+    return text.replace("\u0e4d\u0e32", "\u0e33").replace("\u0ecd\u0eb2", "\u0eb3")
 
 
 def comparable(text: str, language: str = "") -> str:

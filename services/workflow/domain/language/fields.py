@@ -25,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True):
     language: str = ""
     fallback: Fallback | None = None
     invalid: Mapping[Kind, Text] = {}
+    ambiguous: Text | None = None
     inactivity: int | None = None
     line: int = 0
 

@@ -19,6 +19,7 @@ from services.workflow.domain.language.graph import Way, ways
 from services.workflow.domain.language.problems import FlowError, Problem, quoted
 from services.workflow.domain.language.reading import Reader
 from services.workflow.domain.language.state import Answer, Fallback, State
+from services.workflow.domain.language.texts import Text
 
 __all__ = ["LONGEST_WALK", "Flow", "FlowError", "Problem", "parse"]
 
@@ -41,6 +42,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     answers: Mapping[Answer, str]
     takers: Mapping[Answer, tuple[State, ...]] = {}
     fallback: Fallback | None = None  # for questions without one of their own
+    ambiguous: Text | None = None  # what is asked where an answer may mean two things
     inactivity: int | None = None  # seconds; None leaves it to the service
     languages: tuple[str, ...] = ()  # all that its texts are written in, its own first
     warnings: tuple[Problem, ...] = ()
@@ -100,6 +102,7 @@ def _parse(content: bytes, name: str, find: Find | None) -> Flow:
         answers={answer: taken[0].name for answer, taken in takers.items()},
         takers={answer: taken for answer, taken in takers.items() if answer.item is None},
         fallback=settings.fallback,
+        ambiguous=settings.ambiguous,
         inactivity=settings.inactivity,
         languages=_languages(states, settings),
         warnings=tuple(sorted(notes.warnings, key=lambda warning: (warning.file, warning.line))),

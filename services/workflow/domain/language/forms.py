@@ -42,6 +42,7 @@ RESPONSES: Final[Mapping[str, Fields]] = {
         "pattern?": "text",
         "ignoreCase?": "flag",
         "words?": "texts",
+        "contains?": "flag",
         "save?": "save",
     },
 }

@@ -287,12 +287,21 @@ class Reader(AnswerReader):
         fields = self._object(value, "$settings", forms.SETTINGS)
         self._settings = Settings(language=fields.get("language", ""))
         invalid = self._object(
-            fields.get("invalid", {}), "invalid", {f"{kind}?": "words" for kind in forms.KINDS}
+            fields.get("invalid", {}),
+            "invalid",
+            {"ambiguous?": "words"} | {f"{kind}?": "words" for kind in forms.KINDS},
         )
+        own = self._saved
+        said: dict[str, Text] = {}
+        for kind, text in invalid.items():
+            self._saved = own or kind == "ambiguous"  # its variables are there where the flow saves nothing
+            said[kind] = self._text(text, f"{kind} of invalid")
+        self._saved = own
         return Settings(
             language=self._settings.language,
             fallback=self.fallback(fields["fallback"]) if "fallback" in fields else None,
-            invalid={kind: self._text(text, f"{kind} of invalid") for kind, text in invalid.items()},  # type: ignore[misc]
+            ambiguous=said.pop("ambiguous", None),
+            invalid=said,  # type: ignore[arg-type]
             inactivity=forms.seconds(fields.get("inactivity", "")),
             line=self._member.line,
         )

@@ -84,6 +84,12 @@ class Voice:
             return found(self.visitor, path[1:])
         return found(self.variables.get(path[0]), path[1:])
 
+    def knowing(self, **more: Any) -> Voice:
+        """The same voice, with more variables for a single text."""
+        voice = Voice(self.begun, {**self.variables, **more}, self.settled)
+        voice.left = self.left
+        return voice
+
     @property
     def visitor(self) -> dict[str, str]:
         """``language`` is that in which the flow speaks; the visitor's own where it speaks but one."""

@@ -32,6 +32,11 @@ INVALID: Final[dict[Kind, str]] = {
     "date": "This is no date that I can use here. Please write it as 2026-12-31 or 31.12.2026.",
 }
 
+#: What the bot asks where an answer may mean two things, unless the flow has words of its own.
+AMBIGUOUS: Final = "Do you mean {{ first }} or {{ second }}?"
+#: What stands for the two in such a text.
+MEANINGS: Final = ("first", "second")
+
 #: A name that texts and conditions can use.
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Words that mean something else in conditions (the CEL specification), and the visitor's own name.
