@@ -6,7 +6,7 @@ One rule for every door, so that no service has to expect what another let in.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 from unicodedata import category
 
 #: Unicode's property Default_Ignorable_Code_Point (DerivedCoreProperties.txt): what shows nothing by
@@ -37,6 +37,19 @@ def cleaned(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _HALVES.sub("\ufffd", _CONTROLS.sub("", text))
     return text if is_visible(text) else ""
+
+
+def cleaned_json(value: Any) -> Any:
+    """JSON with each of its texts `cleaned`, names of members too. Raises `RecursionError`."""
+    match value:
+        case str():
+            return cleaned(value)
+        case dict():
+            return {cleaned_json(name): cleaned_json(item) for name, item in value.items()}
+        case list():
+            return [cleaned_json(item) for item in value]
+        case _:
+            return value
 
 
 def is_visible(text: str) -> bool:

@@ -24,6 +24,7 @@ from services.operator.transports import wire
 from services.operator.transports.events import Hub
 from services.operator.transports.login import COOKIE, Door, TooMany
 from services.operator.transports.pages import OfflineSwagger, pages
+from shared.contract.visible import cleaned
 from shared.runtime.declare import SESSION_HOURS
 from shared.runtime.log import Full, IdReused, LogError
 from shared.runtime.vitals import VERSION
@@ -111,11 +112,12 @@ async def claim(id: Id, operator: Operator, handlers: Handlers) -> wire.Row:
 @post("/api/conversations/{id:str}/say", status_code=200, responses=_answers(401, 404, 409, 422))
 async def say(id: Id, data: wire.Say, operator: Operator, handlers: Handlers) -> wire.Row:
     """Say something to the visitor."""
-    if not data.text.strip():
+    text = cleaned(data.text)
+    if not text:
         raise HTTPException("there is nothing to say", status_code=422)
     if len(data.text.encode()) > wire.MOST_TEXT:
         raise HTTPException(f"the text is longer than {wire.MOST_TEXT} bytes", status_code=422)
-    return wire.row(await handlers.say(id, operator, data.text, data.id))
+    return wire.row(await handlers.say(id, operator, text, data.id))
 
 
 @post("/api/conversations/{id:str}/typing", **_COMMAND)

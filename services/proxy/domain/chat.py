@@ -25,6 +25,7 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.contract.times import format_time
+from shared.contract.visible import cleaned
 
 _UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\Z"
 _SESSION: Final = re.compile(_UUID)
@@ -101,12 +102,13 @@ class Chat:
             return error(f"user_message: {problem}")
         if said.session_id and session_id(said.session_id) != self._session:
             return error(NOT_YOURS)
-        if not said.message.strip():
+        message = cleaned(said.message)
+        if not message:
             return error("user_message: the message is empty")
         if len(said.message.encode()) > LARGEST_TEXT:
             return error(f"user_message: the message is longer than {LARGEST_TEXT // 1024} KiB")
         id = said.id.lower() if said.id else new_id()
-        facts = (TextWritten(session="", text=said.message),)
+        facts = (TextWritten(session="", text=message),)
         if self._known.get(id, facts) != facts:
             return error("user_message: this id was used before, with another message")
         self._own.add(id)

@@ -25,6 +25,7 @@ from shared.contract.facts import (
     RequestAnswered,
     RequestMade,
 )
+from shared.contract.visible import cleaned, cleaned_json
 
 #: Names and ids of the platform (characters).
 LONGEST_NAME: Final = 200
@@ -59,8 +60,8 @@ class _User(msgspec.Struct, frozen=True):
     def called(self) -> str:
         """How to greet: the first there is of personalname, username, name, id."""
         for name in (self.personalname, self.username, self.name):
-            if isinstance(name, str) and name.strip():
-                return name.strip()[:LONGEST_NAME]
+            if isinstance(name, str) and (shown := cleaned(name).strip()):
+                return shown[:LONGEST_NAME]
         return str(self.id)
 
 
@@ -150,6 +151,8 @@ def engage(
         raise Refused("auth.user.id is missing")
     if max(map(len, (user, agent_id, chat))) > LONGEST_NAME:
         raise Refused(f"an id may have at most {LONGEST_NAME} characters")
+    if any(cleaned(id) != id for id in (user, agent_id, chat)):
+        raise Refused("an id holds control characters, or nothing that shows")
     wanted = asked.agent.configuration or {}
     for field in wanted:
         if offer.allow is not None and field not in offer.allow:
@@ -214,7 +217,11 @@ class AgentTalk:
     def _request(self, request: _Request, new_id: Callable[[], str]) -> Append | Emit | Missing:
         if self.state.engagement is not None and self.state.engagement.over:
             return Missing("the engagement is over")
-        fact = RequestMade(key=request.key, value=request.value, annotations=request.annotations)
+        try:
+            value, annotations = cleaned_json(request.value), cleaned_json(request.annotations)
+        except RecursionError:
+            return error("request: nested too deep")
+        fact = RequestMade(key=cleaned(request.key), value=value, annotations=annotations)
         return Append(_entry(new_id(), fact))
 
     def _end(self, end: _End, new_id: Callable[[], str]) -> Append | Missing:

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 #: A flow's name, as in the file's name and `ConversationStarted`.
 _FLOW = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-#: A language tag, far enough of RFC 5646 to look one up (RFC 4647): "de", "pt-BR", "zh-Hant-TW".
-_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
+#: A language tag, as far as its form goes (RFC 5646): "de", "pt-BR", "zh-Hant-TW"; "pt_BR" is meant so, too.
+_TAG = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,7}")
 #: What a browser may list; more of it is no preference but a fingerprint.
 MOST_LANGUAGES = 5
 #: What is read of a header or a parameter (characters).
@@ -26,23 +26,29 @@ def flow_name(asked: str, otherwise: str = "") -> str:
 def languages(asked: str, accept_language: str) -> str:
     """The visitor's languages, best first, as in Accept-Language without weights; "" for unknown.
 
-    What the page asks for comes before what the browser says (RFC 9110 section 12.5.4).
+    What the page asks for, a tag or a list as a header has it, comes before what the browser says
+    (RFC 9110 section 12.5.4).
     """
-    return _languages(asked[:LONGEST], accept_language[:LONGEST])
+    return _languages(_whole(asked), _whole(accept_language))
+
+
+def _whole(header: str) -> str:
+    """What is read of a header: a tag that is cut might be another language's."""
+    return header if len(header) <= LONGEST else header[:LONGEST].rpartition(",")[0]
 
 
 @lru_cache(maxsize=1024)  # few browsers differ
 def _languages(asked: str, accept_language: str) -> str:
-    weighted: list[tuple[float, str]] = []
-    for part in accept_language.split(","):
-        tag, _, parameter = part.partition(";")
-        weighted.append((_weight(parameter), tag.strip()))
-    weighted.sort(key=lambda item: -item[0])  # stable: of equals the first stays first
-    tags = [asked.strip(), *(tag for weight, tag in weighted if weight > 0)]
     found: dict[str, str] = {}
-    for tag in tags:
-        if _TAG.fullmatch(tag):
-            found.setdefault(tag.lower(), tag)
+    for header in (asked, accept_language):
+        weighted: list[tuple[float, str]] = []
+        for part in header.split(","):
+            tag, _, parameter = part.partition(";")
+            weighted.append((_weight(parameter), tag.strip().replace("_", "-")))
+        weighted.sort(key=lambda item: -item[0])  # stable: of equals the first stays first
+        for weight, tag in weighted:
+            if weight > 0 and _TAG.fullmatch(tag):
+                found.setdefault(tag.lower(), tag)
     return ", ".join(list(found.values())[:MOST_LANGUAGES])
 
 

@@ -24,6 +24,7 @@ from shared.contract.cursor import Cursor
 from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import Fact
 from shared.contract.times import format_time
+from shared.contract.visible import cleaned
 
 
 class Send(NamedTuple):
@@ -352,10 +353,10 @@ def _refusal(effective: tuple[Fact, ...]) -> str:
 def _fact(frame: frames.Input) -> Fact:
     match frame:
         case frames.ChoiceAnswer():
-            return facts.ChoiceMade(group=frame.groupId, item=frame.itemId, text=frame.content or "")
+            return facts.ChoiceMade(group=frame.groupId, item=frame.itemId, text=cleaned(frame.content or ""))
         case frames.TextAnswer():
-            return facts.TextWritten(session=frame.sessionId, text=frame.content)
+            return facts.TextWritten(session=frame.sessionId, text=cleaned(frame.content))
         case frames.Rate():
-            return facts.ConversationRated(score=frame.score, comment=frame.comment or "")
+            return facts.ConversationRated(score=frame.score, comment=cleaned(frame.comment or ""))
         case _:
             return facts.ConversationReset()

@@ -22,6 +22,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Example, SecurityScheme
 from litestar.params import Parameter
 from litestar.types import ASGIApp
+from msgspec.structs import replace
 from prometheus_client import Counter
 
 from services.proxy.domain.limits import LARGEST_BODY, LARGEST_TEXT
@@ -38,6 +39,7 @@ from services.proxy.transports.rest_gate import Gate
 from shared.contract.entry import EntryTooLarge
 from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
+from shared.contract.visible import cleaned
 from shared.runtime.log import Full, LogError, Unknown
 from shared.runtime.vitals import VERSION, Receive, Scope, Send, Vitals
 
@@ -215,10 +217,13 @@ async def send_message(
         raise HTTPException("user_id is one in the path and another in the body", status_code=400)
     if user not in (None, user_id):
         raise HTTPException("the token is another user's", status_code=403)
-    if not data.message.strip():
-        raise HTTPException("the message is empty", status_code=400)
+    if cleaned(user_id) != user_id:
+        raise HTTPException("user_id holds control characters, or nothing that shows", status_code=400)
     if len(data.message.encode()) > LARGEST_TEXT:
         raise HTTPException(f"the message is longer than {LARGEST_TEXT // 1024} KiB", status_code=413)
+    data = replace(data, message=cleaned(data.message))
+    if not data.message:
+        raise HTTPException("the message is empty", status_code=400)
     session = data.session_id
     if session:
         await door.say(request, data, session)

@@ -48,6 +48,7 @@ from shared.contract.facts import (
     TimerFired,
 )
 from shared.contract.plain import plain
+from shared.contract.visible import is_visible
 
 __all__ = [
     "CallService",
@@ -228,20 +229,21 @@ class _Decision(Turn):
 
     def _text(self, place: State, session: str, text: str) -> tuple[Fact, ...]:
         takers = self.flow.takers.get(Answer(session, None, place.scope), ())
+        shows = is_visible(text)
         surest: tuple[State, ...] | None = None  # of those with words, found out when the first is met
         for taker in takers:
-            groups: Mapping[str, str] | None = {}
+            groups: Mapping[str, str] | None = {} if shows else None  # nothing is no answer
             if taker.match is not None and taker.match.words is not None:
                 if surest is None:
                     worded = [(each, each.match.words) for each in takers if each.match and each.match.words]
                     surest = best(worded, Said(text, self.language))
-                if surest != (taker,):  # of several nobody can tell which is meant: none of them
+                if len(surest) != 1 or surest[0] is not taker:  # of several nobody can tell which is meant
                     continue
             elif taker.match is not None:
                 groups = taker.match.takes(text, self.language)
             if groups is not None:
                 return self._taken(place, taker, groups, text)
-        if place.assistant is not None:
+        if place.assistant is not None and shows:
             self._stand(place)
             return self.speak(place)
         return self._unmatched(place, "no_transition")

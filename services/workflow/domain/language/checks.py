@@ -11,6 +11,7 @@ from services.workflow.domain.language.graph import Way, named, reached, walked,
 from services.workflow.domain.language.problems import Problem, quoted, shown, similar
 from services.workflow.domain.language.state import Answer, State
 from services.workflow.domain.language.texts import VISITOR
+from services.workflow.domain.language.words import Words, overlap, shared
 from shared.contract.facts import ChoiceAsked
 
 #: The most states that one input may lead through.
@@ -21,6 +22,8 @@ DEEPEST_CALL: Final = 16
 #: Beyond these numbers, messages no longer search for similar names or spell a circle out.
 _MOST_HINTS: Final = 20
 _LONGEST_CIRCLE: Final = 12
+#: How many words of one question are compared with one another: it takes the square of their number.
+_MOST_WORDS: Final = 200
 _NO_NEXT: Final = 'without a "next"'
 
 _KEYS: Final = {
@@ -205,6 +208,34 @@ class Checks:
         yield from (more for more in self._unreached() if more.state not in told)
         yield from self._unsaved()
         yield from self._clockwork()
+        yield from self._overlapping()
+
+    def _overlapping(self) -> Iterator[Problem]:
+        """Words of one state that are also within another's, for the same question."""
+        for takers in self._takers.values():
+            worded: list[tuple[State, Words]] = []
+            left = _MOST_WORDS
+            for taker in takers:
+                if taker.match is not None and taker.match.words is not None:
+                    worded.append((taker, taker.match.words))
+                    left -= len(taker.match.words.options)
+                if left < 0:
+                    break
+            for (first, words), (second, theirs) in itertools.combinations(worded, 2):
+                if found := shared(words, theirs):
+                    reason = f'"words" has {quoted([found])}, and so has {quoted([_local(first)])} before it.'
+                    yield _on(second, reason, "Remove it from one of them.")
+                yield from self._within(first, words, second, theirs)
+                yield from self._within(second, theirs, first, words)
+
+    def _within(self, state: State, words: Words, other: State, theirs: Words) -> Iterator[Problem]:
+        if words.contains is not False and (found := overlap(words, theirs)):
+            shorter, longer = quoted([found[0]]), quoted([found[1]])
+            reason = f'"words" has {shorter}, which is also in {longer} of {quoted([_local(other)])}.'
+            remedy = (
+                'A text with both is the longer\'s; with "contains": false a word must be the whole text.'
+            )
+            yield _on(state, reason, remedy)
 
     def _clockwork(self) -> Iterator[Problem]:
         """Timers that lead round write to the log for ever, to a visitor who may have left."""

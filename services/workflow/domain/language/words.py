@@ -90,6 +90,10 @@ class Said:
             found = (self._runs if word.alone else self._cuts).find(word.joined, word.goes_on)
             yield from (span for span in found if not (word.guarded and self._denies(span)))
 
+    def may_hold(self, word: _Word) -> bool:
+        """Whether the word's letters are there, be they a word of their own or not."""
+        return word.text in self.text or word.joined in self._cuts.text
+
     def _denies(self, word: Span) -> bool:
         """Whether anything but the word itself denies."""
         return any(not (word[0] <= begin and end <= word[1]) for begin, end in self.denials or ())
@@ -121,17 +125,24 @@ def holds_no_word(option: str) -> bool:
     return not _runs(comparable(option))
 
 
-def meets(words: Words, other: Words) -> tuple[str, str] | None:
-    """The first of ``words`` that is also in one of ``other``'s longer ones, and that one.
+def shared(words: Words, other: Words) -> str | None:
+    """The first of ``other`` that ``words`` has, too."""
+    mine = {_prepared(option, False).joined for option in words.options}
+    return next((option for option in other.options if _prepared(option, False).joined in mine), None)
 
-    For the author: a text with the longer word may, in other surroundings, be taken for the shorter.
+
+def overlap(words: Words, other: Words) -> tuple[str, str] | None:
+    """The first of ``words`` that is also in a longer one of ``other``, and that one.
+
+    For the author: with other words around it, a text that means the longer may be taken for the shorter.
     """
     for longer in other.options:
         said = Said(longer)
         for shorter in words.options:
             word = _prepared(shorter, False)
-            inside = word.text in said.text if word.glued or words.contains else False
-            if inside or (words.contains is not False and any(said.spans(word, words.contains))):
+            if word.text == said.text[slice(*said.core)] or not said.may_hold(word):
+                continue
+            if word.glued or any(said.spans(word, words.contains or None)):
                 return shorter, longer
     return None
 
