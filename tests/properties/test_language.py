@@ -133,7 +133,16 @@ answers = st.one_of(
     ),
     st.fixed_dictionaries(
         {"kind": st.just("UserText"), "sessionId": sessions},
-        optional={"save": saves, "words": st.just(["yes", "no way"])},
+        optional={"save": saves, "words": st.sampled_from([["yes", "no way"], ["はい"], ["ใช่", "네"]])},
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("UserText"),
+            "sessionId": sessions,
+            "words": st.just(["no", "不"]),
+            "contains": st.booleans(),
+        },
+        optional={"save": saves},
     ),
     st.fixed_dictionaries(
         {"kind": st.just("UserText"), "sessionId": sessions, "pattern": st.just(r"(?P<c>\d+)|y")},
@@ -313,6 +322,7 @@ keys = st.sampled_from(
         "invalid",
         "pattern",
         "words",
+        "contains",
         "delay",
         "say",
         "times",
@@ -408,7 +418,7 @@ def test_no_value_breaks_out_of_its_place(value: str) -> None:
     assert set(url(value)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%")
 
 
-@given(st.text(alphabet="abcDE-;,=q01. *", max_size=40), st.lists(st.sampled_from(["a", "ab-c", "de", "B"])))
+@given(st.text(alphabet="abcDE-_;,=q01. *", max_size=40), st.lists(st.sampled_from(["a", "ab-c", "de", "B"])))
 @quick
 def test_a_header_of_languages_is_never_trouble(header: str, tags: list[str]) -> None:
     chosen = lookup(wishes(header), tags)

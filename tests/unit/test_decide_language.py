@@ -259,9 +259,11 @@ def test_other_words_are_no_choice(words: str) -> None:
     assert said(again) == ["A number, please.", "Which?"]
 
 
-def test_a_number_on_the_screen_comes_before_an_id() -> None:
+def test_a_number_on_the_screen_that_is_another_choices_id_is_asked_back() -> None:
     flow = flow_of(pick=offers("s", 2, 1), a=picked("s", 1, save="s"), b=picked("s", 2, save="s"))
-    assert saved(Dialogue(flow).given(STARTED).when(typed("1"))) == {"s": 2}
+    dialogue = Dialogue(flow).given(STARTED)
+    assert said(dialogue.when(typed("1")))[0] == "Do you mean “The 2” (#1) or “The 1” (#2)?"
+    assert saved(dialogue.when(typed("#1"))) == {"s": 2}
 
 
 def test_a_door_that_knows_text_only_answers_any_editor() -> None:

@@ -67,6 +67,12 @@ RIGHT: dict[str, dict[str, Any]] = {
         "got": got(words=["a b", "c"]),
         "end": {"end": True},
     },
+    "where words may be": {
+        "$settings": {"invalid": {"ambiguous": {"en": "{{ first }} or {{ second }}?"}}},
+        "ask": asks(fallback={"say": "?"}),
+        "got": got(words=["a"], contains=True),
+        "only": got(words=["b"], contains=False),
+    },
     "branches": {
         "ask": asks(),
         "got": got(save="n", next=[{"when": "n == 'x'", "next": "ask"}, {"next": "end"}]),
@@ -236,6 +242,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, bool]] = {
     "case of words": (
         {"ask": asks(), "got": got(words=["b"], ignoreCase=True)},
         'got: "ignoreCase" belongs to a "pattern".',
+        True,
+    ),
+    "where a pattern may be": (
+        {"ask": asks(), "got": got(pattern="b", contains=True)},
+        'got: "contains" belongs to "words". A pattern is searched for anyway; remove it.',
         True,
     ),
     "no words": ({"ask": asks(), "got": got(words=[])}, 'got: "words" has no word.', True),
@@ -684,6 +695,49 @@ def test_texts_that_no_pattern_takes() -> None:
         'ask: a text that no pattern or word takes is refused (sessionId "fav"). '
         'Give this state a "fallback".'
     ]
+
+
+@pytest.mark.parametrize(
+    ("yes", "no", "warned"),
+    [
+        ({"words": ["ใช่"]}, {"words": ["ไม่ใช่"]}, ("ใช่", "ไม่ใช่", "no")),
+        ({"words": ["是"]}, {"words": ["不是"]}, ("是", "不是", "no")),
+        ({"words": ["네"]}, {"words": ["네이버"]}, ("네", "네이버", "no")),
+        ({"words": ["maybe", "Sure"]}, {"words": ["not sure"]}, ("Sure", "not sure", "no")),
+        ({"words": ["so"], "contains": True}, {"words": ["also"]}, ("so", "also", "no")),
+        ({"words": ["so"]}, {"words": ["also"]}, None),
+        ({"words": ["sure"], "contains": False}, {"words": ["not sure"]}, None),
+        ({"words": ["yes"]}, {"words": ["no"]}, None),
+    ],
+)
+def test_words_within_another_states_words_are_warned_of(
+    yes: dict[str, Any], no: dict[str, Any], warned: tuple[str, str, str] | None
+) -> None:
+    states = {"ask": asks(fallback={"say": "?"}), "yes": got(**yes), "no": got(**no)}
+    expected = []
+    if warned:
+        shorter, longer, other = warned
+        reason = f'yes: "words" has "{shorter}", which is also in "{longer}" of "{other}".'
+        remedy = 'A text with both is the longer\'s; with "contains": false a word must be the whole text.'
+        expected = [f"{reason} {remedy}"]
+    assert warnings(states) == expected
+
+
+def test_the_same_word_in_two_states_is_warned_of_once() -> None:
+    states = {"ask": asks(fallback={"say": "?"}), "one": got(words=["Ja"]), "two": got(words=["x", "ｊａ"])}
+    assert warnings(states) == [
+        'two: "words" has "ｊａ", and so has "one" before it. Remove it from one of them.'
+    ]
+
+
+def test_words_of_different_questions_are_not_compared() -> None:
+    states = {
+        "ask": asks("a", fallback={"say": "?", "next": "ask2"}),
+        "yes": got("a", words=["sure"], next="ask2"),
+        "ask2": asks("b", fallback={"say": "?"}),
+        "no": got("b", words=["not sure"]),
+    }
+    assert warnings(states) == []
 
 
 def test_a_pattern_behind_a_state_that_takes_everything() -> None:

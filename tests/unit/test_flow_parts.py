@@ -150,6 +150,7 @@ def test_a_part_of_an_answer_is_picked() -> None:
     [
         ("", ()),
         ("de", ("de",)),
+        ("pt_BR, zh_Hant_TW", ("pt-BR", "zh-Hant-TW")),
         ("en;q=0.5, de-CH , fr;q=0.9", ("de-CH", "fr", "en")),
         ("en, de;q=0, *;q=0.1", ("en",)),
         ("en;q=x, de;q=1.000, ;;,=", ("de",)),
@@ -166,8 +167,34 @@ def test_wishes_are_read_as_http_has_them(header: str, best_first: tuple[str, ..
         (["de-CH"], ["en", "de"], "de"),
         (["zh-Hant-CN-x-private1"], ["zh", "zh-Hant"], "zh-Hant"),
         (["fr", "EN-us"], ["en", "de"], "en"),
-        (["de"], ["de-CH"], None),  # a wish is never read more narrowly than it is
+        (["de"], ["en", "de-CH"], "de-CH"),
         ([], ["en"], None),
+        (["nb-NO"], ["en", "no"], "no"),
+        (["da"], ["en", "nb"], "nb"),
+        (["pt"], ["en", "pt-BR"], "pt-BR"),
+        (["pt-PT"], ["en", "pt-BR"], "pt-BR"),
+        (["pt-AO"], ["pt-BR", "pt-PT"], "pt-PT"),
+        (["zh-Hant-TW"], ["en", "zh-CN", "zh-TW"], "zh-TW"),
+        (["zh-HK"], ["en", "zh-CN", "zh-TW"], "zh-TW"),
+        (["zh-Hans-CN"], ["en", "zh-TW", "zh-CN"], "zh-CN"),
+        (["zh"], ["en", "zh-TW", "zh-CN"], "zh-CN"),
+        (["yue"], ["en", "zh-TW"], "zh-TW"),
+        (["zh-TW"], ["en", "zh"], "zh"),  # "zh" is meant for all who write Chinese, where nothing is nearer
+        (["iw"], ["en", "he"], "he"),
+        (["in"], ["en", "id"], "id"),
+        (["sr"], ["en", "sr-Latn"], "sr-Latn"),
+        (["sh"], ["en", "sr-Latn"], "sr-Latn"),
+        (["es-MX"], ["en", "es-ES", "es-419"], "es-419"),
+        (["gsw"], ["en", "de"], "de"),
+        (["ca"], ["en", "es"], "es"),
+        (["ca", "en"], ["en", "es"], "en"),  # what is asked for in second place before what is only known
+        (["pt-PT", "en"], ["en", "pt-BR"], "pt-BR"),
+        (["zh"], ["en", "ja"], None),
+        (["ja"], ["en", "zh-TW"], None),
+        (["zh"], ["en", "zh-TW"], None),  # another script is another language to its readers
+        (["sv"], ["fi", "en"], None),
+        (["xx-klingon", "-", "en--US", "x-", "zh-", "en-a"], ["fr"], None),  # what is no tag is no trouble
+        (["x-klingon", "fr"], ["fr", "en"], "fr"),
     ],
 )
 def test_the_best_language_there_is_is_found(wanted: list[str], tags: list[str], chosen: str | None) -> None:

@@ -33,7 +33,9 @@ def meant(options: Sequence[Option], text: str, language: str = "") -> tuple[int
     another, both are meant. "#2" is the number, unless an option has these very words.
     """
     said = text.strip()
-    named = _named(options, said, language)
+    # What is much longer than any choice in any spelling is no choice's words.
+    longest = max((len(each.words) for each in options), default=0)
+    named = _named(options, said, language) if len(said) <= 100 + 4 * longest else ()
     number, explicit = _number(said)
     listed = number - 1 if 0 < number <= len(options) else None
     if listed is None:

@@ -81,14 +81,17 @@ class Said:
         self.denials = None if self.text.isascii() else _spans(_DENIES, self.text)
 
     def spans(self, word: _Word, contains: bool | None) -> Iterator[Span]:
-        begin, end = self.core
-        if end - begin == len(word.text) and self.text.startswith(word.text, begin):
-            yield self.core  # the whole text: nothing is surer
+        if self.is_only(word):
+            yield self.core  # nothing is surer
         elif contains:
             yield from _every(self.text, word.text)
         elif contains is None:
             found = (self._runs if word.alone else self._cuts).find(word.joined, word.goes_on)
             yield from (span for span in found if not (word.guarded and self._denies(span)))
+
+    def is_only(self, word: _Word) -> bool:
+        """Whether the text is the word and nothing else, but for punctuation."""
+        return self._runs.text == word.whole
 
     def may_hold(self, word: _Word) -> bool:
         """Whether the word's letters are there, be they a word of their own or not."""
@@ -140,7 +143,7 @@ def overlap(words: Words, other: Words) -> tuple[str, str] | None:
         said = Said(longer)
         for shorter in words.options:
             word = _prepared(shorter, False)
-            if word.text == said.text[slice(*said.core)] or not said.may_hold(word):
+            if said.is_only(word) or not said.may_hold(word):
                 continue
             if word.glued or any(said.spans(word, words.contains or None)):
                 return shorter, longer
@@ -149,7 +152,8 @@ def overlap(words: Words, other: Words) -> tuple[str, str] | None:
 
 class _Word(NamedTuple):
     text: str  # from its first letter to its last
-    joined: str  # its parts, a space before each and behind the last
+    whole: str  # what punctuation parts, a space before each and behind the last
+    joined: str  # its words, likewise
     alone: bool  # one character, which must stand alone
     goes_on: bool  # an ending may follow
     guarded: bool  # it is not there where anything denies
@@ -168,6 +172,7 @@ def _prepared(option: str, turkic: bool) -> _Word:
     parts = runs if alone else _cut(text, runs)
     return _Word(
         text,
+        _Joined(text, runs).text,
         _Joined(text, parts).text,
         alone,
         goes_on=hangul and not alone,
