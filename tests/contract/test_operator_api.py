@@ -265,7 +265,12 @@ async def test_refusals(chat: Chat, services: Services, clients: list[httpx.Asyn
     assert unknown.status_code == 422
     assert "nowhere" in unknown.json()["error"]
     assert (await ada.do(id, "handback", state="$schema")).status_code == 422
-    assert (await ada.do(id, "say", text=" ")).status_code == 422
+    for nothing in (" ", "\u200b", "\u3164\x00", "\x1b"):
+        assert (await ada.do(id, "say", text=nothing)).status_code == 422
+    assert (await ada.do(id, "say", text="o\x00ne\r\ntwo")).status_code == 200
+    (fact,) = (await chat.history(id))[-1].facts
+    assert isinstance(fact, OperatorSaid)
+    assert fact.text == "one\ntwo"
     assert (await ada.do(id, "say", text="ü" * 8192)).status_code == 200
     assert (await ada.do(id, "say", text="ü" * 8192 + "x")).status_code == 422
     assert (await ada.do(id, "say", text="\x01" * 16384)).status_code == 413  # six times as long in JSON

@@ -187,6 +187,10 @@ async def test_what_is_no_message_is_refused_with_the_reason(sam: Client) -> Non
     assert (await refused(b'{"user_id":"sam"}'))[0] == 400
     assert "message" in (await refused(b'{"user_id":"sam"}'))[1]
     assert (await refused(b'{"user_id":"sam","message":" \\n"}')) == (400, "the message is empty")
+    assert await refused(b'{"user_id":"sam","message":"\\u200b\\u3164\\u0000"}') == (
+        400,
+        "the message is empty",
+    )
     assert (await refused(b'{"user_id":"sam","message":7}'))[0] == 400
     assert (await refused(b"{"))[0] == 400
     assert await refused(b"") == (400, "send the message as JSON")
@@ -206,6 +210,27 @@ async def test_a_user_may_have_any_name_that_is_encoded_in_the_path(sam: Client,
     assert (await sam.look())["user_id"] == name
     other = await sam.http.post(path, json={"user_id": name + "%2F", "message": "hi"})
     assert other.json() == {"error": "user_id is one in the path and another in the body"}
+
+
+@pytest.mark.parametrize("name", ["sa\x00m", "\u200b", "sam\n\x1b"])
+async def test_a_name_with_control_characters_or_without_any_to_see_is_refused(
+    sam: Client, name: str
+) -> None:
+    answer = await sam.http.post(
+        f"/sessions/{quote(name, safe='')}/messages", json={"user_id": name, "message": "hi"}
+    )
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"error": "user_id holds control characters, or nothing that shows"},
+    )
+
+
+async def test_what_is_kept_of_a_message_has_no_control_characters(sam: Client, bot: Bot) -> None:
+    answer = await sam.http.post(
+        "/sessions/sam/messages", json={"user_id": "sam", "message": "a\x00b\r\nc👩\u200d🔧"}
+    )
+    sam.session = answer.json()["session_id"]
+    assert (await sam.look())["messages"][-1]["content"] == "ab\nc👩\u200d🔧"
 
 
 async def test_what_can_be_no_flows_name_is_refused(sam: Client) -> None:

@@ -17,6 +17,7 @@ from shared.contract.facts import (
     AnswerStarted,
     AssistantSaid,
     ConversationHandedBack,
+    ConversationRated,
     ConversationStarted,
     FlowAdvanced,
     OperatorSaid,
@@ -387,3 +388,34 @@ def test_whatever_is_given_as_a_cursor_is_one_or_means_to_begin_anew(text: str) 
     cursor = cursors.decode(text)
     output = Session(EPOCH, True, cursor).resume(asked().entries, "new")
     assert told(output)[0]["kind"] == "Resumed"
+
+
+@pytest.mark.parametrize("modern", [True, False])
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("a\x00b\x1b\r\nc", "ab\nc"),
+        ("\u200b\u3164\ufeff", ""),
+        ("", ""),
+        ("👩\u200d🔧 ❤\ufe0f می\u200cخواهم", "👩\u200d🔧 ❤\ufe0f می\u200cخواهم"),
+    ],
+)
+def test_what_is_stored_has_no_control_characters_and_shows_something_or_is_empty(
+    modern: bool, written: str, kept: str
+) -> None:
+    session, _ = opened(asked(), modern)
+    frames = [{"kind": "UserText", "sessionId": "fav", "content": written}, choice(content=written)]
+    if modern:
+        frames.append({"kind": "Rate", "score": 5, "comment": written})
+    for number, frame in enumerate(frames):
+        (append,) = session.receive(json.dumps(frame), lambda number=number: f"id-{number}")  # type: ignore[misc]
+        assert isinstance(append, Append)
+        (fact,) = append.entry.facts
+        assert (fact.comment if isinstance(fact, ConversationRated) else fact.text) == kept  # type: ignore[union-attr]
+
+
+def test_the_same_id_with_what_is_kept_alike_is_the_same_message() -> None:
+    story = asked()
+    session, _ = opened(story)
+    assert len(sent(session, kind="UserText", sessionId="fav", content="a\x00b", id=ID)) == 1
+    assert sent(session, kind="UserText", sessionId="fav", content="ab", id=ID) == []  # it is on its way

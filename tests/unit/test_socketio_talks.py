@@ -146,6 +146,7 @@ def test_a_message_is_stored_with_its_own_id_or_a_new_one() -> None:
         ("user_message", {}, "user_message: Object missing required field `message`"),
         ("user_message", {"message": 1}, "Expected `str`, got `int` - at `$.message`"),
         ("user_message", {"message": " \n"}, "the message is empty"),
+        ("user_message", {"message": "\u200b\u3164\x00"}, "the message is empty"),
         ("user_message", {"message": "ü" * 8_193}, "longer than 16 KiB"),
         ("user_message", {"message": "x", "id": "1"}, "at `$.id`"),
         ("user_message", {"message": "x", "id": SESSION + "\n"}, "at `$.id`"),
@@ -161,6 +162,14 @@ def test_bad_input_is_told_what_is_wrong(event: str, payload: Any, reason: str) 
     assert said.event == "error"
     assert reason in said.data["message"]
     assert len(said.data["message"]) < 300
+
+
+def test_a_message_is_stored_without_control_characters() -> None:
+    talk = chat()
+    talk.greet([], "id")
+    said = talk.receive("user_message", {"message": "Ja\x00!\r\n\x1b[31m👩\u200d🔧"}, lambda: "new")
+    assert isinstance(said, Append)
+    assert said.entry.facts == (TextWritten(session="", text="Ja!\n[31m👩\u200d🔧"),)
 
 
 def test_an_id_that_was_used_for_another_message_is_told() -> None:
@@ -257,6 +266,8 @@ def engaged(auth: dict[str, Any]) -> tuple[AgentTalk, list[Recorded]]:
         ({"id": 1, "name": "n", "username": "un", "personalname": "pn", "email": "e"}, "pn"),
         ({"id": 1, "name": 5, "personalname": " ", "username": None}, "1"),
         ({"id": 1, "name": "x" * 500}, "x" * 200),
+        ({"id": 1, "name": "n", "username": "\u3164", "personalname": "\u200b \ufeff"}, "n"),
+        ({"id": 1, "name": " S\x00am\x7f\n"}, "Sam"),
     ],
 )
 def test_a_user_is_greeted_by_the_first_name_there_is(user: dict[str, Any], name: str) -> None:
@@ -273,6 +284,9 @@ def test_a_user_is_greeted_by_the_first_name_there_is(user: dict[str, Any], name
         (handshake(user={"id": True}), "at `$.user.id`"),
         (handshake(user={"id": [1]}), "at `$.user.id`"),
         (handshake(user={"id": "x" * 201}), "at most 200 characters"),
+        (handshake(user={"id": "a\x00b"}), "an id holds control characters"),
+        (handshake(user={"id": "\u200b"}), "or nothing that shows"),
+        (handshake(chat={"id": "\x1b"}), "an id holds control characters"),
         (handshake(user="17"), "at `$.user`"),
         (handshake(agent="emoji"), "at `$.agent`"),
         (handshake(agent={}), "missing required field `name`"),
@@ -383,6 +397,24 @@ def test_the_end_is_for_the_connections_own_agent_user_and_chat() -> None:
     ]
     for payload in others:
         assert isinstance(talk.receive("end", payload, str), Missing)
+
+
+def test_a_request_is_stored_without_control_characters() -> None:
+    talk, _ = engaged(handshake())
+    payload = {"key": "k\x00", "value": {"\x1ba": ["x\r\ny\x00", 1, None]}, "annotations": "\u200b"}
+    asked = talk.receive("request", payload, lambda: "r")
+    assert isinstance(asked, Append)
+    assert asked.entry.facts == (RequestMade(key="k", value={"a": ["x\ny", 1, None]}, annotations=""),)
+
+
+def test_a_request_that_is_nested_too_deep_is_told() -> None:
+    talk, _ = engaged(handshake())
+    value: Any = []
+    for _ in range(100_000):
+        value = [value]
+    assert talk.receive("request", {"key": "k", "value": value}, str) == Emit(
+        "error", {"message": "request: nested too deep"}
+    )
 
 
 def test_after_the_end_requests_are_not_answered() -> None:

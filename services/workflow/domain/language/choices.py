@@ -34,7 +34,7 @@ def meant(options: Sequence[Option], text: str, language: str = "") -> tuple[int
     """
     said = text.strip()
     # What is much longer than any choice in any spelling is no choice's words.
-    longest = max((len(each.words) for each in options), default=0)
+    longest = max((len(part) for option in options for part in option), default=0)
     named = _named(options, said, language) if len(said) <= 100 + 4 * longest else ()
     number, explicit = _number(said)
     listed = number - 1 if 0 < number <= len(options) else None
