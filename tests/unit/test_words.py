@@ -151,9 +151,9 @@ def test_a_flow_says_where_its_words_may_be(contains: bool | None, said: str, un
 
 def test_the_longer_find_is_the_surer_whatever_the_order() -> None:
     states = {"sure": ["sure"], "unsure": ["not sure"]}
-    assert taken("I am not sure", **states) == "unsure"
-    assert taken("I am not sure", **dict(reversed(states.items()))) == "unsure"
-    assert taken("sure, sure", **states) == "sure"
+    assert taken("I am not sure", "", **states) == "unsure"
+    assert taken("I am not sure", "", **dict(reversed(states.items()))) == "unsure"
+    assert taken("sure, sure", "", **states) == "sure"
 
 
 def test_the_whole_text_is_surer_than_a_word_of_it() -> None:
