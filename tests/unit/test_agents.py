@@ -141,6 +141,27 @@ def test_match_finds_whole_words_in_any_case() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("word", "value", "found"),
+    [
+        ("büro", "im Bu\u0308ro", True),
+        ("ja", "ＪＡ", True),
+        ("don't", "I don’t", True),
+        ("退款", "我要退款", True),
+        ("退款", "不要退款", False),
+        ("ใช่", "ไม่ใช่", False),
+        ("👍", "well 👍", True),
+    ],
+)
+def test_match_finds_words_in_any_spelling_and_script(word: str, value: str, found: bool) -> None:
+    assert result(Talk("match", words=[word]).asks(value)).result is found
+
+
+def test_match_finds_patterns_in_any_spelling() -> None:
+    assert result(Talk("match", pattern="^AB-1$", ignoreCase=False).asks("ＡＢ－１")).result is True
+    assert result(Talk("match", pattern="^AB-1$", ignoreCase=False).asks("ａｂ－１")).result is False
+
+
 def test_match_minds_case_where_it_is_told_to() -> None:
     talk = Talk("match", words=["Help"], pattern="^x", ignoreCase=False)
     assert [result(talk.asks(value)).result for value in ("Help", "help", "xy", "Xy")] == [

@@ -120,6 +120,7 @@ def test_a_keyword_is_found_within_a_sentence(keyword: str, said: str) -> None:
         ("취소", "취소하지 마세요"),
         ("취소", "안 취소"),
         ("취소", "취소 안 할래요"),
+        ("refund", "我不要refund"),
         ("예", "예약"),
         ("person", "personal"),
         ("ja", "jahr"),

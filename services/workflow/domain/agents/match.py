@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+from services.workflow.domain.language.comparison import unified
+from services.workflow.domain.language.patterns import Match as Matcher
+from services.workflow.domain.language.patterns import pattern, words
+from services.workflow.domain.language.words import holds_no_word
 from shared.contract.agents import Answered, MatchConfiguration, Request
 
 
@@ -13,4 +18,20 @@ class Match:
     def answer(
         self, configuration: MatchConfiguration, memory: Any, request: Request, said: bool | None
     ) -> Answered:
-        return Answered(result=configuration.found_in(request.text))
+        text = request.text
+        found = (
+            configuration.found_in(text)
+            or configuration.found_in(unified(text))
+            or any(matcher.takes(text) is not None for matcher in _matchers(configuration))
+        )
+        return Answered(result=found)
+
+
+@lru_cache(maxsize=256)
+def _matchers(configuration: MatchConfiguration) -> tuple[Matcher, ...]:
+    """The same in the form that flows compare, which knows the words of all scripts."""
+    matchers = [pattern(configuration.pattern, configuration.ignoreCase)] if configuration.pattern else []
+    options = [option for option in configuration.words if not holds_no_word(option)]
+    if options and configuration.ignoreCase:
+        matchers.append(words(options))
+    return tuple(matchers)

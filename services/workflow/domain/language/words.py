@@ -43,7 +43,7 @@ _DENIALS: Final = {
     "|(?<![特分性区區個个级級类類])[别別](?![的人处處墅名])",
     "Japanese": "な[いくかけ]|ません|ませぬ|ずに|やめ|止め|だめ|ダメ|駄目|いいえ|いや",
     "Thai": "ไม่|มิได้|อย่า|ห้าม|เปล่า",
-    "Lao, Khmer, Burmese": "ບໍ່|ຢ່າ|ຫ້າມ|មិន|កុំ|អត់|ទេ|ဘူး|မဟုတ်|မလို|မဖြစ်|နဲ့",
+    "Lao, Khmer, Burmese": "ບໍ່|ຢ່າ|ຫ້າມ|មិន|កុំ|អត់|ទេ|ဘူး|မဟုတ်|မလို|မဖြစ်",
     "Korean": "않|아니|아닌|아냐|없|싫|말고|말아|말라|마세요|마십|마라|마요|지 ?마|지 ?말"
     r"|(?<!\w)[안못](?!\w)|(?<!\w)[안못] ?[하해할한합했됩되돼될]",
 }
@@ -113,13 +113,10 @@ def best(states: Sequence[tuple[T, Words]], said: Said) -> tuple[T, ...]:
     ]
     winners: dict[int, None] = {}
     farthest = -1  # where the farthest-reaching find ends that began before
-    last: Span | None = None
-    for begin, minus_end, index in sorted(found):
+    for _, minus_end, index in sorted(found):
         if -minus_end > farthest:
-            farthest, last = -minus_end, (begin, minus_end)
+            farthest = -minus_end
             winners[index] = None
-        elif (begin, minus_end) == last:
-            continue  # the same words: the first state has them
     return tuple(states[index][0] for index in sorted(winners))
 
 
@@ -176,7 +173,7 @@ def _prepared(option: str, turkic: bool) -> _Word:
         _Joined(text, parts).text,
         alone,
         goes_on=hangul and not alone,
-        guarded=glued and not _DENIES.search(text),
+        guarded=not _DENIES.search(text),
         glued=glued,
     )
 
