@@ -24,6 +24,7 @@ from tests.growth import growth
         ("İPTAL", "iptal", "tr"),
         ("I\u0307PTAL", "iptal", "tr-TR"),
         ("HAYIR", "hayır", "tr"),
+        ("İPTAL", "iptal", "en"),
         ("QƏBUL EDİRƏM", "qəbul edirəm", "az_Latn"),
         ("STRASSE", "straße", "de"),
         ("ΟΔΟΣ", "οδος", "el"),
