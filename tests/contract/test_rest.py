@@ -133,6 +133,37 @@ async def test_a_conversation_with_a_flow(services: Services, tmp_path: Path) ->
         await sam.close()
 
 
+async def test_a_number_that_is_also_another_choices_words_is_asked_back(
+    services: Services, tmp_path: Path
+) -> None:
+    choices = [{"itemId": f"s{each}", "content": each} for each in ("2", "4")]
+    request = {"kind": "ChoiceRequest", "groupId": "size", "question": "How many?", "choices": choices}
+    flow = {
+        "$settings": {"language": "de", "invalid": {"ambiguous": "{{ first }} oder {{ second }}?"}},
+        "pick": {"sendRequest": request},
+    }
+    for each in ("2", "4"):
+        answer = {"kind": "ChoiceResponse", "groupId": "size", "itemId": f"s{each}"}
+        flow[f"is{each}"] = {"matchResponse": answer, "next": f"got{each}"}
+        flow[f"got{each}"] = {"sendRequest": {"kind": "BotText", "content": f"{each} Stück."}}
+    file = tmp_path / "sizes.json"
+    file.write_text(json.dumps(flow))
+    proxy, workflow = services.make("proxy"), services.make("workflow", SWITCHBOARD_FLOW=str(file))
+    proxy.launch()
+    workflow.launch()
+    await proxy.ready()
+    await workflow.ready()
+    sam = Client(proxy)
+    try:
+        await sam.post("２")
+        question = "How many?\n1. 2\n2. 4"
+        assert said(await sam.events()) == f"{question}\n\n“2” (#1) oder “4” (#2)?\n\n{question}"
+        await sam.say("#2")
+        assert said(await sam.events()) == "4 Stück."
+    finally:
+        await sam.close()
+
+
 async def test_the_stream_is_written_as_its_clients_read_it(sam: Client, bot: Bot) -> None:
     await greeted(sam, bot)
     answer = await sam.http.get(sam.path())
