@@ -16,6 +16,7 @@ from shared.contract.facts import (
     Choice,
     ChoiceAsked,
     ChoiceMade,
+    ConditionUntold,
     ConversationClaimed,
     ConversationEnded,
     ConversationHandedBack,
@@ -77,6 +78,7 @@ FLOW_MIGRATED: Final = FlowMigrated(
 )
 VARIABLE_SAVED: Final = VariableSaved(name="email", value="sam@example.com")
 ASKED_AGAIN: Final = AskedAgain(reason="not_an_email", tries=1)
+CONDITION_UNTOLD: Final = ConditionUntold(state="weigh", condition="kilos > 'x'", reason="of the wrong type")
 SERVICE_ANSWERED: Final = ServiceAnswered(cause=1, state="stock", value={"left": 3}, failure="timeout")
 ANSWER_STARTED: Final = AnswerStarted(cause=1, attempt=1)
 ASSISTANT_SAID: Final = AssistantSaid(
@@ -129,6 +131,7 @@ BOT_FACTS: Final[tuple[Fact, ...]] = (
     FLOW_MIGRATED,
     VARIABLE_SAVED,
     ASKED_AGAIN,
+    CONDITION_UNTOLD,
     SERVICE_ANSWERED,
     ANSWER_STARTED,
     ASSISTANT_SAID,

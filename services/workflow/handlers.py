@@ -36,6 +36,7 @@ from shared.contract.entry import LEVEL, Entry
 from shared.contract.facts import (
     AnswerFailed,
     AssistantSaid,
+    ConditionUntold,
     DecisionFailed,
     Fact,
     HandoffRequested,
@@ -55,6 +56,8 @@ PAUSE_SECONDS = 0.5
 #: How long to leave an input that needs something to whoever holds its lease (seconds): longer than a
 #: backend may take, and then a lease. Past that, nobody holds one.
 ABANDONED_SECONDS = 35.0
+#: The flows' states that the metric of untold conditions tells apart; all further ones are "other".
+MOST_UNTOLD_STATES = 200
 #: How an input may end, as the log line and the metrics name it.
 OUTCOMES = ("answered", "refused", "failed", "handed_over", "assistant_failed")
 
@@ -100,6 +103,13 @@ class Workflow:
             ["purpose"],
             registry=vitals.registry,
         )
+        self._untold = Counter(
+            "switchboard_conditions_untold_total",
+            "Conditions of flows that said neither yes nor no, and counted as false",
+            ["flow", "state"],
+            registry=vitals.registry,
+        )
+        self._untold_at: set[tuple[str, str]] = set()
         self._seconds = Histogram(
             "switchboard_decide_seconds",
             "From a wake-up to the stored outcome, where nothing outside was asked",
@@ -267,6 +277,9 @@ class Workflow:
         if turn.drafts:
             await _end(turn, "committed" if _has(entry, AssistantSaid) else "failed")
         duration = perf_counter() - turn.started
+        for fact in entry.facts:
+            if isinstance(fact, ConditionUntold):
+                self._count_untold(state.flow, fact.state)
         outcome = _outcome(entry)
         self._outcomes[outcome].inc()
         if not turn.performed:
@@ -281,6 +294,15 @@ class Workflow:
             ms=round(duration * 1000, 2),
         )
         return state
+
+    def _count_untold(self, flow: str, at: str) -> None:
+        """Once for each answer that was stored; flows come and go, so their names are bounded here."""
+        labels = (flow, at)
+        if labels not in self._untold_at:
+            if len(self._untold_at) >= MOST_UNTOLD_STATES:
+                labels = ("other", "other")
+            self._untold_at.add(labels)
+        self._untold.labels(*labels).inc()
 
     async def _leave_to_holder(self, lane: Lane, state: Conversation, item: Input, turn: Turn) -> None:
         """Another replica holds the lease on ``item``: wait for what it says, or for the lease."""

@@ -135,6 +135,17 @@ class AskedAgain(_Fact, frozen=True):
     tries: int  # how many times in a row
 
 
+class ConditionUntold(_Fact, frozen=True):
+    """A condition said neither yes nor no, and counted as false. Appended by the workflow.
+
+    For the flow's author; it changes nothing. None of its fields holds a visitor's words.
+    """
+
+    state: str  # whose "next" it is
+    condition: str  # as it stands in the flow
+    reason: str
+
+
 class ServiceAnswered(_Fact, frozen=True):
     """What a backend answered to the flow, for the input ``cause``. Appended by the workflow."""
 
@@ -320,6 +331,7 @@ BotFact = (
     | FlowMigrated
     | VariableSaved
     | AskedAgain
+    | ConditionUntold
     | ServiceAnswered
     | AnswerStarted
     | AssistantSaid

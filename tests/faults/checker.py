@@ -36,6 +36,7 @@ SPOKEN = {"BotSaid", "AssistantSaid", "ChoiceAsked", "EditorOpened", "EditorClos
 #: What the bot notes for itself, or says about its own work.
 NOTED = {
     *("FlowStarted", "FlowAdvanced", "FlowMigrated", "AskedAgain", "ServiceAnswered", "AnswerStarted"),
+    "ConditionUntold",
     *("AnswerFailed", "HandoffRequested", "HandoffWithdrawn", "TimerArmed", "TimerFired"),
     *("ConversationEnded", "InputRefused", "DecisionFailed"),
 }

@@ -308,7 +308,7 @@ def test_a_condition_that_cannot_be_told_is_false_and_is_remarked() -> None:
     assert said(dialogue.when(text("5"))) == ["small"]
     assert [remark.state for remark in dialogue.remarks] == ["got", "got"]
     assert "counts as false" in dialogue.remarks[0].reason
-    assert "it gives 5, and neither true nor false" in dialogue.remarks[1].reason
+    assert "it gives a number, and neither true nor false" in dialogue.remarks[1].reason
 
 
 def test_conditions_know_the_visitor() -> None:

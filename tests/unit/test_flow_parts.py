@@ -306,7 +306,17 @@ def test_conditions_look_at_variables(source: str, holds: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["n > 'x'", "nobody.size() > 1", "n", "1 / 0 == 1", "mail.matches('(')", "n + 1.5 > 1"]
+    "source",
+    [
+        "n > 'x'",
+        "nobody.size() > 1",
+        "n",
+        "1 / 0 == 1",
+        "mail.matches('(')",
+        "n + mail > 1",
+        "n / 0.0 > 1",
+        "n % 0 == 0",
+    ],
 )
 def test_what_cannot_be_told_is_unclear(source: str) -> None:
     with pytest.raises(Unclear):

@@ -15,6 +15,7 @@ from shared.contract.facts import (
     BotSaid,
     ChoiceAsked,
     ChoiceMade,
+    ConditionUntold,
     ConversationClaimed,
     ConversationEnded,
     ConversationHandedBack,
@@ -158,6 +159,8 @@ def _told(before: Conversation, fact: Fact) -> str | None:
             return f"The assistant could not answer: {fact.reason}"
         case ServiceAnswered(failure=failure) if failure:
             return f"No answer from the service of “{fact.state}”: {failure}"
+        case ConditionUntold():
+            return f"“{fact.condition}” at “{fact.state}” counts as false: {fact.reason}"
         case VariableSaved():
             return f"{fact.name}: {fact.value}"[:MOST_OF_A_VALUE]
         case FlowMigrated():

@@ -31,6 +31,7 @@ from shared.contract.facts import (
     AskedAgain,
     ChoiceAsked,
     ChoiceMade,
+    ConditionUntold,
     ConversationEnded,
     ConversationHandedBack,
     ConversationReset,
@@ -100,11 +101,17 @@ def respond(
     if not isinstance(decided, tuple):
         return decided
     entry = _entry(item, decided)
+    if _fits(entry, max_entry):
+        return entry
+    answer = _entry(item, tuple(fact for fact in decided if not isinstance(fact, ConditionUntold)))
+    return answer if _fits(answer, max_entry) else _entry(item, failed("too_large"))
+
+
+def _fits(entry: Entry, most: int) -> bool:
     try:
-        fits = len(encode(entry)) <= max_entry
+        return len(encode(entry)) <= most
     except (EntryTooLarge, RecursionError):  # the latter: brackets of a backend's answer, nested too deep
-        fits = False
-    return entry if fits else _entry(item, failed("too_large"))
+        return False
 
 
 def decide(

@@ -9,7 +9,7 @@ from services.workflow.domain.language.checks import LONGEST_WALK
 from services.workflow.domain.language.conditions import Unclear
 from services.workflow.domain.language.flow import Flow
 from services.workflow.domain.language.problems import Problem, shown
-from services.workflow.domain.language.state import Desk, Service, State
+from services.workflow.domain.language.state import Branch, Desk, Service, State
 from services.workflow.domain.language.texts import Text, Voice, header, plain, url
 from services.workflow.domain.needs import (
     CallService,
@@ -27,6 +27,7 @@ from shared.contract.facts import (
     AnswerFailed,
     AssistantSaid,
     BotSaid,
+    ConditionUntold,
     EditorClosed,
     EditorOpened,
     Fact,
@@ -40,6 +41,9 @@ from shared.contract.times import format_time
 
 #: The most questions to backends and the assistant that one input may lead to.
 MOST_NEEDS: Final = 8
+
+#: The most conditions without a yes or no that one entry names: they shall never be what makes it too large.
+MOST_UNTOLD: Final = 8
 
 #: What operators read in a list is cut beyond (characters); all that was said is in the conversation.
 LONGEST_REASON: Final = 500
@@ -63,7 +67,8 @@ class Turn:
     """The flow at work on one input. ``effects`` are the facts so far, in their order.
 
     ``stack`` are the states that called the sub-flows it stands in; ``waits`` says whether it has come to
-    where somebody is waited for. What an author should hear of goes to ``remarks``.
+    where somebody is waited for. ``untold`` are the conditions that said neither yes nor no: facts for the
+    flow's author, who is told the same in ``remarks``.
     """
 
     __slots__ = (
@@ -76,6 +81,7 @@ class Turn:
         "results",
         "stack",
         "state",
+        "untold",
         "waits",
     )
 
@@ -95,6 +101,7 @@ class Turn:
         self.results = results
         self.remarks = remarks
         self.effects: list[Fact] = []
+        self.untold: dict[ConditionUntold, None] = {}
         self.stack: list[str] = []
         self.waits = False
         self._voice: Voice | None = None
@@ -142,7 +149,9 @@ class Turn:
                 name = self._pass(state)
         stack = tuple(self.stack) if self.waits else ()
         timers = self.timers(state) if self.waits and state is not None and state.after else ()
-        return (*before, FlowAdvanced(path=tuple(path), ended=not self.waits, stack=stack), *effects, *timers)
+        advanced = FlowAdvanced(path=tuple(path), ended=not self.waits, stack=stack)
+        # Behind what is said: a reader that does not know them counts the rest as before.
+        return (*before, advanced, *effects, *self.untold, *timers)
 
     def onward(self, state: State) -> str | None:
         """Where the flow goes on behind a state; at the end of a sub-flow, behind its call."""
@@ -158,10 +167,17 @@ class Turn:
                 if branch.when.holds(self.voice):
                     return branch.next
             except Unclear as error:
-                if self.remarks is not None:
-                    reason = f'"when": "{shown(branch.when.source)}" counts as false: {error}.'
-                    self.remarks.append(Problem(state.name, reason, line=state.line, file=state.file))
+                self._cannot_tell(state, branch, str(error))
         return state.next
+
+    def _cannot_tell(self, state: State, branch: Branch, why: str) -> None:
+        """A condition that cannot be told counts as false, but not in silence."""
+        source = branch.when.source
+        if len(self.untold) < MOST_UNTOLD:
+            self.untold[ConditionUntold(state=state.name, condition=source, reason=why)] = None
+        if self.remarks is not None:
+            reason = f'"when": "{shown(source)}" counts as false: {why}.'
+            self.remarks.append(Problem(state.name, reason, line=state.line, file=state.file))
 
     def _pass(self, state: State) -> str | None:
         """Do what a state does; where the flow goes on, None where it ends or waits."""

@@ -33,6 +33,7 @@ from shared.contract.facts import (
     BotSaid,
     ChoiceAsked,
     ChoiceMade,
+    ConditionUntold,
     ConversationEnded,
     ConversationReset,
     ConversationStarted,
@@ -89,7 +90,8 @@ class Ending(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True):
     """``before`` is what became of it, ``after`` what would: None where nobody can know.
 
-    ``reworded``: the states at which the bot would say the same in other words.
+    ``reworded``: the states at which the bot would say the same in other words. ``untold_then`` are the
+    conditions that said neither yes nor no, ``untold_now`` those that would.
     """
 
     conversation: str
@@ -98,6 +100,8 @@ class Verdict(msgspec.Struct, frozen=True):
     after: Ending | None
     divergence: Divergence | None = None
     reworded: tuple[str, ...] = ()
+    untold_then: tuple[ConditionUntold, ...] = ()
+    untold_now: tuple[ConditionUntold, ...] = ()
 
 
 def compare(entries: Sequence[Recorded], flow: Flow) -> Verdict | None:
@@ -115,6 +119,8 @@ def compare(entries: Sequence[Recorded], flow: Flow) -> Verdict | None:
         after=after,
         divergence=divergence,
         reworded=tuple(dict.fromkeys(hindsight.reworded)),
+        untold_then=tuple(record.untold),
+        untold_now=tuple(hindsight.untold),
     )
 
 
@@ -124,6 +130,7 @@ class _Record:
     def __init__(self, entries: Iterable[Recorded], flow: str) -> None:
         self.steps: list[tuple[Conversation, Recorded]] = []
         self.mine = False
+        self.untold: dict[ConditionUntold, None] = {}
         visited: dict[str, None] = {}
         state, handed_off = NEW, False
         for recorded in entries:
@@ -139,6 +146,8 @@ class _Record:
                         handed_off = True
                     case FlowAdvanced(path=path) if path:
                         visited.setdefault(path[-1])
+                    case ConditionUntold():
+                        self.untold.setdefault(fact)
                     case _:
                         pass
         self.visited = tuple(visited)
@@ -153,6 +162,7 @@ class _Hindsight:
         self._handed_off = False
         self._known = True
         self.reworded: list[str] = []
+        self.untold: dict[ConditionUntold, None] = {}
 
     @property
     def after(self) -> Ending | None:
@@ -222,6 +232,7 @@ class _Hindsight:
         if isinstance(decided, str):
             self._known = False
             return Divergence(place, said, _told(recorded.facts), decided, "unknown")
+        self.untold |= {fact: None for fact in decided if isinstance(fact, ConditionUntold)}
         then, now = _shape(recorded.facts), _shape(decided)
         silent = [fact for fact in recorded.facts if _is_inactivity(fact)]
         self._take(recorded, (*(fact for fact in decided if not _is_inactivity(fact)), *silent))

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from services.workflow.domain.authoring.hindsight import START, Divergence, Verdict
+from shared.contract.facts import ConditionUntold
 
 #: Conversations that are named for each divergence.
 MOST_EXAMPLES: Final = 3
@@ -43,6 +44,16 @@ class Row(msgspec.Struct):
     ways: list[Way] = []
 
 
+class Untold(msgspec.Struct):
+    """A condition that says neither yes nor no, and in how many conversations it did and would."""
+
+    state: str
+    condition: str
+    reason: str
+    then: int = 0
+    now: int = 0
+
+
 class Rate(msgspec.Struct, frozen=True):
     """A share of all conversations: what it was, and between what it would be (0 to 1)."""
 
@@ -62,12 +73,14 @@ class Report(msgspec.Struct):
     handoffs: Rate
     left: Rate
     states: list[Row]
+    untold: list[Untold] = []
 
 
 def report(verdicts: Iterable[Verdict]) -> Report:
     """The report over all verdicts; its states with the most divergences first."""
     rows: dict[str, Row] = {}
     ways: dict[tuple[str, Divergence], Way] = {}
+    untold: dict[ConditionUntold, Untold] = {}
     total: Counter[str] = Counter()
 
     def row(state: str) -> Row:
@@ -75,12 +88,19 @@ def report(verdicts: Iterable[Verdict]) -> Report:
             rows[state] = Row(state, ways=[])
         return rows[state]
 
+    def conditions(fact: ConditionUntold) -> Untold:
+        return untold.setdefault(fact, Untold(fact.state, fact.condition, fact.reason))
+
     for verdict in verdicts:
         total["all"] += 1
         for state in verdict.visited:
             row(state).visited += 1
         for state in verdict.reworded:
             row(state).reworded += 1
+        for fact in verdict.untold_then:
+            conditions(fact).then += 1
+        for fact in verdict.untold_now:
+            conditions(fact).now += 1
         total["handed off"] += verdict.before.handed_off
         total["left"] += verdict.before.left_at is not None
         after = verdict.after
@@ -121,6 +141,7 @@ def report(verdicts: Iterable[Verdict]) -> Report:
         handoffs=_rate(total, "handed off", "would be handed off"),
         left=_rate(total, "left", "would be left"),
         states=order,
+        untold=sorted(untold.values(), key=lambda each: -(each.then + each.now)),
     )
 
 
@@ -154,6 +175,14 @@ def lines(found: Report) -> list[str]:
     reworded = [f"{row.state} ({row.reworded:,})" for row in found.states if row.reworded]
     if reworded:
         text += ["", f"The same in other words at: {', '.join(reworded)}."]
+    if found.untold:
+        text += [
+            "",
+            "Conditions that say neither yes nor no, and count as false (conversations then -> now):",
+        ]
+    for each in found.untold:
+        text.append(f"  {each.state}: {each.condition}")
+        text.append(f"   {each.then:>7,} -> {each.now:,}  {each.reason}")
     moved = [row for row in found.states if row.left_before != row.left_after]
     if moved:
         text += ["", "Left early, by state (where it is known):"]

@@ -14,8 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
+from services.workflow.domain.language.arithmetic import HELPERS, fractional, in_fractions
 from services.workflow.domain.language.patterns import LONGEST as LONGEST_PATTERN
 from services.workflow.domain.language.texts import Voice
+from services.workflow.domain.language.values import NAME
 
 #: The longest condition (characters).
 LONGEST: Final = 500
@@ -74,7 +76,10 @@ class BadCondition(ValueError):
 
 
 class Unclear(Exception):
-    """The condition says neither yes nor no about these values."""
+    """The condition says neither yes nor no about these values.
+
+    The text says why, without the values: it goes to logs, and these may be a visitor's words.
+    """
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -86,6 +91,7 @@ class Condition(msgspec.Struct, frozen=True):
     source: str
     program: Any  # a `cel.Program`
     names: tuple[str, ...]
+    calculating: Any = None  # the same with every number a fractional one, where it calculates
     most: int = 0
     longest: int = 0
 
@@ -95,15 +101,26 @@ class Condition(msgspec.Struct, frozen=True):
             name: voice.visitor if name == "visitor" else voice.variables.get(name) for name in self.names
         }
         self._weigh(values)
-        try:
-            result = self.program.execute(values)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # a panic of the library is no Exception
-            raise Unclear(_first_line(error)) from None
+        result = self._told(values)
         if not isinstance(result, bool):
-            raise Unclear(f"it gives {result!r:.60}, and neither true nor false")
+            raise Unclear(f"it gives {_kind(result)}, and neither true nor false")
         return result
+
+    def _told(self, values: dict[str, Any]) -> Any:
+        if self.calculating is None:
+            return _run(self.program, values, self.source)
+        import cel
+
+        fractions = {name: fractional(value) for name, value in values.items()}
+        try:
+            return _run(self.calculating, cel.Context(fractions, dict(HELPERS)), self.source)
+        except Unclear as error:
+            if str(error) == _BY_ZERO:
+                raise
+            try:  # some things take whole numbers only: an object's keys, and numbers that are very large
+                return _run(self.program, values, self.source)
+            except Unclear:
+                raise error from None
 
     def _weigh(self, values: dict[str, Any]) -> None:
         """Raises `Unclear` where an answer could take too long."""
@@ -145,6 +162,8 @@ def condition(source: str) -> Condition:
     unknown = [name for name in program.functions() if name.isidentifier() and name not in _FUNCTIONS]
     if unknown:
         raise BadCondition(f"there is no function {', '.join(unknown)}")
+    # "type" tells whole numbers from fractional ones, so there every number stays what it is.
+    fractions = None if "type" in program.functions() else in_fractions(source)
     bound = {name for _, name in loops}
     written = [bool(pattern) for pattern in _MATCHES.findall(code)]
     costly = bool(written) or any(loop in ("map", "filter") for loop, _ in loops)
@@ -152,15 +171,72 @@ def condition(source: str) -> Condition:
         source,
         program,
         tuple(name for name in program.variables() if name not in bound),
+        calculating=None if fractions is None else cel.compile(fractions),
         most=(MOST_COPIED if costly else MOST_LOOPED) if loops else 0,
         longest=0 if all(written) else LONGEST_PATTERN,
     )
 
 
+_BY_ZERO: Final = "it divides by zero"
+_KINDS: Final = {
+    "int": "a number",
+    "uint": "a number",
+    "float": "a number",
+    "double": "a number",
+    "str": "a text",
+    "string": "a text",
+    "bool": "true or false",
+    "NoneType": "nothing",
+    "null": "nothing",
+    "list": "a list",
+    "dict": "an object",
+    "map": "an object",
+}
+_OPERATION: Final = re.compile(r"Unsupported operation: (\w+) \S (\w+)\.")
+_CALL: Final = re.compile(r"(?:Function|Undefined variable or function:) '(\w+)'")
+
+
+def _run(program: Any, values: Any, source: str) -> Any:
+    try:
+        return program.execute(values)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the library is no Exception
+        raise Unclear(_why(error, source)) from None
+
+
+def _why(error: BaseException, source: str) -> str:
+    """What went wrong, without any of the values: the library's own words hold them."""
+    said = str(error)
+    if isinstance(error, KeyError):
+        name = str(error.args[0]) if error.args else ""
+        return (
+            f"there is no {name!r}" if NAME.fullmatch(name) and name in source else "there is no such member"
+        )
+    if isinstance(error, IndexError):
+        return "there is no item of that number"
+    if operation := _OPERATION.match(said):
+        left, right = operation.groups()
+        return _BY_ZERO if right == "bytes" else f"it calculates with {_named(left)} and {_named(right)}"
+    if "by zero" in said:
+        return _BY_ZERO
+    if call := _CALL.match(said):
+        return f"{call[1]}() cannot take this value" if call[1] in source else "a value is of the wrong type"
+    if said.startswith("Arithmetic overflow"):
+        return "its numbers are too large"
+    return "a value is of the wrong type, or nothing is saved yet"
+
+
+def _kind(value: Any) -> str:
+    return _named(type(value).__name__)
+
+
+def _named(kind: str) -> str:
+    return _KINDS.get(kind, "something else")
+
+
 def _first_line(error: BaseException) -> str:
     """What the library says, without the expression, which the reader has, and without its hints."""
-    if isinstance(error, KeyError):
-        return f"there is no {error}"
     _, _, said = str(error).partition("ERROR: <input>:")
     said = re.sub(r"^1:(\d+): ", r"column \1: ", said) or str(error)
     first = said.partition("\n")[0].partition(" expecting {")[0].partition(". ")[0]
