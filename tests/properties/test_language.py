@@ -74,6 +74,8 @@ conditions = st.sampled_from(
         "a.d.e",
         "[1, 2].exists(x, x == b)",
         "1/0 == 1",
+        "a * 4 >= b + 0.5",
+        "c[a % 2] == b / 2",
     ]
 )
 sessions = st.sampled_from([1, "2", "assistant"])
@@ -84,9 +86,21 @@ def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
 
 
-saves = variables | st.fixed_dictionaries(
-    {"as": variables, "kind": st.sampled_from(["text", "email", "number", "phone", "date"])},
-    optional={"invalid": texts},
+saves = (
+    variables
+    | st.fixed_dictionaries(
+        {"as": variables, "kind": st.sampled_from(["text", "email", "number", "phone", "date"])},
+        optional={"invalid": texts},
+    )
+    | st.one_of(
+        st.fixed_dictionaries(
+            {"as": variables, "kind": st.just("number")},
+            optional={"ambiguous": texts, "unit": st.sampled_from(["kg", ["€", "EUR"]])},
+        ),
+        st.fixed_dictionaries(
+            {"as": variables, "kind": st.just("phone")}, optional={"region": st.sampled_from(["DE", "US"])}
+        ),
+    )
 )
 nexts = names | st.builds(
     lambda branches, last: [{"when": when, "next": next} for when, next in branches] + [{"next": last}],
@@ -176,7 +190,14 @@ files = st.builds(
     bodies,
     bodies,
     st.fixed_dictionaries(
-        {}, optional={"language": st.just("de"), "fallback": fallbacks, "inactivity": delays}
+        {},
+        optional={
+            "language": st.just("de"),
+            "fallback": fallbacks,
+            "inactivity": delays,
+            "region": st.just("DE"),
+            "invalid": st.fixed_dictionaries({"ambiguous": texts}),
+        },
     ),
 )
 
@@ -220,7 +241,7 @@ moves = st.one_of(
     st.builds(
         TextWritten,
         session=sessions | st.just(""),
-        text=st.sampled_from(["yes", "1", "7", "a@b.de", "?", ""]),
+        text=st.sampled_from(["yes", "1", "7", "a@b.de", "1,000", "3/4/2026", "?", ""]),
     ),
     st.builds(
         TextWritten, session=st.just(""), text=st.sampled_from(["yes", "1", "7", "a@b.de", "2026-01-31"])
@@ -387,12 +408,22 @@ def test_an_odd_file_is_refused_with_words_or_can_run(states: dict[str, Any], fl
 # --- parts ------------------------------------------------------------------------------------
 
 
-@given(st.text(max_size=40), st.sampled_from(["text", "email", "number", "phone", "date"]))
-@quick
-def test_what_a_visitor_writes_is_kept_or_misfits(words: str, kind: Kind) -> None:
-    value = captured(Save("x", kind), words)
-    if not isinstance(value, Misfit):
-        assert captured(Save("x", kind), written(value)) == value  # kept values are of their own kind
+@given(
+    st.text(max_size=40) | st.text(alphabet="0123456789٣１.,'/-:+ xT年月日@<>€", max_size=20),
+    st.sampled_from(["text", "email", "number", "phone", "date"]),
+    st.sampled_from([(), ("en",), ("de",), ("fr", "en"), ("th",), ("he",), ("zh-Hant-TW",), ("x-y",)]),
+)
+@settings(max_examples=600, deadline=None)
+def test_what_a_visitor_writes_is_kept_or_misfits(words: str, kind: Kind, languages: tuple[str, ...]) -> None:
+    save = Save("x", kind, units=("€",))
+    value = captured(save, words, languages)
+    if isinstance(value, Misfit):
+        assert (value.reason == "ambiguous") == (len(value.meanings) == 2)
+    elif kind == "number":
+        assert type(value) in (int, float)
+        assert abs(value) < 2**53
+    else:
+        assert captured(save, written(value)) == value  # kept values are of their own kind
 
 
 @given(json_values, st.lists(st.text(max_size=3) | st.just("0"), max_size=4).map(tuple))

@@ -754,7 +754,8 @@ def test_a_sub_flow_that_nothing_calls() -> None:
 
 def test_settings_of_others_are_let_pass() -> None:
     assert warnings({"$settings": {"theme": "dark"}, "a": {}}) == [
-        '$settings: "theme" is not used. Known here: "fallback", "inactivity", "invalid", "language".'
+        '$settings: "theme" is not used. Known here: "fallback", "inactivity", "invalid", "language", '
+        '"region".'
     ]
     assert warnings({"$settings": "mine", "a": {}}) == ["$settings: $settings is no object. It is not used."]
 

@@ -10,7 +10,13 @@ from services.workflow.domain.language.flow import Flow
 from services.workflow.domain.language.problems import Problem
 from services.workflow.domain.language.state import Answer, Fallback, State, same
 from services.workflow.domain.language.texts import Text, TooLong, template
-from services.workflow.domain.language.values import AMBIGUOUS, MEANINGS, Misfit, captured
+from services.workflow.domain.language.values import (
+    AMBIGUOUS,
+    INVALID,
+    MEANINGS,
+    Misfit,
+    captured,
+)
 from services.workflow.domain.language.words import Said, best
 from services.workflow.domain.needs import (
     NO_RESULTS,
@@ -257,9 +263,13 @@ class _Decision(Turn):
 
     def _taken(self, place: State, taker: State, groups: Mapping[str, str], text: str) -> tuple[Fact, ...]:
         if taker.save is not None:
-            value = captured(taker.save, text)
+            value = captured(taker.save, text, self.voice.languages)
             if isinstance(value, Misfit):
-                return self._again(place, value.reason, taker.invalid, self._fallback(place))
+                if value.reason == "ambiguous":
+                    say = taker.ambiguous or template(AMBIGUOUS)
+                else:
+                    say = taker.invalid or template(INVALID[taker.save.kind])
+                return self._again(place, value.reason, say, self._fallback(place), value.meanings)
             self.save(taker.save.name, value)
         for name, found in groups.items():
             self.save(name, found)

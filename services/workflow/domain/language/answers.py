@@ -7,17 +7,27 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from services.workflow.domain.language import forms
+from services.workflow.domain.language.days import Day, iso
 from services.workflow.domain.language.fields import MemberReader
 from services.workflow.domain.language.forms import MEANING
 from services.workflow.domain.language.patterns import BadPattern, Match, pattern, words
+from services.workflow.domain.language.phones import is_region
 from services.workflow.domain.language.problems import quoted
 from services.workflow.domain.language.state import After, Answer, Fallback
-from services.workflow.domain.language.texts import Text, template
-from services.workflow.domain.language.values import INVALID, Kind, Save, iso_day
+from services.workflow.domain.language.values import Kind, Save
 
 #: How many timers a state may have.
 MOST_TIMERS: Final = 20
 
+#: Keys of `save` that mean something for some kinds only.
+_ONLY_FOR: Final[Mapping[str, tuple[Kind, ...]]] = {
+    "unit": ("number",),
+    "ambiguous": ("number", "date"),
+    "region": ("phone",),
+}
+
+#: What is more than digits and the marks of a number.
+_UNIT = re.compile(r"[^0-9\s.,'+-]")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -30,7 +40,7 @@ class AnswerReader(MemberReader):
             self._warning('"content" in matchResponse is not compared.', "The ids alone decide; remove it.")
         made: dict[str, Any] = {}
         if "save" in fields:
-            made["save"], made["invalid"] = self._save(fields["save"], choice=kind == "ChoiceResponse")
+            made |= self._save(fields["save"], choice=kind == "ChoiceResponse")
         match kind, fields:
             case "ChoiceResponse", {"groupId": group, "itemId": item}:
                 return made | {"answer": Answer(str(group), str(item), self.scope), "item": item}
@@ -68,10 +78,10 @@ class AnswerReader(MemberReader):
             self._problem(f'"{what}" cannot be used: {error}.', remedy)
         return None
 
-    def _save(self, value: str | dict[str, Any], choice: bool) -> tuple[Save | None, Text | None]:
+    def _save(self, value: str | dict[str, Any], choice: bool) -> dict[str, Any]:
         fields = self._object({"as": value} if isinstance(value, str) else value, "save", forms.SAVE)
         if "as" not in fields:
-            return None, None
+            return {}
         kind: Kind = fields.get("kind", "text")
         if choice and fields.keys() - {"as"}:
             self._problem(
@@ -79,20 +89,40 @@ class AnswerReader(MemberReader):
                 "that is kept.",
                 "Remove it.",
             )
-        invalid = (
-            self._maybe(fields, "invalid") or self._settings.invalid.get(kind) or template(INVALID[kind])
-        )
+        for key, kinds in _ONLY_FOR.items():
+            if key in fields and kind not in kinds and not choice:
+                self._problem(f'"{key}" in save means nothing for this kind.', "Remove it.")
+        region = fields.get("region", "")
+        if region and not is_region(region):
+            remedy = f"It must be {MEANING['region']}" + (', "GB".' if region == "UK" else ".")
+            self._problem(f'"region" in save names no country: "{region}".', remedy)
+        unit = fields.get("unit", ())
+        units = (unit,) if isinstance(unit, str) else tuple(unit)
+        if not all(map(_UNIT.search, units)):
+            self._problem('"unit" in save is no unit.', f"It must be {MEANING['units']}.")
         least, most = self._limit(fields, "min", kind), self._limit(fields, "max", kind)
         if least is not None and most is not None and least > most:  # type: ignore[operator]
             self._problem('"min" in save is above "max".', "Swap them.")
-        return Save(fields["as"], kind, least, most), invalid
+        save = Save(
+            fields["as"],
+            kind,
+            least,
+            most,
+            units=units,
+            region=region or self._settings.region,
+        )
+        return {
+            "save": save,
+            "invalid": self._maybe(fields, "invalid") or self._settings.invalid.get(kind),
+            "ambiguous": self._maybe(fields, "ambiguous") or self._settings.ambiguous,
+        }
 
     def _limit(self, fields: Mapping[str, Any], key: str, kind: Kind) -> float | str | None:
         limit: float | str | None = fields.get(key)
         if limit is None:
             return None
         if kind == "date":
-            if isinstance(limit, str) and _DAY.fullmatch(limit) and iso_day(*map(int, limit.split("-"))):
+            if isinstance(limit, str) and _DAY.fullmatch(limit) and iso(Day(*map(int, limit.split("-")))):
                 return limit
             self._problem(f'"{key}" in save is no day.', 'Write it as "2026-12-31".')
         elif kind in ("email", "phone"):

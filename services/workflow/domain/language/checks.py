@@ -11,6 +11,7 @@ from services.workflow.domain.language.graph import Way, named, reached, walked,
 from services.workflow.domain.language.problems import Problem, quoted, shown, similar
 from services.workflow.domain.language.state import Answer, State
 from services.workflow.domain.language.texts import VISITOR
+from services.workflow.domain.language.values import MEANINGS
 from services.workflow.domain.language.words import Words, overlap, shared
 from shared.contract.facts import ChoiceAsked
 
@@ -316,7 +317,7 @@ class Checks:
                     if path[1:2] and path[1] not in VISITOR:
                         reason = f'nothing is known of the visitor as "{shown(path[1])}".'
                         yield _on(state, reason, f"Known: {quoted(VISITOR)}.")
-                elif path[0] not in known:
+                elif path[0] not in known and not (path[0] in MEANINGS and state.ambiguous is not None):
                     reason = f'a text names the variable "{shown(path[0])}", which nothing saves.'
                     yield _on(state, reason, similar(path[0], known, 'Let an answer or a service "save" it.'))
 

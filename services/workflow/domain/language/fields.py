@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True):
     fallback: Fallback | None = None
     invalid: Mapping[Kind, Text] = {}
     ambiguous: Text | None = None
+    region: str = ""
     inactivity: int | None = None
     line: int = 0
 

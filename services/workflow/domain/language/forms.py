@@ -47,7 +47,16 @@ RESPONSES: Final[Mapping[str, Fields]] = {
     },
 }
 CHOICE: Final[Fields] = {"itemId": "id", "content": "words"}
-SAVE: Final[Fields] = {"as": "name", "kind?": "kind", "invalid?": "words", "min?": "limit", "max?": "limit"}
+SAVE: Final[Fields] = {
+    "as": "name",
+    "kind?": "kind",
+    "invalid?": "words",
+    "ambiguous?": "words",
+    "min?": "limit",
+    "max?": "limit",
+    "unit?": "units",
+    "region?": "region",
+}
 BRANCH: Final[Fields] = {"when?": "text", "next": "text"}
 FALLBACK: Final[Fields] = {"say?": "words", "times?": "count", "next?": "text"}
 AFTER: Final[Fields] = {"delay": "delay", "say?": "words", "next?": "text"}
@@ -88,6 +97,7 @@ SETTINGS: Final[Fields] = {
     "fallback?": "object",
     "invalid?": "object",
     "inactivity?": "delay",
+    "region?": "region",
 }
 
 KINDS: Final = ("text", "email", "number", "phone", "date")
@@ -110,6 +120,8 @@ MEANING: Final = {
     "name": "a name of letters, digits and _, not beginning with a digit, and no word of conditions",
     "kind": "one of " + ", ".join(f'"{kind}"' for kind in KINDS),
     "limit": 'a number; for a date a day as "2026-12-31"',
+    "units": 'what stands beside the number, as "kg" or ["€", "EUR"]',
+    "region": 'a country, as "DE" or "US"',
     "count": "a whole number from 1",
     "number": "a number from 0 to 2",
     "delay": 'a whole number and s, m, h or d: "30s", "10m", "2h", "1d"',
@@ -123,6 +135,7 @@ MEANING: Final = {
 _DELAY: Final = re.compile(r"([1-9][0-9]{0,7})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SUBJECT: Final = re.compile(r"service(\.[A-Za-z0-9_-]+)+")
+_REGION: Final = re.compile(r"[A-Z]{2}")
 _PATH: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
@@ -153,6 +166,10 @@ def is_of(kind: str, value: Any) -> bool:
             return value in METHODS
         case "limit":
             return isinstance(value, int | float | str) and not isinstance(value, bool)
+        case "units":
+            return isinstance(value, str) or is_of("texts", value)
+        case "region":
+            return isinstance(value, str) and bool(_REGION.fullmatch(value))
         case "count":
             return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_TRIES
         case "number":

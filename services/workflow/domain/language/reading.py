@@ -12,6 +12,8 @@ from services.workflow.domain.language import forms
 from services.workflow.domain.language.answers import AnswerReader
 from services.workflow.domain.language.conditions import BadCondition, condition
 from services.workflow.domain.language.fields import Settings
+from services.workflow.domain.language.forms import MEANING
+from services.workflow.domain.language.phones import is_region
 from services.workflow.domain.language.problems import quoted, similar
 from services.workflow.domain.language.state import (
     Asked,
@@ -284,6 +286,9 @@ class Reader(AnswerReader):
                 f"{quoted([key])} is not used.", similar(key, known, f"Known here: {quoted(sorted(known))}.")
             )
         value = {key: each for key, each in self._member.value.items() if key in known}
+        if "region" in value and not _is_region(value["region"]):
+            self._warning(f'"region" in $settings is not used: it is no {MEANING["region"]}.', "Correct it.")
+            del value["region"]
         fields = self._object(value, "$settings", forms.SETTINGS)
         self._settings = Settings(language=fields.get("language", ""))
         invalid = self._object(
@@ -301,10 +306,15 @@ class Reader(AnswerReader):
             language=self._settings.language,
             fallback=self.fallback(fields["fallback"]) if "fallback" in fields else None,
             ambiguous=said.pop("ambiguous", None),
+            region=fields.get("region", ""),
             invalid=said,  # type: ignore[arg-type]
             inactivity=forms.seconds(fields.get("inactivity", "")),
             line=self._member.line,
         )
+
+
+def _is_region(value: Any) -> bool:
+    return forms.is_of("region", value) and is_region(value)
 
 
 def _handoff_as_written(desk: Desk | None) -> HandoffRequested | None:

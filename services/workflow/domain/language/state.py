@@ -161,7 +161,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     item: FlowId | None = None  # the answer's `itemId` as it is written
     match: Match | None = None  # which texts it takes; None for all
     save: Save | None = None
-    invalid: Text | None = None  # what is said to an answer of another kind
+    invalid: Text | None = None  # what is said to an answer of another kind, in the flow's own words
+    ambiguous: Text | None = None  # what is asked where an answer may mean two things
     next: str | None = None
     branches: tuple[Branch, ...] = ()  # looked at before `next`
     fallback: Fallback | None = None
@@ -208,7 +209,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
                 yield from _present(prompt, text)
             case _:
                 pass
-        yield from _present(self.invalid, self.fallback.say if self.fallback else None)
+        yield from _present(self.invalid, self.ambiguous, self.fallback.say if self.fallback else None)
         yield from _present(*(each.say for each in self.after))
         if self.desk:
             yield from self.desk.texts

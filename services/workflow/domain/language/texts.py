@@ -91,6 +91,27 @@ class Voice:
         return voice
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """Those in which the conversation is held, as exactly as they are known: "de-CH" rather than "de".
+
+        The visitor's best one that the flow speaks. Where it speaks none of them, its own and the
+        visitor's: the one is read, and the other may be written.
+        """
+        wanted = wishes(self.begun.language)
+        if not self.settled:
+            return wanted[:1]
+        for wish in wanted:
+            if lookup((wish,), self.settled) is not None:
+                return (wish,)
+        return (self.settled[0], *wanted[:1])
+
+    def knowing(self, **more: Any) -> Voice:
+        """The same voice, with more variables for a single text."""
+        voice = Voice(self.begun, {**self.variables, **more}, self.settled)
+        voice.left = self.left
+        return voice
+
+    @property
     def visitor(self) -> dict[str, str]:
         """``language`` is that in which the flow speaks; the visitor's own where it speaks but one."""
         wanted = wishes(self.begun.language)
