@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from services.workflow import deciding
+from services.workflow import deciding, handlers
 from services.workflow.domain.language.flow import parse
 from shared.contract import subjects
 from shared.contract.conversation import NEW
 from shared.contract.entry import Entry
 from shared.contract.facts import (
     BotSaid,
+    ConditionUntold,
     DecisionFailed,
     FlowAdvanced,
     InputRefused,
@@ -454,3 +456,38 @@ async def delivered(replica: Replica, position: int) -> None:
             if info.delivered is not None and info.delivered.stream_seq >= position:
                 return
             await asyncio.sleep(0.02)
+
+
+async def test_a_condition_that_cannot_be_told_is_counted_and_on_the_log(
+    replica: Replica, visitor: Log
+) -> None:
+    states = json.loads(ECHO.content)
+    states["got"]["matchResponse"]["save"] = "words"
+    states["got"]["next"] = [{"when": "words > 3", "next": "ask"}, {"next": "reply"}]
+    await replica.start(flow=parse(json.dumps(states).encode(), "echo"))
+    await greet(visitor)
+    for n in range(2):
+        await visitor.append(C, "visitor", text(n))
+    entries = await answered(visitor)
+    assert said(entries, BotSaid) == [BotSaid(text="heard")] * 2
+    untold = said(entries, ConditionUntold)
+    assert [(fact.state, fact.condition) for fact in untold] == [("got", "words > 3")] * 2
+    assert replica.metric("switchboard_conditions_untold_total", flow="echo", state="got") == 2
+
+
+async def test_the_metric_of_untold_conditions_is_bounded(
+    replica: Replica, visitor: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "MOST_UNTOLD_STATES", 2)
+    tell = {
+        f"s{n}": {"next": [{"when": "words > 3", "next": "ask"}, {"next": f"s{n + 1}"}]} for n in range(4)
+    }
+    states = json.loads(ECHO.content) | tell | {"s4": {"next": "ask"}}
+    states["got"]["matchResponse"]["save"] = "words"
+    states["got"]["next"] = "s0"
+    await replica.start(flow=parse(json.dumps(states).encode(), "echo"))
+    await greet(visitor)
+    await visitor.append(C, "visitor", text(1))
+    await answered(visitor)
+    assert replica.metric("switchboard_conditions_untold_total", flow="echo", state="s1") == 1
+    assert replica.metric("switchboard_conditions_untold_total", flow="other", state="other") == 2

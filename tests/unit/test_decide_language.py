@@ -20,14 +20,16 @@ from services.workflow.domain.decide import (
     decide,
 )
 from services.workflow.domain.language.flow import Flow, parse
-from services.workflow.domain.turn import MOST_NEEDS
+from services.workflow.domain.turn import MOST_NEEDS, MOST_UNTOLD
 from shared.contract.conversation import Input
+from shared.contract.entry import needed
 from shared.contract.facts import (
     AnswerFailed,
     AskedAgain,
     AssistantSaid,
     BotSaid,
     ChoiceAsked,
+    ConditionUntold,
     ConversationClaimed,
     ConversationEnded,
     ConversationHandedBack,
@@ -309,6 +311,50 @@ def test_a_condition_that_cannot_be_told_is_false_and_is_remarked() -> None:
     assert [remark.state for remark in dialogue.remarks] == ["got", "got"]
     assert "counts as false" in dialogue.remarks[0].reason
     assert "it gives a number, and neither true nor false" in dialogue.remarks[1].reason
+
+
+def test_a_condition_that_cannot_be_told_is_noted_behind_what_is_said() -> None:
+    flow = amounts(
+        {"when": "amount.size > 3", "next": "big"}, {"when": "amount + 'x'", "next": "big"}, {"next": "small"}
+    )
+    facts = Dialogue(flow).given(STARTED).when(text("5"))
+    kinds = [type(fact) for fact in facts]
+    assert kinds.index(BotSaid) < kinds.index(ConditionUntold)
+    assert [fact for fact in facts if isinstance(fact, ConditionUntold)] == [
+        ConditionUntold(
+            state="got",
+            condition="amount.size > 3",
+            reason="a value is of the wrong type, or nothing is saved yet",
+        ),
+        ConditionUntold(
+            state="got", condition="amount + 'x'", reason="it calculates with a number and a text"
+        ),
+    ]
+    assert needed(facts) == needed((FlowAdvanced(path=()), VariableSaved(name="n", value=1)))
+    told = Dialogue(amounts({"when": "amount * 4 >= 42", "next": "big"}, {"next": "small"}))
+    facts = told.given(STARTED).when(text("10.5"))
+    assert said(facts) == ["big"]
+    assert not any(isinstance(fact, ConditionUntold) for fact in facts)
+
+
+def test_untold_conditions_never_make_an_answer_too_large() -> None:
+    wide = "'" + "x" * 400 + "'"
+    states = {
+        f"s{n}": {"next": [{"when": f"amount > {wide}", "next": "end"}, {"next": f"s{n + 1}"}]}
+        for n in range(30)
+    }
+    flow = flow_of(
+        ask=asks(),
+        got=got(save={"as": "amount", "kind": "number"}, next="s0"),
+        **states,
+        s30=says("There.", "end"),
+        end={"end": True},
+    )
+    facts = Dialogue(flow).given(STARTED).when(text("1"))
+    assert sum(isinstance(fact, ConditionUntold) for fact in facts) == MOST_UNTOLD
+    short = Dialogue(flow, max_entry=1_500).given(STARTED).when(text("1"))
+    assert said(short) == ["There."]
+    assert not any(isinstance(fact, ConditionUntold) for fact in short)
 
 
 def test_conditions_know_the_visitor() -> None:

@@ -182,6 +182,17 @@ def test_a_transcript_tells_the_assistant_from_the_bot_and_says_what_went_wrong(
     ]
 
 
+def test_a_transcript_says_which_condition_could_not_be_told() -> None:
+    told = Story()
+    told.visitor(CONVERSATION_STARTED)
+    told.bot(examples.FLOW_ADVANCED, examples.BOT_SAID, examples.CONDITION_UNTOLD, cause=1)
+    last = transcript(told.entries)[-1]
+    assert (last.who, last.text) == (
+        "system",
+        "“kilos > 'x'” at “weigh” counts as false: of the wrong type",
+    )
+
+
 def test_a_reset_begins_anew() -> None:
     told = story()
     desk = desk_of(*told.entries)

@@ -321,6 +321,78 @@ def test_what_cannot_be_told_is_unclear(source: str) -> None:
         condition(source).holds(voice(n=3, mail="x"))
 
 
+@pytest.mark.parametrize(
+    "source, known",
+    [
+        ("kilos * 4 >= 40", {"kilos": 10.5}),
+        ("kilos * 4 >= 40", {"kilos": 10}),
+        ("price * 1.5 > 14", {"price": 10}),
+        ("a + b - c == 10.5", {"a": 10, "b": 2.5, "c": 2}),
+        ("total / people == 2.5", {"total": 5, "people": 2}),
+        ("items[0].price * 2 + 0.5 == 6.5", {"items": [{"price": 3}]}),
+        ("items.exists(x, x * 2 > 4.5)", {"items": [1, 2.5]}),
+        ("items.map(x, x + 1) == [2, 3.5]", {"items": [1, 2.5]}),
+        ("size(items) * 1.5 == 3", {"items": [1, 2]}),
+        ("items[size(items) - 1] == 'b'", {"items": ["a", "b"]}),
+        ("items[at] == 'b' && at + 0.5 == 1.5", {"items": ["a", "b"], "at": 1}),
+        ("items[at] == 'b'", {"items": ["a", "b"], "at": 1.0}),
+        ("order[key] + 1 == 3", {"order": {"n": 2}, "key": "n"}),
+        ("{1: 'a', 2: 'b'}[n] == 'b' && n in {2: 'b'} && n + 0.5 > 2", {"n": 2}),
+        ("n % 2 == 0 && -n % 3 == -1", {"n": 4}),
+        ("n % 2 == 0.5", {"n": 4.5}),
+        ("int(n) + 1 == 5 && int(n) % 2 == 0", {"n": 4.9}),
+        ("n - -1 == 5 && -n + 4 == 0 && (n - 2) * (n - 1) == 6", {"n": 4}),
+        ("n * 0x10 + 1u == 65", {"n": 4}),
+        ("n > 3 ? n * 0.5 == 2 : false", {"n": 4}),
+        ("!(n + 1 > 5.5) // + 1\n && 'a' + \"b\" == r'ab'", {"n": 4}),
+        ("string(n + 1) == '5'", {"n": 4}),
+        ("has(order.n) && order.n + 0.5 == 2.5", {"order": {"n": 2}}),
+        ("timestamp('2026-01-01T10:00:00Z').getHours() + n == 10.5", {"n": 0.5}),
+        ("timestamp(day) + duration('1h') > timestamp(day)", {"day": "2026-01-01T00:00:00Z"}),
+        ("type(n) == type(1) && n + 1 == 5", {"n": 4}),
+        ("n + 1 == 9007199254740995", {"n": 9007199254740994}),
+        ("words + more == ['a', 'b']", {"words": ["a"], "more": ["b"]}),
+    ],
+)
+def test_whole_and_fractional_numbers_go_together(source: str, known: dict[str, Any]) -> None:
+    assert condition(source).holds(voice(**known)) is True
+
+
+def test_why_a_condition_cannot_be_told_holds_no_word_of_a_visitors() -> None:
+    known = voice(word="Zanzibar", order={"Zanzibar": 1}, items=[], n=3)
+    for source, why in {
+        "word": "it gives a text, and neither true nor false",
+        "word + 1 > 2": "it calculates with a text and a number",
+        "n / size(items) > 1": "it divides by zero",
+        "n % 0 > 1": "it divides by zero",
+        "items[0] == 1": "there is no item of that number",
+        "order.late": "there is no 'late'",
+        "{'a': true}[word]": "there is no such member",
+        "int(word) > 1": "int() cannot take this value",
+        "timestamp(word) > timestamp('2026-01-01T00:00:00Z')": "timestamp() cannot take this value",
+        "'a'.matches(word + '(')": "matches() cannot take this value",
+        "word > n": "a value is of the wrong type, or nothing is saved yet",
+        "nobody * 2 > 1": "it calculates with nothing and a number",
+    }.items():
+        with pytest.raises(Unclear) as caught:
+            condition(source).holds(known)
+        assert str(caught.value) == why
+
+
+def test_a_zero_from_a_visitor_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """What a function of ours raised would be printed by the library, values and all."""
+    for source in ("n / zero > 1", "n % zero > 1", "word % 2 > 1", "word / word > 1", "[1][word] > 1"):
+        with pytest.raises(Unclear):
+            condition(source).holds(voice(n=3.5, zero=0, word="Zanzibar"))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("source", ["_key(1) == 1", "_divisor(2) == 2", "_rest(1.0, 2.0) == 1.0"])
+def test_what_conditions_are_rewritten_with_is_no_authors_to_call(source: str) -> None:
+    with pytest.raises(BadCondition, match="there is no function"):
+        condition(source)
+
+
 @pytest.mark.parametrize("source", ["", "n >", "if", "(" * 400, "'a'.b(1)", "__import__('os')", "x = 1"])
 def test_what_is_no_condition_is_refused(source: str) -> None:
     with pytest.raises(BadCondition):

@@ -201,3 +201,36 @@ def test_the_report_holds_no_word_of_a_visitor() -> None:
     entries = recording.to(choice("order"), TextWritten(session="order", text="my secret"))
     found = verdict(entries, changed(got=None))
     assert "secret" not in repr(found)
+
+
+def test_conditions_that_cannot_be_told_are_reported_then_and_now() -> None:
+    def weighing(when: str) -> Flow:
+        return changed(
+            got={
+                "matchResponse": {
+                    "kind": "UserText",
+                    "sessionId": "order",
+                    "save": {"as": "number", "kind": "number"},
+                },
+                "next": [{"when": when, "next": "person"}, {"next": "done"}],
+            }
+        )
+
+    def recording(old: Flow) -> list[Recorded]:
+        rehearsal = Rehearsal(old, now=examples.FIRST_TIME)
+        rehearsal.begin()
+        rehearsal.visitor(choice("order"))
+        rehearsal.visitor(TextWritten(session="order", text="12"))
+        return rehearsal.entries
+
+    broken, sound = weighing("number > 'heavy'"), weighing("number * 2 > 20.5")
+    entries = recording(broken)
+    found = report([verdict(entries, broken), verdict(entries, sound), verdict(recording(sound), broken)])
+    (untold,) = found.untold
+    assert (untold.state, untold.condition, untold.then, untold.now) == ("got", "number > 'heavy'", 2, 2)
+    text = lines(found)
+    assert "  got: number > 'heavy'" in text
+    assert text[text.index("  got: number > 'heavy'") + 1].startswith(
+        "         2 -> 2  a value is of the wrong"
+    )
+    assert lines(report([verdict(recording(sound), sound)]))[-1].startswith("  left early")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 from unicodedata import category
-from urllib.parse import unquote
 
 from services.workflow.domain.language.comparison import unified
 
@@ -15,6 +14,7 @@ _LONGEST: Final = 254  # characters: RFC 5321, 4.5.3.1.3
 #: With a name before the address (characters).
 _LONGEST_TEXT: Final = 600
 _MAILTO: Final = "mailto:"
+_ESCAPE = re.compile(r"%([2-7][0-9A-Fa-f])")  # RFC 6068: "%2B" is a plus sign
 
 
 def email(text: str) -> str | None:
@@ -32,7 +32,8 @@ def email(text: str) -> str | None:
             return None
     text = _stripped(text)
     if text[: len(_MAILTO)].lower() == _MAILTO:
-        text = unquote(text[len(_MAILTO) :].partition("?")[0])
+        address = text[len(_MAILTO) :].partition("?")[0]
+        text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), address)
     text = _stripped(text)
     name, mark, domain = text.rpartition("@")
     text = name + mark + domain.replace("。", ".")
