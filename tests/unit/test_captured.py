@@ -44,6 +44,7 @@ def read(kind: Kind, words: str, *languages: str, units: tuple[str, ...] = (), r
         ("१,००,०००", "hi", 100000),
         ("١٬٠٠٠٫٥", "ar", 1000.5),
         ("١٬٠٠٠", "", 1000),
+        ("1٬000.5", "ar", 1000.5),
         ("۱۲۳", "fa", 123),
         ("১২", "bn", 12),
         ("１２", "ja", 12),
@@ -157,6 +158,7 @@ def test_what_is_no_number_is_none(words: str) -> None:
         ("31 grudzień 2026", "pl"),
         ("31 prosince 2026", "cs"),
         ("31 ARALIK 2026", "tr"),
+        ("31 aralik 2026", "tr"),
         ("31 Δεκεμβρίου 2026", "el"),
         ("٣١/١٢/٢٠٢٦", "ar"),
         ("٣١ ديسمبر ٢٠٢٦", "ar"),
@@ -208,7 +210,15 @@ def test_a_day_that_may_be_two_is_none_of_them(
     [
         *("", "tomorrow", "12/2026", "December 2026", "31 Dec", "2026-02-30", "2026-31-12", "0000-01-01"),
         *("31.12.26", "31/12/26", "31 December 26", "26-12-31", "31 Dezember 2026 oder 2027", "2026-12-3１٣"),
-        *("31 Dezembre 2026", "13/13/2026", "31 12 2026 5", "2026-12-31 25:00", "December the first, 2026"),
+        *(
+            "31 Marth 2026",
+            "31 Dezember 2026 oder",
+            "31 Dezembre 2026",
+            "13/13/2026",
+            "31 12 2026 5",
+            "2026-12-31 25:00",
+            "December the first, 2026",
+        ),
     ],
 )
 def test_what_is_no_day_is_none(words: str) -> None:
@@ -333,6 +343,10 @@ def test_a_number_without_its_area_code_is_none() -> None:
 )
 def test_what_stands_around_an_address_is_taken_off(words: str) -> None:
     assert read("email", words) == "sam@example.com"
+
+
+def test_a_link_to_an_address_is_unescaped() -> None:
+    assert read("email", "mailto:sam%2Bshop@example.com?subject=100%25") == "sam+shop@example.com"
 
 
 @pytest.mark.parametrize(

@@ -349,8 +349,8 @@ def test_what_cannot_be_told_is_unclear(source: str) -> None:
         ("has(order.n) && order.n + 0.5 == 2.5", {"order": {"n": 2}}),
         ("timestamp('2026-01-01T10:00:00Z').getHours() + n == 10.5", {"n": 0.5}),
         ("timestamp(day) + duration('1h') > timestamp(day)", {"day": "2026-01-01T00:00:00Z"}),
-        ("type(n) == type(1) && n + 1 == 5", {"n": 4}),
-        ("n + 1 == 9007199254740995", {"n": 9007199254740994}),
+        ("type(1) != type(1.5) && n + 1 == 5", {"n": 4}),
+        ("n % 10 == 5", {"n": 9007199254740995}),
         ("words + more == ['a', 'b']", {"words": ["a"], "more": ["b"]}),
     ],
 )
@@ -381,7 +381,14 @@ def test_why_a_condition_cannot_be_told_holds_no_word_of_a_visitors() -> None:
 
 def test_a_zero_from_a_visitor_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     """What a function of ours raised would be printed by the library, values and all."""
-    for source in ("n / zero > 1", "n % zero > 1", "word % 2 > 1", "word / word > 1", "[1][word] > 1"):
+    for source in (
+        "n / 0.0 > 1",
+        "n / zero > 1",
+        "n % zero > 1",
+        "word % 2 > 1",
+        "word / word > 1",
+        "[1][word] > 1",
+    ):
         with pytest.raises(Unclear):
             condition(source).holds(voice(n=3.5, zero=0, word="Zanzibar"))
     assert capfd.readouterr() == ("", "")

@@ -26,8 +26,6 @@ def email(text: str) -> str | None:
     text = text.strip().rstrip(".,;:!?。、").strip()
     if text.endswith(">"):  # Sam <sam@example.com>
         name, _, text = text[:-1].rpartition("<")
-        if set(name) & set("<>"):
-            return None
         if "@" in name and name.strip(" \"'()") != text.strip():
             return None
     text = _stripped(text)

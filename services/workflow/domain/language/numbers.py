@@ -105,8 +105,6 @@ def _figures(text: str, units: Sequence[str], language: str) -> tuple[bool, str,
     plain = re.sub(r"\s", " ", plain).replace("،", ",")
     eastern = "٫" in plain or "٬" in plain
     if eastern:
-        if "." in plain or "," in plain:
-            return None
         plain = plain.replace("٫", ".").replace("٬", ",")
     return "-" in signs, plain, eastern
 
