@@ -105,12 +105,6 @@ class Voice:
                 return (wish,)
         return (self.settled[0], *wanted[:1])
 
-    def knowing(self, **more: Any) -> Voice:
-        """The same voice, with more variables for a single text."""
-        voice = Voice(self.begun, {**self.variables, **more}, self.settled)
-        voice.left = self.left
-        return voice
-
     @property
     def visitor(self) -> dict[str, str]:
         """``language`` is that in which the flow speaks; the visitor's own where it speaks but one."""

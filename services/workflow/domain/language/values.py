@@ -36,10 +36,6 @@ INVALID: Final[dict[Kind, str]] = {
     "date": "This is no date that I can use here. Please write it as 2026-12-31 or 31.12.2026, "
     "the year with four digits.",
 }
-#: What the bot asks where an answer may mean two things.
-AMBIGUOUS: Final = "Do you mean {{ first }} or {{ second }}?"
-#: What stands for the two in such a text.
-MEANINGS: Final = ("first", "second")
 
 #: What the bot asks where an answer may mean two things, unless the flow has words of its own.
 AMBIGUOUS: Final = "Do you mean {{ first }} or {{ second }}?"
