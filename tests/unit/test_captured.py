@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from services.workflow.domain.language.texts import Voice
 from services.workflow.domain.language.values import Kind, Misfit, Save, captured
+from shared.contract.conversation import Begun
 from shared.contract.facts import AskedAgain, ConversationStarted, Fact, VariableSaved
 from tests.dialogue import Dialogue, asks, flow_of, got, said, text
 from tests.growth import growth
@@ -414,6 +416,24 @@ def test_the_conversations_language_decides() -> None:
     # The bot speaks English to somebody who wishes German: either may be written.
     both = asking({"language": "en"}, "de", kind="number")
     assert said(both.when(text("2,500"))) == ["Do you mean 2500 or 2.5?"]
+
+
+@pytest.mark.parametrize(
+    "wishes, settled, languages",
+    [
+        ("de-CH, de;q=0.9, en", (), ("de-CH",)),
+        ("de-CH, de;q=0.9, en", ("en", "de"), ("de-CH",)),
+        ("fr, de-AT;q=0.5", ("en", "de"), ("de-AT",)),
+        ("da, en;q=0.1", ("nb",), ("nb", "da")),  # near enough to be read
+        ("ja", ("en", "de"), ("en", "ja")),
+        ("", ("de", "en"), ("de",)),
+        ("", (), ()),
+    ],
+)
+def test_a_conversation_is_held_in_what_is_read_and_written(
+    wishes: str, settled: tuple[str, ...], languages: tuple[str, ...]
+) -> None:
+    assert Voice(Begun(language=wishes), {}, settled).languages == languages
 
 
 def test_limits_hold_for_what_is_meant() -> None:

@@ -204,6 +204,41 @@ WRONG: dict[str, tuple[dict[str, Any], str, bool]] = {
         'got: "max" in save is no day. Write it as "2026-12-31".',
         False,
     ),
+    "unit of a day": (
+        {"ask": asks(), "got": got(save={"as": "x", "kind": "date", "unit": "€"})},
+        'got: "unit" in save means nothing for this kind. Remove it.',
+        True,
+    ),
+    "unit that is a figure": (
+        {"ask": asks(), "got": got(save={"as": "x", "kind": "number", "unit": ["€", "1,0"]})},
+        'got: "unit" in save is no unit. It must be what stands beside the number, as "kg" or ["€", "EUR"].',
+        True,
+    ),
+    "unit that is a list of numbers": (
+        {"ask": asks(), "got": got(save={"as": "x", "kind": "number", "unit": [1]})},
+        'got: "unit" in save has the wrong type. It must be what stands beside the number, as "kg"',
+        True,
+    ),
+    "region of a number": (
+        {"ask": asks(), "got": got(save={"as": "x", "kind": "number", "region": "DE"})},
+        'got: "region" in save means nothing for this kind. Remove it.',
+        True,
+    ),
+    "region that is no country": (
+        {"ask": asks(), "got": got(save={"as": "x", "kind": "phone", "region": "UK"})},
+        'got: "region" in save names no country: "UK". It is "GB".',
+        False,
+    ),
+    "region in small letters": (
+        {"ask": asks(), "got": got(save={"as": "x", "kind": "phone", "region": "de"})},
+        'got: "region" in save has the wrong type. It must be a country, as "DE" or "US".',
+        True,
+    ),
+    "words for an unclear text": (
+        {"ask": asks(), "got": got(save={"as": "x", "ambiguous": "{{ first }}?"})},
+        'got: "ambiguous" in save means nothing for this kind. Remove it.',
+        True,
+    ),
     "limits the wrong way round": (
         {"ask": asks(), "got": got(save={"as": "x", "min": 3, "max": 2})},
         'got: "min" in save is above "max". Swap them.',
@@ -757,6 +792,11 @@ def test_settings_of_others_are_let_pass() -> None:
         '$settings: "theme" is not used. Known here: "fallback", "inactivity", "invalid", "language", '
         '"region".'
     ]
+    for region in ("Europe", "XX", 7):
+        assert warnings({"$settings": {"region": region}, "a": {}}) == [
+            '$settings: "region" in $settings is not used: it is no country, as "DE" or "US". '
+            "Write one, or remove it."
+        ]
     assert warnings({"$settings": "mine", "a": {}}) == ["$settings: $settings is no object. It is not used."]
 
 

@@ -94,7 +94,7 @@ class AnswerReader(MemberReader):
                 self._problem(f'"{key}" in save means nothing for this kind.', "Remove it.")
         region = fields.get("region", "")
         if region and not is_region(region):
-            remedy = f"It must be {MEANING['region']}" + (', "GB".' if region == "UK" else ".")
+            remedy = 'It is "GB".' if region == "UK" else f"It must be {MEANING['region']}."
             self._problem(f'"region" in save names no country: "{region}".', remedy)
         unit = fields.get("unit", ())
         units = (unit,) if isinstance(unit, str) else tuple(unit)

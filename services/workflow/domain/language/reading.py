@@ -287,7 +287,10 @@ class Reader(AnswerReader):
             )
         value = {key: each for key, each in self._member.value.items() if key in known}
         if "region" in value and not _is_region(value["region"]):
-            self._warning(f'"region" in $settings is not used: it is no {MEANING["region"]}.', "Correct it.")
+            # Files had keys of their own here before this one came, so it is no error.
+            meaning = MEANING["region"].removeprefix("a ")
+            reason = f'"region" in $settings is not used: it is no {meaning}.'
+            self._warning(reason, "Write one, or remove it.")
             del value["region"]
         fields = self._object(value, "$settings", forms.SETTINGS)
         self._settings = Settings(language=fields.get("language", ""))

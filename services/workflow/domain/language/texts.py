@@ -94,15 +94,15 @@ class Voice:
     def languages(self) -> tuple[str, ...]:
         """Those in which the conversation is held, as exactly as they are known: "de-CH" rather than "de".
 
-        The visitor's best one that the flow speaks. Where it speaks none of them, its own and the
-        visitor's: the one is read, and the other may be written.
+        The visitor's best one that the flow speaks. Where it speaks another, that and the visitor's: the
+        one is read, and the other may be written.
         """
         wanted = wishes(self.begun.language)
         if not self.settled:
             return wanted[:1]
         for wish in wanted:
-            if lookup((wish,), self.settled) is not None:
-                return (wish,)
+            if (spoken := lookup((wish,), self.settled)) is not None:
+                return (wish,) if _primary(spoken) == _primary(wish) else (spoken, wish)
         return (self.settled[0], *wanted[:1])
 
     @property
@@ -247,6 +247,10 @@ def _filled(value: Any, voice: Voice) -> Any:
             return [_filled(item, voice) for item in value]
         case _:
             return value
+
+
+def _primary(tag: str) -> str:
+    return tag.partition("-")[0].lower()
 
 
 def _shown(variable: Variable, voice: Voice) -> str:
