@@ -232,6 +232,12 @@ def test_a_year_of_another_calendar_is_no_year() -> None:
     assert read("date", "۲۰۲۶/۱۲/۳۱", "fa") == "2026-12-31"
 
 
+def test_a_name_of_two_months_is_none() -> None:
+    """Jola-Fonyi shortens June and July alike."""
+    assert read("date", "3 Su 2026", "dyo") == "not_a_date"
+    assert read("date", "3 Sanvie 2026", "dyo") == "2026-01-03"
+
+
 def test_names_of_months_do_not_depend_on_which_language_was_asked_for_first() -> None:
     """Babel keeps what it resolved for one language as another's."""
     script = (
