@@ -32,6 +32,13 @@ class ProxySettings(Common, frozen=True, kw_only=True):
     cookie_secure: Annotated[
         Literal["auto", "yes", "no"], Meta(description="auto: the cookie is Secure under HTTPS")
     ] = "auto"
+    cookie_partitioned: Annotated[
+        bool,
+        Meta(
+            description="a cookie of its own for each site that shows the chat button: browsers that "
+            "block third-party cookies keep it; needs COOKIE_SAMESITE=none"
+        ),
+    ] = False
     cookie_path: Annotated[
         str, Meta(description="path of the session cookie", pattern=r"^/[^;,\s\x00-\x1f\x7f]*$")
     ] = "/"
@@ -103,4 +110,9 @@ class ProxySettings(Common, frozen=True, kw_only=True):
             raise ValueError(
                 "SWITCHBOARD_COOKIE_SAMESITE=none and SWITCHBOARD_COOKIE_SECURE=no do not go together: "
                 "browsers drop such a cookie. Set SWITCHBOARD_COOKIE_SECURE to yes or auto."
+            )
+        if self.cookie_partitioned and self.cookie_samesite != "none":
+            raise ValueError(
+                "SWITCHBOARD_COOKIE_PARTITIONED=yes needs SWITCHBOARD_COOKIE_SAMESITE=none: any other "
+                "cookie is not sent from pages of another site. Set both, and serve the proxy over HTTPS."
             )

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 
 class Closing(NamedTuple):
-    """``reconnect`` says what the client does: "no", "at once", "fresh", "resume", "backoff", "later"."""
+    """``reconnect`` says what the client does: "no", "at once", "fresh", "resume", "backoff", "later", "asked"."""
 
     code: int
     reason: str
@@ -23,14 +23,19 @@ TOO_BIG: Final = Closing(1009, "the frame is larger than 64 KiB", "no")  # sent 
 NOT_ALLOWED: Final = Closing(1008, "not allowed", "no")
 RESTARTING: Final = Closing(1012, "this server restarts", "at once")
 STALE: Final = Closing(4000, "the conversation began anew", "fresh")
+UNKNOWN: Final = Closing(4001, "no conversation to come back to", "asked")
 TOO_SLOW: Final = Closing(4008, "too slow a reader", "resume")
 NO_LOG: Final = Closing(4013, "the log cannot be reached", "backoff")
 TOO_MANY: Final = Closing(4029, "too many ...; come back in ... s", "later")  # see `too_many`
 
 ALL: Final = (
     *(BROKEN, BINARY, NOT_A_FRAME, NOT_ALLOWED, TOO_BIG),
-    *(RESTARTING, STALE, TOO_SLOW, NO_LOG, TOO_MANY),
+    *(RESTARTING, STALE, UNKNOWN, TOO_SLOW, NO_LOG, TOO_MANY),
 )
+
+
+#: The browser kept no cookie, or may not send it here.
+NO_COOKIE: Final = UNKNOWN._replace(reason=f"{UNKNOWN.reason}: no cookie came")
 
 
 def too_many(reason: str, seconds: int) -> Closing:

@@ -51,6 +51,10 @@ class TypingNow(Frame, frozen=True, tag="Typing"):
     pass
 
 
+class Ping(Frame, frozen=True):
+    """Is anybody there? Scripts see neither the pings of WebSocket itself nor that they stay away."""
+
+
 class Rate(Frame, frozen=True):
     score: Annotated[int, msgspec.Meta(ge=1, le=5)]
     comment: str | None = None
@@ -58,7 +62,7 @@ class Rate(Frame, frozen=True):
 
 
 BareInput = ChoiceAnswer | TextAnswer | ResetSession
-Input = BareInput | TypingNow | Rate
+Input = BareInput | TypingNow | Ping | Rate
 
 bare_input: Final = msgspec.json.Decoder(BareInput)
 modern_input: Final = msgspec.json.Decoder(Input)
@@ -167,6 +171,10 @@ class State(Frame, frozen=True):
 
 class Typing(Frame, frozen=True):
     who: str
+
+
+class Pong(Frame, frozen=True):
+    """The answer to `Ping`; nobody who did not ask is sent it."""
 
 
 class Draft(Frame, frozen=True):

@@ -58,6 +58,8 @@ BEGIN = facts.ConversationStarted(door="websocket")
 
 #: The assistant is at work, and there are no words yet.
 _THINKING = Send(frames.encode(frames.Typing(who="assistant")))
+#: The link and this service are alive.
+_PONG = Send(frames.encode(frames.Pong()))
 
 
 class _Known(NamedTuple):
@@ -179,6 +181,8 @@ class Session:
             return [closings.explained(closings.NOT_A_FRAME, detail) if detail else closings.NOT_A_FRAME]
         if isinstance(frame, frames.TypingNow):
             return [Typed()] if self.state.owner == "operator" else []
+        if isinstance(frame, frames.Ping):
+            return [_PONG]
         id = frame.id if self.modern and frame.id is not None else new_id()
         fact = _fact(frame)
         if frames.written(frame) > LARGEST_TEXT:

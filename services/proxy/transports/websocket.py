@@ -83,17 +83,23 @@ class WebSocketDoor:
             return
         secret = _secret(_header(scope, b"cookie"), self._settings.cookie_name)
         new = secret is None
+        # Without its cookie a visitor who comes back would be given another conversation at each page.
+        lost = new and _asked(scope, "begin") == "no"
         if secret is None:
             secret = secrets.token_hex(16)
         modern = frames.SUBPROTOCOL in scope["subprotocols"]
         conversation = conversation_of(secret, DOOR)
         address = self.edge.address(scope)
         # The place is taken before the socket is accepted: of two at once, one gets the last.
-        refusal = self.edge.connect(address, DOOR) or self.edge.enter(DOOR, conversation, address)
-        if refusal is not None:
-            await send(self._accept(scope, secret, new))  # a code needs an open socket to reach the client
-            await _close(send, closings.too_many(*refusal))
-            self.closed.labels(str(closings.TOO_MANY.code)).inc()
+        refusal = self.edge.connect(address, DOOR)
+        if refusal is None and not lost:
+            refusal = self.edge.enter(DOOR, conversation, address)
+        if refusal is not None or lost:
+            closing = closings.too_many(*refusal) if refusal is not None else closings.NO_COOKIE
+            # A code needs an open socket to reach the client.
+            await send(self._accept(scope, secret, new and not lost))
+            await _close(send, closing)
+            self.closed.labels(str(closing.code)).inc()
             return
         try:
             await send(self._accept(scope, secret, new))
@@ -135,6 +141,8 @@ class WebSocketDoor:
             parts.append("HttpOnly")
         if settings.cookie_secure == "yes" or (settings.cookie_secure == "auto" and encrypted):
             parts.append("Secure")
+            if settings.cookie_partitioned:
+                parts.append("Partitioned")  # browsers drop one that is not Secure
         return "; ".join(parts).encode()
 
 
@@ -209,6 +217,9 @@ class _Channel:
 
     async def _greet(self, history: list[Recorded], scope: Scope) -> None:
         """Send what the client lacks, at the client's own pace; what comes live waits its turn."""
+        if not history and _asked(scope, "begin") == "no":
+            self._begin_close(closings.UNKNOWN)
+            return
         output = self._session.resume(history, _new_id(), BEGIN if history else self._begin(scope))
         texts = [item.text for item in output if isinstance(item, Send)]
         if texts:

@@ -8,12 +8,19 @@
  * browser's), `data-side="left"`, and any of TEXTS below (`data-title="Ask us"`).
  * `window.switchboard = {texts: {...}}` overrides texts too. Colours and place are CSS custom properties, listed at the top of STYLE.
  *
+ * However often the tag runs, and whatever becomes of the page's body, there is one button and one
+ * conversation: see `appear` at the end.
+ *
  * One classic script on purpose: modules and stylesheets from another origin would need CORS there.
  */
 (() => {
   "use strict";
 
-  if (customElements.get("switchboard-chat")) return;
+  const before = customElements.get("switchboard-chat");
+  if (before) {
+    before.appear(); // a page that was replaced without leaving it ran its tag again
+    return;
+  }
 
   const script = document.currentScript ?? document.querySelector('script[src*="/widget.js"]');
 
@@ -54,6 +61,8 @@
     notAllowed: "The chat is not available here.",
     away: "The connection was closed.",
     retry: "Try again",
+    unkept: "This browser does not keep the chat's cookie: the conversation is lost when you leave this page.",
+    lost: "Your earlier conversation could not be found again.",
   };
 
   const MAX_TEXT = 16 * 1024; // bytes of UTF-8
@@ -62,45 +71,65 @@
   const REFUSED_SHOWN = 8_000;
   const REPLAY_MOST = 2_000;
   const STABLE = 10_000; // a connection that held this long lets the backoff begin anew
-  const PATIENCE = 20_000; // for an answer, before the socket is taken for dead
+  const PATIENCE = 20_000; // for an acknowledgement, before the socket is given up
+  const CONNECT_PATIENCE = 10_000; // for a new socket's first frame
+  const HEARTBEAT = 15_000; // a visible page asks after so much silence whether the link is alive
+  const DOUBT_SHOWN = 1_000; // without an answer to that: "Connecting ..."
+  const DOUBT_MOST = 5_000; // and then another socket
+  const OVERDUE = 5_000; // a message without its acknowledgement: "Connecting ..."
+  const READ_AFTER = 1_000; // other tabs are told what was read
   const BACKOFF_FIRST = 500;
   const BACKOFF_MOST = 30_000;
   const NARROW = "(max-width: 480px), (max-height: 420px)";
+
+  const UNKNOWN = 4001; // no cookie came, or the log has nothing of it: there is nothing to come back to
+  const NEWS = new Set(["BotText", "ChoiceRequest", "StartChatSession", "OperatorText"]);
 
   /** Close codes after which coming back by itself would not help. */
   const STAY_AWAY = new Set([1000, 1001, 1002, 1003, 1007, 1008, 1009]);
 
   const STYLE = `
-    :host {
-      --accent: var(--switchboard-accent, #2f5bea);
-      --on-accent: var(--switchboard-on-accent, #fff);
-      --surface: var(--switchboard-surface, #fff);
-      --bubble: var(--switchboard-bubble, #eff2f7);
-      --text: var(--switchboard-text, #1b2434);
-      --muted: var(--switchboard-muted, #5d6779);
-      --line: var(--switchboard-line, #e1e6ee);
-      --link: var(--switchboard-link, #2449c4);
-      --shadow: 0 1px 3px rgb(16 24 40 / .12), 0 16px 48px rgb(16 24 40 / .2);
+    /* The page's rules reach this element alone: it has no box that they could move, hide or paint. For
+       important rules the inner ones win over the page's, also over its important ones. */
+    :host { all: initial !important; display: contents !important; }
+    /* The box: in the top layer, where no transform, filter or overflow of the page counts. What the
+       page would pass on by inheritance ends here; only the properties --switchboard-... come through. */
+    .frame {
       all: initial;
+      --sb-accent: var(--switchboard-accent, #2f5bea);
+      --sb-on-accent: var(--switchboard-on-accent, #fff);
+      --sb-surface: var(--switchboard-surface, #fff);
+      --sb-bubble: var(--switchboard-bubble, #eff2f7);
+      --sb-text: var(--switchboard-text, #1b2434);
+      --sb-muted: var(--switchboard-muted, #5d6779);
+      --sb-line: var(--switchboard-line, #e1e6ee);
+      --sb-link: var(--switchboard-link, #2449c4);
+      --sb-shadow: 0 1px 3px rgb(16 24 40 / .12), 0 16px 48px rgb(16 24 40 / .2);
+      display: block;
       color-scheme: light;
       position: fixed;
-      right: var(--switchboard-x, 20px);
-      bottom: var(--switchboard-y, 20px);
-      z-index: var(--switchboard-layer, 2147483000);
+      inset: auto var(--switchboard-x, 20px) var(--switchboard-y, 20px) auto;
+      z-index: var(--switchboard-layer, 2147483000); /* where there is no top layer */
+      width: 58px;
+      height: 58px;
       font: 15px/1.45 var(--switchboard-font, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
-      color: var(--text);
+      color: var(--sb-text);
+      -webkit-user-select: text;
+      user-select: text;
+      -webkit-tap-highlight-color: transparent;
     }
-    :host([side="left"]) { right: auto; left: var(--switchboard-x, 20px); }
+    .frame::backdrop { display: none; }
+    :host([side="left"]) .frame { right: auto; left: var(--switchboard-x, 20px); }
     @media (prefers-color-scheme: dark) {
-      :host {
-        --accent: var(--switchboard-accent, #3f68ee);
-        --surface: var(--switchboard-surface, #171a21);
-        --bubble: var(--switchboard-bubble, #272c36);
-        --text: var(--switchboard-text, #e8ebf1);
-        --muted: var(--switchboard-muted, #9ea8b9);
-        --line: var(--switchboard-line, #2f3541);
-        --link: var(--switchboard-link, #9db4ff);
-        --shadow: 0 0 0 1px #2f3541, 0 16px 48px rgb(0 0 0 / .55);
+      .frame {
+        --sb-accent: var(--switchboard-accent, #3f68ee);
+        --sb-surface: var(--switchboard-surface, #171a21);
+        --sb-bubble: var(--switchboard-bubble, #272c36);
+        --sb-text: var(--switchboard-text, #e8ebf1);
+        --sb-muted: var(--switchboard-muted, #9ea8b9);
+        --sb-line: var(--switchboard-line, #2f3541);
+        --sb-link: var(--switchboard-link, #9db4ff);
+        --sb-shadow: 0 0 0 1px #2f3541, 0 16px 48px rgb(0 0 0 / .55);
         color-scheme: dark;
       }
     }
@@ -108,7 +137,7 @@
     [hidden] { display: none !important; }
     button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
     button:disabled { cursor: default; }
-    :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+    :focus-visible { outline: 2px solid var(--sb-accent); outline-offset: 2px; }
     svg {
       display: block; width: 22px; height: 22px; fill: none; stroke: currentColor;
       stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round;
@@ -116,7 +145,7 @@
 
     .launcher {
       position: relative; display: grid; place-items: center; width: 58px; height: 58px;
-      border-radius: 50%; background: var(--accent); color: var(--on-accent); box-shadow: var(--shadow);
+      border-radius: 50%; background: var(--sb-accent); color: var(--sb-on-accent); box-shadow: var(--sb-shadow);
       transition: transform .15s;
     }
     .launcher:hover { transform: scale(1.06); }
@@ -132,7 +161,7 @@
       position: absolute; inset: auto 0 calc(100% + 14px) auto; margin: 0; padding: 0; border: 0;
       width: 384px; height: min(640px, 100vh - 120px); height: min(640px, 100dvh - 120px);
       max-width: none; max-height: none; overflow: hidden;
-      border-radius: 18px; background: var(--surface); color: inherit; box-shadow: var(--shadow);
+      border-radius: 18px; background: var(--sb-surface); color: inherit; box-shadow: var(--sb-shadow);
     }
     dialog[open] { display: flex; flex-direction: column; animation: rise .18s ease-out; }
     dialog::backdrop { background: none; }
@@ -145,11 +174,11 @@
 
     header {
       display: flex; align-items: center; gap: 12px; padding-block: 14px; padding-inline: 16px 10px;
-      background: var(--accent); color: var(--on-accent);
+      background: var(--sb-accent); color: var(--sb-on-accent);
     }
     .face {
       flex: none; display: grid; place-items: center; width: 38px; height: 38px; border-radius: 50%;
-      background: color-mix(in srgb, var(--on-accent) 20%, transparent);
+      background: color-mix(in srgb, var(--sb-on-accent) 20%, transparent);
     }
     .heading { flex: 1; min-width: 0; }
     h2 { margin: 0; font-size: 16px; line-height: 1.3; font-weight: 650; }
@@ -159,20 +188,21 @@
     .status[data-state="connecting"]::before { animation: pulse 1s infinite alternate; }
     .status[data-state="offline"]::before { background: #ff8f8f; }
     .tool { flex: none; display: grid; place-items: center; width: 36px; height: 36px; border-radius: 10px; }
-    .tool:hover { background: color-mix(in srgb, var(--on-accent) 16%, transparent); }
-    .tool:focus-visible { outline-color: var(--on-accent); outline-offset: -2px; }
+    .tool:hover { background: color-mix(in srgb, var(--sb-on-accent) 16%, transparent); }
+    .tool:focus-visible { outline-color: var(--sb-on-accent); outline-offset: -2px; }
     .tool svg { width: 20px; height: 20px; }
 
     .notice {
       display: flex; align-items: center; justify-content: space-between; gap: 12px;
-      padding: 10px 16px; font-size: 14px; background: var(--bubble); border-bottom: 1px solid var(--line);
+      padding: 10px 16px; font-size: 14px; background: var(--sb-bubble); border-bottom: 1px solid var(--sb-line);
     }
+    .notice + .notice { border-top: 0; }
     .pill {
       flex: none; padding: 6px 14px; border-radius: 999px; font-size: 14px; font-weight: 550;
-      border: 1px solid var(--line); background: var(--surface);
+      border: 1px solid var(--sb-line); background: var(--sb-surface);
     }
-    .pill:hover { border-color: var(--accent); }
-    .pill.main { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
+    .pill:hover { border-color: var(--sb-accent); }
+    .pill.main { background: var(--sb-accent); border-color: var(--sb-accent); color: var(--sb-on-accent); }
 
     .log { flex: 1; min-height: 0; overflow-y: auto; overscroll-behavior: contain; padding: 16px; }
     .log:focus-visible { outline-offset: -3px; border-radius: 6px; }
@@ -185,21 +215,26 @@
     .row.fresh { animation: appear .18s ease-out; }
     .bubble {
       max-width: 100%; padding: 9px 14px; border: 1px solid transparent; border-radius: 16px;
-      background: var(--bubble); overflow-wrap: anywhere;
+      background: var(--sb-bubble); overflow-wrap: anywhere;
     }
     .bot .bubble, .operator .bubble { border-end-start-radius: 5px; }
-    .visitor .bubble { background: var(--accent); color: var(--on-accent); border-end-end-radius: 5px; }
-    .operator .bubble { background: var(--surface); border-color: var(--line); }
+    .visitor .bubble { background: var(--sb-accent); color: var(--sb-on-accent); border-end-end-radius: 5px; }
+    .operator .bubble { background: var(--sb-surface); border-color: var(--sb-line); }
     .plain { white-space: pre-wrap; }
-    .name { margin: 0 2px 3px; font-size: 12.5px; font-weight: 600; color: var(--muted); }
-    .note { margin: 3px 2px 0; font-size: 12.5px; color: var(--muted); }
+    /* Each paragraph in its own direction, whoever wrote the one before. */
+    .bubble, .bubble :is(p, li, h1, h2, h3, h4, h5, h6, blockquote, td, th), textarea { unicode-bidi: plaintext; }
+    .day { display: block; margin: 16px 0 10px; font-size: 12.5px; font-weight: 600; }
+    .day::first-letter { text-transform: uppercase; }
+    .messages > .day:first-child { margin-top: 0; }
+    .name { margin: 0 2px 3px; font-size: 12.5px; font-weight: 600; color: var(--sb-muted); }
+    .note { margin: 3px 2px 0; font-size: 12.5px; color: var(--sb-muted); }
     .visitor[data-pending] .bubble { opacity: .6; }
-    .row[data-interrupted] .bubble { background: none; border: 1px dashed var(--line); color: var(--muted); }
-    .visitor[data-refused] .bubble { background: none; border: 1px dashed var(--muted); color: var(--muted); }
-    .system { align-items: center; margin: 14px 0; font-size: 13px; color: var(--muted); text-align: center; }
+    .row[data-interrupted] .bubble { background: none; border: 1px dashed var(--sb-line); color: var(--sb-muted); }
+    .visitor[data-refused] .bubble { background: none; border: 1px dashed var(--sb-muted); color: var(--sb-muted); }
+    .system { align-items: center; margin: 14px 0; font-size: 13px; color: var(--sb-muted); text-align: center; }
     .avatar {
       position: absolute; inset-block-start: 4px; inset-inline-start: 0; display: grid; place-items: center;
-      width: 29px; height: 29px; border-radius: 50%; background: var(--accent); color: var(--on-accent);
+      width: 29px; height: 29px; border-radius: 50%; background: var(--sb-accent); color: var(--sb-on-accent);
     }
     .avatar svg { width: 18px; height: 18px; }
     .bubble > :first-child { margin-block-start: 0; }
@@ -210,56 +245,56 @@
     .bubble :is(img, video) { display: block; max-width: 100%; height: auto; border-radius: 8px; }
     .bubble pre { overflow-x: auto; }
     .bubble :is(code, kbd, pre, samp) { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em; }
-    .bubble a { color: var(--link); }
+    .bubble a { color: var(--sb-link); }
     .visitor .bubble a { color: inherit; }
 
     .choices { display: flex; flex-wrap: wrap; gap: 8px; margin-top: 8px; }
     .choice {
-      padding: 7px 15px; border-radius: 16px; border: 1.5px solid var(--accent); color: var(--link);
+      padding: 7px 15px; border-radius: 16px; border: 1.5px solid var(--sb-accent); color: var(--sb-link);
       font-weight: 550; text-align: start; overflow-wrap: anywhere; transition: background .12s, color .12s;
     }
-    .choice:enabled:hover { background: var(--accent); color: var(--on-accent); }
-    .choice:disabled { border-color: var(--line); color: var(--muted); font-weight: 400; }
+    .choice:enabled:hover { background: var(--sb-accent); color: var(--sb-on-accent); }
+    .choice:disabled { border-color: var(--sb-line); color: var(--sb-muted); font-weight: 400; }
 
     .typing { margin-top: 14px; }
     .dots { display: inline-flex; gap: 4px; padding: 13px 14px; }
     .dots i {
-      width: 7px; height: 7px; border-radius: 50%; background: var(--muted);
+      width: 7px; height: 7px; border-radius: 50%; background: var(--sb-muted);
       animation: pulse .6s infinite alternate;
     }
     .dots i:nth-child(2) { animation-delay: .2s; }
     .dots i:nth-child(3) { animation-delay: .4s; }
     .end {
       display: flex; flex-direction: column; align-items: center; gap: 12px; margin-bottom: 8px;
-      font-size: 14px; color: var(--muted);
+      font-size: 14px; color: var(--sb-muted);
     }
     .stars { display: flex; align-items: center; gap: 2px; }
-    .star { padding: 3px; border-radius: 6px; color: var(--muted); }
+    .star { padding: 3px; border-radius: 6px; color: var(--sb-muted); }
     .star svg { width: 24px; height: 24px; stroke-width: 1.4; }
     .star[data-lit] svg,
     .stars:not([data-rated]) .star:is(:hover, :has(~ .star:hover)) svg { fill: #f5b301; stroke: #d89a00; }
 
     .confirm {
-      padding: 14px 16px; border-top: 1px solid var(--line); background: var(--bubble); animation: appear .15s ease-out;
+      padding: 14px 16px; border-top: 1px solid var(--sb-line); background: var(--sb-bubble); animation: appear .15s ease-out;
     }
     .confirm p { margin: 0 0 12px; }
     .confirm div { display: flex; justify-content: flex-end; gap: 8px; }
 
-    form { display: flex; align-items: flex-end; gap: 8px; padding: 10px 12px 12px; border-top: 1px solid var(--line); }
+    form { display: flex; align-items: flex-end; gap: 8px; padding: 10px 12px 12px; border-top: 1px solid var(--sb-line); }
     textarea {
       flex: 1; min-width: 0; max-height: 132px; padding: 9px 14px; resize: none; font: inherit; color: inherit;
-      background: var(--bubble); border: 1px solid transparent; border-radius: 20px;
+      background: var(--sb-bubble); border: 1px solid transparent; border-radius: 20px;
     }
-    textarea::placeholder { color: var(--muted); opacity: 1; }
-    textarea:focus { outline: none; border-color: var(--accent); background: var(--surface); }
+    textarea::placeholder { color: var(--sb-muted); opacity: 1; }
+    textarea:focus { outline: none; border-color: var(--sb-accent); background: var(--sb-surface); }
     textarea:disabled { cursor: not-allowed; }
     .send {
       flex: none; display: grid; place-items: center; width: 41px; height: 41px; border-radius: 50%;
-      background: var(--accent); color: var(--on-accent); transition: opacity .15s;
+      background: var(--sb-accent); color: var(--sb-on-accent); transition: opacity .15s;
     }
     .send svg { width: 20px; height: 20px; translate: -1px 1px; }
     .send:disabled { opacity: .35; }
-    :host(:dir(rtl)) .send svg { transform: scaleX(-1); }
+    .frame:dir(rtl) .send svg { transform: scaleX(-1); }
     .error { margin: 0; padding: 8px 16px 0; font-size: 13.5px; color: #d13438; }
     @media (prefers-color-scheme: dark) { .error { color: #ff9a9a; } }
     @media ${NARROW} { textarea { font-size: 16px; } }
@@ -268,7 +303,7 @@
     @keyframes appear { from { opacity: 0; transform: translateY(5px); } }
     @keyframes pulse { from { opacity: 1; } to { opacity: .3; } }
     @media (prefers-reduced-motion: reduce) { *, *::before { animation: none !important; transition: none !important; } }
-    @media print { :host { display: none; } }
+    @media print { .frame { display: none; } }
   `;
 
   const ICONS = {
@@ -303,6 +338,8 @@
   }
 
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  /** A name inside a sentence of another script: neither changes the other's direction. */
+  const isolated = (name) => `\u2068${name}\u2069`;
   const same = (one, other) => String(one) === String(other);
 
   /** A random UUID; `crypto.randomUUID` is missing on pages that came without TLS. */
@@ -333,6 +370,13 @@
         window[this.area].setItem(this.key, JSON.stringify(value));
       } catch {
         // Then it lasts as long as the page does.
+      }
+    }
+    clear() {
+      try {
+        window[this.area].removeItem(this.key);
+      } catch {
+        // It was never there.
       }
     }
   }
@@ -407,8 +451,9 @@
    * The socket and what must survive it: the cursor, and the outbox of messages not yet acknowledged.
    *
    * Calls `on.frame(frame, message)` for each frame that is new (`message` is the outbox's, for those
-   * that settle one), `on.status("connected" | "connecting" | "offline")` and `on.away(code)` when it
-   * will not come back by itself.
+   * that settle one), `on.status("connected" | "connecting" | "offline")`, `on.away(code)` when it
+   * will not come back by itself, and `on.lost(cookie)` when there is no conversation to come back to
+   * (`cookie` false: because the browser sent no cookie).
    */
   class Connection {
     #address;
@@ -426,8 +471,18 @@
     #told = false; // the server named the time to come back
     #stable = 0;
     #patience = 0;
+    #known; // there is a conversation: connecting must not begin another
+    #heard = 0; // when the server last said anything
+    #pulse = 0;
+    #doubt = 0; // the timer of an unanswered Ping
+    #doubted = false; // it was not answered soon
+    #overdue = 0; // the timer of a message that is not acknowledged
+    #late = false; // it ran out
+    #said = ""; // the state that was told last
+    #pings = 0; // Pings sent, until the first Pong
+    #mute = false; // an older server, which takes a Ping for an error
 
-    constructor(address, wishes, on) {
+    constructor(address, wishes, known, on) {
       this.#address = address;
       this.#wishes = wishes;
       this.#on = on;
@@ -435,10 +490,23 @@
       const kept = this.#store.read();
       // What an earlier page left may or may not have been sent.
       this.outbox = (Array.isArray(kept) ? kept : []).map((frame) => ({ frame, tries: 1, reset: false }));
-      window.addEventListener("online", () => {
-        if (this.#retry) this.hurry();
-      });
+      this.#known = known || this.outbox.length > 0;
     }
+
+    /** Has the page tell when its link may have changed. Repeating it does no harm. */
+    watch() {
+      for (const name of ["online", "offline", "pageshow", "focus"]) window.addEventListener(name, this.#stirred);
+      for (const name of ["visibilitychange", "resume"]) document.addEventListener(name, this.#stirred);
+    }
+
+    /** The network came or went, or somebody looks at the page again: what was true may not be any more. */
+    #stirred = ({ type }) => {
+      const network = type === "online" || type === "offline";
+      if (document.hidden && !network) return;
+      if (this.#retry) this.hurry();
+      else if (this.#live) this.#ask();
+      else if (this.#socket && type === "online") this.#drop(0); // it began on the old network
+    };
 
     /** Connects without waiting any longer, unless the server has named the time. */
     hurry() {
@@ -453,20 +521,38 @@
       const url = new URL(this.#address);
       for (const [name, wish] of Object.entries(this.#wishes)) if (wish) url.searchParams.set(name, wish);
       if (this.#cursor) url.searchParams.set("cursor", this.#cursor);
+      if (this.#known) url.searchParams.set("begin", "no");
       this.#fresh = !this.#cursor;
-      this.#on.status(this.#attempts > 2 ? "offline" : "connecting");
+      this.#tell();
       let socket;
       try {
         socket = new WebSocket(url, "switchboard.v1");
       } catch {
-        this.#on.status("offline"); // mixed content, or the page's policy forbids the address
+        this.#say("offline"); // mixed content, or the page's policy forbids the address
         this.#on.away(1008);
         return;
       }
       socket.onmessage = (event) => this.#received(event.data);
       socket.onclose = (event) => this.#closed(event.code, event.reason);
       this.#socket = socket;
-      this.#wait();
+      this.#wait(CONNECT_PATIENCE);
+    }
+
+    /** Asks on a second socket whether the browser brings the cookie back; null where that stays open. */
+    keeps() {
+      return new Promise((tell) => {
+        const url = new URL(this.#address);
+        url.searchParams.set("begin", "no");
+        if (this.#cursor) url.searchParams.set("cursor", this.#cursor);
+        const socket = new WebSocket(url, "switchboard.v1");
+        const done = (answer) => {
+          socket.onmessage = socket.onclose = null;
+          socket.close(1000);
+          tell(answer);
+        };
+        socket.onmessage = () => done(true);
+        socket.onclose = ({ code }) => done(code === UNKNOWN ? false : null);
+      });
     }
 
     /** Closes for good: the element left the page. */
@@ -496,7 +582,14 @@
         message.tries += 1;
         this.#socket.send(JSON.stringify(message.frame));
       }
-      if (this.outbox.length && !this.#patience) this.#wait();
+      if (this.outbox.length && !this.#patience) this.#wait(PATIENCE);
+      if (this.outbox.length && !this.#overdue) {
+        this.#overdue = setTimeout(() => {
+          this.#late = true;
+          this.#tell();
+          this.#ask();
+        }, OVERDUE);
+      }
     }
 
     #settle(id) {
@@ -505,7 +598,8 @@
       const [message] = this.outbox.splice(index, 1);
       this.#save();
       this.#calm();
-      if (this.outbox.length) this.#wait();
+      this.#flush(); // the next one's time begins
+      this.#tell();
       return message;
     }
 
@@ -513,7 +607,15 @@
       this.#store.write(this.outbox.map((message) => message.frame));
     }
 
+    /** Forgets the messages that are on their way; their frames. */
+    abandon() {
+      const frames = this.outbox.splice(0).map(({ frame }) => frame);
+      this.#save();
+      return frames;
+    }
+
     #received(data) {
+      this.#alive();
       let frame;
       try {
         frame = JSON.parse(data);
@@ -528,7 +630,11 @@
       } else if (frame.kind === "Ack" || frame.kind === "Refused") {
         message = this.#settle(frame.id);
         if (frame.cursor) this.#cursor = frame.cursor;
+      } else if (frame.kind === "Pong") {
+        this.#pings = 0;
+        return;
       } else if (frame.cursor) {
+        this.#known = true;
         if (this.#seen.has(frame.cursor)) return;
         this.#seen.add(frame.cursor);
         this.#cursor = frame.cursor;
@@ -544,7 +650,8 @@
         this.#live = true;
         this.#calm();
         this.#stable = setTimeout(() => (this.#attempts = 0), STABLE);
-        this.#on.status("connected");
+        this.#tell();
+        this.#beat();
       }
       if (!frame.reset) return;
       this.#cursor = null; // until the first fact: a replay may be cut off in its middle
@@ -565,15 +672,60 @@
       }
     }
 
-    /** A peer that is gone without a word is noticed by its silence only. */
-    #wait() {
+    #wait(patience) {
       this.#calm();
-      this.#patience = setTimeout(() => this.#drop(this.#backoff()), PATIENCE);
+      this.#patience = setTimeout(() => this.#drop(this.#backoff()), patience);
     }
 
     #calm() {
       clearTimeout(this.#patience);
-      this.#patience = 0;
+      clearTimeout(this.#overdue);
+      this.#patience = this.#overdue = 0;
+      this.#late = false;
+    }
+
+    // A peer that is gone without a word is noticed by its silence only.
+
+    /** The server said something. */
+    #alive() {
+      this.#heard = Date.now();
+      if (!this.#doubt) return;
+      clearTimeout(this.#doubt);
+      this.#doubt = 0;
+      this.#doubted = false;
+      this.#tell();
+      this.#beat();
+    }
+
+    /** Waits for silence. A page that nobody sees does not ask: it does when it is seen again. */
+    #beat() {
+      clearTimeout(this.#pulse);
+      const rest = this.#heard + HEARTBEAT - Date.now();
+      if (rest <= 0 && !document.hidden) this.#ask();
+      else this.#pulse = setTimeout(() => this.#beat(), rest > 0 ? Math.min(rest, HEARTBEAT) : HEARTBEAT);
+    }
+
+    #ask() {
+      if (this.#doubt || this.#mute || !this.#live) return;
+      this.#pings += 1;
+      this.#socket.send('{"kind":"Ping"}');
+      this.#doubt = setTimeout(() => {
+        this.#doubted = true;
+        this.#tell();
+        this.#doubt = setTimeout(() => this.#drop(Math.random() * 500), DOUBT_MOST - DOUBT_SHOWN);
+      }, DOUBT_SHOWN);
+    }
+
+    #tell() {
+      const state = this.#live && !this.#doubted && !this.#late ? "connected"
+        : !this.#live && this.#attempts > 2 ? "offline" : "connecting";
+      this.#say(state);
+    }
+
+    #say(state) {
+      if (state === this.#said) return;
+      this.#said = state;
+      this.#on.status(state);
     }
 
     #drop(delay) {
@@ -585,7 +737,9 @@
       const socket = this.#socket;
       if (socket) socket.onmessage = socket.onclose = null;
       this.#calm();
-      clearTimeout(this.#stable);
+      for (const timer of [this.#stable, this.#pulse, this.#doubt]) clearTimeout(timer);
+      this.#doubt = 0;
+      this.#doubted = false;
       this.#sent.clear();
       this.#socket = null;
       this.#live = false;
@@ -596,8 +750,20 @@
       const wasLive = this.#live;
       this.#forget();
       this.#told = false;
+      if (code === 1007 && this.#pings) {
+        this.#mute = true;
+        this.#later(Math.random() * 1000);
+        return;
+      }
+      if (code === UNKNOWN) {
+        this.#known = false;
+        this.#cursor = null;
+        this.#say("offline");
+        this.#on.lost(!/cookie/.test(reason));
+        return;
+      }
       if (STAY_AWAY.has(code)) {
-        this.#on.status("offline");
+        this.#say("offline");
         this.#on.away(code);
         return;
       }
@@ -623,9 +789,25 @@
     }
 
     #later(delay) {
-      this.#on.status(this.#attempts > 2 ? "offline" : "connecting");
+      this.#tell();
       this.#retry = setTimeout(() => this.connect(), delay);
     }
+  }
+
+  // Dates as the visitor's browser writes them.
+  const moment = (time, options) => new Date(time).toLocaleString(navigator.languages, options);
+
+  /** "Today", "yesterday", or the date. */
+  function dayName(time) {
+    const then = new Date(time);
+    const now = new Date();
+    const midnight = (date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
+    const days = (midnight(then) - midnight(now)) / 86_400_000;
+    if (days === 0 || days === -1) {
+      return new Intl.RelativeTimeFormat(navigator.languages, { numeric: "auto" }).format(days, "day");
+    }
+    const year = then.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
+    return moment(time, { weekday: "long", day: "numeric", month: "long", ...year });
   }
 
   /** The chat's address: `data-server`, or next to this script. */
@@ -642,6 +824,10 @@
     #connection;
     #store;
     #memory; // what is kept in localStorage: {read: cursor, rated: bool}, null before the first fact
+    #address;
+    #unsent; // what is typed and not sent, kept over page views
+    #kept = null; // whether the browser brings the visitor's cookie back, null for not known
+    #lost = false; // the conversation that is shown cannot be gone on with
     #narrow = matchMedia(NARROW);
     #ui = {};
 
@@ -653,43 +839,86 @@
     #own = new Map(); // rows of the visitor's messages, by id
     #draft = null; // the assistant's words so far: {turn, attempt, length, words, row}
     #operator = "";
-    #newest = null; // the cursor of the newest fact, and of the newest that was shown in an open dialog
+    #order = new Map(); // the places of all facts, by their cursors
+    #news = -1; // the place of the newest that somebody said
+    #newest = null; // the cursor of the newest fact, and of the newest that was shown to somebody
     #lastRead = null;
+    #telling = 0; // a timer, until other tabs are told what was read
+    #day = ""; // of the newest line
     #atBottom = true;
     #replaying = 0; // a timer, in case the replay's end is not told
     #typingShown = 0;
     #typingSent = 0;
 
+    static appear = appear;
+
     connectedCallback() {
-      if (this.#connection) {
-        if (this.#memory) this.#connection.connect();
-        return;
+      if (chat !== this) {
+        if (chat) return; // one is enough
+        chat = this; // written into the page by hand
+        queueMicrotask(appear);
       }
+      if (!this.#connection) this.#begin();
+      this.#connection.watch();
+      window.addEventListener("pagehide", this.#leaving);
+      window.addEventListener("storage", this.#elsewhere);
+      window.addEventListener("resize", this.#unzoom);
+      document.addEventListener("visibilitychange", this.#looked);
+      const { frame, dialog } = this.#ui;
+      if (frame.showPopover && !frame.matches(":popover-open")) frame.showPopover();
+      if (dialog.open && this.#narrow.matches && !dialog.matches(":modal")) this.#reopen();
+      this.#unzoom();
+      if (this.#memory || this.#connection.outbox.length) this.#connection.connect();
+    }
+
+    disconnectedCallback() {
+      // It may only be on its way to another place in the page.
+      setTimeout(() => {
+        if (!this.isConnected) this.#connection?.leave();
+      });
+    }
+
+    #begin() {
       const given = { ...window.switchboard?.texts, ...script?.dataset };
       this.#texts = Object.fromEntries(Object.entries(TEXTS).map(([name, text]) => [name, given[name] ?? text]));
       const side = script?.dataset.side;
       if (side && !this.hasAttribute("side")) this.setAttribute("side", side);
       this.#build();
 
-      const address = serverAddress(this.dataset.server ?? script?.dataset.server);
-      this.#store = new Store("localStorage", `switchboard:${address}`);
+      this.#address = serverAddress(this.dataset.server ?? script?.dataset.server);
+      this.#store = new Store("localStorage", `switchboard:${this.#address}`);
       this.#memory = this.#store.read();
       this.#lastRead = this.#memory?.read ?? null;
+      this.#unsent = new Store("sessionStorage", `switchboard:unsent:${this.#address}`);
+      this.#ui.editor.value = this.#unsent.read() ?? "";
       const { flow, lang } = { ...script?.dataset, ...this.dataset };
-      this.#connection = new Connection(address, { flow, lang }, {
+      this.#connection = new Connection(this.#address, { flow, lang }, this.#memory !== null, {
         frame: (frame, message) => this.#frame(frame, message),
         status: (state) => this.#connectionStatus(state),
         away: (code) => this.#away(code),
+        lost: (cookie) => this.#gone(cookie),
       });
       for (const { frame } of this.#connection.outbox) this.#showPending(frame);
       this.#arrange();
-      window.addEventListener("pagehide", () => this.#remember());
-      if (this.#memory || this.#connection.outbox.length) this.#connection.connect();
     }
 
-    disconnectedCallback() {
-      this.#connection?.leave();
-    }
+    // Each of these is added again whenever the element comes into the page: `document.open` takes
+    // all listeners away. Adding one twice has no effect.
+    #leaving = () => this.#remember();
+    #looked = () => this.#look();
+    #elsewhere = ({ key, newValue }) => {
+      if (key !== this.#store.key || !newValue || !this.#memory) return;
+      this.#memory = this.#store.read() ?? this.#memory;
+      this.#lastRead = this.#memory.read ?? this.#lastRead;
+      this.#look();
+      this.#arrange();
+    };
+
+    /** The root element's zoom is the one thing that reaches into the top layer. */
+    #unzoom = () => {
+      const zoom = document.documentElement.currentCSSZoom ?? 1;
+      this.#ui.zoom.replaceSync(zoom === 1 ? "" : `.frame { zoom: ${1 / zoom}; }`);
+    };
 
     open() {
       const { dialog, launcher } = this.#ui;
@@ -698,15 +927,21 @@
       else dialog.show();
       launcher.setAttribute("aria-expanded", "true");
       launcher.setAttribute("aria-label", this.#texts.close);
-      this.#lastRead = this.#newest;
-      this.#unread(false);
-      this.#connection.hurry();
+      this.#unzoom();
+      this.#look();
+      if (!this.#lost) this.#connection.hurry();
+      this.#edited(false);
       this.#ui.log.scrollTop = this.#ui.log.scrollHeight;
       this.#focusBest();
     }
 
     close() {
       this.#ui.dialog.close();
+    }
+
+    #reopen() {
+      this.#ui.dialog.close();
+      this.open();
     }
 
     #build() {
@@ -732,12 +967,14 @@
           icon("cross")));
 
       ui.noticeText = make("span");
+      ui.retry = button("retry", "pill", { onclick: () => this.#retried() }, texts.retry);
       ui.notice = make("div", { class: "notice", role: "alert", "data-role": "notice", hidden: true },
         ui.noticeText,
-        button("retry", "pill", { onclick: () => this.#connection.connect() }, texts.retry));
+        ui.retry);
+      ui.identity = make("div", { class: "notice", role: "status", "data-role": "identity", hidden: true });
 
       ui.avatar = make("span", { class: "avatar", part: "avatar", "data-role": "avatar" }, icon("bot"));
-      ui.messages = make("div");
+      ui.messages = make("div", { class: "messages" });
       // Announced when they are stored and move up.
       ui.pending = make("div", { "aria-live": "off" });
       // Announced when they are committed, once.
@@ -780,14 +1017,18 @@
 
       ui.dialog = make("dialog",
         { role: "dialog", part: "dialog", "data-role": "dialog", "aria-labelledby": "title",
-          onkeydown: (event) => this.#dialogKey(event), onclose: () => this.#dialogClosed() },
-        ui.header, ui.notice, ui.log, ui.confirm, ui.error, form);
+          onkeydown: (event) => this.#dialogKey(event), onkeyup: (event) => event.stopPropagation(), onclose: () => this.#dialogClosed() },
+        ui.header, ui.notice, ui.identity, ui.log, ui.confirm, ui.error, form);
 
       const root = this.attachShadow({ mode: "open" });
       const sheet = new CSSStyleSheet();
       sheet.replaceSync(STYLE);
-      root.adoptedStyleSheets = [sheet];
-      root.append(ui.dialog, ui.launcher);
+      ui.zoom = new CSSStyleSheet();
+      root.adoptedStyleSheets = [sheet, ui.zoom];
+      // The direction is the page's own, as its markup says: a rule of a theme is none of the author's.
+      const dir = (document.body?.dir || document.documentElement.dir) === "rtl" ? "rtl" : "ltr";
+      ui.frame = make("div", { class: "frame", popover: "manual", dir }, ui.dialog, ui.launcher);
+      root.append(ui.frame);
 
       const bottom = () => ui.log.scrollHeight - ui.log.clientHeight;
       let settled = 0;
@@ -802,9 +1043,7 @@
       observer.observe(ui.content);
       observer.observe(ui.log);
       this.#narrow.addEventListener("change", () => {
-        if (!ui.dialog.open) return;
-        this.close();
-        this.open();
+        if (ui.dialog.open) this.#reopen();
       });
       this.#connectionStatus("offline");
     }
@@ -823,6 +1062,7 @@
           this.#status = frame.status;
           this.#waiting = frame.waiting;
           this.#replay(false);
+          this.#look();
           if (!this.#over() && this.#memory?.rated) this.#remember({ rated: false });
           break;
         case "Ack":
@@ -855,13 +1095,13 @@
           break;
         case "OperatorJoined":
           this.#operator = frame.name || this.#texts.person;
-          this.#line(fill(this.#texts.joined, { name: this.#operator }));
+          this.#line(this.#texts.joined, this.#operator, frame);
           break;
         case "OperatorText":
           this.#operatorText(frame);
           break;
         case "OperatorLeft":
-          this.#line(fill(this.#texts.left, { name: this.#operator || this.#texts.person }));
+          this.#line(this.#texts.left, this.#operator || this.#texts.person, frame);
           this.#showTyping(false);
           break;
         case "Typing":
@@ -891,17 +1131,38 @@
       this.#status = "open";
       this.#operator = "";
       this.#atBottom = true;
+      this.#order.clear();
+      this.#news = -1;
+      this.#newest = null;
+      this.#day = "";
       this.#showTyping(false);
       this.#unread(false);
     }
 
-    /** A fact arrived: read if the dialog is open, else unread unless it was read on an earlier page. */
+    /** A fact arrived, the newest so far. */
     #noticed({ kind, cursor }) {
       if (!this.#memory) this.#remember({});
+      if (NEWS.has(kind)) this.#news = this.#order.size;
+      this.#order.set(cursor, this.#order.size);
       this.#newest = cursor;
-      if (this.#ui.dialog.open) this.#lastRead = cursor;
-      else if (cursor === this.#lastRead) this.#unread(false);
-      else if (["BotText", "ChoiceRequest", "StartChatSession", "OperatorText"].includes(kind)) this.#unread(true);
+      if (this.#order.size === 1) this.#proveIdentity();
+      if (!this.#replaying) this.#look();
+    }
+
+    /** What is in front of somebody is read; in a hidden tab, or behind a closed dialog, it is not. */
+    #look() {
+      if (!this.#ui.dialog.open || document.hidden) {
+        this.#unread(this.#news > this.#place(this.#lastRead));
+        return;
+      }
+      this.#unread(false);
+      if (this.#newest === null || this.#lastRead === this.#newest) return;
+      this.#lastRead = this.#newest;
+      this.#telling ||= setTimeout(() => this.#remember(), READ_AFTER);
+    }
+
+    #place(cursor) {
+      return this.#order.get(cursor) ?? -1;
     }
 
     #unread(unread) {
@@ -912,14 +1173,66 @@
     }
 
     #remember(changes) {
-      if (!changes && !this.#memory) return;
+      clearTimeout(this.#telling);
+      this.#telling = 0;
+      if ((!changes && !this.#memory) || this.#kept === false) return;
+      // Another tab may have shown more.
+      const read = this.#memory && this.#store.read()?.read;
+      if (this.#place(read) > this.#place(this.#lastRead)) this.#lastRead = read;
       this.#memory = { ...this.#memory, read: this.#lastRead, ...changes };
       this.#store.write(this.#memory);
     }
 
+    // Who the visitor is: the server knows it by a cookie, which the browser may not keep
+
+    /** Between two sites a cookie depends on settings: whether it came to stay is asked at once. */
+    async #proveIdentity() {
+      const server = new URL(this.#address);
+      const alike = server.protocol.replace("ws", "http") === location.protocol;
+      if (this.#kept !== null || (alike && server.hostname === location.hostname)) return;
+      this.#kept = await this.#connection.keeps();
+      if (this.#kept === false) {
+        this.#store.clear(); // the next page has nothing to come back to
+        this.#warn(this.#texts.unkept);
+        this.#explain();
+      }
+    }
+
+    /** There is no conversation to come back to. One that is shown stays to be read. */
+    #gone(cookie) {
+      this.#memory = null;
+      this.#store.clear();
+      for (const { id, kind, content } of this.#connection.abandon()) {
+        this.#refused(id);
+        if (kind === "UserText") this.#ui.editor.value ||= content; // not to be written once more
+      }
+      if (!cookie) this.#explain();
+      if (this.#order.size) {
+        this.#lost = true;
+        this.#notify(UNKNOWN, this.#texts.lost, this.#texts.restart);
+      } else {
+        this.#warn(this.#texts.lost);
+        if (this.#ui.dialog.open) this.#connection.connect();
+      }
+    }
+
+    #warn(text) {
+      this.#ui.identity.textContent = text;
+      this.#ui.identity.hidden = false;
+    }
+
+    /** To the page's author, who can mend it. */
+    #explain() {
+      console.warn(
+        `Switchboard: the browser did not send the visitor's cookie to ${this.#address}, so a conversation ` +
+        "ends with the page. If this page is of another site than the chat, serve both over HTTPS and set " +
+        "SWITCHBOARD_COOKIE_SAMESITE=none and SWITCHBOARD_COOKIE_PARTITIONED=yes on the proxy.");
+    }
+
     #bubble(from, content, { time } = {}, plain = false) {
       const bubble = make("div", { class: plain ? "bubble plain" : "bubble", part: "bubble", dir: "auto" }, content);
-      if (time) bubble.title = new Date(time).toLocaleString();
+      if (time) bubble.title = moment(time, { dateStyle: "full", timeStyle: "short" });
+      this.#dated(time);
       const row = make("div", { class: `row ${from}`, "data-role": "message", "data-from": from }, bubble);
       if (!this.#replaying) row.classList.add("fresh");
       if (from === "bot") row.prepend(this.#ui.avatar); // there is one: it moves to the last message
@@ -927,9 +1240,25 @@
       return row;
     }
 
-    #line(text) {
+    /** What happened to somebody. The sentence has a direction of its own, whatever script the name is in. */
+    #line(text, name, { time } = {}) {
+      this.#dated(time);
+      const [before, after] = text.split("{name}");
       this.#ui.messages.append(
-        make("div", { class: "row system", "data-role": "message", "data-from": "system", dir: "auto" }, text));
+        make("div", { class: "row system", "data-role": "message", "data-from": "system" },
+          make("span", { dir: "auto" }, before, make("bdi", {}, name), after ?? "")));
+    }
+
+    /** The day, above the first line of each. Of a conversation of today nobody needs to be told. */
+    #dated(time) {
+      if (!time) return;
+      const day = new Date(time).toDateString();
+      if (day === this.#day) return;
+      if (this.#day || day !== new Date().toDateString()) {
+        this.#ui.messages.append(
+          make("div", { class: "row system day", "data-role": "day", dir: "auto" }, dayName(time)));
+      }
+      this.#day = day;
     }
 
     #botText(frame) {
@@ -989,7 +1318,7 @@
       const name = frame.name || this.#operator || this.#texts.person;
       const row = this.#bubble("operator", String(frame.content), frame, true);
       row.dataset.name = name;
-      if (previous?.dataset.name !== name) row.prepend(make("span", { class: "name", dir: "auto" }, name));
+      if (previous?.dataset.name !== name) row.prepend(make("bdi", { class: "name" }, name));
       this.#showTyping(false);
     }
 
@@ -998,7 +1327,7 @@
       const { typing } = this.#ui;
       typing.hidden = !shown;
       const name = who === "assistant" ? this.#texts.assistant : this.#operator || this.#texts.person;
-      typing.setAttribute("aria-label", fill(this.#texts.typing, { name }));
+      typing.setAttribute("aria-label", fill(this.#texts.typing, { name: isolated(name) }));
       if (shown) this.#typingShown = setTimeout(() => (typing.hidden = true), TYPING_SHOWN);
     }
 
@@ -1070,6 +1399,7 @@
       row.removeAttribute("data-pending");
       row.removeAttribute("title");
       row.classList.remove("fresh");
+      this.#dated(Date.now());
       this.#ui.messages.append(row);
     }
 
@@ -1139,6 +1469,7 @@
     #edited(byHand = true) {
       const { editor, error } = this.#ui;
       error.hidden = true;
+      if (byHand || !editor.value) this.#unsent.write(editor.value);
       editor.style.height = "auto";
       editor.style.height = `${editor.scrollHeight + 2}px`;
       this.#ui.send.disabled = editor.disabled || !editor.value.trim();
@@ -1241,18 +1572,56 @@
     }
 
     #away(code) {
-      const { notice, noticeText } = this.#ui;
-      noticeText.textContent = code === 1008 ? this.#texts.notAllowed : this.#texts.away;
+      this.#notify(code, code === 1008 ? this.#texts.notAllowed : this.#texts.away, this.#texts.retry);
+    }
+
+    #notify(code, text, remedy) {
+      const { notice, noticeText, retry } = this.#ui;
+      noticeText.textContent = text;
+      retry.textContent = remedy;
       notice.dataset.code = code;
       notice.hidden = false;
     }
+
+    #retried() {
+      this.#lost = false;
+      this.#connection.connect();
+    }
+  }
+
+  // One button for a page, for as long as the page lasts. It stands beside the body, not in it: routers
+  // replace bodies (Turbo, single-page applications), and a hidden body hides what is in it.
+
+  let chat = null;
+  let root = null; // the document's element when the button came into it
+  let missed = 0; // how often somebody took the button away, and nothing else
+
+  const keeper = new MutationObserver((changes) => {
+    if (!chat || chat.isConnected) return;
+    const gone = changes.flatMap(({ removedNodes }) => [...removedNodes]);
+    const replaced = root !== document.documentElement || gone.some((node) => /^(body|html)$/.test(node.localName));
+    // Clean-up scripts take what they do not know; the second time it is meant.
+    if (replaced || missed++ === 0) settle();
+  });
+
+  function settle() {
+    if (!document.documentElement) return; // `document.open`: the keeper sees the next one
+    root = document.documentElement;
+    chat ??= document.querySelector("switchboard-chat") ?? document.createElement("switchboard-chat");
+    if (chat.parentNode !== root) root.append(chat);
+    for (const other of document.querySelectorAll("switchboard-chat")) if (other !== chat) other.remove();
+    keeper.disconnect();
+    keeper.observe(document, { childList: true });
+    keeper.observe(root, { childList: true });
+  }
+
+  /** The tag ran, once more or for the first time. */
+  function appear() {
+    missed = 0;
+    if (document.readyState !== "loading") settle();
+    else document.addEventListener("DOMContentLoaded", settle, { once: true });
   }
 
   customElements.define("switchboard-chat", SwitchboardChat);
-
-  function appear() {
-    if (!document.querySelector("switchboard-chat")) document.body.append(document.createElement("switchboard-chat"));
-  }
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", appear);
-  else appear();
+  appear();
 })();
