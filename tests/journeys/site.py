@@ -14,7 +14,7 @@ STRICT = (
 NO_POLICY = ""
 
 PAGE = (
-    "<!doctype html><title>A shop</title><h1>A shop</h1>"
+    "<!doctype html><title>A shop</title>{head}<h1>A shop</h1>"
     '<script src="{http}/widget.js" {attributes} defer></script>'
 )
 
@@ -22,13 +22,13 @@ PAGE = (
 class Site:
     """``async with Site(address of the proxy) as site``: the page is at ``site.url``.
 
-    ``attributes`` are the script tag's.
+    ``attributes`` are the script tag's; ``head`` stands before it.
     """
 
-    def __init__(self, proxy: str, policy: str = STRICT, attributes: str = "") -> None:
+    def __init__(self, proxy: str, policy: str = STRICT, attributes: str = "", head: str = "") -> None:
         addresses = {"http": proxy, "ws": proxy.replace("http", "ws", 1)}
         self._head = f"Content-Type: text/html\r\nContent-Security-Policy: {policy.format(**addresses)}\r\n"
-        self._body = PAGE.format(**addresses, attributes=attributes)
+        self._body = PAGE.format(**addresses, attributes=attributes, head=head)
         self.url = ""
 
     async def __aenter__(self) -> Site:

@@ -13,8 +13,9 @@ import msgspec
 
 #: Events that wait for one listener at most.
 MOST_WAITING = 1_000
-#: A comment goes out this often, so that proxies and dead links are noticed (seconds).
-PING_SECONDS = 15.0
+#: After so long without an event a heartbeat goes out (seconds). It is an event and no comment, which
+#: scripts do not see: a console that hears nothing knows that its link is dead.
+PING_SECONDS = 10.0
 
 _encoder = msgspec.json.Encoder()
 
@@ -64,7 +65,7 @@ class Hub:
                 except TimeoutError:
                     if not await still_welcome():
                         return
-                    frame = b": ping\n\n"
+                    frame = b"event: heartbeat\ndata: {}\n\n"
                 if frame is None:
                     return
                 yield frame

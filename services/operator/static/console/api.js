@@ -8,16 +8,25 @@ export class Problem extends Error {
   }
 }
 
+// A request that hangs has met a link that is dead without a word: the feed asks at once whether its own is.
+const SLOW = 5000;
+const PATIENCE = 15000;
+const slow = new EventTarget();
+
 async function request(method, path, body) {
   let response;
+  const patience = setTimeout(() => slow.dispatchEvent(new Event('slow')), SLOW);
   try {
     response = await fetch(path, {
       method,
+      signal: AbortSignal.timeout(PATIENCE),
       headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch {
     throw new Problem(0, { error: 'the service cannot be reached' });
+  } finally {
+    clearTimeout(patience);
   }
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Problem(response.status, answer);
@@ -61,30 +70,88 @@ function fallbackId() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
+// The service says something at least every 10 s; after more than two of its heartbeats the feed is dead.
+const SILENCE = 22000;
+// How long a new feed may take before the console says that it is connecting, and before another try.
+const DOUBT = 1500;
+const OPENING = 10000;
+
 // Calls `on.open` after each connect (read the lists then: events may have been missed), `on.closed`
 // while there is none, and `on.conversation`, `on.message`, `on.typing` with each event.
 // Returns a function that ends it.
 export function listen(on) {
-  let source;
+  let source = null; // the feed that counts
+  let next = null; // the one that shall take its place
+  let heard = Date.now();
   let timer;
+  let doubt;
+  let opening;
   let ended = false;
-  const connect = () => {
-    source = new EventSource('/api/events');
-    source.addEventListener('open', () => on.open());
-    for (const kind of ['conversation', 'message', 'typing']) {
-      source.addEventListener(kind, (event) => on[kind](JSON.parse(event.data)));
-    }
-    source.addEventListener('error', () => {
-      if (ended) return;
-      on.closed();
-      // The browser tries again by itself after a break, but not after an answer other than 200.
-      if (source.readyState === EventSource.CLOSED) timer = setTimeout(connect, 1000 + Math.random() * 2000);
+
+  const closed = () => !ended && on.closed();
+
+  // Opens a feed; the old one goes when this one is open, so that nobody is told of a link that was well.
+  const renew = () => {
+    if (ended || next) return;
+    clearTimeout(timer);
+    const feed = new EventSource('/api/events');
+    next = feed;
+    doubt = setTimeout(closed, source ? DOUBT : 0);
+    opening = setTimeout(() => failed(feed), OPENING);
+    feed.addEventListener('open', () => {
+      if (ended || feed !== next) return;
+      source?.close();
+      source = feed;
+      next = null;
+      heard = Date.now();
+      clearTimeout(doubt);
+      clearTimeout(opening);
+      on.open();
     });
+    for (const kind of ['conversation', 'message', 'typing', 'heartbeat']) {
+      feed.addEventListener(kind, (event) => {
+        if (feed !== source) return;
+        heard = Date.now();
+        on[kind]?.(JSON.parse(event.data));
+      });
+    }
+    // The browser would try again by itself, but not after an answer other than 200, nor out of a silence.
+    feed.addEventListener('error', () => failed(feed));
   };
-  connect();
+
+  const failed = (feed) => {
+    feed.close();
+    if (feed === next) next = null;
+    else if (feed === source) source = null;
+    else return;
+    clearTimeout(doubt);
+    clearTimeout(opening);
+    if (ended) return;
+    closed();
+    clearTimeout(timer);
+    timer = setTimeout(renew, 1000 + Math.random() * 2000);
+  };
+
+  const stirred = ({ type }) => {
+    if (document.hidden && type !== 'online') return;
+    if (next && type === 'online') failed(next); // it began on the old network
+    renew();
+  };
+  const watch = setInterval(() => {
+    if (source && Date.now() - heard > SILENCE) failed(source);
+  }, 1000);
+  const stirs = [
+    [window, 'online'], [window, 'offline'], [window, 'pageshow'], [document, 'visibilitychange'],
+    [document, 'resume'], [slow, 'slow'],
+  ];
+  for (const [target, name] of stirs) target.addEventListener(name, stirred);
+  renew();
   return () => {
     ended = true;
-    clearTimeout(timer);
-    source.close();
+    clearInterval(watch);
+    for (const waiting of [timer, doubt, opening]) clearTimeout(waiting);
+    for (const [target, name] of stirs) target.removeEventListener(name, stirred);
+    source?.close();
+    next?.close();
   };
 }

@@ -134,6 +134,7 @@ export class Lists {
         element('span', '', { role: 'row-when' }),
         element('span', '', { role: 'last-line' }, 'line'),
       );
+      button.lastChild.dir = 'auto';
       button.addEventListener('click', () => this.choose(row.id));
       item.append(button);
       this.items.set(row.id, item);
@@ -171,5 +172,5 @@ function since(time) {
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
-  return new Date(time).toLocaleDateString();
+  return new Date(time).toLocaleDateString(navigator.languages);
 }

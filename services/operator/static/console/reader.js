@@ -119,10 +119,19 @@ export class Reader {
   }
 
   line(line) {
-    const time = new Date(line.time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+    const when = new Date(line.time);
+    const today = when.toDateString() === new Date().toDateString();
+    const day = today ? {} : { day: 'numeric', month: 'short', year: 'numeric' };
+    const time = when.toLocaleString(navigator.languages, { hour: '2-digit', minute: '2-digit', ...day });
     const name = line.name || NAMES[line.from];
     const item = element('li', '', { role: 'line', from: line.from, position: line.position });
-    item.append(element('small', name ? `${name}, ${time}` : time), element('p', line.text));
+    const about = element('small', '');
+    if (name) about.append(element('bdi', name), ', ');
+    about.append(time);
+    about.title = when.toLocaleString(navigator.languages, { dateStyle: 'full', timeStyle: 'medium' });
+    const text = element('p', line.text);
+    text.dir = 'auto'; // in its own direction, whoever wrote it
+    item.append(about, text);
     return item;
   }
 
