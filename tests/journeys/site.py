@@ -41,7 +41,7 @@ class Site:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
-        if request.startswith(b"GET / "):
+        if request.startswith((b"GET / ", b"GET /?")):
             answer = f"HTTP/1.1 200 OK\r\n{self._head}Connection: close\r\n\r\n{self._body}"
         else:
             answer = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"

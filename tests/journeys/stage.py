@@ -73,6 +73,10 @@ class Stage:
         """The whole conversation, as the log holds it."""
         return [message.decode() for message in await self._log.fetch(conversation)]
 
+    async def size(self) -> int:
+        """How many entries the log holds, of all conversations."""
+        return (await self._admin.jetstream().stream_info("CHAT-0")).state.messages
+
     async def facts(self, conversation: str, kind: type[Fact]) -> list[Fact]:
         """The conversation's facts of one kind, in order."""
         entries = await self.entries(conversation)

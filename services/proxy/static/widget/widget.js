@@ -878,6 +878,18 @@
       });
     }
 
+    /**
+     * `document.open` takes every listener away, also from what is inside this element: then another
+     * has to take its place. Whether this one's dialog was open, or null where it works.
+     */
+    retired() {
+      const { frame, dialog } = this.#ui;
+      if (!frame || !frame.dispatchEvent(new Event("switchboard-alive", { cancelable: true }))) return null;
+      this.#connection.leave();
+      this.remove();
+      return dialog.open;
+    }
+
     #begin() {
       const given = { ...window.switchboard?.texts, ...script?.dataset };
       this.#texts = Object.fromEntries(Object.entries(TEXTS).map(([name, text]) => [name, given[name] ?? text]));
@@ -1027,7 +1039,9 @@
       root.adoptedStyleSheets = [sheet, ui.zoom];
       // The direction is the page's own, as its markup says: a rule of a theme is none of the author's.
       const dir = (document.body?.dir || document.documentElement.dir) === "rtl" ? "rtl" : "ltr";
-      ui.frame = make("div", { class: "frame", popover: "manual", dir }, ui.dialog, ui.launcher);
+      ui.frame = make("div",
+        { class: "frame", popover: "manual", dir, "onswitchboard-alive": (event) => event.preventDefault() },
+        ui.dialog, ui.launcher);
       root.append(ui.frame);
 
       const bottom = () => ui.log.scrollHeight - ui.log.clientHeight;
@@ -1608,7 +1622,10 @@
     if (!document.documentElement) return; // `document.open`: the keeper sees the next one
     root = document.documentElement;
     chat ??= document.querySelector("switchboard-chat") ?? document.createElement("switchboard-chat");
+    const shown = chat.retired();
+    if (shown !== null) chat = document.createElement("switchboard-chat");
     if (chat.parentNode !== root) root.append(chat);
+    if (shown) chat.open();
     for (const other of document.querySelectorAll("switchboard-chat")) if (other !== chat) other.remove();
     keeper.disconnect();
     keeper.observe(document, { childList: true });
