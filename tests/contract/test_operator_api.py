@@ -14,6 +14,7 @@ import pytest
 
 from deploy.local import accounts
 from deploy.local.embedded import EmbeddedNats
+from services.operator.transports import events
 from services.operator.transports.events import MOST_WAITING, Hub
 from services.operator.transports.wire import Typing
 from shared.contract.entry import LEVEL, Entry, Recorded
@@ -566,3 +567,16 @@ async def test_a_listener_that_does_not_keep_up_is_dropped() -> None:
     assert [frame async for frame in slow] == []
     hub.close()
     assert [frame async for frame in quick] == []
+
+
+async def test_a_listener_to_whom_nothing_happens_hears_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an event: a comment would not reach the console's script."""
+
+    async def welcome() -> bool:
+        return True
+
+    monkeypatch.setattr(events, "PING_SECONDS", 0.01)
+    stream = Hub().listen(welcome)
+    await anext(stream)
+    for _ in range(2):
+        assert await anext(stream) == b"event: heartbeat\ndata: {}\n\n"

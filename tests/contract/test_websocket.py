@@ -221,6 +221,42 @@ async def test_the_cookie_is_as_the_settings_say(services: Services) -> None:
         assert "Secure" not in socket.response.headers["set-cookie"]
 
 
+async def test_a_partitioned_cookie_is_secure_and_only_that(services: Services) -> None:
+    behind = await services.start(
+        "proxy",
+        SWITCHBOARD_TRUSTED_PROXIES="127.0.0.1",
+        SWITCHBOARD_COOKIE_SAMESITE="none",
+        SWITCHBOARD_COOKIE_PARTITIONED="yes",
+    )
+    stage = Stage(services, behind, behind)
+    async with stage.bare(**{"X-Forwarded-Proto": "https"}) as socket:
+        assert socket.response is not None
+        attributes = socket.response.headers["set-cookie"].split("; ")
+        assert {"SameSite=None", "Secure", "Partitioned"} <= set(attributes)
+    async with stage.bare() as socket:  # browsers would drop it without Secure
+        assert socket.response is not None
+        assert "Partitioned" not in socket.response.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("bare", [True, False])
+async def test_who_only_comes_back_begins_nothing(stage: Stage, bare: bool) -> None:
+    protocols = None if bare else V1
+    for cookie in ("", "switchboard=guess", f"switchboard={uuid.uuid4().hex}"):
+        headers = {"Cookie": cookie} if cookie else {}
+        async with connect(
+            stage.url("/ws?begin=no"), additional_headers=headers, subprotocols=protocols
+        ) as socket:
+            assert socket.response is not None
+            assert "set-cookie" not in socket.response.headers
+            code, reason = await closed(socket)
+            assert code == 4001
+            assert ("no cookie came" in reason) == (len(cookie) < 32)
+    async with stage.bare(cookie) as socket:  # the last one is still new
+        assert await told(socket, 2) == [HI, PICK]
+    async with stage.bare(cookie, "/ws?begin=no") as socket:
+        assert await told(socket, 2) == [HI, PICK]
+
+
 async def test_a_message_goes_to_the_other_tabs_and_never_back_to_its_own(stage: Stage) -> None:
     async with stage.bare() as one:
         await told(one, 2)

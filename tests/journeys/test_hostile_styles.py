@@ -40,12 +40,15 @@ LOOK = """async (before) => {
     look[`${name} place`] = [x, y, width, height].map(Math.round).join(" ");
     describe(name, element, null);
   });
-  for (const [selector, pseudo] of [[".frame", "backdrop"], [".status", "before"], ["textarea", "placeholder"]]) {
+  const pseudos = { ".frame": "backdrop", ".status": "before", textarea: "placeholder" };
+  for (const [selector, pseudo] of Object.entries(pseudos)) {
     describe(`${selector}::${pseudo}`, chat.shadowRoot.querySelector(selector), `::${pseudo}`);
   }
   for (const role of ["launcher", "editor", "log", "choice"]) {
-    const { x, y, width, height } = chat.shadowRoot.querySelector(`[data-role=${role}]`).getBoundingClientRect();
-    look[`a click on ${role}`] = document.elementFromPoint(x + width / 2, y + height / 2)?.localName ?? "nothing";
+    const part = chat.shadowRoot.querySelector(`[data-role=${role}]`);
+    const { x, y, width, height } = part.getBoundingClientRect();
+    const hit = document.elementFromPoint(x + width / 2, y + height / 2);
+    look[`a click on ${role}`] = hit?.localName ?? "nothing";
   }
   look.buttons = String(document.querySelectorAll("switchboard-chat").length);
   if (before === null) return window.seen = look;
@@ -208,7 +211,10 @@ async def test_a_browser_without_a_top_layer_shows_the_button_all_the_same(
         box, view = await chat.part("launcher").bounding_box(), page.viewport_size
         assert box is not None
         assert view is not None
-        assert (view["width"] - box["x"] - box["width"], view["height"] - box["y"] - box["height"]) == (20, 20)
+        assert (view["width"] - box["x"] - box["width"], view["height"] - box["y"] - box["height"]) == (
+            20,
+            20,
+        )
 
 
 async def test_a_narrow_screen_is_filled_whatever_the_page_says(

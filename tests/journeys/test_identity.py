@@ -1,4 +1,4 @@
-"""A cookie that the browser does not keep: said to the visitor and to the page's author, nothing begins by itself."""
+"""A cookie that the browser does not keep: visitor and page's author are told, nothing begins by itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import time
 
 import pytest
 import pytest_asyncio
@@ -37,14 +38,15 @@ def certificate(folder: Path) -> ssl.SSLContext:
     """A certificate that the browser is told not to mind."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "chat.example")])
+    now = datetime.fromtimestamp(time(), UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
     pem = folder / "both.pem"
@@ -104,23 +106,26 @@ async def street(
     )
     try:
         await proxy.start()
-        async with Wire(proxy.port, tls) as chat, Site(f"https://chat.example:{chat.port}", NO_POLICY) as site:
+        async with (
+            Wire(proxy.port, tls) as chat,
+            Site(f"https://chat.example:{chat.port}", NO_POLICY) as site,
+        ):
             async with Wire(int(site.url.rsplit(":", 1)[1]), tls, front):
-                context = await strict_browser.new_context(ignore_https_errors=True, reduced_motion="reduce")
-                context.set_default_timeout(PATIENCE)
-                page = await context.new_page()
-                said: list[str] = []
-                page.on("console", lambda message: said.append(message.text))
-                yield Street(stage, chat, page, f"https://{host}:{front}", said)
-                await context.close()
+            context = await strict_browser.new_context(ignore_https_errors=True, reduced_motion="reduce")
+            context.set_default_timeout(PATIENCE)
+            page = await context.new_page()
+            said: list[str] = []
+            page.on("console", lambda message: said.append(message.text))
+            yield Street(stage, chat, page, f"https://{host}:{front}", said)
+            await context.close()
     finally:
         proxy.kill()
 
 
-LAX = ("shop.example", {})
+LAX: tuple[str, dict[str, str]] = ("shop.example", {})
 THIRD_PARTY = ("shop.example", {"samesite": "none"})
 PARTITIONED = ("shop.example", {"samesite": "none", "partitioned": "yes"})
-SAME_SITE = ("www.chat.example", {})
+SAME_SITE: tuple[str, dict[str, str]] = ("www.chat.example", {})
 
 
 @pytest.mark.parametrize("street", [LAX, THIRD_PARTY], indirect=True, ids=["lax", "blocked"])

@@ -21,23 +21,33 @@ TAG = """
   const ran = new Promise((done) => (tag.onload = done));
 """
 BODY = "const body = document.createElement('body'); body.innerHTML = '<h1>Another page</h1>';"
+OTHER = "<head></head><body><h1>Another page</h1></body>"
 CHANGES = {
-    "turbo": f"{BODY} {TAG} document.documentElement.replaceChild(body, document.body); body.append(tag); await ran;",
+    "turbo": f"""{BODY} {TAG}
+      document.documentElement.replaceChild(body, document.body);
+      body.append(tag);
+      await ran;""",
     "the body is another": f"{BODY} document.body = body;",
     "the body is emptied": "document.body.replaceChildren(); document.body.innerHTML = '<p>Other</p>';",
-    "the root's children are others": "document.documentElement.innerHTML = '<head></head><body><h1>Other</h1></body>';",
-    "the root is another": """
+    "the root's children are others": f"document.documentElement.innerHTML = '{OTHER}';",
+    "the root is another": f"""
       const root = document.createElement("html");
-      root.innerHTML = "<head></head><body><h1>Other</h1></body>";
+      root.innerHTML = "{OTHER}";
       document.replaceChild(root, document.documentElement);""",
     "the document is written anew": """
       document.open();
-      document.write(`<!doctype html><title>Other</title><h1>Other</h1><script src="${window.widget}" defer><\\/script>`);
+      document.write("<!doctype html><title>Other</title><h1>Other</h1>");
+      document.write(`<script src="${window.widget}" defer><\\/script>`);
       document.close();
       await new Promise((done) => setTimeout(done, 50));""",
     "a clean-up takes what it does not know": "document.querySelector('switchboard-chat').remove();",
-    "the page moves on in its history": "history.pushState({}, '', '/elsewhere'); dispatchEvent(new Event('popstate'));",
-    "the tag runs twice more": f"{TAG} document.head.append(tag); await ran; document.body.append(tag.cloneNode());",
+    "the page moves on in its history": """
+      history.pushState({}, "", "/elsewhere");
+      dispatchEvent(new Event("popstate"));""",
+    "the tag runs twice more": f"""{TAG}
+      document.head.append(tag);
+      await ran;
+      document.body.append(tag.cloneNode());""",
 }
 
 

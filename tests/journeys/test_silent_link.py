@@ -115,9 +115,7 @@ async def test_a_message_without_an_acknowledgement_is_sent_again(people: People
         assert [fact.text for fact in written if isinstance(fact, TextWritten)] == ["Into the void"]
 
 
-async def test_a_message_that_the_log_does_not_confirm_shows_connecting(
-    people: People, stage: Stage
-) -> None:
+async def test_a_message_that_the_log_does_not_confirm_shows_connecting(people: People, stage: Stage) -> None:
     """The link is alive, and yet nobody can say that the message is stored."""
     page = await people.page()
     swallowed: list[str] = []

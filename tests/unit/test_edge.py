@@ -158,3 +158,22 @@ async def test_a_body_that_is_too_large_is_not_read_to_its_end() -> None:
 async def test_half_a_body_is_none() -> None:
     with pytest.raises(BodyRefused, match="ended early"):
         await read(part(b"half", True), {"type": "http.disconnect"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"cookie_partitioned": True}, "SWITCHBOARD_COOKIE_SAMESITE=none"),
+        ({"cookie_partitioned": True, "cookie_samesite": "strict"}, "SWITCHBOARD_COOKIE_SAMESITE=none"),
+        (
+            {"cookie_partitioned": True, "cookie_samesite": "none", "cookie_secure": "no"},
+            "SWITCHBOARD_COOKIE_SECURE to yes or auto",
+        ),
+    ],
+)
+def test_a_cookie_that_browsers_would_drop_is_refused_at_the_start(
+    settings: dict[str, Any], remedy: str
+) -> None:
+    with pytest.raises(ValueError, match=remedy):
+        ProxySettings(**settings)
+    ProxySettings(cookie_partitioned=True, cookie_samesite="none")

@@ -419,3 +419,17 @@ def test_the_same_id_with_what_is_kept_alike_is_the_same_message() -> None:
     session, _ = opened(story)
     assert len(sent(session, kind="UserText", sessionId="fav", content="a\x00b", id=ID)) == 1
     assert sent(session, kind="UserText", sessionId="fav", content="ab", id=ID) == []  # it is on its way
+
+
+def test_a_ping_is_answered_and_changes_nothing() -> None:
+    session, _ = opened(asked())
+    before = session.state
+    assert told(sent(session, kind="Ping")) == [{"kind": "Pong"}]
+    assert session.state is before
+
+
+def test_a_bare_client_knows_no_ping() -> None:
+    session, _ = opened(asked(), modern=False)
+    (closing,) = sent(session, kind="Ping")
+    assert isinstance(closing, closings.Closing)
+    assert closing.code == closings.NOT_A_FRAME.code

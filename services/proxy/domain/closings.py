@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 
 class Closing(NamedTuple):
-    """``reconnect`` says what the client does: "no", "at once", "fresh", "resume", "backoff", "later", "asked"."""
+    """``reconnect`` says what the client does: "no", "at once", "fresh", "resume", "backoff", "later", or
+    "asked": when the visitor asks for it."""
 
     code: int
     reason: str

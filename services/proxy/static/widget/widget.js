@@ -193,10 +193,10 @@
     .tool svg { width: 20px; height: 20px; }
 
     .notice {
-      display: flex; align-items: center; justify-content: space-between; gap: 12px;
+      display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 8px 12px;
       padding: 10px 16px; font-size: 14px; background: var(--sb-bubble); border-bottom: 1px solid var(--sb-line);
     }
-    .notice + .notice { border-top: 0; }
+    .notice > span { flex: 1 1 11em; }
     .pill {
       flex: none; padding: 6px 14px; border-radius: 999px; font-size: 14px; font-weight: 550;
       border: 1px solid var(--sb-line); background: var(--sb-surface);
@@ -303,6 +303,11 @@
     @keyframes appear { from { opacity: 0; transform: translateY(5px); } }
     @keyframes pulse { from { opacity: 1; } to { opacity: .3; } }
     @media (prefers-reduced-motion: reduce) { *, *::before { animation: none !important; transition: none !important; } }
+    @media (forced-colors: active) {
+      .launcher, dialog, .send, .face, .avatar { border: 1px solid ButtonBorder; }
+      header, .bubble.dots { border-bottom: 1px solid CanvasText; }
+      .status::before, .unread, .dots i, .star[data-lit] { forced-color-adjust: none; }
+    }
     @media print { .frame { display: none; } }
   `;
 
@@ -844,7 +849,7 @@
     #newest = null; // the cursor of the newest fact, and of the newest that was shown to somebody
     #lastRead = null;
     #telling = 0; // a timer, until other tabs are told what was read
-    #day = ""; // of the newest line
+    #day = 0; // of the newest line: its midnight
     #atBottom = true;
     #replaying = 0; // a timer, in case the replay's end is not told
     #typingShown = 0;
@@ -1148,7 +1153,7 @@
       this.#order.clear();
       this.#news = -1;
       this.#newest = null;
-      this.#day = "";
+      this.#day = 0;
       this.#showTyping(false);
       this.#unread(false);
     }
@@ -1266,9 +1271,9 @@
     /** The day, above the first line of each. Of a conversation of today nobody needs to be told. */
     #dated(time) {
       if (!time) return;
-      const day = new Date(time).toDateString();
-      if (day === this.#day) return;
-      if (this.#day || day !== new Date().toDateString()) {
+      const day = new Date(time).setHours(0, 0, 0, 0);
+      if (day <= this.#day) return; // an earlier one can only come of a clock that is wrong
+      if (this.#day || day !== new Date().setHours(0, 0, 0, 0)) {
         this.#ui.messages.append(
           make("div", { class: "row system day", "data-role": "day", dir: "auto" }, dayName(time)));
       }
