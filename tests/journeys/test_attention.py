@@ -123,7 +123,7 @@ async def test_days_are_told_apart(people: People, stage: Stage) -> None:
     await visitor.opens()
     await visitor.hears(WELCOME, MENU)
     days = page.locator("[data-role=day]")
-    long_ago = datetime.fromtimestamp(time()) - timedelta(days=400)
+    long_ago = datetime.fromtimestamp(time(), UTC).astimezone() - timedelta(days=400)
     await expect(days).to_have_text([f"{long_ago:%A, %B} {long_ago.day}, {long_ago.year}", "yesterday"])
     title = await visitor.texts.first.get_attribute("title")
     assert title is not None

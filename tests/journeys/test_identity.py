@@ -109,8 +109,8 @@ async def street(
         async with (
             Wire(proxy.port, tls) as chat,
             Site(f"https://chat.example:{chat.port}", NO_POLICY) as site,
+            Wire(int(site.url.rsplit(":", 1)[1]), tls, front),
         ):
-            async with Wire(int(site.url.rsplit(":", 1)[1]), tls, front):
             context = await strict_browser.new_context(ignore_https_errors=True, reduced_motion="reduce")
             context.set_default_timeout(PATIENCE)
             page = await context.new_page()
