@@ -17,6 +17,14 @@ from tests.journeys.stage import PASSWORD
 State = Literal["connected", "connecting", "offline"]
 Who = Literal["visitor", "bot", "operator", "system"]
 
+#: The page as if another tab covered it, or nothing any more.
+HIDDEN = """hidden => {
+  const set = (name, value) => Object.defineProperty(document, name, { configurable: true, value });
+  set("hidden", hidden);
+  set("visibilityState", hidden ? "hidden" : "visible");
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
 FROM = "rows => rows.map(row => row.dataset.from)"
 
 Line = tuple[Who, str]

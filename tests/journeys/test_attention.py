@@ -10,18 +10,11 @@ import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat, from_bot, from_operator, from_visitor, note
+from tests.journeys.pages import HIDDEN, Chat, from_bot, from_operator, from_visitor, note
 from tests.journeys.stage import Stage
 from tests.journeys.tour import BYE, MENU, OPEN, REOPENED, WELCOME
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
-
-HIDDEN = """hidden => {
-  const set = (name, value) => Object.defineProperty(document, name, { configurable: true, value });
-  set("hidden", hidden);
-  set("visibilityState", hidden ? "hidden" : "visible");
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
 
 
 async def in_the_editor(people: People) -> Chat:

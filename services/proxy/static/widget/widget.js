@@ -77,7 +77,7 @@
   const DOUBT_SHOWN = 1_000; // without an answer to that: "Connecting ..."
   const DOUBT_MOST = 5_000; // and then another socket
   const OVERDUE = 5_000; // a message without its acknowledgement: "Connecting ..."
-  const READ_AFTER = 1_000; // other tabs are told what was read
+  const READ_AFTER = 3_000; // what stood in front of somebody for so long is read in the other tabs too
   const BACKOFF_FIRST = 500;
   const BACKOFF_MOST = 30_000;
   const NARROW = "(max-width: 480px), (max-height: 420px)";
@@ -477,6 +477,7 @@
     #stable = 0;
     #patience = 0;
     #known; // there is a conversation: connecting must not begin another
+    brought = false; // the browser brought the cookie back: there was something to come back to
     #heard = 0; // when the server last said anything
     #pulse = 0;
     #doubt = 0; // the timer of an unanswered Ping
@@ -526,7 +527,8 @@
       const url = new URL(this.#address);
       for (const [name, wish] of Object.entries(this.#wishes)) if (wish) url.searchParams.set(name, wish);
       if (this.#cursor) url.searchParams.set("cursor", this.#cursor);
-      if (this.#known) url.searchParams.set("begin", "no");
+      const back = this.#known;
+      if (back) url.searchParams.set("begin", "no");
       this.#fresh = !this.#cursor;
       this.#tell();
       let socket;
@@ -537,7 +539,10 @@
         this.#on.away(1008);
         return;
       }
-      socket.onmessage = (event) => this.#received(event.data);
+      socket.onmessage = (event) => {
+        this.brought ||= back;
+        this.#received(event.data);
+      };
       socket.onclose = (event) => this.#closed(event.code, event.reason);
       this.#socket = socket;
       this.#wait(CONNECT_PATIENCE);
@@ -1042,7 +1047,7 @@
       sheet.replaceSync(STYLE);
       ui.zoom = new CSSStyleSheet();
       root.adoptedStyleSheets = [sheet, ui.zoom];
-      // The direction is the page's own, as its markup says: a rule of a theme is none of the author's.
+      // The page's direction, as its markup says; what a stylesheet says does not count.
       const dir = (document.body?.dir || document.documentElement.dir) === "rtl" ? "rtl" : "ltr";
       ui.frame = make("div",
         { class: "frame", popover: "manual", dir, "onswitchboard-alive": (event) => event.preventDefault() },
@@ -1194,12 +1199,12 @@
     #remember(changes) {
       clearTimeout(this.#telling);
       this.#telling = 0;
-      if ((!changes && !this.#memory) || this.#kept === false) return;
+      if (!changes && !this.#memory) return;
       // Another tab may have shown more.
       const read = this.#memory && this.#store.read()?.read;
       if (this.#place(read) > this.#place(this.#lastRead)) this.#lastRead = read;
       this.#memory = { ...this.#memory, read: this.#lastRead, ...changes };
-      this.#store.write(this.#memory);
+      if (this.#kept !== false) this.#store.write(this.#memory);
     }
 
     // Who the visitor is: the server knows it by a cookie, which the browser may not keep
@@ -1208,7 +1213,8 @@
     async #proveIdentity() {
       const server = new URL(this.#address);
       const alike = server.protocol.replace("ws", "http") === location.protocol;
-      if (this.#kept !== null || (alike && server.hostname === location.hostname)) return;
+      if (this.#kept !== null || this.#connection.brought) return;
+      if (alike && server.hostname === location.hostname) return;
       this.#kept = await this.#connection.keeps();
       if (this.#kept === false) {
         this.#store.clear(); // the next page has nothing to come back to
