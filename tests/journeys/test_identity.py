@@ -149,6 +149,8 @@ async def test_a_cookie_that_does_not_stick_is_told(street: Street) -> None:
 async def test_a_broken_link_does_not_put_the_menu_in_place_of_the_talk(street: Street) -> None:
     visitor = await street.opens()
     await expect(visitor.part("identity")).to_contain_text(UNKEPT)
+    await visitor.picks("The end")
+    await visitor.hears(BYE)
     size = await street.stage.size()
     street.chat.cuts()
     await expect(visitor.notice).to_contain_text("could not be found again")
