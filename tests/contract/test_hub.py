@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.proxy.domain.drafts import Draft
+from services.proxy.history import History
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
 from shared.contract.entry import Entry, Recorded
@@ -56,7 +57,7 @@ def said(n: int) -> Entry:
     return Entry(id=str(n), facts=(examples.TEXT_WRITTEN,))
 
 
-async def joined(hub: Hub, reader: Reader, new: bool) -> list[Recorded]:
+async def joined(hub: Hub, reader: Reader, new: bool) -> History:
     """Try until the log is known, as clients do."""
     while True:
         try:
@@ -75,7 +76,7 @@ async def test_who_joins_while_the_store_is_put_back_hears_what_comes_then(
     shutil.copytree(server.folder / "nats", tmp_path / "copy")
     await asyncio.to_thread(server.start)
     old, newcomer = Reader(), Reader()
-    assert await joined(hub, old, new=True) == []
+    assert (await joined(hub, old, new=True)).whole == []
     for n in range(3):
         await hub.append(C, said(n), None)
         assert (await old.heard.get()).position == n + 1

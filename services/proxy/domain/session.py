@@ -17,9 +17,10 @@ from services.proxy.domain.closings import Closing
 from services.proxy.domain.drafts import Draft
 from services.proxy.domain.kept import Kept
 from services.proxy.domain.limits import LARGEST_TEXT
+from services.proxy.domain.past import Fold, Known, Past, fingerprint, is_reset, refusal
 from shared.contract import cursor as cursors
 from shared.contract import facts
-from shared.contract.conversation import NEW, Conversation, Generating, step
+from shared.contract.conversation import Conversation, Generating
 from shared.contract.cursor import Cursor
 from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import Fact
@@ -60,35 +61,29 @@ BEGIN = facts.ConversationStarted(door="websocket")
 _THINKING = Send(frames.encode(frames.Typing(who="assistant")))
 
 
-class _Known(NamedTuple):
-    """A visitor's entry that is on the log: where, and what it said."""
-
-    position: int
-    time: int
-    facts: tuple[Fact, ...]
-
-
 class Session:
     """``modern`` clients speak ``switchboard.v1``; ``cursor`` is where one wants to resume."""
 
     __slots__ = (  # there are thousands of these, most of them idle
-        *("state", "modern", "_epoch", "_cursor", "_latest", "_known", "_pending", "_outcomes"),
-        *("_choices", "_asking", "_shown", "_resetting"),
+        *("modern", "_epoch", "_cursor", "_latest", "_fold", "_pending", "_shown", "_resetting"),
+        *("_past", "_start"),
     )
 
     def __init__(self, epoch: str, modern: bool, cursor: Cursor | None = None) -> None:
-        self.state: Conversation = NEW
         self._epoch = epoch
         self.modern = modern
         self._cursor = cursor
-        self._known: dict[str, _Known] = {}
+        self._fold = Fold()
         self._pending: dict[str, tuple[Fact, ...]] = {}
-        self._outcomes: dict[str, str] = {}  # id -> why it was refused
-        self._choices: dict[str, dict[str, str]] = {}  # group -> item -> its words
-        self._asking: str | None = None
+        self._past: Past | None = None  # while the history is told
+        self._start: tuple[int, int] | None = None  # position and fact of it behind which that begins
         self._shown: frames.State | None = None
         self._resetting: str | None = None
         self._latest = Cursor(epoch, 0, 0, 0)  # how far the client has been told
+
+    @property
+    def state(self) -> Conversation:
+        return self._fold.state
 
     # --- what comes from the log ---
 
@@ -96,38 +91,63 @@ class Session:
         self, history: Iterable[Recorded], new_id: str, begin: facts.ConversationStarted = BEGIN
     ) -> list[Output]:
         """Everything that the client lacks; if there is nothing, the conversation starts (as ``new_id``)."""
-        shown: list[tuple[Recorded, tuple[Fact, ...]]] = []
-        refused: dict[int, str] = {}
-        for recorded in history:
-            effective = self._fold(recorded)
-            if _is_reset(effective):
-                shown.clear()
-            if recorded.cause is not None and (reason := _refusal(effective)):
-                refused[recorded.cause] = reason
-            shown.append((recorded, effective))
-        start = self._start(shown)
-        if start is not None and self._cursor is not None:
-            self._latest = self._cursor
+        entries = tuple(history)
+        past = Past()
+        for recorded in entries:
+            past.add(recorded)
+        output = self.open(past, shared=False)
+        for recorded in entries:
+            output += self.tell(recorded)
+        return output + self.told(new_id, begin)
+
+    def open(self, past: Past, shared: bool = True) -> list[Output]:
+        """The history is known; `tell` is to follow for its entries, in order, then `told`.
+
+        ``shared``: others go on with the same ``past``, which must not change.
+        """
+        cursor, self._cursor = self._cursor, None
+        self._past = past
+        self._fold = Fold(past) if shared else Fold.of(past)
+        self._start = None
+        if cursor is not None and cursor.epoch == self._epoch and past.holds(cursor):
+            self._start = cursor.position, cursor.fact
+            self._latest = cursor
+        if not self.modern:
+            return []
+        echo = cursors.encode(cursor) if cursor is not None and self._start is not None else None
+        return [Send(frames.encode(frames.Resumed(cursor=echo, reset=self._start is None)))]
+
+    @property
+    def lacks(self) -> int:
+        """The position of the first entry that is to be told of the history."""
+        begins = self._past.begins if self._past is not None else 0
+        return max(begins, self._start[0] if self._start is not None else 0)
+
+    def tell(self, recorded: Recorded) -> list[Output]:
+        """What the client lacks of an entry of the history."""
+        past, start = self._past, self._start
+        position, cause = recorded.position, recorded.cause
+        if past is None or not past.begins <= position <= past.state.position:
+            return []
         output: list[Output] = []
-        if self.modern:
-            echo = cursors.encode(self._cursor) if self._cursor and start is not None else None
-            output.append(Send(frames.encode(frames.Resumed(cursor=echo, reset=start is None))))
-        ids = {recorded.position: recorded.id for recorded, _ in shown}
-        for recorded, effective in shown:
-            cause = recorded.cause
-            if start and cause in refused and cause <= start[0] < recorded.position:
-                # The client has the message, not yet that it was refused.
-                output += self.refuse(ids[cause], refused[cause])
-            if recorded.position in refused or (start and recorded.position < start[0]):
-                continue
-            skip = start[1] + 1 if start and recorded.position == start[0] else 0
-            output += self._render(recorded, effective, skip)
+        if start and cause in past.refused and cause <= start[0] < position:
+            # The client has the message, not yet that it was refused.
+            refused = past.refused[cause]
+            output += self.refuse(refused.id, refused.reason)
+        if position in past.refused or (start and position < start[0]):
+            return output
+        skip = start[1] + 1 if start and position == start[0] else 0
+        return output + self._render(recorded, past.effective(recorded), skip)
+
+    def told(self, new_id: str, begin: facts.ConversationStarted = BEGIN) -> list[Output]:
+        """The history is told: how things stand, and how the conversation starts where it has not."""
+        self._past = self._start = None
+        output: list[Output] = []
         if not self.state.started:
             output.append(Append(Entry(id=new_id, facts=(begin,)), expect=0))
         output += self._state_frame()
         if self.modern and self.state.generating is not None:
             output += [_THINKING, Listen(self.state.generating)]
-        self._cursor = None
         return output
 
     def follow(self, recorded: Recorded) -> list[Output]:
@@ -137,9 +157,9 @@ class Session:
         own = recorded.id in self._pending and recorded.author == "visitor"
         owed = self.state.unanswered
         generating = self.state.generating
-        effective = self._fold(recorded)
+        effective = self._fold.add(recorded)
         output: list[Output] = []
-        if _is_reset(effective):
+        if is_reset(effective):
             if self.modern:
                 output.append(Send(frames.encode(frames.Resumed(cursor=None, reset=True))))
             elif not own:
@@ -151,7 +171,7 @@ class Session:
         elif self._resetting is None:
             output += self._render(recorded, effective, 0)
         if self.modern:
-            if recorded.cause is not None and (reason := _refusal(effective)):
+            if recorded.cause is not None and (reason := refusal(effective)):
                 refused = (item.id for item in owed if item.position == recorded.cause)
                 output += [Send(frames.encode(frames.Refused(id=id, reason=reason))) for id in refused]
             output += self._state_frame()
@@ -187,9 +207,10 @@ class Session:
 
     def _submit(self, id: str, said: tuple[Fact, ...]) -> list[Output]:
         earlier = self._pending.get(id)
-        known = self._known.get(id)
+        known = self._fold.known(id)
         if known is not None:
-            return self._acknowledge(id, known) if known.facts == said else self.refuse(id, "id_reused")
+            same = known.said == fingerprint(said)
+            return self._acknowledge(id, known) if same else self.refuse(id, "id_reused")
         if earlier is not None:  # on its way; its Ack will come
             return [] if earlier == said else self.refuse(id, "id_reused")
         self._pending[id] = said
@@ -209,60 +230,24 @@ class Session:
 
     # --- inside ---
 
-    def _fold(self, recorded: Recorded) -> tuple[Fact, ...]:
-        before = self.state
-        self.state, effective = step(before, recorded)
-        if not effective:
-            return effective
-        if recorded.author == "visitor":
-            self._known[recorded.id] = _Known(recorded.position, recorded.time, recorded.facts)
-            if _is_reset(effective):
-                self._asking = None
-                self._choices.clear()
-            return effective
-        for fact in effective:
-            kind = type(fact)
-            if kind is facts.FlowAdvanced:
-                self._asking = None
-            elif kind is facts.EditorOpened:
-                self._asking = "text"
-            elif isinstance(fact, facts.ChoiceAsked):
-                self._asking = "choice"
-                self._choices[str(fact.group)] = _words(fact)
-            elif kind is facts.InputRefused or kind is facts.DecisionFailed:
-                reason = _refusal(effective)
-                refused = (item.id for item in before.unanswered if item.position == recorded.cause)
-                self._outcomes.update((id, reason) for id in refused)
-        return effective
-
-    def _start(self, shown: list[tuple[Recorded, tuple[Fact, ...]]]) -> tuple[int, int] | None:
-        """Position and fact after which to go on, or None where the cursor does not hold."""
-        cursor = self._cursor
-        if cursor is None or cursor.epoch != self._epoch:
-            return None
-        for recorded, _ in shown:
-            if recorded.position == cursor.position and recorded.time == cursor.time:
-                return cursor.position, cursor.fact
-        return None
-
     def _settle(self, id: str) -> list[Output]:
         """The client's own message came by: acknowledge it, or say that its id had been used."""
         said = self._pending.pop(id)
         if self._resetting == id:
             self._resetting = None
-        known = self._known.get(id)
-        if known is None or known.facts != said:
+        known = self._fold.known(id)
+        if known is None or known.said != fingerprint(said):
             return self.refuse(id, "id_reused")
         return self._acknowledge(id, known)
 
-    def _acknowledge(self, id: str, known: _Known) -> list[Output]:
+    def _acknowledge(self, id: str, known: Known) -> list[Output]:
         if not self.modern:
             return []
         # Acknowledged again: the cursor does not go back behind what the client has already.
         if known.position > self._latest.position:
             self._latest = Cursor(self._epoch, known.position, known.time, 0)
         output: list[Output] = [Send(frames.encode(frames.Ack(id=id, cursor=cursors.encode(self._latest))))]
-        if reason := self._outcomes.get(id):
+        if reason := self._fold.outcome(id):
             output.append(Send(frames.encode(frames.Refused(id=id, reason=reason))))
         return output
 
@@ -284,7 +269,7 @@ class Session:
                     marks["id"] = recorded.id
                 elif type(fact) is facts.AssistantSaid:
                     marks["turn"] = str(recorded.cause)
-            output.append(Send(frames.encode(make(self._choices, fact, marks))))
+            output.append(Send(frames.encode(make(self._fold.choices, fact, marks))))
         return output
 
     def _answer_changed(self, before: Generating | None, effective: tuple[Fact, ...]) -> list[Output]:
@@ -313,7 +298,7 @@ class Session:
             waiting = "person"
         elif state.owner == "bot" and state.status == "open":
             over = state.ended and not state.unanswered
-            waiting = "end" if over else None if state.ended else self._asking
+            waiting = "end" if over else None if state.ended else self._fold.asking
         frame = frames.State(owner=state.owner, status=state.status, waiting=waiting)
         if frame == self._shown:
             return []
@@ -321,33 +306,12 @@ class Session:
         return [Send(frames.encode(frame))]
 
 
-def _words_of(fact: facts.ChoiceAsked) -> dict[str, str]:
-    """The words of each item."""
-    return {str(choice.item): choice.text for choice in fact.choices}
-
-
 def _bare_of(fact: Fact) -> Send:
     """What a bare client is sent of a bot's fact: the same in every conversation."""
     return Send(frames.encode(rendering.BARE[type(fact)]({}, fact, {})))
 
 
-_words = Kept(_words_of)
 _bare = Kept(_bare_of)
-
-
-def _is_reset(effective: tuple[Fact, ...]) -> bool:
-    """A visitor's entry holds one fact."""
-    return bool(effective) and type(effective[0]) is facts.ConversationReset
-
-
-def _refusal(effective: tuple[Fact, ...]) -> str:
-    """Why the entry refuses its cause, or "" where it does not."""
-    for fact in effective:
-        if isinstance(fact, facts.InputRefused):
-            return fact.reason
-        if isinstance(fact, facts.DecisionFailed):
-            return f"failed_{fact.reason}"
-    return ""
 
 
 def _fact(frame: frames.Input) -> Fact:
