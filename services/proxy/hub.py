@@ -14,7 +14,7 @@ from prometheus_client import Gauge
 from services.proxy.domain.drafts import Draft
 from services.proxy.drafts import Drafts
 from services.proxy.history import History, Reading
-from services.proxy.pace import Pace
+from services.proxy.pace import Pace, Turns
 from services.proxy.settings import ProxySettings
 from shared.contract import subjects
 from shared.contract.conversation import Generating
@@ -61,6 +61,7 @@ class Hub:
         self._drafts: Drafts | None = None
         self._task: asyncio.Task[None] | None = None
         self._readings: dict[str, Reading] = {}
+        self._arriving = Turns()
         #: Of all the long work in this process.
         self.pace = Pace()
         Gauge(
@@ -126,17 +127,16 @@ class Hub:
         stream = self._log
         if stream is None:
             raise Unreachable("not connected to NATS yet")
-        reading = self._reading(conversation)
-        if reading is None:
-            windows = stream.windows(conversation)
-            first = await windows.next()
-            if windows.over:
-                return History([message.decode() for message in first])
-            reading = self._reading(conversation)  # of somebody who came a moment before
+        # One after the other: of twenty sockets that come at once the first finds out whether it is long.
+        async with self._arriving.turn(conversation):
+            reading = self._reading(conversation)
             if reading is None:
-                reading = self._readings[conversation] = Reading(
-                    stream, conversation, self.pace, first, windows
-                )
+                windows = stream.windows(conversation)
+                first = await windows.next()
+                if windows.over:
+                    return History([message.decode() for message in first])
+                reading = Reading(stream, conversation, self.pace, first, windows)
+                self._readings[conversation] = reading
                 reading.task.add_done_callback(lambda _: self._forget(conversation))
         return History(None, reading)
 

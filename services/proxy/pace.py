@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from time import perf_counter
 from typing import TypeVar
@@ -10,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 #: How long one piece may take (seconds): everybody else's messages wait so long.
-PIECE_SECONDS = 0.001
+PIECE_SECONDS = 0.0005
 #: Behind so much work everybody rests as long (seconds): timers of the event loop are no finer. It leaves
 #: half of the processor to the others, and to the log's server where that is on the same one.
 REST_SECONDS = 0.002
@@ -47,3 +48,30 @@ class Pace:
             await asyncio.sleep(seconds)
         else:
             await asyncio.sleep(0)
+
+
+class Turns:
+    """One at a time for each name; nothing is kept of a name that nobody waits for."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, asyncio.Future[None]] = {}
+
+    @contextlib.asynccontextmanager
+    async def turn(self, name: str) -> AsyncIterator[None]:
+        """Within the block nobody else has the turn of this name."""
+        before = self._last.get(name)
+        mine = self._last[name] = asyncio.get_running_loop().create_future()
+        try:
+            if before is not None:
+                await asyncio.wait([before])
+            yield
+        finally:
+            if before is not None and not before.done():  # we were cancelled while we waited
+                before.add_done_callback(lambda _: mine.set_result(None))
+            else:
+                mine.set_result(None)
+            if self._last.get(name) is mine:
+                if before is not None and not before.done():
+                    self._last[name] = before
+                else:
+                    del self._last[name]
