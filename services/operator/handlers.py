@@ -98,7 +98,8 @@ class Handlers:
     async def transcript(self, conversation: str) -> list[Line]:
         """The conversation's lines since its visitor last began anew. Raises `NotFound`."""
         self.summary(conversation)
-        return transcript([message.decode() for message in await self._log.fetch(conversation)])
+        windows = self._log.windows(conversation)
+        return transcript([message.decode() async for window in windows for message in window])
 
     async def states(self, version: str) -> list[str]:
         """The names of a flow's states, in its author's order; none for a flow that is not known."""
@@ -162,13 +163,15 @@ class Handlers:
     async def _repeated(self, conversation: str, decide: Decide, id: str) -> int:
         """The position of the entry ``id``, if it is what would have been decided then."""
         state = NEW
-        for message in await self._log.fetch(conversation):
-            entry = message.decode()
-            if (entry.author, entry.id) == ("operator", id):
-                if decide(state) != entry.facts:
-                    break
-                return entry.position
-            state = evolve(state, entry)
+        async for window in self._log.windows(conversation):
+            for message in window:
+                entry = message.decode()
+                if (entry.author, entry.id) == ("operator", id):
+                    if decide(state) != entry.facts:
+                        raise IdReused("this id was used before, with another content")
+                    return entry.position
+                state = evolve(state, entry)
+            await asyncio.sleep(0)
         raise IdReused("this id was used before, with another content")
 
     async def _catch_up(self, position: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import structlog
@@ -163,6 +163,15 @@ class Hub:
                 return
             async for _ in self.pace.through(window, lambda message: take(message.decode())):
                 pass
+
+    async def between(self, conversation: str, first: int, last: int) -> AsyncIterator[list[Recorded]]:
+        """The conversation's entries from ``first`` to ``last``, in windows. Raises `Unreachable`."""
+        if self._log is None:
+            raise Unreachable("not connected to NATS yet")
+        async for window in self._log.windows(conversation, first - 1):
+            yield [message.decode() for message in window if message.position <= last]
+            if window[-1].position >= last:
+                return
 
     def drafts(self, conversation: str, reader: Reader, generating: Generating | None) -> None:
         """Tell ``reader`` the words of this answer while the assistant makes them; None: of none.

@@ -206,6 +206,11 @@ class Log:
         self._requests.go_over(line)
         self._line = line
 
+    @property
+    def unused(self) -> int:
+        """How much more may be on its way to readers (bytes)."""
+        return self._budget.left
+
     async def tail(self, timeout: float = 2.0) -> Tail:
         """The stream's last position and epoch, from its leader. Raises `Unreachable`."""
         try:

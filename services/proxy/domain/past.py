@@ -103,6 +103,15 @@ class Refusal(NamedTuple):
     reason: str
 
 
+class Part(NamedTuple):
+    """Entries from ``first``, which was stored at ``time``, to ``last``; ``more``: there are earlier ones."""
+
+    first: int
+    time: int
+    last: int
+    more: bool
+
+
 class Past(Fold):
     """A history that is to be shown. Once all of it was added, it can be gone through once more, in parts."""
 
@@ -145,10 +154,13 @@ class Past(Fold):
         found = at < len(self._positions) and self._positions[at] == cursor.position
         return found and self._times[at] == cursor.time
 
-    def before(self, count: int) -> int:
-        """The position before the last ``count`` entries: what is shown behind it are these."""
-        left = len(self._positions) - count
-        return self._positions[left - 1] if left > 0 else 0
+    def part(self, count: int, before: int | None = None) -> Part | None:
+        """The newest ``count`` entries, or those of them that are before that position; None for none."""
+        end = len(self._positions) if before is None else bisect_left(self._positions, before)
+        begin = max(0, end - count)
+        if begin == end:
+            return None
+        return Part(self._positions[begin], self._times[begin], self._positions[end - 1], begin > 0)
 
 
 def is_reset(effective: tuple[Fact, ...]) -> bool:

@@ -51,7 +51,19 @@ class Listen(NamedTuple):
     generating: Generating | None
 
 
-Output = Send | Append | Typed | Listen | Closing
+class Look(NamedTuple):
+    """Read the entries from ``first`` to ``last`` again, and send what `Session.looked` makes of them.
+
+    ``before`` is how the client asked for them, ``earlier`` what it may ask for next.
+    """
+
+    before: str
+    first: int
+    last: int
+    earlier: str | None
+
+
+Output = Send | Append | Typed | Listen | Look | Closing
 
 #: How a conversation begins, unless the client asks for more.
 BEGIN = facts.ConversationStarted(door="websocket")
@@ -62,14 +74,17 @@ _THINKING = Send(frames.encode(frames.Typing(who="assistant")))
 
 
 class Session:
-    """``modern`` clients speak ``switchboard.v1``; ``cursor`` is where one wants to resume."""
+    """``modern`` clients speak ``switchboard.v1``; ``cursor`` is where one wants to resume.
+
+    ``window``: of a history that is told from its beginning only about so many entries, the newest; 0: all.
+    """
 
     __slots__ = (  # there are thousands of these, most of them idle
         *("modern", "_epoch", "_cursor", "_latest", "_fold", "_pending", "_shown", "_resetting"),
-        *("_past", "_start"),
+        *("_past", "_start", "_from", "_window", "_earlier"),
     )
 
-    def __init__(self, epoch: str, modern: bool, cursor: Cursor | None = None) -> None:
+    def __init__(self, epoch: str, modern: bool, cursor: Cursor | None = None, window: int = 0) -> None:
         self._epoch = epoch
         self.modern = modern
         self._cursor = cursor
@@ -77,6 +92,9 @@ class Session:
         self._pending: dict[str, tuple[Fact, ...]] = {}
         self._past: Past | None = None  # while the history is told
         self._start: tuple[int, int] | None = None  # position and fact of it behind which that begins
+        self._from = 0  # the position of the first entry that is told
+        self._window = window if modern else 0
+        self._earlier: Past | None = None  # where not all of it was told
         self._shown: frames.State | None = None
         self._resetting: str | None = None
         self._latest = Cursor(epoch, 0, 0, 0)  # how far the client has been told
@@ -95,7 +113,7 @@ class Session:
         past = Past()
         for recorded in entries:
             past.add(recorded)
-        output = self.open(past, shared=False)
+        output = self.open(past, shared=bool(self._window))
         for recorded in entries:
             output += self.tell(recorded)
         return output + self.told(new_id, begin)
@@ -114,20 +132,26 @@ class Session:
             self._latest = cursor
         if not self.modern:
             return []
-        echo = cursors.encode(cursor) if cursor is not None and self._start is not None else None
-        return [Send(frames.encode(frames.Resumed(cursor=echo, reset=self._start is None)))]
+        if self._start is not None and cursor is not None:
+            return [Send(frames.encode(frames.Resumed(cursor=cursors.encode(cursor), reset=False)))]
+        earlier: str | msgspec.UnsetType = msgspec.UNSET
+        part = past.part(self._window)
+        if part is not None and part.more:
+            self._earlier, self._from = past, part.first
+            earlier = cursors.encode(Cursor(self._epoch, part.first, part.time, 0))
+        return [Send(frames.encode(frames.Resumed(cursor=None, reset=True, earlier=earlier)))]
 
     @property
     def lacks(self) -> int:
         """The position of the first entry that is to be told of the history."""
         begins = self._past.begins if self._past is not None else 0
-        return max(begins, self._start[0] if self._start is not None else 0)
+        return max(begins, self._from, self._start[0] if self._start is not None else 0)
 
     def tell(self, recorded: Recorded) -> list[Output]:
         """What the client lacks of an entry of the history."""
         past, start = self._past, self._start
         position, cause = recorded.position, recorded.cause
-        if past is None or not past.begins <= position <= past.state.position:
+        if past is None or not max(past.begins, self._from) <= position <= past.state.position:
             return []
         output: list[Output] = []
         if start and cause in past.refused and cause <= start[0] < position:
@@ -160,6 +184,7 @@ class Session:
         effective = self._fold.add(recorded)
         output: list[Output] = []
         if is_reset(effective):
+            self._earlier = None  # what came before is never told again
             if self.modern:
                 output.append(Send(frames.encode(frames.Resumed(cursor=None, reset=True))))
             elif not own:
@@ -199,11 +224,41 @@ class Session:
             return [closings.explained(closings.NOT_A_FRAME, detail) if detail else closings.NOT_A_FRAME]
         if isinstance(frame, frames.TypingNow):
             return [Typed()] if self.state.owner == "operator" else []
+        if isinstance(frame, frames.EarlierAsked):
+            return self._look(frame.before)
         id = frame.id if self.modern and frame.id is not None else new_id()
         fact = _fact(frame)
         if frames.written(frame) > LARGEST_TEXT:
             return self.refuse(id, "text_too_long")
         return self._submit(id, (fact,))
+
+    def _look(self, before: str) -> list[Output]:
+        cursor = cursors.decode(before)
+        if cursor is None:
+            return [closings.explained(closings.NOT_A_FRAME, "`before` is no cursor")]
+        past = self._earlier
+        if past is None or cursor.epoch != self._epoch or not past.holds(cursor):
+            return [Send(frames.encode(frames.Earlier(before=before, frames=[], earlier=None)))]
+        part = past.part(self._window, cursor.position)
+        if part is None:
+            return [Send(frames.encode(frames.Earlier(before=before, frames=[], earlier=None)))]
+        earlier = cursors.encode(Cursor(self._epoch, part.first, part.time, 0)) if part.more else None
+        return [Look(before, part.first, part.last, earlier)]
+
+    def looked(self, look: Look, entries: Iterable[Recorded]) -> list[Output]:
+        """The next part of the answer: some of the entries that ``look`` names, in order."""
+        past, latest, position = self._earlier, self._latest, 0
+        if past is None:
+            return []
+        told: list[msgspec.Raw] = []
+        for recorded in entries:
+            position = recorded.position
+            if position not in past.refused:
+                output = self._render(recorded, past.effective(recorded), 0)
+                told += [msgspec.Raw(item.text.encode()) for item in output if isinstance(item, Send)]
+        self._latest = latest  # what the client has been told of last is another
+        earlier = look.earlier if position >= look.last else msgspec.UNSET
+        return [Send(frames.encode(frames.Earlier(before=look.before, frames=told, earlier=earlier)))]
 
     def _submit(self, id: str, said: tuple[Fact, ...]) -> list[Output]:
         earlier = self._pending.get(id)

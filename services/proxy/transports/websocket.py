@@ -240,6 +240,25 @@ class _Channel:
         await self._send_all(texts)
         return session.told(_new_id())
 
+    async def _look(self, look: Look, before: asyncio.Task[None] | None) -> None:
+        """Tell an earlier part of the history, one after the other."""
+        try:
+            if before is not None:
+                await asyncio.wait([before])
+            async for entries in self._hub.between(self._conversation, look.first, look.last):
+                output: list[Output] = []
+                async for _ in self._hub.pace.through([entries], lambda e: output.extend(self._session.looked(look, e))):
+                    await self._send_all([item.text for item in output if isinstance(item, Send)])
+        except LogError:
+            self._begin_close(closings.NO_LOG)
+        except TimeoutError:
+            self._begin_close(closings.TOO_SLOW)
+        except OSError:  # the client went; the receive loop is told
+            pass
+        except Exception as error:
+            log.warning("history_not_told", conversation=self._conversation, exc_info=error)
+            self._begin_close(closings.NO_LOG)
+
     async def _go_live(self) -> None:
         inbox = self._inbox
         assert inbox is not None
@@ -324,6 +343,8 @@ class _Channel:
                     self._tell_typing()
                 case Listen():
                     self._hub.drafts(self._conversation, self, item.generating)
+                case Look():
+                    self._teller = asyncio.create_task(self._look(item, self._teller))
                 case Closing():
                     self._begin_close(item)
         if texts:
