@@ -173,7 +173,7 @@ class Earlier(Frame, frozen=True):
 
     before: str
     frames: list[msgspec.Raw]
-    earlier: str | None | UnsetType = UNSET
+    earlier: str | UnsetType | None = UNSET
 
 
 class State(Frame, frozen=True):

@@ -12,8 +12,9 @@ import contextlib
 import itertools
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from time import monotonic
+from typing import Any
 from urllib.parse import parse_qs
 
 import structlog
@@ -23,7 +24,7 @@ from services.proxy.domain import closings, frames
 from services.proxy.domain.closings import Closing
 from services.proxy.domain.drafts import Draft
 from services.proxy.domain.opening import flow_name, languages
-from services.proxy.domain.session import BEGIN, Append, Listen, Output, Send, Session, Typed
+from services.proxy.domain.session import BEGIN, Append, Listen, Look, Output, Send, Session, Typed
 from services.proxy.edge import FULL_SECONDS, Edge
 from services.proxy.history import History
 from services.proxy.hub import Hub
@@ -46,6 +47,9 @@ DOOR = "websocket"
 WRITE_SECONDS = 30.0
 #: What of it is written in one piece (characters).
 PIECE = 32 * 1024
+
+#: The most entries of a history that a client may ask for at once.
+LARGEST_WINDOW = 1_000
 
 _SECRET = re.compile(r"[0-9a-f]{32}")
 
@@ -91,9 +95,15 @@ class WebSocketDoor:
             return
         try:
             await send(self._accept(scope, secret, new))
+            window = _window(_asked(scope, "window")) if modern else 0
+            if window is None:
+                reason = f"`window` is a whole number from 1 to {LARGEST_WINDOW}"
+                await _close(send, closings.explained(closings.NOT_ALLOWED, reason))
+                self.closed.labels(str(closings.NOT_ALLOWED.code)).inc()
+                return
             cursor = cursors.decode(_asked(scope, "cursor")) if modern else None
             direct: Direct | None = scope.get("extensions", {}).get(DIRECT)
-            session = Session(self._hub.epoch, modern, cursor)
+            session = Session(self._hub.epoch, modern, cursor, window or 0)
             channel = _Channel(self, self._hub, conversation, session, send, direct)
             self._channels.add(channel)
             try:
@@ -137,7 +147,7 @@ class _Channel:
 
     __slots__ = (  # there are thousands of these, most of them idle
         *("_door", "_hub", "_conversation", "_session", "_send", "_direct", "_inbox", "_outbox"),
-        *("_unread", "_teller", "_closer", "_closing", "_typed"),
+        *("_unread", "_teller", "_looks", "_closer", "_closing", "_typed"),
     )
 
     def __init__(
@@ -159,6 +169,7 @@ class _Channel:
         self._outbox = Outbox(hub, conversation, self._appended)
         self._unread: Unread[str] = Unread(self._give, self._late, self._failed)
         self._teller: asyncio.Task[None] | None = None
+        self._looks: tuple[Look, ...] = ()
         self._closer: asyncio.Task[None] | None = None
         self._closing: Closing | None = None
         self._typed = 0.0
@@ -175,9 +186,9 @@ class _Channel:
                 await self.close(closings.NO_LOG)
                 return
             if history.whole is not None:
-                await self._greet(history, scope)
+                await self._carefully(self._greet(history, scope))
             else:  # it takes a while; the client is heard meanwhile
-                self._teller = asyncio.create_task(self._greet(history, scope))
+                self._teller = asyncio.create_task(self._carefully(self._greet(history, scope)))
             del history  # it would live as long as the socket
             await self._listen(receive)
         except OSError:  # the client went while we wrote
@@ -204,15 +215,19 @@ class _Channel:
 
     async def _greet(self, history: History, scope: Scope) -> None:
         """Tell what the client lacks, at the client's own pace; what comes live waits its turn."""
+        if history.whole is not None:
+            begin = BEGIN if history.whole else self._begin(scope)
+            output = self._session.resume(history.whole, _new_id(), begin)
+        else:
+            output = await self._tell(history)
+        await self._send_all(_texts(output))
+        self._act([item for item in output if not isinstance(item, Send)])
+        await self._go_live()
+
+    async def _carefully(self, telling: Coroutine[Any, Any, None]) -> None:
+        """Whatever ends it before its end, the client does not wait for the rest of it."""
         try:
-            if history.whole is not None:
-                begin = BEGIN if history.whole else self._begin(scope)
-                output = self._session.resume(history.whole, _new_id(), begin)
-            else:
-                output = await self._tell(history)
-            await self._send_all([item.text for item in output if isinstance(item, Send)])
-            self._act([item for item in output if not isinstance(item, Send)])
-            await self._go_live()
+            await telling
         except LogError:
             self._begin_close(closings.NO_LOG)
         except TimeoutError:
@@ -226,10 +241,10 @@ class _Channel:
     async def _tell(self, history: History) -> list[Output]:
         """Window by window; what is left to say behind it."""
         session = self._session
-        texts = [item.text for item in session.open(await history.past()) if isinstance(item, Send)]
+        texts = _texts(session.open(await history.past()))
 
         def tell(recorded: Recorded) -> None:
-            texts.extend(item.text for item in session.tell(recorded) if isinstance(item, Send))
+            texts.extend(_texts(session.tell(recorded)))
 
         async for window in history.windows(session.lacks):
             async for _ in self._hub.pace.through(window, tell):
@@ -240,24 +255,20 @@ class _Channel:
         await self._send_all(texts)
         return session.told(_new_id())
 
-    async def _look(self, look: Look, before: asyncio.Task[None] | None) -> None:
-        """Tell an earlier part of the history, one after the other."""
-        try:
-            if before is not None:
-                await asyncio.wait([before])
-            async for entries in self._hub.between(self._conversation, look.first, look.last):
-                output: list[Output] = []
-                async for _ in self._hub.pace.through([entries], lambda e: output.extend(self._session.looked(look, e))):
-                    await self._send_all([item.text for item in output if isinstance(item, Send)])
-        except LogError:
-            self._begin_close(closings.NO_LOG)
-        except TimeoutError:
-            self._begin_close(closings.TOO_SLOW)
-        except OSError:  # the client went; the receive loop is told
-            pass
-        except Exception as error:
-            log.warning("history_not_told", conversation=self._conversation, exc_info=error)
-            self._begin_close(closings.NO_LOG)
+    async def _look_all(self) -> None:
+        """Tell the earlier parts of the history that were asked for, one after the other."""
+        session, pace = self._session, self._hub.pace
+        while self._looks:
+            look, *left = self._looks
+            self._looks = tuple(left)
+            async for window in self._hub.between(self._conversation, look.first, look.last):
+                texts: list[str] = []
+
+                def tell(entries: list[Recorded], look: Look = look, texts: list[str] = texts) -> None:
+                    texts += _texts(session.looked(look, entries))
+
+                async for _ in pace.through([window], tell):
+                    await self._send_all(texts)
 
     async def _go_live(self) -> None:
         inbox = self._inbox
@@ -268,6 +279,8 @@ class _Channel:
         self._inbox = None
         for text in inbox.said:
             self._receive(text)
+        if self._looks and self._teller is asyncio.current_task():
+            await self._look_all()
 
     async def _send_all(self, texts: list[str]) -> None:
         if not texts:
@@ -344,7 +357,9 @@ class _Channel:
                 case Listen():
                     self._hub.drafts(self._conversation, self, item.generating)
                 case Look():
-                    self._teller = asyncio.create_task(self._look(item, self._teller))
+                    self._looks = (*self._looks, item)
+                    if self._teller is None or self._teller.done():
+                        self._teller = asyncio.create_task(self._carefully(self._look_all()))
                 case Closing():
                     self._begin_close(item)
         if texts:
@@ -407,6 +422,10 @@ class _Channel:
         await _close(self._send, closing)
 
 
+def _texts(output: Iterable[Output]) -> list[str]:
+    return [item.text for item in output if isinstance(item, Send)]
+
+
 def _pieces(texts: Iterable[str]) -> Iterator[list[str]]:
     """The texts in pieces of about `PIECE` characters."""
     piece: list[str] = []
@@ -448,6 +467,15 @@ def _asked(scope: Scope, name: str) -> str:
     """A parameter of the address, "" where there is none."""
     query: str = scope["query_string"].decode("latin-1")
     return parse_qs(query).get(name, [""])[0] if name in query else ""
+
+
+def _window(asked: str) -> int | None:
+    """How many entries a client asks for at first, 0 for all; None for what is no such number."""
+    if not asked:
+        return 0
+    if not (asked.isascii() and asked.isdecimal() and len(asked) <= 4):
+        return None
+    return int(asked) if 1 <= int(asked) <= LARGEST_WINDOW else None
 
 
 def _header(scope: Scope, name: bytes) -> str:
