@@ -8,10 +8,12 @@ import secrets
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from shared.contract.entry import Entry
 from shared.contract.facts import BotSaid
@@ -203,3 +205,83 @@ def memory(proxy: Service) -> float:
     assert proxy.process is not None
     status = Path(f"/proc/{proxy.process.pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+@pytest.mark.parametrize(("turns", "size", "window"), [(40, 50, 30), (1_200, 100, 500), (60, 15_000, 40)])
+async def test_the_newest_part_comes_first_and_earlier_ones_when_they_are_asked_for(
+    connections: Connections, services: Services, turns: int, size: int, window: int
+) -> None:
+    """Another tab talks meanwhile: its words come between, and in their own order."""
+    secret = secrets.token_hex(16)
+    await write(connections, conversation_of(secret, "websocket"), turns, size)
+    log = await connections.log("workflow")
+    proxy = await services.start("proxy")
+    shown: list[str] = []
+    live: list[str] = []
+    async with socket(proxy, secret, True, f"?window={window}") as opened, asyncio.timeout(100):
+        resumed = json.loads(await opened.recv())
+        assert resumed["reset"] is True
+        while (frame := json.loads(await opened.recv()))["kind"] != "State":
+            shown.append(frame["content"].split()[0])
+        assert len(shown) == window
+        before = resumed["earlier"]
+        while before is not None:
+            words = BotSaid(text=f"live{len(live)}")
+            await log.append(
+                conversation_of(secret, "websocket"), "bot", Entry(id=words.text, facts=(words,))
+            )
+            await opened.send(json.dumps({"kind": "Earlier", "before": before}))
+            part: list[str] = []
+            while True:
+                frame = json.loads(await opened.recv())
+                if frame["kind"] == "BotText":
+                    live.append(frame["content"])
+                elif frame["kind"] == "Earlier":
+                    assert frame["before"] == before
+                    part += [each["content"].split()[0] for each in frame["frames"]]
+                    if "earlier" in frame:
+                        before = frame["earlier"]
+                        break
+            shown = part + shown
+    assert shown == everything(turns)
+    assert live == [f"live{n}" for n in range(len(live))]
+
+
+@pytest.mark.parametrize("window", ["0", "-3", "1001", "many", "1e3", "٣", "99999999999"])
+async def test_a_window_that_is_no_number_is_refused_with_what_it_may_be(
+    stage_proxy: Service, window: str
+) -> None:
+    async with socket(stage_proxy, secrets.token_hex(16), True, f"?window={quote(window)}") as opened:
+        with pytest.raises(ConnectionClosed) as closed:
+            await opened.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008
+    assert "`window` is a whole number from 1 to 1000" in closed.value.rcvd.reason
+    async with socket(stage_proxy, secrets.token_hex(16), False, f"?window={quote(window)}") as bare:
+        assert await bare.ping() is not None  # bare clients know no window
+
+
+@pytest.fixture
+async def stage_proxy(services: Services) -> Service:
+    return await services.start("proxy")
+
+
+async def test_who_leaves_in_the_middle_takes_nothing_with_it(
+    connections: Connections, services: Services
+) -> None:
+    """Many come and go again and again while a long history is read for them: the next one is told it all."""
+    secret = secrets.token_hex(16)
+    await write(connections, conversation_of(secret, "websocket"), 300, 15_000)
+    proxy = await services.start("proxy")
+
+    async def leave(seconds: float) -> None:
+        async with socket(proxy, secret, True) as opened:
+            await asyncio.sleep(seconds)
+            opened.transport.abort()
+
+    for _ in range(3):
+        await asyncio.gather(*(leave(0.01 * number) for number in range(15)))
+    async with socket(proxy, secret, False) as opened:
+        assert await told(opened, 300) == everything(300)
+    assert "feed_lost" not in proxy.output
+    assert "Traceback" not in proxy.output
