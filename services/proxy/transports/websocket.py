@@ -269,6 +269,7 @@ class _Channel:
 
                 async for _ in pace.through([window], tell):
                     await self._send_all(texts)
+                    texts.clear()
 
     async def _go_live(self) -> None:
         inbox = self._inbox
