@@ -98,8 +98,8 @@ async def test_who_joins_while_the_store_is_put_back_hears_what_comes_then(
 async def test_a_long_history_is_read_once_for_all_who_come_together(
     hub: Hub, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clients = [await connections.client(user) for user in ("proxy", "workflow")]
-    count = await write_long(*clients, C, 1_000, 50)
+    visitor, bot = await connections.client("proxy"), await connections.client("workflow")
+    count = await write_long(visitor, bot, C, 1_000, 50)
     read = 0
     batch = Log.batch
 
@@ -134,8 +134,8 @@ async def test_a_long_history_is_read_once_for_all_who_come_together(
 async def test_who_comes_when_all_the_others_have_given_up_is_told_all_the_same(
     hub: Hub, connections: Connections
 ) -> None:
-    clients = [await connections.client(user) for user in ("proxy", "workflow")]
-    count = await write_long(*clients, C, 1_000, 50)
+    visitor, bot = await connections.client("proxy"), await connections.client("workflow")
+    count = await write_long(visitor, bot, C, 1_000, 50)
 
     async def told() -> int:
         history = await hub.join(C, Reader(), new=False)

@@ -55,8 +55,8 @@ async def told(socket: ClientConnection, turns: int) -> list[str]:
 async def write(
     connections: Connections, conversation: str, turns: int, size: int, door: str = "websocket"
 ) -> int:
-    clients = [await connections.client(user) for user in ("proxy", "workflow")]
-    return await write_long(*clients, conversation, turns, size, door)
+    visitor, bot = await connections.client("proxy"), await connections.client("workflow")
+    return await write_long(visitor, bot, conversation, turns, size, door)
 
 
 def everything(turns: int) -> list[str]:
@@ -143,7 +143,7 @@ async def test_what_a_client_says_while_it_is_told_a_long_history_waits_for_its_
         for id in ids:
             await opened.send(json.dumps({"kind": "UserText", "sessionId": "s", "content": "me", "id": id}))
         assert await told(opened, 1_500) == everything(1_500)
-        acks = []
+        acks: list[str] = []
         while len(acks) < len(ids):
             frame = json.loads(await opened.recv())
             acks += [frame["id"]] if frame["kind"] == "Ack" else []
