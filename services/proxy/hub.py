@@ -145,6 +145,7 @@ class Hub:
         return None if reading is None or reading.over else reading
 
     def _forget(self, conversation: str) -> None:
+        """A reading is over."""
         if self._reading(conversation) is None:
             self._readings.pop(conversation, None)
 
@@ -221,6 +222,7 @@ class Hub:
 
     def _stale(self) -> None:
         """The log was put back from a copy: what the clients show may never have been."""
+        self._readings.clear()  # what comes of them is of two logs; who waits for it is told to begin anew
         for readers in tuple(self._rooms.values()):
             for reader in readers:
                 reader.stale()

@@ -37,6 +37,8 @@ WINDOW_BYTES = 128 * 1024
 #: Answers to reads that may be on their way at once (bytes). The server closes a connection for which 64 MiB
 #: lie unread, and with it everybody's; a read goes over its bound by one message, at most 512 KiB.
 MOST_IN_FLIGHT = 2 * 1024 * 1024
+#: How long a read may wait for others (seconds): while the server answers nobody, each takes some seconds.
+WAIT_SECONDS = 10.0
 
 _EXPECT = "Nats-Expected-Last-Subject-Sequence"
 _EXPECT_OVER = "Nats-Expected-Last-Subject-Sequence-Subject"
@@ -398,7 +400,14 @@ class Log:
 
         At most ``most``, and the one with which they reach ``most_bytes`` is the last.
         """
-        await self._budget.take(most_bytes)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._budget.take(most_bytes)
+        except TimeoutError as error:
+            raise Unreachable("too much is being read already") from error
+        if not self._nc.is_connected:  # whoever waited need not wait for an answer, too
+            self._budget.give(most_bytes)
+            raise Unreachable("the connection is lost")
         batch = _Batch()
         ask = {"seq": start, "next_by_subj": subject, "batch": most, "max_bytes": most_bytes}
         try:
