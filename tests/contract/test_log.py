@@ -315,12 +315,17 @@ async def test_what_was_given_up_counts_until_it_is_here(connections: Connection
     """Else one that asks and gives up, again and again, has any amount on its way."""
     log = await connections.log("workflow")
     await log.append(C, "bot", Entry(id="1", facts=(BotSaid(text="x"),)))
+    assert len(await log.fetch(C)) == 1
     server = connections.server.process
     assert server is not None
     server.send_signal(signal.SIGSTOP)
     try:
         readers = [asyncio.create_task(log.fetch(C)) for _ in range(5)]
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(10):
+            while log.unused > MOST_IN_FLIGHT - 5 * WINDOW_BYTES:
+                await asyncio.sleep(0)
+        for _ in range(10):  # now they have asked, too
+            await asyncio.sleep(0)
         for reader in readers:
             reader.cancel()
         await asyncio.wait(readers)
