@@ -1,4 +1,4 @@
-"""The follower when the store is put back from a copy: no mixture of two logs, and nothing in doubt is used."""
+"""The follower when the store is put back from a copy: no mixture of two logs, nothing in doubt is used."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Lab:
             error_cb=link.error,
             disconnected_cb=link.disconnected,
             reconnected_cb=link.connected,
-            reconnect_time_wait=0.05,
+            reconnect_time_wait=0.05,  # type: ignore[arg-type]
             max_reconnect_attempts=-1,
         )
         followed = Watching(reads(client), link, feed)
