@@ -1,8 +1,8 @@
 """The operators' accounts: a bucket on NATS that only the admin user writes.
 
-The key is the account's name, the value ``{"name", "display", "hash", "created"}``. A login names the revision
-of its account, so whatever is changed here ends the account's logins. While an account is disabled its hash
-begins with ``!``, as in /etc/shadow, so that no password fits, at services of every version.
+The key is the account's name, the value ``{"name", "display", "hash", "created"}``. A login names the
+revision of its account, so whatever is changed here ends the account's logins. While an account is disabled
+its hash begins with ``!``, as in /etc/shadow, so that no password fits, at services of every version.
 """
 
 from __future__ import annotations

@@ -9,10 +9,11 @@ import getpass
 import sys
 from collections.abc import Awaitable, Callable
 
+from nats.aio.client import Client
+
 from deploy.local import accounts
 from deploy.local.connection import connected
 from deploy.local.settings import Local
-from nats.aio.client import Client
 from shared.runtime.settings import environment, load
 
 

@@ -301,7 +301,7 @@ class Follower:
         up to there, and the newest of each stretch between two losses proves the stretch. That of one
         stretch proves no other: its log may have taken the place of an earlier one in the middle.
         """
-        for position, time in dict.fromkeys([*self._anchors, (self.position, self._last_time)]):
+        for position, time in self._anchors or [(self.position, self._last_time)]:
             if not await self._same(position, time):
                 return False
         return True
