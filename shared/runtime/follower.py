@@ -31,6 +31,8 @@ CHECK_SECONDS = 2.0
 PATIENCE_SECONDS = 0.05
 #: Messages kept while an earlier one is missing; what does not fit is fetched.
 MOST_BUFFERED = 10_000
+#: How often nothing more may come though the log was longer, before its end is looked at again.
+MOST_FRUITLESS = 20
 
 #: What makes a live feed: the client, and whom to tell of entries, of a loss, of the way back.
 MakeFeed = Callable[[Client, Callable[[Message], None], Callable[[], None], Callable[[], None]], Feed]
@@ -166,12 +168,10 @@ class Follower:
         """From here on it may be another log: what was delivered so far must be proven.
 
         At every loss, not only at the first: what was fetched since then may be of one log, and what is
-        fetched next of another. What the feed brought before is of the log that was: it would be put
-        behind what is fetched of the one that is.
+        fetched next of another.
         """
         self._losses += 1
         self._doubtful = True
-        self._buffer.clear()
         newest = self.position, self._last_time
         if newest not in self._anchors:
             self._anchors.append(newest)
@@ -206,8 +206,7 @@ class Follower:
         if self._replay_as and tail.last - self.position > MOST_BUFFERED:
             with contextlib.suppress(Unreachable):  # it is only the quicker way
                 await self._replay(tail.last)
-        while self.position < tail.last:
-            await self._fetch(tail.last)
+        await self._read_to(tail.last)
         self._drain()
         self._started = True
         self._release()
@@ -227,7 +226,7 @@ class Follower:
 
     def _drain(self) -> None:
         """Deliver what came live and waits, as far as it is next."""
-        if self._doubtful:  # of which log it is is not known
+        if self._doubtful:  # a loss that came since may have made another log of it
             return
         while (message := self._buffer.pop(self.position + 1, None)) is not None:
             self._advance(message)
@@ -271,8 +270,8 @@ class Follower:
         """Prove that this is the log that was followed, then fetch what is missing."""
         losses = self._losses
         if self._doubtful:
-            # Of two connections one may be behind in noticing the loss, and have brought more of the old
-            # log. All of it was stored before the end that is asked for now, so it is fetched.
+            # What came live before may be of the log that was: it would be put behind what is fetched of the
+            # one that is. All of it was stored before the end that is asked for now, so nothing is missed.
             self._buffer.clear()
         if not self._started:
             await self._begin()
@@ -283,8 +282,7 @@ class Follower:
             await self._begin()
         elif losses == self._losses:
             self._anchors.clear()  # from here to the next loss all is of this log: see `_proven`
-        while self.position < tail.last:
-            await self._fetch(tail.last)
+        await self._read_to(tail.last)
         if losses == self._losses:
             self._doubtful = False
             self._anchors.clear()
@@ -299,9 +297,10 @@ class Follower:
         begins as a copy of it up to some position, behind which every entry is stored later than any that
         the copy lacks. So an entry with the same position and time on both means that they are the same
         up to there, and the newest of each stretch between two losses proves the stretch. That of one
-        stretch proves no other: its log may have taken the place of an earlier one in the middle.
+        stretch proves no other: its log may have taken the place of an earlier one in the middle. The newest
+        of all counts though no loss came after it: its answer may have been on its way when one came.
         """
-        for position, time in self._anchors or [(self.position, self._last_time)]:
+        for position, time in dict.fromkeys([*self._anchors, (self.position, self._last_time)]):
             if not await self._same(position, time):
                 return False
         return True
@@ -316,9 +315,24 @@ class Follower:
         found = await self._log.at(position)
         return found is not None and time in (0, found.time)
 
+    async def _read_to(self, last: int) -> None:
+        """Fetch until what was the log's ``last`` entry has been delivered.
+
+        Raises `Unreachable` also where no more comes: the log may be a shorter one by now, which must be
+        found out by looking at its end again.
+        """
+        fruitless = 0
+        while self.position < last:
+            before = self.position
+            await self._fetch(last)
+            fruitless = 0 if self.position > before else fruitless + 1
+            if fruitless == MOST_FRUITLESS:
+                raise Unreachable(f"the log does not reach position {last}")
+            if fruitless:
+                await asyncio.sleep(0.05)  # a replica that is behind: ask again
+
     async def _fetch(self, last: int) -> None:
         """Fetch from the last contiguous position towards ``last``; live messages wait meanwhile."""
-        before = self.position
         async for batch in self._log.read(self.position + 1):
             for message in batch:
                 if message.position <= self.position:
@@ -333,8 +347,6 @@ class Follower:
             if last - self.position > MOST_BUFFERED:
                 self._vitals.unready("log", f"replaying: at {self.position} of {last}")
             await asyncio.sleep(0)
-        if self.position == before:
-            await asyncio.sleep(0.05)  # a replica that is behind: ask again
 
     async def _replay(self, last: int) -> None:
         """The bulk of a long replay, pushed. What it leaves out is fetched."""

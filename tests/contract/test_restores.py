@@ -19,7 +19,7 @@ from shared.runtime.log import Log, Message
 from shared.runtime.vitals import Vitals
 from tests.conftest import Connections
 from tests.contract.test_follower import Followed, grow
-from tests.faults.injectors import Pause, halting, hesitant, lossy
+from tests.faults.injectors import Pause, halting, hesitant, late, lossy
 
 
 class Store:
@@ -171,6 +171,22 @@ async def test_a_loss_in_the_middle_of_the_first_reading_is_proven_too(lab: Lab)
     followed = await starting
     await settled(lab, followed)
     assert followed.resets == 1
+
+
+async def test_a_log_that_is_shorter_than_it_was_said_to_be_holds_nobody_up(lab: Lab) -> None:
+    """Its end was told just before a copy took its place that lacks it, and nothing new is written."""
+    pause = Pause()
+    followed = await lab.follow(late(pause), lossy(lambda message: message.position > 5))
+    await lab.grow(7)
+    await lab.store.copy()
+    await lab.grow(3)
+    await followed.follower.reached(5)
+    pause.begin()
+    await pause.felt.wait()
+    await lab.store.put_back()
+    pause.end()
+    await settled(lab, followed)
+    assert followed.positions == [1, 2, 3, 4, 5, 6, 7]
 
 
 async def test_another_log_that_is_longer_is_known_by_the_time_of_the_newest_entry(lab: Lab) -> None:

@@ -237,7 +237,7 @@ async def test_a_command_that_is_tried_again_asks_again(
         log,
         Link(vitals),
         vitals,
-        lambda message: desk.apply(message.decode()) and None,
+        lambda message: [desk.apply(message.decode())].clear(),
         desk.clear,
         from_beginning=True,
     )

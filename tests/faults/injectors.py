@@ -53,6 +53,18 @@ def hesitant(pause: Pause) -> Callable[[Client], Log]:
     return Hesitant
 
 
+def late(pause: Pause) -> Callable[[Client], Log]:
+    """A log whose end is told as it was before the pause, once that is over."""
+
+    class Late(Log):
+        async def tail(self, timeout: float = 2.0) -> Tail:
+            tail = await super().tail(timeout)
+            await pause.passed()
+            return tail
+
+    return Late
+
+
 def halting(ends: Pause, reads: Pause) -> Callable[[Client], Log]:
     """As `hesitant` during ``ends``; during ``reads`` no read ends, though it gave all that there is."""
 

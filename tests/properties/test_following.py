@@ -10,7 +10,8 @@ import asyncio
 import os
 import random
 from collections.abc import AsyncIterator, Callable
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import pytest
 from nats.aio.client import Client
@@ -24,6 +25,8 @@ from tests import examples, virtual_time
 
 SEEDS = int(os.environ.get("SWITCHBOARD_SIMULATIONS", "2000")) // 4
 FIRST_SEED = int(os.environ.get("SWITCHBOARD_TEST_SEED", "1"))
+T = TypeVar("T")
+
 #: Entries of one answer to a read: a long gap takes several.
 BATCH = 3
 
@@ -83,7 +86,6 @@ class World:
     async def cut_feed(self) -> None:
         if self.feed_up:
             self.feed_up = False
-            self.losses += 1
             self.lost()
 
     async def put_back(self) -> None:
@@ -146,28 +148,36 @@ class SimulatedLog:
     def goes_over(self, line: object) -> None:
         """There is one way."""
 
-    async def _ask(self) -> None:
-        """A request on its way: there, and back."""
+    async def _ask(self, answer: Callable[[], T]) -> T:
+        """A request on its way: there, and back. Whoever made it may be woken later than it is answered."""
         world = self._world
         losses = world.losses
-        for _ in range(2):
-            await asyncio.sleep(world.chance.choice((0, 0.01, 0.1)))
+        await asyncio.sleep(world.chance.choice((0, 0.01, 0.1)))
+        found = answer()
+        for pause in (world.chance.choice((0, 0.01, 0.1)), 0):
             if not world.up or not world.client_up or world.losses != losses:
                 raise Unreachable("lost")
+            await asyncio.sleep(pause)
+        if world.chance.random() < 0.2:
+            await asyncio.sleep(0.05)
+        return found
 
     async def tail(self, timeout: float = 2.0) -> Tail:
-        await self._ask()
-        return Tail(len(self._world.log), self._world.epoch, False)
+        return await self._ask(lambda: Tail(len(self._world.log), self._world.epoch, False))
 
     async def at(self, position: int) -> Message | None:
-        await self._ask()
-        log = self._world.log
-        return log[position - 1] if 0 < position <= len(log) else None
+        def found() -> Message | None:
+            log = self._world.log
+            return log[position - 1] if 0 < position <= len(log) else None
+
+        return await self._ask(found)
+
+    def _from(self, start: int) -> list[Message]:
+        return self._world.log[start - 1 : start - 1 + BATCH]
 
     async def read(self, start: int, subject: str = "") -> AsyncIterator[list[Message]]:
         while True:
-            await self._ask()
-            batch = self._world.log[start - 1 : start - 1 + BATCH]
+            batch = await self._ask(partial(self._from, start))
             if batch:
                 yield batch
             start += len(batch)

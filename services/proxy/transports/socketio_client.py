@@ -90,6 +90,12 @@ class Client:
         self._closing: Closing | None = None
         self._opener: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+
+    def expire(self, seconds: float) -> None:
+        """Close in so many seconds: the right that let the client in ends then."""
+        loop = asyncio.get_running_loop()
+        self._expiry = loop.call_later(max(seconds, 0.0), self.close, closings.EXPIRED)
 
     def open(self) -> None:
         if self._openings:
@@ -170,6 +176,8 @@ class Client:
         """One event. The answer, for clients that ask for one, says whether it is stored."""
         if not self._openings:
             return {"error": "ignored"}
+        if self._closing is not None:  # its right may have ended, and its transport not yet
+            return {"error": self._closing.reason}
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         event = _Event(name, payload, answer)
         if refusal := self._edge.message(self._conversation, self._door):
@@ -263,6 +271,8 @@ class Client:
         """The client went. What it sent is stored all the same."""
         self._closing = self._closing or closings.RESTARTING
         self._hub.leave(self._conversation, self)
+        if self._expiry is not None:
+            self._expiry.cancel()
         if self._opener is not None:
             self._opener.cancel()
         self._unread.stop()
