@@ -194,8 +194,8 @@ class Follower:
 
     async def _begin(self) -> None:
         tail = await self._log.tail()
-        if self.position and tail.epoch != self.epoch:  # replaced while we were still reading it
-            self._forget()
+        if self.position and (tail.epoch != self.epoch or not await self._proven()):
+            self._forget()  # replaced while we were still reading it
         self.epoch = tail.epoch
         if not self._from_beginning:
             at_end = await self._log.at(tail.last) if tail.last else None
@@ -280,8 +280,6 @@ class Follower:
             log.warning("log_replaced", position=self.position, last=tail.last)
             self._forget()
             await self._begin()
-        elif losses == self._losses:
-            self._anchors.clear()  # from here to the next loss all is of this log: see `_proven`
         await self._read_to(tail.last)
         if losses == self._losses:
             self._doubtful = False
@@ -300,9 +298,12 @@ class Follower:
         stretch proves no other: its log may have taken the place of an earlier one in the middle. The newest
         of all counts though no loss came after it: its answer may have been on its way when one came.
         """
+        losses = self._losses
         for position, time in dict.fromkeys([*self._anchors, (self.position, self._last_time)]):
             if not await self._same(position, time):
                 return False
+        if losses == self._losses:
+            self._anchors.clear()  # all of it is one stretch now, which its newest will prove
         return True
 
     async def _same(self, position: int, time: int) -> bool:

@@ -19,7 +19,7 @@ from shared.runtime.log import Log, Message
 from shared.runtime.vitals import Vitals
 from tests.conftest import Connections
 from tests.contract.test_follower import Followed, grow
-from tests.faults.injectors import Pause, halting, hesitant, late, lossy
+from tests.faults.injectors import Pause, halting, hesitant, late, late_proof, lossy
 
 
 class Store:
@@ -75,7 +75,10 @@ class Lab:
         self._written = 0
 
     async def follow(
-        self, reads: Callable[[Client], Log] = Log, feed: Callable[..., Feed] = Feed
+        self,
+        reads: Callable[[Client], Log] = Log,
+        feed: Callable[..., Feed] = Feed,
+        from_beginning: bool = True,
     ) -> Watching:
         link = Link(Vitals("test"))
         client = Client()
@@ -89,7 +92,7 @@ class Lab:
             reconnect_time_wait=0.05,  # type: ignore[arg-type]
             max_reconnect_attempts=-1,
         )
-        followed = Watching(reads(client), link, feed)
+        followed = Watching(reads(client), link, feed, from_beginning)
         self.started.append(followed)
         await followed.follower.start()
         return followed
@@ -170,6 +173,46 @@ async def test_a_loss_in_the_middle_of_the_first_reading_is_proven_too(lab: Lab)
     reads.end()
     followed = await starting
     await settled(lab, followed)
+    assert followed.resets == 1
+
+
+async def test_a_proof_that_was_given_before_a_loss_counts_no_more_after_it(lab: Lab) -> None:
+    """The answer was on its way when the store was put back."""
+    pause = Pause()
+    followed = await lab.follow(late_proof(pause), lossy(lambda message: message.position > 5))
+    await lab.grow(3)
+    await lab.store.copy()
+    await lab.grow(2)
+    await followed.follower.reached(5)
+    pause.begin()
+    await pause.felt.wait()
+    await lab.store.put_back()
+    await lab.grow(9)
+    async with asyncio.timeout(20):
+        while followed.follower.certain or followed.vitals.reasons.keys() & {"feed", "nats"}:
+            await asyncio.sleep(0.02)
+    pause.end()
+    await settled(lab, followed)
+    assert followed.resets == 1
+
+
+async def test_where_a_follower_begins_is_proven_too(lab: Lab) -> None:
+    """The log's end was told, and then the store was put back: its positions are not the old one's."""
+    pause = Pause()
+    await lab.grow(3)
+    await lab.store.copy()
+    await lab.grow(7)
+    pause.begin()
+    starting = asyncio.create_task(lab.follow(late_proof(pause), from_beginning=False))
+    await pause.felt.wait()
+    await lab.store.put_back()
+    await lab.grow(9)
+    pause.end()
+    followed = await starting
+    async with asyncio.timeout(20):
+        await followed.follower.known()
+        while not followed.follower.certain or followed.follower.position != 12:
+            await asyncio.sleep(0.02)
     assert followed.resets == 1
 
 

@@ -65,6 +65,18 @@ def late(pause: Pause) -> Callable[[Client], Log]:
     return Late
 
 
+def late_proof(pause: Pause) -> Callable[[Client], Log]:
+    """A log that tells what is at a position as it was before the pause, once that is over."""
+
+    class LateProof(Log):
+        async def at(self, position: int) -> Message | None:
+            found = await super().at(position)
+            await pause.passed()
+            return found
+
+    return LateProof
+
+
 def halting(ends: Pause, reads: Pause) -> Callable[[Client], Log]:
     """As `hesitant` during ``ends``; during ``reads`` no read ends, though it gave all that there is."""
 
