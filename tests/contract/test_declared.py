@@ -102,8 +102,9 @@ async def test_what_the_server_does_not_keep_is_named(admin: Client, monkeypatch
     stream = declaring.flows_stream
 
     def scheduled(replicas: int) -> dict[str, Any]:
-        return {**stream(replicas), "name": "FLOWS2", "subjects": ["flow2.*"], "allow_msg_schedules": True}
+        other = {"name": "FLOWS2", "subjects": ["flow2.*"], "discard": "old", "allow_msg_schedules": True}
+        return {**stream(replicas), **other}
 
     monkeypatch.setattr(declaring, "flows_stream", scheduled)
-    with pytest.raises(DeclareError, match="FLOWS2"):
+    with pytest.raises(DeclareError, match="did not keep .* FLOWS2: deny_purge"):
         await declare(admin, max_bytes=1024**3)

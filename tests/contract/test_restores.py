@@ -11,12 +11,15 @@ import pytest
 from nats.aio.client import Client
 
 from deploy.local.embedded import EmbeddedNats
+from services.workflow.folds import Folds
+from services.workflow.ledger import Ledger
 from shared.runtime import follower as following
 from shared.runtime.broker import Link, inbox_prefix
 from shared.runtime.declare import new_epoch
 from shared.runtime.feed import Feed
 from shared.runtime.log import Log, Message
 from shared.runtime.vitals import Vitals
+from tests import examples
 from tests.conftest import Connections
 from tests.contract.test_follower import Followed, grow
 from tests.faults.injectors import Pause, halting, hesitant, late, late_proof, lossy
@@ -52,6 +55,7 @@ class Watching(Followed):
         from_beginning: bool = True,
     ) -> None:
         super().__init__(log, link, from_beginning=from_beginning, feed=feed)
+        self.log = log
         self.ever: list[Message] = []
 
     def _take(self, message: Message) -> None:
@@ -312,6 +316,30 @@ async def test_what_comes_live_while_in_doubt_waits(lab: Lab, grown: int) -> Non
     assert followed.positions == list(range(1, 11))
     pause.end()
     await settled(lab, followed)
+    assert followed.resets == 1
+
+
+async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> None:
+    """What is loaded then may lack what came meanwhile, or be of a log that is no more."""
+    pause = Pause()
+    followed = await lab.follow(hesitant(pause))
+    await lab.grow(3)
+    await lab.store.copy()
+    await lab.grow(3)
+    await followed.follower.reached(6)
+    ledger = Ledger(followed.log, followed.follower, Folds())
+    pause.begin()
+    await pause.felt.wait()
+    await lab.store.put_back()
+    async with asyncio.timeout(20):
+        while followed.vitals.reasons.keys() & {"feed", "nats"} or followed.follower.certain:
+            await asyncio.sleep(0.02)
+    folding = asyncio.create_task(ledger.fold(examples.CONVERSATION))
+    for _ in range(3):  # it could have been loaded as often
+        assert len(await followed.log.fetch(examples.CONVERSATION)) == 3
+    assert not folding.done()
+    pause.end()
+    assert (await asyncio.wait_for(folding, 20)).position == 3
     assert followed.resets == 1
 
 
