@@ -106,5 +106,5 @@ async def test_what_the_server_does_not_keep_is_named(admin: Client, monkeypatch
         return {**stream(replicas), **other}
 
     monkeypatch.setattr(declaring, "flows_stream", scheduled)
-    with pytest.raises(DeclareError, match="did not keep .* FLOWS2: deny_purge"):
+    with pytest.raises(DeclareError, match=r"did not keep .* FLOWS2: deny_purge"):
         await declare(admin, max_bytes=1024**3)
