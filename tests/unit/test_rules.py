@@ -19,6 +19,7 @@ from shared.contract.facts import (
     ConversationClaimed,
     Fact,
     HandoffRequested,
+    HandoffWithdrawn,
     TextWritten,
     TimerArmed,
     TimerFired,
@@ -99,6 +100,17 @@ def test_what_was_unanswered_is_no_longer_owed_once_a_person_is_asked_for() -> N
     assert story.state.unanswered == ()
     story.visitor(TextWritten(session="s", text="is anybody there?"))
     assert story.state.unanswered == ()
+
+
+def test_a_wait_for_a_person_that_is_over_is_not_withdrawn() -> None:
+    """It was withdrawn when a person had come, or never asked for: nothing changes hands."""
+    story = Story()
+    story.visitor(examples.CONVERSATION_STARTED)
+    story.bot(BotSaid(text="Hi!"), cause=1)
+    before = story.state
+    state, facts = step(before, recorded(before.position + 1, "bot", HandoffWithdrawn()))
+    assert facts == ()
+    assert state.owner == "bot"
 
 
 def test_an_older_attempt_of_the_assistants_never_replaces_a_newer_one() -> None:
