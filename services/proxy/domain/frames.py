@@ -189,7 +189,7 @@ class Typing(Frame, frozen=True):
 
 
 class Draft(Frame, frozen=True):
-    """The assistant's next words, plain text, while they are made; never stored.
+    """The assistant's next words, in its own Markdown, while they are made; never stored.
 
     ``offset`` counts characters (code points); 0 begins a new attempt, which replaces the one before.
     ``end`` "interrupted": nothing of this attempt was said, forget it.
@@ -229,5 +229,5 @@ def as_html(text: str) -> str:
 
 
 def lines_as_html(text: str) -> str:
-    """The assistant's plain text for a client that shows HTML: its line breaks are meant."""
+    """A plain text for a client that shows HTML: its line breaks are meant."""
     return escape(text, quote=False).replace("\r\n", "\n").replace("\n", "<br>")

@@ -1,6 +1,6 @@
 """What the bot and the operators say, for clients that show text only (REST, Socket.IO).
 
-HTML becomes plain text, and a choice numbered lines: the visitor answers with the number, the item's
+HTML and Markdown become plain text, and a choice numbered lines: the visitor answers with the number, the item's
 id or its words (the workflow matches, see `TextWritten.session`).
 """
 
@@ -16,6 +16,7 @@ from shared.contract.facts import (
     Fact,
     OperatorSaid,
 )
+from shared.contract.markdown import plain_markdown
 from shared.contract.plain import plain
 
 #: Said where an answer failed and nothing else was said; nothing internal.
@@ -38,7 +39,9 @@ def lines(fact: Fact) -> list[str]:
     match fact:
         case BotSaid():
             text = plain(fact.text)
-        case AssistantSaid() | OperatorSaid():
+        case AssistantSaid():
+            text = plain_markdown(fact.text)
+        case OperatorSaid():
             text = fact.text
         case EditorOpened():
             # The prompt stands in the empty editor; where nothing else asks, it is the question.

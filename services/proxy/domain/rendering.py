@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from services.proxy.domain import frames
+from services.proxy.domain.markdown_html import markdown_as_html
 from shared.contract import facts
 from shared.contract.facts import Fact
 
@@ -55,7 +56,7 @@ def _user_text(words: _Words, fact: facts.TextWritten, marks: _Marks) -> frames.
 
 
 def _assistant_text(words: _Words, fact: facts.AssistantSaid, marks: _Marks) -> frames.Frame:
-    return frames.BotText(content=frames.lines_as_html(fact.text), **marks)
+    return frames.BotText(content=markdown_as_html(fact.text), **marks)
 
 
 def _operator_as_bot(words: _Words, fact: facts.OperatorSaid, marks: _Marks) -> frames.Frame:
