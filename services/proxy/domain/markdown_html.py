@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from services.proxy.domain import frames
@@ -88,10 +89,10 @@ def _unfinished(state: StateInline) -> None:
     every = [state.delimiters]
     every += [meta["delimiters"] for meta in state.tokens_meta if meta and "delimiters" in meta]
     for delimiters in every:
-        for first, second in zip(delimiters, delimiters[1:], strict=False):
+        for first, second in pairwise(delimiters):
             signs = (state.tokens[first.token], state.tokens[second.token])
             twins = first.marker == second.marker == ord("*") and second.token == first.token + 1
-            if twins and first.length == second.length == 2 and first.open and not first.close:
-                if all(sign.type == "text" for sign in signs):
-                    for sign in signs:
-                        sign.content = ""
+            opens = first.length == second.length == 2 and first.open and not first.close
+            if twins and opens and all(sign.type == "text" for sign in signs):
+                for sign in signs:
+                    sign.content = ""

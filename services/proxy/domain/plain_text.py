@@ -1,7 +1,7 @@
 """What the bot and the operators say, for clients that show text only (REST, Socket.IO).
 
-HTML and Markdown become plain text, and a choice numbered lines: the visitor answers with the number, the item's
-id or its words (the workflow matches, see `TextWritten.session`).
+HTML and Markdown become plain text, and a choice numbered lines: the visitor answers with the number, the
+item's id or its words (the workflow matches, see `TextWritten.session`).
 """
 
 from __future__ import annotations

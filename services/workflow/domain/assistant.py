@@ -90,7 +90,9 @@ class Tool(NamedTuple):
     def call(self, arguments: str) -> ToolCall:
         """A call of this tool with these arguments (JSON; "" for none). Raises `BadCall`."""
         try:
-            given = msgspec.json.decode(arguments.strip() or "{}", type=dict[str, Any])
+            given = msgspec.json.decode(arguments.strip() or "{}", type=dict[str, Any] | str)
+            if isinstance(given, str):  # some models write JSON into JSON
+                given = msgspec.json.decode(given.strip() or "{}", type=dict[str, Any])
         except (msgspec.MsgspecError, ValueError) as error:
             raise BadCall(f"{self.name}: the arguments are not a JSON object: {error}") from error
         taken = {}

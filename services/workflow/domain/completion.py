@@ -117,12 +117,14 @@ class Answer:
             chunks = [_decoded(line) for line in body.splitlines() if line.strip()]
         if len(chunks) == 1 and isinstance(chunks[0], list):
             chunks = chunks[0]
-        said = [self._chunk(chunk, body) for chunk in chunks]
+        for chunk in chunks:
+            self._chunk(chunk, body)
         if not self.over:
             if not (self.began or self._unseen or any(_choices(chunk) for chunk in chunks)):
                 raise Trouble("broken", f"no answer in it: {body}")
-            said.append(self._finish("stop"))
-        return "".join(said)
+            self._finish("stop")
+        self.anew = False  # nobody has read any of it
+        return "".join(self._pieces)
 
     def broken_off(self) -> Trouble:
         """What it is when the stream ends here."""

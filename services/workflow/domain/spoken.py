@@ -51,10 +51,11 @@ _BEGINNINGS: Final = frozenset(name[:length] for name in _KNOWN for length in ra
 
 #: A tag, as far as it has come; the last group says that it is whole.
 _TAG: Final = re.compile(
-    r"<[ \t]{0,3}(/?)[ \t]{0,3}([A-Za-z_][\w:.-]{0,40})?((?:[ \t]{0,3}=[^<>\n]{0,80})?(?:\s[^<>]{0,200})?/?)(>?)"
+    r"<[ \t]{0,3}(/?)[ \t]{0,3}([A-Za-z_][\w:.-]{0,40})?"
+    r"((?:[ \t]{0,3}=[^<>\n]{0,80})?(?:\s[^<>]{0,200})?/?)(>?)"
 )
 #: A control token, `<|im_end|>`; DeepSeek writes it with full-width bars, Gemma leaves one bar out.
-_TOKEN: Final = re.compile(r"<[|\uff5c]([^|\uff5c<>\n]{0,60})([|\uff5c]?)(>?)")
+_TOKEN: Final = re.compile(r"<[|\uff5c]([^|\uff5c<>\s]{0,60})([|\uff5c]?)(>?)")
 _BRACKET: Final = re.compile(r"\[(/?)([A-Za-z_]{0,20})(\]?)")
 _BRACKETS: Final = ("think", "tool_calls", "tool_call", "inst", "args")
 _TRIANGLE: Final = re.compile(r"\u25c1(/?)(\w{0,20})(\u25b7?)")  # Kimi
@@ -116,6 +117,7 @@ class Spoken:
         self._last = ""  # the last character that was text
         self._trim = False
         self._fence = ""
+        self._struck = False  # there was a <s>, which its </s> belongs to
         self._pairs = 0  # tags opened inside the fenced block
         self._end: re.Pattern[str] | None = None
         self._body: list[str] = []
@@ -361,8 +363,12 @@ class Spoken:
                 return 1
             return _TEXT
         closing, name, end = bool(tag[1]), (tag[2] or "").lower(), tag.end()
-        if name == "s" and closing and not self._fence:  # the end of a text, for older models
-            self._drop(end)
+        if name == "s" and not closing:
+            self._struck = True
+        if name == "s" and closing and not self._struck and not self._fence and not buffer[end:].strip():
+            if not final:
+                return _HOLD
+            self._drop(len(buffer))  # the end of a text, for older models
             return 1
         if name not in _KNOWN:
             return _TEXT
@@ -396,7 +402,7 @@ class Spoken:
 
     def _token(self, buffer: str, final: bool) -> int:
         token = _TOKEN.match(buffer)
-        if token is None or not token[3]:
+        if token is None or not token[1] or not token[3]:
             if token is not None and token.end() == len(buffer):
                 if not final:
                     return _HOLD
@@ -418,7 +424,7 @@ class Spoken:
         self._drop(token.end())
         if name == "channel":
             self._begin_reasoning(_END_GEMMA)
-        elif name.endswith("_end") and ("think" in name or "thought" in name) or name == "inner_suffix":
+        elif (name.endswith("_end") and ("think" in name or "thought" in name)) or name == "inner_suffix":
             self._forget()
         elif "think" in name or "thought" in name or name == "inner_prefix":
             if closing:
@@ -460,10 +466,10 @@ class Spoken:
                 self._name = mark[2]
                 self._begin_call(None)
                 return 1
-            if mark.end() == len(buffer) and final and len(name) > 2 and mark[2].isupper():
-                if any(each.startswith(name) for each in _BRACKETS):
-                    self._drop(len(buffer))  # the answer ends in the middle of it
-                    return 1
+            ends = mark.end() == len(buffer) and final and len(name) > 2 and mark[2].isupper()
+            if ends and any(each.startswith(name) for each in _BRACKETS):
+                self._drop(len(buffer))  # the answer ends in the middle of it
+                return 1
             names = (*_BRACKETS, *(tool for tool in self._tools if not mark[1]))
             return _HOLD if open_ended and any(each.startswith(name) for each in names) else _TEXT
         if name not in _BRACKETS or (name in ("inst", "args") and mark[2] != mark[2].upper()):
