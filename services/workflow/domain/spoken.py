@@ -61,7 +61,7 @@ _BRACKETS: Final = ("think", "tool_calls", "tool_call", "inst", "args")
 _TRIANGLE: Final = re.compile(r"\u25c1(/?)(\w{0,20})(\u25b7?)")  # Kimi
 _JSON: Final = re.compile(r"(\[\s{0,40})?(?:(\{)\s{0,40}(?:\"([\w.:-]{0,40})(?:(\")\s{0,10}(:)?)?)?)?")
 _JSON_SIGN: Final = re.compile(r'["\\{}\[\]]')
-_FENCE: Final = re.compile(r"(`{3,}|~{3,})([^\n`]{0,60})(\n?)")
+_FENCE: Final = re.compile(r"(`{3,20}|~{3,20})([^\n`]{0,60})(\n?)")
 _CALL_FENCES: Final = frozenset({"tool_call", "tool_calls", "tool_code", "tool", "function_call", "tool_use"})
 _SIGN: Final = re.compile(r"[<\[{\u25c1\n]")
 

@@ -53,7 +53,7 @@ def of_json(text: str, tools: Collection[str]) -> Called | None:
 
 
 def called(body: str, tools: Collection[str], name: str = "") -> Called:
-    """The call that is written in ``body``; ``name`` is the tool's if that came before. Raises `NotCalled`."""
+    """The call that is written in ``body``; ``name`` is the tool's if it came before. Raises `NotCalled`."""
     known = _bare(name) if name else ""
     named = _NAMED.search(body)
     known = known or (_bare(named[1]) if named else "")

@@ -3,6 +3,7 @@
 import { api } from './api.js';
 import { drafts } from './drafts.js';
 import { element, ownerOf } from './lists.js';
+import { drawMarkdown } from './markdown.js';
 
 const NAMES = { visitor: 'Visitor', bot: 'Bot', assistant: 'Assistant' };
 const TYPING_SHOWN = 5000;
@@ -129,7 +130,10 @@ export class Reader {
     const time = new Date(line.time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
     const name = line.name || NAMES[line.from];
     const item = element('li', '', { role: 'line', from: line.from, position: line.position });
-    item.append(element('small', name ? `${name}, ${time}` : time), element('p', line.text));
+    const drawn = line.from === 'assistant';
+    const words = drawn ? element('div', '', {}, 'markdown') : element('p', line.text);
+    if (drawn) words.append(drawMarkdown(line.text));
+    item.append(element('small', name ? `${name}, ${time}` : time), words);
     return item;
   }
 
