@@ -198,12 +198,17 @@ async def test_half_a_character_is_joined_with_its_other_half_or_replaced(
 
 
 @pytest.mark.parametrize(
-    "end", [" ", "\n\n", "\u200b", "\u3164", "\ufeff", "\u202e", "\u00a0 \u2028", "```\n", "#", "&nbsp;"]
+    "end", [" ", "\n\n", "\u200b", "\u3164", "\ufeff", "\u202e", "\u00a0 \u2028", "#", "&nbsp;"]
 )
 async def test_an_answer_that_shows_nothing_is_none(llm: LlmServer, client: Make, end: str) -> None:
     llm.will(says(end, end))
     assert await failure(client()) == "empty"
     llm.will(says(end, "<think>Hm.</think>", end))
+    assert await failure(client()) == "empty"
+
+
+async def test_markdown_that_shows_nothing_is_no_answer(llm: LlmServer, client: Make) -> None:
+    llm.will(says("```\n", "```"))
     assert await failure(client()) == "empty"
 
 

@@ -81,11 +81,7 @@ function inlineMarkdown(parent, text, growing, links = true) {
   let done = 0;
   const add = (tag) => node.appendChild(document.createElement(tag));
   const word = (sign) => /[\p{L}\p{N}]/u.test(sign) && !MARKDOWN_UNSPACED.test(sign);
-  const say = (words) =>
-    words.split("\n").forEach((line, at) => {
-      if (at) add("br");
-      node.append(line);
-    });
+  const say = (words) => node.append(words); // line feeds break lines: white-space is pre-line
   for (const { 0: whole, 1: escaped, 3: code, 4: label, 5: target, 6: address, 7: mark, index } of text.matchAll(MARKDOWN_SIGN)) {
     const next = index + whole.length;
     if (mark) {

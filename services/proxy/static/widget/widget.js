@@ -191,6 +191,7 @@
     .visitor .bubble { background: var(--accent); color: var(--on-accent); border-end-end-radius: 5px; }
     .operator .bubble { background: var(--surface); border-color: var(--line); }
     .plain { white-space: pre-wrap; }
+    .drawn > :not(pre) { white-space: pre-line; }
     .name { margin: 0 2px 3px; font-size: 12.5px; font-weight: 600; color: var(--muted); }
     .note { margin: 3px 2px 0; font-size: 12.5px; color: var(--muted); }
     .visitor[data-pending] .bubble { opacity: .6; }
@@ -482,11 +483,7 @@
     let done = 0;
     const add = (tag) => node.appendChild(document.createElement(tag));
     const word = (sign) => /[\p{L}\p{N}]/u.test(sign) && !MARKDOWN_UNSPACED.test(sign);
-    const say = (words) =>
-      words.split("\n").forEach((line, at) => {
-        if (at) add("br");
-        node.append(line);
-      });
+    const say = (words) => node.append(words); // line feeds break lines: white-space is pre-line
     for (const { 0: whole, 1: escaped, 3: code, 4: label, 5: target, 6: address, 7: mark, index } of text.matchAll(MARKDOWN_SIGN)) {
       const next = index + whole.length;
       if (mark) {
@@ -1099,7 +1096,9 @@
     #drawDraft(draft, growing = true) {
       cancelAnimationFrame(draft.drawing);
       draft.drawing = 0;
-      draft.row.querySelector(".bubble").replaceChildren(drawMarkdown(draft.text, growing));
+      const bubble = draft.row.querySelector(".bubble");
+      bubble.classList.add("drawn");
+      bubble.replaceChildren(drawMarkdown(draft.text, growing));
     }
 
     #dropDraft() {
