@@ -178,7 +178,7 @@ def test_both_pages_draw_with_the_same_lines() -> None:
         text = (Path(ROOT) / path).read_text()
         begin = text.index("// --- the assistant's Markdown as nodes")
         end = text.index("// --- the end of the assistant's Markdown")
-        return [line.strip().removeprefix("export ") for line in text[begin:end].splitlines()]
+        return [line.strip().removeprefix("export ") for line in text[begin:end].splitlines() if line.strip()]
 
     console = lines("services/operator/static/console/markdown.js")
     assert lines("services/proxy/static/widget/widget.js") == console

@@ -421,7 +421,11 @@
       block = null;
     };
     text = text.replace(/\r\n?/g, "\n");
-    if (growing) text = text.replace(/!?\[[^\]\n]{0,400}(?:\](?:\([^)\n]{0,2000})?)?$|(?:\n[ \t]*)?[-*+_~#>|=`!\\ \t]+$/, "");
+    if (growing) {
+      text = text.replace(/!?\[[^\]\n]{0,400}(?:\](?:\([^)\n]{0,2000})?)?$|(?:\n[ \t]*)?[-*+_~#>|=`!\\ \t]+$/, "");
+      const paragraph = text.slice(text.lastIndexOf("\n\n") + 1);
+      if (!/^\s*(```|~~~)/m.test(text) && paragraph.split("`").length % 2 === 0) text = text.replace(/`([^`]*)$/, "$1"); // an open span
+    }
     const lines = text.split("\n");
     for (let at = 0; at < lines.length; at += 1) {
       const line = lines[at];
