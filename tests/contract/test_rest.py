@@ -458,6 +458,25 @@ async def test_streams_opened_before_during_and_after_tell_the_same(
     await other.close()
 
 
+async def test_markdown_is_streamed_as_the_plain_text_that_is_stored(sam: Client, bot: Bot) -> None:
+    await greeted(sam, bot)
+    await sam.say("where?")
+    cause = await bot.start(sam.conversation, attempt=1)
+    answer = "**On** *the* [page](https://shop.example/a_b):\n\n* `one`\n* 2 * 3\n\n```\nx ** y\n```\n# End"
+    plain = "On the page (https://shop.example/a_b):\n\n- one\n- 2 * 3\n\nx ** y\nEnd"
+    async with sam.listen() as listened:
+        for offset in range(0, len(answer), 3):
+            await bot.draft(sam.conversation, Draft(cause, 1, offset, answer[offset : offset + 3]))
+        heard = [await anext(listened) for _ in range(4)]
+        assert said(heard).startswith("On the page (")  # long before it is stored
+        await bot.answer(sam.conversation, AssistantSaid(text=answer, attempt=1))
+        heard += [event async for event in listened]
+    assert [event.kind for event in heard[-2:]] == ["message_end", "commit_done"]
+    assert {event.kind for event in heard[:-2]} == {"token"}
+    assert said(heard) == plain == (await sam.look())["messages"][-1]["content"]
+    assert await sam.events() == heard
+
+
 async def test_a_stream_is_resumed_at_every_event_by_any_replica(
     services: Services, sam: Client, bot: Bot
 ) -> None:
