@@ -51,6 +51,8 @@ _REASONING_FIELDS: Final = (
 )
 #: What nobody was ever billed for: a count beyond it is no count.
 _MAX_TOKENS: Final = 10**9
+#: As much of a text is looked at in one step (characters).
+_STEP: Final = 2048
 
 
 class Answer:
@@ -225,7 +227,13 @@ class Answer:
                 self._gather(fragment)
         if content:
             self._raw.append(content)
-        return self._say(self._spoken.take(self._characters(content)))
+        text = self._characters(content)
+        said = ""
+        for at in range(0, len(text), _STEP):  # a whole answer may be megabytes long, and is cut at the limit
+            said += self._say(self._spoken.take(text[at : at + _STEP]))
+            if self.full:
+                break
+        return said
 
     def _finish(self, reason: str) -> str:
         """Nothing more comes; what was held back is certain now."""
@@ -252,10 +260,10 @@ class Answer:
             self._length = 0
             self._unseen = ""
         if not self._pieces:
-            text, self._unseen = self._unseen + text, ""
             if not is_visible(text):
-                self._unseen = text
+                self._unseen += text[: max(0, self._limit // 2 - len(self._unseen))]
                 return ""
+            text, self._unseen = self._unseen + text, ""
         text = text[: max(0, self._limit - self._length)]
         if text:
             self._pieces.append(text)

@@ -93,7 +93,7 @@ _MAX_END: Final = 90
 _MAX_HEADER: Final = 400
 #: As much of a call is kept (characters), and so many times a text may be looked at as JSON.
 _MAX_CALL: Final = 16_384
-_MAX_JSON: Final = 32
+_MAX_JSON: Final = 8
 
 _HOLD: Final = -1
 _TEXT: Final = 0
