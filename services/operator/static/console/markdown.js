@@ -20,7 +20,7 @@ export function drawMarkdown(text, growing = false) {
   };
   text = text.replace(/\r\n?/g, "\n");
   if (growing) {
-    text = text.replace(/!?\[[^\]\n]{0,400}(?:\](?:\([^)\n]{0,2000})?)?$|(?:\n[ \t]*)?[-*+_~#>|=`!\\ \t]+$/, "");
+    text = text.slice(0, -2500) + text.slice(-2500).replace(/!?\[[^\]\n]{0,400}(?:\](?:\([^)\n]{0,2000})?)?$|(?:\n[ \t]*)?[-*+_~#>|=`!\\ \t]+$/, "");
     const paragraph = text.slice(text.lastIndexOf("\n\n") + 1);
     if (!/^\s*(```|~~~)/m.test(text) && paragraph.split("`").length % 2 === 0) text = text.replace(/`([^`]*)$/, "$1"); // an open span
   }
