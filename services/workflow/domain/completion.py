@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -51,6 +52,7 @@ _REASONING_FIELDS: Final = (
 )
 #: What nobody was ever billed for: a count beyond it is no count.
 _MAX_TOKENS: Final = 10**9
+_CONTROL: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f]")
 #: As much of a text is looked at in one step (characters).
 _STEP: Final = 2048
 
@@ -150,7 +152,7 @@ class Answer:
             raise Trouble("broken", self._spoken.refused)
         elif not text and self._refusal:
             raise Trouble("content_filter", self._refusal)
-        elif not is_visible(plain_markdown(text)):
+        elif not _shows(plain_markdown(text)):
             raise Trouble("empty", f"finish_reason {self.finish_reason}")
         usage = self._usage or estimated(prompt, text + "".join(self._call_arguments))
         return Finished(text, tool, usage, self.finish_reason, model)
@@ -260,7 +262,7 @@ class Answer:
             self._length = 0
             self._unseen = ""
         if not self._pieces:
-            if not is_visible(text):
+            if not _shows(text):
                 self._unseen += text[: max(0, self._limit // 2 - len(self._unseen))]
                 return ""
             text, self._unseen = self._unseen + text, ""
@@ -350,6 +352,11 @@ def arranged(messages: tuple[Message, ...], manner: Manner) -> tuple[Message, ..
         else:
             joined.append(message)
     return tuple(joined)
+
+
+def _shows(text: str) -> bool:
+    """Whether a text shows anything. Controls count: most fonts draw a sign for them."""
+    return is_visible(text) or _CONTROL.search(text) is not None
 
 
 def _decoded(data: str) -> Any:
