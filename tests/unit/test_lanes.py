@@ -10,6 +10,7 @@ from nats.aio.msg import Msg
 
 from services.workflow.lanes import Delivery, Lane
 from shared.contract.conversation import NEW, Input
+from shared.contract.persistent_queue import PersistentQueue
 from tests import examples
 
 MANY = 200
@@ -40,7 +41,7 @@ def test_who_says_hundreds_of_things_costs_no_square_of_them() -> None:
     lane = Lane(examples.CONVERSATION)
     for position in range(1, MANY + 1):
         lane.add(delivery(position))
-    owed = tuple(
+    owed = PersistentQueue(
         Input(Compared(position), str(position), examples.TEXT_WRITTEN) for position in range(2, MANY + 1)
     )
     state = replace(NEW, position=MANY, unanswered=owed)

@@ -105,11 +105,12 @@ def spoken(fact: Fact, asked: ChoiceAsked | None) -> str | None:
         case ChoiceMade():
             return plain(fact.text) or _choice(fact, asked)
         case BotSaid():
-            return plain(fact.text)
+            return plain(fact.text, addresses=True)
         case ChoiceAsked():
-            return "\n".join([plain(fact.question), *(f"• {plain(choice.text)}" for choice in fact.choices)])
+            texts = [fact.question, *(f"• {choice.text}" for choice in fact.choices)]
+            return "\n".join(plain(text, addresses=True) for text in texts)
         case EditorOpened():
-            return plain(fact.text) if fact.text else None
+            return plain(fact.text, addresses=True) if fact.text else None
         case _:
             return None
 

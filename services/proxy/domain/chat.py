@@ -86,8 +86,8 @@ class Chat:
         owed = self.state.unanswered
         effective = self._fold(recorded)
         output = self._render(recorded, effective)
-        for item in owed:
-            if item.position == recorded.cause and item.id in self._own:
+        for item in owed.at(recorded.cause or 0):
+            if item.id in self._own:
                 self._own.discard(item.id)
                 refusals = (fact for fact in effective if isinstance(fact, InputRefused))
                 output += [error(plain_text.refusal(fact.reason)) for fact in refusals]

@@ -193,7 +193,7 @@ class AgentTalk:
             return []
         owed = self.state.unanswered
         self.state, effective = step(self.state, recorded)
-        request = next((item.fact for item in owed if item.position == recorded.cause), None)
+        request = next((item.fact for item in owed.at(recorded.cause or 0)), None)
         output: list[Output] = []
         for index, fact in enumerate(effective):
             answer = _told(fact, request)

@@ -152,7 +152,7 @@ class Session:
             output += self._render(recorded, effective, 0)
         if self.modern:
             if recorded.cause is not None and (reason := _refusal(effective)):
-                refused = (item.id for item in owed if item.position == recorded.cause)
+                refused = (item.id for item in owed.at(recorded.cause))
                 output += [Send(frames.encode(frames.Refused(id=id, reason=reason))) for id in refused]
             output += self._state_frame()
         return output
@@ -231,7 +231,7 @@ class Session:
                 self._choices[str(fact.group)] = _words(fact)
             elif kind is facts.InputRefused or kind is facts.DecisionFailed:
                 reason = _refusal(effective)
-                refused = (item.id for item in before.unanswered if item.position == recorded.cause)
+                refused = (item.id for item in before.unanswered.at(recorded.cause or 0))
                 self._outcomes.update((id, reason) for id in refused)
         return effective
 

@@ -123,8 +123,7 @@ class Turns:
 
     def owed_by_visitor(self, position: int) -> bool:
         """Whether the input at ``position`` is the visitor's and waits for its outcome."""
-        unanswered = self.state.unanswered
-        return any(item.position == position and isinstance(item.fact, _VISITORS) for item in unanswered)
+        return any(isinstance(item.fact, _VISITORS) for item in self.state.unanswered.at(position))
 
     @property
     def with_person(self) -> bool:
