@@ -12,6 +12,7 @@ from prometheus_client import Gauge
 
 from services.proxy.domain.drafts import Draft
 from services.proxy.drafts import Drafts
+from services.proxy.known_flows import KnownFlows
 from services.proxy.settings import ProxySettings
 from shared.contract import subjects
 from shared.contract.conversation import Generating
@@ -54,6 +55,8 @@ class Hub:
         self._log: Log | None = None
         self._follower: Follower | None = None
         self._drafts: Drafts | None = None
+        #: What the flows of conversations ask for.
+        self.flows = KnownFlows(self._flow)
         self._task: asyncio.Task[None] | None = None
         Gauge(
             "switchboard_drafts_followed",
@@ -71,6 +74,7 @@ class Hub:
                 await self._task
         if self._drafts is not None:
             self._drafts.stop()
+        self.flows.stop()
         if self._follower is not None:
             await self._follower.stop()
         await disconnect(self._broker)
@@ -134,6 +138,11 @@ class Hub:
             self._rooms[conversation] = others
         else:
             self._rooms.pop(conversation, None)
+
+    async def _flow(self, version: str) -> bytes | None:
+        if self._log is None:
+            raise Unreachable("not connected to NATS yet")
+        return await self._log.flow(version)
 
     def readers(self, conversation: str) -> int:
         return len(self._rooms.get(conversation, ()))

@@ -26,6 +26,9 @@ PersonalValue = Annotated[Any, msgspec.Meta(extra_json_schema={"x-personal": Tru
 #: compared as text: ``1`` and ``"1"`` are the same id.
 FlowId = str | int
 
+#: The editor of an assistant to which its flow gives no other ``sessionId``.
+ASSISTANT_SESSION: Final = "assistant"
+
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True, omit_defaults=True):
     """What all facts share: immutable, tagged by their class name in ``kind``."""

@@ -15,6 +15,7 @@ import msgspec
 from services.proxy.domain import closings, frames, rendering
 from services.proxy.domain.closings import Closing
 from services.proxy.domain.drafts import Draft
+from services.proxy.domain.flow_ids import Lookup, foreign, none_known
 from services.proxy.domain.kept import Kept
 from services.proxy.domain.limits import LARGEST_TEXT
 from shared.contract import cursor as cursors
@@ -69,15 +70,21 @@ class _Known(NamedTuple):
 
 
 class Session:
-    """``modern`` clients speak ``switchboard.v1``; ``cursor`` is where one wants to resume."""
+    """``modern`` clients speak ``switchboard.v1``; ``cursor`` is where one wants to resume.
+
+    ``ids`` gives what the flow of a version asks for, where that is known.
+    """
 
     __slots__ = (  # there are thousands of these, most of them idle
         *("state", "modern", "_epoch", "_cursor", "_latest", "_known", "_pending", "_outcomes"),
-        *("_choices", "_asking", "_shown", "_resetting"),
+        *("_choices", "_asking", "_shown", "_resetting", "_ids"),
     )
 
-    def __init__(self, epoch: str, modern: bool, cursor: Cursor | None = None) -> None:
+    def __init__(
+        self, epoch: str, modern: bool, cursor: Cursor | None = None, ids: Lookup = none_known
+    ) -> None:
         self.state: Conversation = NEW
+        self._ids = ids
         self._epoch = epoch
         self.modern = modern
         self._cursor = cursor
@@ -128,6 +135,7 @@ class Session:
         if self.modern and self.state.generating is not None:
             output += [_THINKING, Listen(self.state.generating)]
         self._cursor = None
+        self._ids(self.state.version)
         return output
 
     def follow(self, recorded: Recorded) -> list[Output]:
@@ -138,6 +146,7 @@ class Session:
         owed = self.state.unanswered
         generating = self.state.generating
         effective = self._fold(recorded)
+        self._ids(self.state.version)  # so that it is known before the first answer comes
         output: list[Output] = []
         if _is_reset(effective):
             if self.modern:
@@ -192,6 +201,9 @@ class Session:
             return self._acknowledge(id, known) if known.facts == said else self.refuse(id, "id_reused")
         if earlier is not None:  # on its way; its Ack will come
             return [] if earlier == said else self.refuse(id, "id_reused")
+        begins = self._resetting is not None
+        if reason := foreign(said[0], self.state, None if begins else self._ids(self.state.version)):
+            return self.refuse(id, reason)
         self._pending[id] = said
         if isinstance(said[0], facts.ConversationReset):
             self._resetting = id

@@ -99,7 +99,7 @@ class WebSocketDoor:
             await send(self._accept(scope, secret, new))
             cursor = cursors.decode(_asked(scope, "cursor")) if modern else None
             direct: Direct | None = scope.get("extensions", {}).get(DIRECT)
-            session = Session(self._hub.epoch, modern, cursor)
+            session = Session(self._hub.epoch, modern, cursor, self._hub.flows.ids)
             channel = _Channel(self, self._hub, conversation, session, send, direct)
             self._channels.add(channel)
             try:
