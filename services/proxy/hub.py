@@ -11,6 +11,7 @@ from nats.aio.msg import Msg
 from prometheus_client import Gauge
 
 from services.proxy.domain.drafts import Draft
+from services.proxy.domain.flow_ids import unknown
 from services.proxy.drafts import Drafts
 from services.proxy.known_flows import KnownFlows
 from services.proxy.settings import ProxySettings
@@ -26,6 +27,10 @@ log = structlog.get_logger()
 
 #: How long a reader waits for the follower to find out whether the log is still the same (seconds).
 KNOWN_SECONDS = 5.0
+
+
+class Foreign(Exception):
+    """The entry names what the conversation's flow does not know; the text is the refusal's reason."""
 
 
 class Reader(Protocol):
@@ -147,13 +152,24 @@ class Hub:
     def readers(self, conversation: str) -> int:
         return len(self._rooms.get(conversation, ()))
 
-    def append(self, conversation: str, entry: Entry, expect: int | None) -> asyncio.Future[int]:
-        """Append as the visitor: see `Log.append`."""
+    def append(
+        self, conversation: str, entry: Entry, expect: int | None, version: str = ""
+    ) -> asyncio.Future[int]:
+        """Append as the visitor: see `Log.append`. With a ``version``, ask its flow first: may raise `Foreign`."""
+        if version:
+            return asyncio.ensure_future(self._append_known(conversation, entry, expect, version))
         if self._log is None:
             nowhere: asyncio.Future[int] = asyncio.get_running_loop().create_future()
             nowhere.set_exception(Unreachable("not connected to NATS yet"))
             return nowhere
         return self._log.append(conversation, "visitor", entry, expect)
+
+    async def _append_known(self, conversation: str, entry: Entry, expect: int | None, version: str) -> int:
+        ids = await self.flows.learn(version)
+        for fact in entry.facts:
+            if reason := unknown(fact, ids):
+                raise Foreign(reason)
+        return await self.append(conversation, entry, expect)
 
     async def tell_typing(self, conversation: str) -> None:
         """Core NATS, never on the log: the visitor is typing right now."""

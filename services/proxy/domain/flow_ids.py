@@ -8,7 +8,7 @@ answer to a question that this proxy has not heard of yet is let through.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -25,11 +25,14 @@ class FlowIds(NamedTuple):
     items: dict[str, frozenset[str]]
 
 
-#: The ids of a flow's version; None where they are not known (yet).
-Lookup = Callable[[str], FlowIds | None]
+#: What stands for the ids of a version that can be read but were not yet.
+Unread = Literal["unread"]
+#: The ids of a flow's version; None where they cannot be known.
+Lookup = Callable[[str], FlowIds | Unread | None]
 
 
-def none_known(version: str) -> FlowIds | None:
+def none_known(version: str) -> FlowIds | Unread | None:
+    """A `Lookup` for where there are no flows."""
     return None
 
 
@@ -61,8 +64,11 @@ def flow_ids(content: bytes) -> FlowIds | None:
     return FlowIds(frozenset(sessions), {group: frozenset(found) for group, found in items.items()})
 
 
-def foreign(fact: Fact, state: Conversation, ids: FlowIds | None) -> str:
-    """Why an answer is not stored: it names what the flow does not know. "" where it is stored."""
+def unknown(fact: Fact, ids: FlowIds | None) -> str:
+    """Why an answer is not stored: it names what the flow does not know. "" where it is stored.
+
+    Where the ids cannot be known only their length counts.
+    """
     match fact:
         case TextWritten(session=session):
             named = [str(session)]
@@ -78,16 +84,21 @@ def foreign(fact: Fact, state: Conversation, ids: FlowIds | None) -> str:
         return ""
     if max(map(len, named)) > LONGEST_ID:
         return "id_too_long"
+    return reason if ids is not None else ""
+
+
+def binds(state: Conversation, fact: Fact) -> bool:
+    """Whether the conversation's flow, of the version that is known, decides what may be named.
+
+    Not where another may be about to ask; and a text for a person is theirs, whatever it names.
+    """
+    if not isinstance(fact, TextWritten | ChoiceMade):
+        return False
     if isinstance(fact, TextWritten) and (state.owner != "bot" or state.status == "resolved"):
-        return ""  # a person reads it, whatever it names
-    return "" if ids is None or _begins(state) else reason
-
-
-def _begins(state: Conversation) -> bool:
-    """Whether another version of the flow may be about to ask."""
+        return False
     if not state.version or state.ended_by_bot:
-        return True
-    return any(isinstance(item.fact, ConversationReset) for item in state.unanswered[:1])
+        return False
+    return not any(isinstance(item.fact, ConversationReset) for item in state.unanswered[:1])
 
 
 def _items(asks: dict[str, Any]) -> Iterable[str]:

@@ -15,7 +15,7 @@ import msgspec
 from services.proxy.domain import closings, frames, rendering
 from services.proxy.domain.closings import Closing
 from services.proxy.domain.drafts import Draft
-from services.proxy.domain.flow_ids import Lookup, foreign, none_known
+from services.proxy.domain.flow_ids import Lookup, binds, none_known, unknown
 from services.proxy.domain.kept import Kept
 from services.proxy.domain.limits import LARGEST_TEXT
 from shared.contract import cursor as cursors
@@ -35,10 +35,14 @@ class Send(NamedTuple):
 
 
 class Append(NamedTuple):
-    """Append this entry as the visitor; tell the session if that fails."""
+    """Append this entry as the visitor; tell the session if that fails.
+
+    With a ``version`` only if the flow of this version knows what it names.
+    """
 
     entry: Entry
     expect: int | None = None
+    version: str = ""
 
 
 class Typed(NamedTuple):
@@ -135,7 +139,6 @@ class Session:
         if self.modern and self.state.generating is not None:
             output += [_THINKING, Listen(self.state.generating)]
         self._cursor = None
-        self._ids(self.state.version)
         return output
 
     def follow(self, recorded: Recorded) -> list[Output]:
@@ -146,7 +149,6 @@ class Session:
         owed = self.state.unanswered
         generating = self.state.generating
         effective = self._fold(recorded)
-        self._ids(self.state.version)  # so that it is known before the first answer comes
         output: list[Output] = []
         if _is_reset(effective):
             if self.modern:
@@ -201,13 +203,14 @@ class Session:
             return self._acknowledge(id, known) if known.facts == said else self.refuse(id, "id_reused")
         if earlier is not None:  # on its way; its Ack will come
             return [] if earlier == said else self.refuse(id, "id_reused")
-        begins = self._resetting is not None
-        if reason := foreign(said[0], self.state, None if begins else self._ids(self.state.version)):
+        version = self.state.version if self._resetting is None and binds(self.state, said[0]) else ""
+        ids = self._ids(version) if version else None
+        if ids != "unread" and (reason := unknown(said[0], ids)):
             return self.refuse(id, reason)
         self._pending[id] = said
         if isinstance(said[0], facts.ConversationReset):
             self._resetting = id
-        return [Append(Entry(id=id, facts=said))]
+        return [Append(Entry(id=id, facts=said), version=version if ids == "unread" else "")]
 
     def refuse(self, id: str, reason: str) -> list[Output]:
         """The message was not stored. A bare client is told nothing."""

@@ -25,7 +25,7 @@ from services.proxy.domain.drafts import Draft
 from services.proxy.domain.opening import flow_name, languages
 from services.proxy.domain.session import BEGIN, Append, Listen, Output, Send, Session, Typed
 from services.proxy.edge import FULL_SECONDS, Edge
-from services.proxy.hub import Hub
+from services.proxy.hub import Foreign, Hub
 from services.proxy.settings import ProxySettings
 from shared.contract import cursor as cursors
 from shared.contract.entry import EntryTooLarge, Recorded
@@ -51,7 +51,7 @@ PIECE = 32 * 1024
 MOST_PENDING = 100
 
 #: How an append may end, as the metrics name it.
-APPENDS = ("stored", "conflict", "id_reused", "too_large", "full", "unknown")
+APPENDS = ("stored", "conflict", "id_reused", "foreign", "too_large", "full", "unknown")
 
 _SECRET = re.compile(r"[0-9a-f]{32}")
 
@@ -310,7 +310,7 @@ class _Channel:
     def _store(self) -> None:
         """Append the first that is pending: one after the other, as the client sent them."""
         append = self._pending[0]
-        self._append = self._hub.append(self._conversation, append.entry, append.expect)
+        self._append = self._hub.append(self._conversation, append.entry, append.expect, append.version)
         self._append.add_done_callback(self._appended)
 
     def _appended(self, position: asyncio.Future[int]) -> None:
@@ -332,6 +332,9 @@ class _Channel:
         except IdReused:
             self._act(self._session.refuse(append.entry.id, "id_reused"))
             return "id_reused"
+        except Foreign as foreign:
+            self._act(self._session.refuse(append.entry.id, str(foreign)))
+            return "foreign"
         except EntryTooLarge:
             self._act(self._session.refuse(append.entry.id, "too_large"))
             return "too_large"
