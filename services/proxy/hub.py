@@ -155,7 +155,10 @@ class Hub:
     def append(
         self, conversation: str, entry: Entry, expect: int | None, version: str = ""
     ) -> asyncio.Future[int]:
-        """Append as the visitor: see `Log.append`. With a ``version``, ask its flow first: may raise `Foreign`."""
+        """Append as the visitor: see `Log.append`.
+
+        With a ``version`` only what the flow of this version knows; else it raises `Foreign`.
+        """
         if version:
             return asyncio.ensure_future(self._append_known(conversation, entry, expect, version))
         if self._log is None:

@@ -18,7 +18,7 @@ MOST_KEPT = 256
 
 
 class KnownFlows:
-    """``read`` gives a version's content, None for one that the log does not have. May raise `Unreachable`."""
+    """``read`` gives a version's content, None where the log has none. It may raise `Unreachable`."""
 
     def __init__(self, read: Callable[[str], Awaitable[bytes | None]]) -> None:
         self._read = read

@@ -49,8 +49,8 @@ from shared.contract.growing import Growing
 from shared.contract.persistent_queue import PersistentQueue
 
 Owner = Literal["bot", "queue", "operator"]
-Status = Literal["open", "snoozed", "resolved"]
-Turn = Literal["idle", "user_committed", "ai_generating", "error", "timeout"]
+Status = Literal["open", "resolved"]
+Turn = Literal["idle", "user_committed", "ai_generating", "error"]
 
 
 class Input(msgspec.Struct, frozen=True):

@@ -177,8 +177,8 @@ def _of_bot(data: bytes) -> tuple[_Head, tuple[Fact, ...]]:
     """A bot's entry: a flow says the same in many conversations, so its facts are decoded once.
 
     But for timers, whose times are never the same, and for `HOLD_ANY`: an agent that changes what it
-    remembers in place would change what it remembers of another user. Raises for entries in another form than `encode`
-    gives them.
+    remembers in place would change what it remembers of another user. Raises for entries in another form
+    than `encode` gives them.
     """
     head, mark, tail = data.partition(_FACTS)
     if not mark:

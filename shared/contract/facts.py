@@ -49,7 +49,9 @@ class ConversationStarted(_Fact, frozen=True):
 
     door: str
     flow: Personal = ""  # the flow asked for by name; "" means the default
-    language: Personal = ""  # the visitor's languages, best first, as in Accept-Language (RFC 9110); "" unknown
+    language: Personal = (
+        ""  # the visitor's languages, best first, as in Accept-Language (RFC 9110); "" unknown
+    )
     user: Personal = ""  # who the visitor says to be, at doors that name their users
 
 

@@ -115,7 +115,7 @@ class _Text:
             self._skip_past(">", self._at)
 
     def _attributes(self, wanted: str) -> str | None:
-        """Past the rest of a tag: the wanted attribute's value, "" for none; None where the tag never ends."""
+        """Past the rest of a tag: the wanted attribute's value, "" for none; None if the tag never ends."""
         html, value = self._html, None
         while True:
             at = _end(_BETWEEN, html, self._at)

@@ -32,9 +32,6 @@ PATIENCE_SECONDS = 0.05
 #: Messages kept while an earlier one is missing; what does not fit is fetched.
 MOST_BUFFERED = 10_000
 
-#: What makes a live feed: the client, and whom to tell of entries, of a loss, of the way back.
-MakeFeed = Callable[[Client, Callable[[Message], None], Callable[[], None], Callable[[], None]], Feed]
-
 
 class Follower:
     """Calls ``deliver`` with every message behind the start, once, in order, without a gap.

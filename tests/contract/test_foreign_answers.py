@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +29,7 @@ from tests.contract.test_websocket import (
 )
 
 LONG = "x" * 257
-FOREIGN = [
+FOREIGN: list[tuple[dict[str, Any], str]] = [
     ({"kind": "UserText", "sessionId": "मेरा नाम", "content": "x"}, "unknown_session"),
     ({"kind": "UserText", "sessionId": LONG, "content": "x"}, "id_too_long"),
     ({"kind": "ChoiceResponse", "groupId": "lang", "itemId": "perl"}, "unknown_choice"),
@@ -39,8 +39,8 @@ FOREIGN = [
 
 
 @pytest.fixture
-async def stage(services: Services, tmp_path: Path) -> AsyncIterator[Stage]:
-    yield await ready(prepare(services, tmp_path / "flow.json"))
+async def stage(services: Services, tmp_path: Path) -> Stage:
+    return await ready(prepare(services, tmp_path / "flow.json"))
 
 
 async def stored(connections: Connections, secret: str) -> list[Fact]:

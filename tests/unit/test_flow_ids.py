@@ -39,7 +39,7 @@ ID = "5f0c7f3e-0000-4000-8000-000000000001"
 
 
 def test_the_ids_of_a_flow_are_those_that_its_file_names() -> None:
-    assert IDS == FlowIds(frozenset({"7", "deep"}), {"lang": frozenset({"rust", "2"})})
+    assert FlowIds(frozenset({"7", "deep"}), {"lang": frozenset({"rust", "2"})}) == IDS
 
 
 @pytest.mark.parametrize("file", sorted(FLOWS), ids=lambda file: str(file.stem))

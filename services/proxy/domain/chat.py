@@ -1,4 +1,4 @@
-"""A Socket.IO chat client's side of its conversation, without I/O (CONTRACTS, Socket.IO chat)."""
+"""A Socket.IO chat client's side of its conversation, without I/O (see docs/socketio.md)."""
 
 from __future__ import annotations
 

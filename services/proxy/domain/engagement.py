@@ -1,4 +1,4 @@
-"""A remote platform's side of an engagement, without I/O (CONTRACTS, remote AI agents)."""
+"""A remote platform's side of an engagement, without I/O (see docs/socketio.md)."""
 
 from __future__ import annotations
 

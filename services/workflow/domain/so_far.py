@@ -46,8 +46,9 @@ def so_far(entries: Iterable[Recorded], cause: int) -> list[Line]:
         oldest = state.unanswered[0].position if state.unanswered else recorded.position
         while waiting and next(iter(waiting)) < oldest:
             said += waiting.popitem(last=False)[1]
-        if recorded.cause in waiting and not state.owes(recorded.cause):
-            said += waiting.pop(recorded.cause)
+        answered = recorded.cause or 0
+        if answered in waiting and not state.owes(answered):
+            said += waiting.pop(answered)
         lines = [line for fact in facts for line in _lines(fact, asked)]
         if state.owes(recorded.position):
             waiting[recorded.position] = lines
