@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from services.operator.domain import decisions
 from services.operator.domain.decisions import Decision, NotYours, Operator
 from services.operator.domain.desk import Desk, Summary
-from services.operator.domain.transcript import Line, transcript
+from services.operator.domain.transcript import Line, Transcript
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import LEVEL, Entry
@@ -29,6 +29,9 @@ log = structlog.get_logger()
 TRY_SECONDS = 5.0
 #: How long a command waits until this replica has read what is stored (seconds).
 CATCH_UP_SECONDS = 3.0
+
+#: Entries that are read into a transcript at once.
+SLICE = 250
 
 Decide = Callable[[Conversation], Decision]
 
@@ -98,7 +101,12 @@ class Handlers:
     async def transcript(self, conversation: str) -> list[Line]:
         """The conversation's lines since its visitor last began anew. Raises `NotFound`."""
         self.summary(conversation)
-        return transcript([message.decode() for message in await self._log.fetch(conversation)])
+        told = Transcript()
+        for number, message in enumerate(await self._log.fetch(conversation), 1):
+            told.add(message.decode())
+            if number % SLICE == 0:
+                await asyncio.sleep(0)  # a long one must not keep everybody else waiting
+        return told.lines
 
     async def states(self, version: str) -> list[str]:
         """The names of a flow's states, in its author's order; none for a flow that is not known."""

@@ -22,7 +22,8 @@ _BETWEEN: Final = re.compile(r"[ \t\n\r\f/]*")
 _NAME: Final = re.compile(r"[^ \t\n\r\f/>]*")
 _ATTRIBUTE: Final = re.compile(r"=?[^ \t\n\r\f/>=]*")
 _UNQUOTED: Final = re.compile(r"[^ \t\n\r\f>]*")
-_COMMENT: Final = re.compile(r"-?>|--!?>")
+_EMPTY_COMMENT: Final = re.compile(r"-?>")
+_COMMENT_END: Final = re.compile(r"--!?>")
 _RAW_END: Final = {name: re.compile(rf"</{name}(?=[ \t\n\r\f/>])", re.IGNORECASE) for name in _RAW}
 
 #: A number with its leading zeros. `html.unescape` raises for one of thousands of digits.
@@ -84,7 +85,7 @@ class _Text:
             self._at = at + 1
             self._tag(closes=True)
         elif html.startswith("!--", at):
-            found = _COMMENT.match(html, at + 3) or _COMMENT.search(html, at + 3)
+            found = _EMPTY_COMMENT.match(html, at + 3) or _COMMENT_END.search(html, at + 3)
             self._at = found.end() if found else len(html)
         elif sign in ("!", "?") or (sign == "/" and at + 1 < len(html)):
             self._skip_past(">", at)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 from deploy.local.embedded import EmbeddedNats
@@ -17,7 +18,7 @@ from shared.contract.entry import Entry
 from shared.contract.facts import ConversationStarted, TextWritten
 from shared.contract.subjects import conversation_of
 from tests.faults.checker import Violation, bounded, in_time
-from tests.faults.lab import Lab, memory
+from tests.faults.lab import PASSWORD, Lab, memory
 from tests.faults.trial import LawBroken, Trial, quantile
 from tests.faults.workload import Guest
 from tests.processes import Service
@@ -173,10 +174,12 @@ async def _turns(lab: Lab, count: int) -> list[float]:
 
 async def _transcript(lab: Lab) -> int:
     """The console opens the conversation: how many lines it has."""
-    answer = await lab.clerks[0].call("GET", f"/api/conversations/{CONVERSATION}")
-    assert answer is not None
-    assert answer.is_success, answer.text
-    return len(answer.json()["messages"])
+    async with httpx.AsyncClient(base_url=lab.urls("operator")[0], timeout=120) as console:
+        entered = await console.post("/api/login", json={"name": "clerk0", "password": PASSWORD})
+        assert entered.is_success, entered.text
+        answer = await console.get(f"/api/conversations/{CONVERSATION}")
+        assert answer.is_success, answer.text
+        return len(answer.json()["messages"])
 
 
 def _memory(service: Service) -> float:
