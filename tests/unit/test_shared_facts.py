@@ -34,7 +34,7 @@ def read(data: bytes, conversation: str) -> Recorded:
     return decode(7, conversation, "bot", examples.FIRST_TIME, data)
 
 
-@pytest.mark.parametrize("kind", sorted(HOLD_ANY, key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(HOLD_ANY, key=str))
 @pytest.mark.parametrize("spaced", [False, True])
 def test_a_fact_that_holds_any_json_is_read_anew_for_each_conversation(kind: type, spaced: bool) -> None:
     example = examples.EXAMPLES[kind.__name__]
