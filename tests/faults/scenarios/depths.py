@@ -106,7 +106,8 @@ class _Others:
         told = f"{took:.2f} s, the others' p99 {worst * 1000:.0f} ms"
         self._trial.say(f"{what}: {told}")
         self._trial.figure(what, told)
-        self.violations += in_time(f"the others' p99 while {what}", worst, MOST_SECONDS)
+        if not self._trial.short:  # of a handful of turns, beside other tests, the worst says nothing
+            self.violations += in_time(f"the others' p99 while {what}", worst, MOST_SECONDS)
         return result
 
 
