@@ -15,7 +15,7 @@ import msgspec
 from services.proxy.domain.limits import LONGEST_ID
 from services.proxy.domain.rendering import OPERATOR
 from shared.contract.conversation import Conversation
-from shared.contract.facts import ASSISTANT_SESSION, ChoiceMade, ConversationReset, Fact, TextWritten
+from shared.contract.facts import ASSISTANT_SESSION, ChoiceMade, Fact, TextWritten
 
 
 class FlowIds(NamedTuple):
@@ -96,9 +96,7 @@ def binds(state: Conversation, fact: Fact) -> bool:
         return False
     if isinstance(fact, TextWritten) and (state.owner != "bot" or state.status == "resolved"):
         return False
-    if not state.version or state.ended_by_bot:
-        return False
-    return not any(isinstance(item.fact, ConversationReset) for item in state.unanswered[:1])
+    return bool(state.version) and not state.ended_by_bot  # a reset leaves no version
 
 
 def _items(asks: dict[str, Any]) -> Iterable[str]:
