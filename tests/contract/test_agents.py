@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -235,6 +236,35 @@ async def test_with_tokens_a_user_is_who_the_issuer_says(services: Services, tmp
     sam = await engaged(stage.client(headers={"X-Forwarded-For": "203.0.113.9"}), **user(token=token()))
     assert await result(sam, "🙂") is True
     assert token() not in stage.proxy.output
+    await stage.close()
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"]], ids=["websocket", "polling"])
+async def test_a_connection_ends_with_its_token_while_requests_flow(
+    services: Services, tmp_path: Path, transports: list[str]
+) -> None:
+    settings = {"SWITCHBOARD_JWT_SECRET": JWT_SECRET, "SWITCHBOARD_MESSAGES_PER_MINUTE": "60000"}
+    stage = await Stage(services, tmp_path / "flow.json", **SECRET, **settings).ready()
+    key = jwk.OctKey.import_key(JWT_SECRET)
+
+    def token(user: int, seconds: int) -> str:
+        return jwt.encode({"alg": "HS256"}, {"sub": str(user), "exp": int(time.time()) + seconds}, key)
+
+    others = await engaged(stage.client(), **user(Users.ann(), token=token(Users.ann(), 600)))
+    sam = await engaged(stage.client(transports=transports), **user(Users.sam(), token=token(Users.sam(), 3)))
+    stored = 0
+
+    async def ask() -> None:
+        nonlocal stored
+        while await sam.ask("please") == {"stored": True}:
+            stored += 1
+
+    asking = asyncio.create_task(ask())
+    await asyncio.wait_for(sam.left.wait(), 30)
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert stored > 10
+    assert await result(others, "🙂") is True
     await stage.close()
 
 

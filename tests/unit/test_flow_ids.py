@@ -137,7 +137,7 @@ def asked() -> Story:
 
 
 def opened(ids: FlowIds | Unread | None, modern: bool = True) -> Session:
-    session = Session("e1", modern, None, lambda version: ids)
+    session = Session("e1", modern, ids=lambda version: ids)
     session.resume(asked().entries, "new")
     return session
 

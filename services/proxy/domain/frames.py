@@ -57,8 +57,14 @@ class Rate(Frame, frozen=True):
     id: MessageId | None = None
 
 
+class EarlierAsked(Frame, frozen=True, tag="Earlier"):
+    """Tell what was before this cursor: for a client that asked for the newest part alone."""
+
+    before: str
+
+
 BareInput = ChoiceAnswer | TextAnswer | ResetSession
-Input = BareInput | TypingNow | Rate
+Input = BareInput | TypingNow | Rate | EarlierAsked
 
 bare_input: Final = msgspec.json.Decoder(BareInput)
 modern_input: Final = msgspec.json.Decoder(Input)
@@ -151,10 +157,23 @@ class Refused(Frame, frozen=True):
 
 
 class Resumed(Frame, frozen=True):
-    """First on every connect, and again when the conversation began anew."""
+    """First on every connect, and again when the conversation began anew.
+
+    ``earlier``: the newest part follows alone; what is before this cursor may be asked for.
+    """
 
     cursor: str | None
     reset: bool
+    earlier: str | UnsetType = UNSET
+
+
+class Earlier(Frame, frozen=True):
+    """A part of what was before the cursor that the client named; its last part has ``earlier``: what to ask
+    for next, null where nothing is before."""
+
+    before: str
+    frames: list[msgspec.Raw]
+    earlier: str | UnsetType | None = UNSET
 
 
 class State(Frame, frozen=True):
