@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from services.operator.domain import decisions
 from services.operator.domain.decisions import Decision, NotYours, Operator
 from services.operator.domain.desk import Desk, Summary
-from services.operator.domain.transcript import Line, transcript
+from services.operator.domain.transcript import Line, Transcript
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import LEVEL, Entry
@@ -111,8 +111,12 @@ class Handlers:
     async def transcript(self, conversation: str) -> list[Line]:
         """The conversation's lines since its visitor last began anew. Raises `NotFound`."""
         self.summary(conversation)
-        windows = self._log.windows(conversation)
-        return transcript([message.decode() async for window in windows for message in window])
+        told = Transcript()
+        async for window in self._log.windows(conversation):
+            for message in window:
+                told.add(message.decode())
+            await asyncio.sleep(0)  # a long one must not keep everybody else waiting
+        return told.lines
 
     async def states(self, version: str) -> list[str]:
         """The names of a flow's states, in its author's order; none for a flow that is not known."""

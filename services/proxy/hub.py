@@ -12,8 +12,10 @@ from nats.aio.msg import Msg
 from prometheus_client import Gauge
 
 from services.proxy.domain.drafts import Draft
+from services.proxy.domain.flow_ids import unknown
 from services.proxy.drafts import Drafts
 from services.proxy.history import History, Reading
+from services.proxy.known_flows import KnownFlows
 from services.proxy.pace import Pace, Turns
 from services.proxy.settings import ProxySettings
 from shared.contract import subjects
@@ -30,6 +32,10 @@ log = structlog.get_logger()
 KNOWN_SECONDS = 5.0
 #: So many entries are few: nearly every conversation has fewer, and to take turns costs as much as they do.
 MOST_AT_ONCE = 50
+
+
+class Foreign(Exception):
+    """The entry names what the conversation's flow does not know; the text is the refusal's reason."""
 
 
 class Reader(Protocol):
@@ -59,6 +65,8 @@ class Hub:
         self._log: Log | None = None
         self._follower: Follower | None = None
         self._drafts: Drafts | None = None
+        #: What the flows of conversations ask for.
+        self.flows = KnownFlows(self._flow)
         self._task: asyncio.Task[None] | None = None
         self._readings: dict[str, Reading] = {}
         self._arriving = Turns()
@@ -80,6 +88,7 @@ class Hub:
                 await self._task
         if self._drafts is not None:
             self._drafts.stop()
+        self.flows.stop()
         if self._follower is not None:
             await self._follower.stop()
         await disconnect(self._broker)
@@ -192,16 +201,35 @@ class Hub:
         else:
             self._rooms.pop(conversation, None)
 
+    async def _flow(self, version: str) -> bytes | None:
+        if self._log is None:
+            raise Unreachable("not connected to NATS yet")
+        return await self._log.flow(version)
+
     def readers(self, conversation: str) -> int:
         return len(self._rooms.get(conversation, ()))
 
-    def append(self, conversation: str, entry: Entry, expect: int | None) -> asyncio.Future[int]:
-        """Append as the visitor: see `Log.append`."""
+    def append(
+        self, conversation: str, entry: Entry, expect: int | None, version: str = ""
+    ) -> asyncio.Future[int]:
+        """Append as the visitor: see `Log.append`.
+
+        With a ``version`` only what the flow of this version knows; else it raises `Foreign`.
+        """
+        if version:
+            return asyncio.ensure_future(self._append_known(conversation, entry, expect, version))
         if self._log is None:
             nowhere: asyncio.Future[int] = asyncio.get_running_loop().create_future()
             nowhere.set_exception(Unreachable("not connected to NATS yet"))
             return nowhere
         return self._log.append(conversation, "visitor", entry, expect)
+
+    async def _append_known(self, conversation: str, entry: Entry, expect: int | None, version: str) -> int:
+        ids = await self.flows.learn(version)
+        for fact in entry.facts:
+            if reason := unknown(fact, ids):
+                raise Foreign(reason)
+        return await self.append(conversation, entry, expect)
 
     async def tell_typing(self, conversation: str) -> None:
         """Core NATS, never on the log: the visitor is typing right now."""

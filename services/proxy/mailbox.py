@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar, get_args
 
 import structlog
 
 from services.proxy.domain.session import Append
-from services.proxy.hub import Hub
+from services.proxy.hub import Foreign, Hub
 from shared.contract.entry import EntryTooLarge, Recorded
 from shared.runtime.log import Conflict, Full, IdReused, LogError
 
@@ -33,22 +33,23 @@ BATCH: Final = 50
 MOST_EARLY: Final = 200
 
 #: How an append may end, as the metrics name it.
-Outcome = Literal["stored", "conflict", "id_reused", "too_large", "full", "unknown"]
-OUTCOMES: Final[tuple[Outcome, ...]] = ("stored", "conflict", "id_reused", "too_large", "full", "unknown")
+Outcome = Literal["stored", "conflict", "id_reused", "foreign", "too_large", "full", "unknown"]
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 
 class Outbox:
     """Appends what a client says, one after the other, as it was said. No task: nearly every append is
     answered at the first try.
 
-    ``ended`` is told how each of them ended. After one whose fate is "unknown" nothing more is appended,
+    ``ended`` is told how each of them ended, and of one that names what the flow does not know ("foreign")
+    the refusal's reason. After one whose fate is "unknown" nothing more is appended,
     and the connection is to be closed: neither stored nor refused is said on a guess, so the client comes
     back and asks again. That includes whatever is our own fault.
     """
 
     __slots__ = ("_append", "_conversation", "_ended", "_hub", "_pending", "_shut")
 
-    def __init__(self, hub: Hub, conversation: str, ended: Callable[[Append, Outcome], None]) -> None:
+    def __init__(self, hub: Hub, conversation: str, ended: Callable[[Append, Outcome, str], None]) -> None:
         self._hub = hub
         self._conversation = conversation
         self._ended = ended
@@ -75,7 +76,7 @@ class Outbox:
     def _store(self) -> None:
         append = self._pending[0]
         try:
-            self._append = self._hub.append(self._conversation, append.entry, append.expect)
+            self._append = self._hub.append(self._conversation, append.entry, append.expect, append.version)
         except Exception as error:
             self._append = asyncio.get_running_loop().create_future()
             self._append.set_exception(error)
@@ -84,39 +85,41 @@ class Outbox:
     def _answered(self, position: asyncio.Future[int]) -> None:
         append = self._pending.pop(0)
         self._append = None
-        outcome, error = _outcome(position)
+        outcome, reason, error = _outcome(position)
         if error is not None:
             self._shut = True
             self._pending.clear()
             fault = None if isinstance(error, LogError) else error
             log.warning("append_unknown", conversation=self._conversation, error=str(error), exc_info=fault)
         try:
-            self._ended(append, outcome)
+            self._ended(append, outcome, reason)
         except Exception as problem:
             log.warning("outcome_not_told", conversation=self._conversation, exc_info=problem)
             if not self._shut:
                 self._shut = True
                 self._pending.clear()
-                self._ended(append, "unknown")
+                self._ended(append, "unknown", "")
         if self._pending:
             self._store()
 
 
-def _outcome(position: asyncio.Future[int]) -> tuple[Outcome, BaseException | None]:
-    """How an append ended; with the error where that leaves its fate unknown."""
+def _outcome(position: asyncio.Future[int]) -> tuple[Outcome, str, BaseException | None]:
+    """How an append ended, with the reason of a refusal, and the error that leaves its fate unknown."""
     try:
         position.result()
-        return "stored", None
+        return "stored", "", None
     except Conflict:
-        return "conflict", None
+        return "conflict", "", None
     except IdReused:
-        return "id_reused", None
+        return "id_reused", "", None
+    except Foreign as error:
+        return "foreign", str(error), None
     except EntryTooLarge:
-        return "too_large", None
+        return "too_large", "", None
     except Full:
-        return "full", None
+        return "full", "", None
     except (Exception, asyncio.CancelledError) as error:
-        return "unknown", error
+        return "unknown", "", error
 
 
 class Inbox(Generic[T]):

@@ -34,9 +34,6 @@ MOST_BUFFERED = 10_000
 #: How often nothing more may come though the log was longer, before its end is looked at again.
 MOST_FRUITLESS = 20
 
-#: What makes a live feed: the client, and whom to tell of entries, of a loss, of the way back.
-MakeFeed = Callable[[Client, Callable[[Message], None], Callable[[], None], Callable[[], None]], Feed]
-
 
 class Follower:
     """Calls ``deliver`` with every message behind the start, once, in order, without a gap.

@@ -323,6 +323,17 @@ class Length:
             return Answered(result=True, memory=memory)
         short = (memory or 0) + 1
         return Answered(result=False, memory=short, interjections=(f"{short} too short",))
+
+
+class Tally:
+    """It changes what it remembers in place."""
+
+    configuration = Configuration
+
+    def answer(self, configuration, memory, request, said):
+        memory = memory or {"times": 0}
+        memory["times"] += 1
+        return Answered(result=True, memory=memory, interjections=(f"{memory['times']} times",))
 '''
 
 
@@ -337,6 +348,7 @@ async def test_an_agent_of_an_installed_package_works_like_the_others(
     (metadata / "entry_points.txt").write_text(
         "[switchboard.agents]\n"
         "length = our_agents:Length\n"
+        "tally = our_agents:Tally\n"
         "broken = our_agents:Missing\n"
         "emoji = our_agents:Length\n"
     )
@@ -359,6 +371,20 @@ async def test_an_agent_of_an_installed_package_works_like_the_others(
     own = await engaged(stage.client(), **user(agent="emoji"))
     assert await result(own, "long enough, and no emoji") is False  # the name was taken
     await stage.proxy.wrote("agent_ignored")
+    # What one user's agent remembers is nobody else's, though the log says the same of both.
+    both = [await engaged(stage.client(), **user(id, agent="tally")) for id in (Users.ann(), Users.sam())]
+    for times in (1, 2):
+        for each in both:
+            assert await result(each, "hello") is True
+            assert await each.next("interjection") == {"message": f"{times} times"}
+        stage.workflow.kill()  # so that it reads of both again
+        stage.workflow.launch()
+        await stage.workflow.ready()
+    for times in (3, 4):
+        assert await result(both[0], "hello") is True
+        assert await both[0].next("interjection") == {"message": f"{times} times"}
+    assert await result(both[1], "hello") is True
+    assert await both[1].next("interjection") == {"message": "3 times"}
     await stage.close()
 
 

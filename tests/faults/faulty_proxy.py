@@ -17,13 +17,15 @@ from shared.runtime.service import main
 POISONS = ("raised", "failed", "cancelled")
 
 
-def faulty(self: Hub, conversation: str, entry: Entry, expect: int | None) -> asyncio.Future[int]:
+def faulty(
+    self: Hub, conversation: str, entry: Entry, expect: int | None, version: str = ""
+) -> asyncio.Future[int]:
     """Instead of `Hub.append`."""
     words = str(entry.facts)
     if "POISON raised" in words:
         raise ValueError("a fault of the test")
     if "POISON" not in words:
-        return append(self, conversation, entry, expect)
+        return append(self, conversation, entry, expect, version)
     position: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     if "POISON failed" in words:
         position.get_loop().call_later(0.01, position.set_exception, ValueError("a fault of the test"))

@@ -24,6 +24,7 @@ from shared.contract.facts import (
     TimerArmed,
     TimerFired,
 )
+from shared.contract.persistent_queue import PersistentQueue
 from tests import examples
 from tests.examples import Story, recorded
 
@@ -178,7 +179,7 @@ def in_hand(*wake_ups: Delivery | Firing) -> Lane:
 
 
 def at(position: int, *owed: int, **more: Any) -> Conversation:
-    unanswered = tuple(Input(each, str(each), examples.TEXT_WRITTEN) for each in owed)
+    unanswered = PersistentQueue(Input(each, str(each), examples.TEXT_WRITTEN) for each in owed)
     return replace(NEW, position=position, unanswered=unanswered, **more)
 
 
@@ -207,7 +208,7 @@ def test_a_firing_is_not_acknowledged_before_the_fold_was_asked_or_while_it_mean
     assert in_hand(firing(caught_up=False)).finished(at(100)) == []
     armed = (Timer("after:1", "2030-01-01T00:00:00Z"),)
     assert in_hand(firing()).finished(at(100, armed=armed)) == []
-    owed = (Input(99, "99", TimerFired(id="after:1")),)
+    owed = PersistentQueue([Input(99, "99", TimerFired(id="after:1"))])
     assert in_hand(firing()).finished(replace(at(100), unanswered=owed)) == []
     assert len(in_hand(firing()).finished(at(100))) == 1
 

@@ -1,4 +1,4 @@
-"""A Socket.IO chat client's side of its conversation, without I/O (CONTRACTS, Socket.IO chat)."""
+"""A Socket.IO chat client's side of its conversation, without I/O (see docs/socketio.md)."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ class Chat(Talk):
         owed = self.state.unanswered
         effective = self._fold.add(recorded)
         output = self._render(recorded, effective)
-        for item in owed:
-            if item.position == recorded.cause and item.id in self._own:
+        for item in owed.at(recorded.cause or 0):
+            if item.id in self._own:
                 self._own.discard(item.id)
                 refusals = (fact for fact in effective if isinstance(fact, InputRefused))
                 output += [error(plain_text.refusal(fact.reason)) for fact in refusals]

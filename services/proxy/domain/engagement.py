@@ -1,4 +1,4 @@
-"""A remote platform's side of an engagement, without I/O (CONTRACTS, remote AI agents)."""
+"""A remote platform's side of an engagement, without I/O (see docs/socketio.md)."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ class AgentTalk(Talk):
             return []
         owed = self.state.unanswered
         self._state, effective = step(self._state, recorded)
-        request = next((item.fact for item in owed if item.position == recorded.cause), None)
+        request = next((item.fact for item in owed.at(recorded.cause or 0)), None)
         return self._tell(recorded, effective, request)
 
     def _tell(self, recorded: Recorded, effective: tuple[Fact, ...], request: Fact | None) -> list[Output]:

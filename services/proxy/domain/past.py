@@ -91,7 +91,7 @@ class Fold:
                 self.choices[str(fact.group)] = _words(fact)
             elif kind is facts.InputRefused or kind is facts.DecisionFailed:
                 reason = refusal(effective)
-                refused = (item.id for item in before.unanswered if item.position == recorded.cause)
+                refused = (item.id for item in before.unanswered.at(recorded.cause or 0))
                 self._outcomes.update((id, reason) for id in refused)
         return effective
 
@@ -136,7 +136,7 @@ class Past(Fold):
             self._partly.clear()
             del self._positions[:], self._times[:]
         if recorded.cause is not None and (reason := refusal(effective)):
-            id = next((item.id for item in owed if item.position == recorded.cause), "")
+            id = next((item.id for item in owed.at(recorded.cause)), "")
             self.refused[recorded.cause] = Refusal(id, reason)
         if len(effective) != len(recorded.facts):
             self._partly[recorded.position] = effective

@@ -15,6 +15,7 @@ import msgspec
 from services.proxy.domain import closings, frames, rendering
 from services.proxy.domain.closings import Closing
 from services.proxy.domain.drafts import Draft
+from services.proxy.domain.flow_ids import Lookup, binds, none_known, unknown
 from services.proxy.domain.kept import Kept
 from services.proxy.domain.limits import LARGEST_TEXT
 from services.proxy.domain.past import Fold, Known, Past, fingerprint, is_reset, refusal
@@ -35,10 +36,14 @@ class Send(NamedTuple):
 
 
 class Append(NamedTuple):
-    """Append this entry as the visitor; tell the session if that fails."""
+    """Append this entry as the visitor; tell the session if that fails.
+
+    With a ``version`` only if the flow of this version knows what it names.
+    """
 
     entry: Entry
     expect: int | None = None
+    version: str = ""
 
 
 class Typed(NamedTuple):
@@ -77,14 +82,23 @@ class Session:
     """``modern`` clients speak ``switchboard.v1``; ``cursor`` is where one wants to resume.
 
     ``window``: of a history that is told from its beginning only about so many entries, the newest; 0: all.
+    ``ids`` gives what the flow of a version asks for, where that is known.
     """
 
     __slots__ = (  # there are thousands of these, most of them idle
         *("modern", "_epoch", "_cursor", "_latest", "_fold", "_pending", "_shown", "_resetting"),
-        *("_past", "_start", "_from", "_window", "_earlier"),
+        *("_past", "_start", "_from", "_window", "_earlier", "_ids"),
     )
 
-    def __init__(self, epoch: str, modern: bool, cursor: Cursor | None = None, window: int = 0) -> None:
+    def __init__(
+        self,
+        epoch: str,
+        modern: bool,
+        cursor: Cursor | None = None,
+        window: int = 0,
+        ids: Lookup = none_known,
+    ) -> None:
+        self._ids = ids
         self._epoch = epoch
         self.modern = modern
         self._cursor = cursor
@@ -197,7 +211,7 @@ class Session:
             output += self._render(recorded, effective, 0)
         if self.modern:
             if recorded.cause is not None and (reason := refusal(effective)):
-                refused = (item.id for item in owed if item.position == recorded.cause)
+                refused = (item.id for item in owed.at(recorded.cause))
                 output += [Send(frames.encode(frames.Refused(id=id, reason=reason))) for id in refused]
             output += self._state_frame()
         return output
@@ -268,10 +282,14 @@ class Session:
             return self._acknowledge(id, known) if same else self.refuse(id, "id_reused")
         if earlier is not None:  # on its way; its Ack will come
             return [] if earlier == said else self.refuse(id, "id_reused")
+        version = self.state.version if self._resetting is None and binds(self.state, said[0]) else ""
+        ids = self._ids(version) if version else None
+        if ids != "unread" and (reason := unknown(said[0], ids)):
+            return self.refuse(id, reason)
         self._pending[id] = said
         if isinstance(said[0], facts.ConversationReset):
             self._resetting = id
-        return [Append(Entry(id=id, facts=said))]
+        return [Append(Entry(id=id, facts=said), version=version if ids == "unread" else "")]
 
     def refuse(self, id: str, reason: str) -> list[Output]:
         """The message was not stored. A bare client is told nothing."""

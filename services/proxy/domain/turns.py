@@ -71,7 +71,7 @@ class Turn:
         self.position = position
         self.time = time
         self.said = ""  # what is committed
-        self.parts: tuple[Part, ...] = ()
+        self.parts: list[Part] = []
         self.over = False
         self.answered = False  # there is an answer, and it is whole
         self.failure = ""  # why no answer could be given, in words
@@ -90,7 +90,7 @@ class Turn:
                 if isinstance(fact, AssistantSaid):
                     told = generating is not None and generating.attempt == fact.attempt
                     attempt = generating.position if generating is not None and told else position
-                self.parts = (*self.parts, Part(len(self.said), attempt))
+                self.parts.append(Part(len(self.said), attempt))
             elif isinstance(fact, DecisionFailed):
                 self.failure = "Session timeout" if fact.reason == _TIMED_OUT else plain_text.APOLOGY
             elif isinstance(fact, InputRefused):
@@ -141,8 +141,7 @@ class Turns:
 
     def owed_by_visitor(self, position: int) -> bool:
         """Whether the input at ``position`` is the visitor's and waits for its outcome."""
-        unanswered = self.state.unanswered
-        return any(item.position == position and isinstance(item.fact, _VISITORS) for item in unanswered)
+        return any(isinstance(item.fact, _VISITORS) for item in self.state.unanswered.at(position))
 
     @property
     def with_person(self) -> bool:
@@ -186,9 +185,9 @@ class Turns:
 
     def attempt(self, turn: Turn, offset: int) -> int:
         """Whose attempt the character before ``offset`` is of; -1 for none that holds any more."""
-        for part in turn.parts:
-            if offset <= part.end:
-                return part.attempt
+        at = bisect_left(turn.parts, offset, key=lambda part: part.end)
+        if at < len(turn.parts):
+            return turn.parts[at].attempt
         generating = self.state.generating
         return generating.position if generating is not None and not turn.over else -1
 

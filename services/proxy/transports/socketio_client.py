@@ -233,17 +233,17 @@ class Client:
                 await self._line.emit(*item)
             await self._line.taken()
 
-    def _appended(self, append: Append, outcome: Outcome) -> None:
+    def _appended(self, append: Append, outcome: Outcome, reason: str) -> None:
         """See to how an append ended. "conflict": another connection greeted first; its start is ours too."""
         self._count(outcome)
         if outcome == "unknown" or (outcome == "full" and append.expect is not None):
             self.close(closings.NO_LOG)
         if outcome == "unknown":
             return
-        reason = _REASONS.get(outcome)
-        if reason:
-            self._act([error(reason)])
-        self._settle(append.entry.id, {"error": reason} if reason else {"stored": True})
+        told = reason or _REASONS.get(outcome)
+        if told:
+            self._act([error(told)])
+        self._settle(append.entry.id, {"error": told} if told else {"stored": True})
 
     def _settle(self, id: str, answer: dict[str, Any]) -> None:
         for waiting in self._answers.pop(id, ()):

@@ -103,7 +103,7 @@ class WebSocketDoor:
                 return
             cursor = cursors.decode(_asked(scope, "cursor")) if modern else None
             direct: Direct | None = scope.get("extensions", {}).get(DIRECT)
-            session = Session(self._hub.epoch, modern, cursor, window or 0)
+            session = Session(self._hub.epoch, modern, cursor, window or 0, self._hub.flows.ids)
             channel = _Channel(self, self._hub, conversation, session, send, direct)
             self._channels.add(channel)
             try:
@@ -386,12 +386,14 @@ class _Channel:
     def _failed(self) -> None:
         self._begin_close(closings.NO_LOG)
 
-    def _appended(self, append: Append, outcome: Outcome) -> None:
+    def _appended(self, append: Append, outcome: Outcome, reason: str) -> None:
         """See to how an append ended. "conflict": another tab greeted first; its start is ours too."""
         self._door.appended[outcome].inc()
         match outcome:
             case "id_reused" | "too_large":
                 self._act(self._session.refuse(append.entry.id, outcome))
+            case "foreign":
+                self._act(self._session.refuse(append.entry.id, reason))
             case "full":
                 if append.expect is None:
                     self._act(self._session.refuse(append.entry.id, "log_full"))

@@ -202,7 +202,7 @@ def cost(usage: Usage, prices: Prices) -> int:
 
 
 def _readable(line: Line) -> Line:
-    return Line(line.who, (plain(line.text) if line.who == "bot" else line.text).strip())
+    return Line(line.who, (plain(line.text, addresses=True) if line.who == "bot" else line.text).strip())
 
 
 def _size(text: str) -> int:
