@@ -224,6 +224,37 @@ def answers(kind: str, body: bytes, status: int = 200, **headers: str) -> Behavi
     return play
 
 
+def demands(
+    fits: Callable[[dict[str, Any]], bool],
+    message: str,
+    otherwise: Behaviour,
+    status: int = 400,
+    **error: str,
+) -> Behaviour:
+    """Answers a body that does not fit with an error, and all others as ``otherwise`` does."""
+
+    async def play(exchange: Exchange) -> None:
+        fitting = fits(exchange.request.body)
+        await (otherwise if fitting else refuses(status, message, **error))(exchange)
+
+    return play
+
+
+def alternating(body: dict[str, Any]) -> bool:
+    """What the templates of Mistral, Gemma and others demand of the roles."""
+    roles = [message["role"] for message in body["messages"]]
+    roles = roles[1:] if roles[:1] == ["system"] else roles
+    ordered = all(role == ("user", "assistant")[place % 2] for place, role in enumerate(roles))
+    return bool(roles) and ordered and roles[-1] == "user"
+
+
+def wholly(content: Any, finish: str | None = "stop", **more: Any) -> bytes:
+    """An answer in one piece, as a server gives it that does not stream."""
+    message = {"role": "assistant", "content": content, **more}
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    return json.dumps({**CHUNK, "object": "chat.completion", "choices": [choice], "usage": USAGE}).encode()
+
+
 def streams(*events: dict[str, Any] | str) -> Behaviour:
     """Streams these events exactly, then ends."""
 

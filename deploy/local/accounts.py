@@ -1,6 +1,8 @@
 """The operators' accounts: a bucket on NATS that only the admin user writes.
 
-The key is the account's name, the value ``{"name", "display", "hash", "created"}``.
+The key is the account's name, the value ``{"name", "display", "hash", "created"}``. A login names the
+revision of its account, so whatever is changed here ends the account's logins. While an account is disabled
+its hash begins with ``!``, as in /etc/shadow, so that no password fits, at services of every version.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ LEAST_PASSWORD = 8
 
 _NAME = re.compile(r"(?=.{1,32}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _hasher = PasswordHasher()
+_CHANGED = "Somebody else changed the account {} at this moment; look at it and try again."
 
 
 class AccountError(Exception):
@@ -39,6 +42,10 @@ class Account(msgspec.Struct, frozen=True):
     display: str
     hash: str
     created: str
+
+    @property
+    def disabled(self) -> bool:
+        return self.hash.startswith("!")
 
 
 def check_name(name: str) -> None:
@@ -63,13 +70,40 @@ async def add(client: Client, name: str, display: str, password: str) -> None:
 
 async def change(client: Client, name: str, password: str) -> None:
     """Give an account another password. Raises `AccountError`."""
+    hash = _hash(password)
     bucket = await _bucket(client)
-    found = await _find(bucket, name)
-    if found is None:
-        raise AccountError(f"There is no account {name}; `switchboard operator list` names all.")
-    account, revision = found
-    changed = msgspec.structs.replace(account, hash=_hash(password))
-    await bucket.update(name, msgspec.json.encode(changed), last=revision)
+    account, revision = await _existing(bucket, name)
+    await _keep(
+        bucket, msgspec.structs.replace(account, hash="!" + hash if account.disabled else hash), revision
+    )
+
+
+async def disable(client: Client, name: str) -> None:
+    """Let nobody log in with this account until it is enabled; its logins end. Raises `AccountError`."""
+    bucket = await _bucket(client)
+    account, revision = await _existing(bucket, name)
+    if account.disabled:
+        raise AccountError(f"The account {name} is disabled already.")
+    await _keep(bucket, msgspec.structs.replace(account, hash="!" + account.hash), revision)
+
+
+async def enable(client: Client, name: str) -> None:
+    """The opposite of `disable`; the password is the same. Raises `AccountError`."""
+    bucket = await _bucket(client)
+    account, revision = await _existing(bucket, name)
+    if not account.disabled:
+        raise AccountError(f"The account {name} is not disabled.")
+    await _keep(bucket, msgspec.structs.replace(account, hash=account.hash[1:]), revision)
+
+
+async def remove(client: Client, name: str) -> None:
+    """Remove an account for good; its logins end. Raises `AccountError`."""
+    bucket = await _bucket(client)
+    _, revision = await _existing(bucket, name)
+    try:
+        await bucket.delete(name, last=revision)
+    except KeyWrongLastSequenceError:
+        raise AccountError(_CHANGED.format(name)) from None
 
 
 async def accounts(client: Client) -> list[Account]:
@@ -92,7 +126,12 @@ async def first(client: Client, folder: Path) -> str | None:
         await add(client, FIRST, "Operator", password)
         return password
     account = next((account for account in known if account.name == FIRST), None)
-    if account is None or not path.exists():
+    if not path.exists():
+        return None
+    if account is None:
+        path.unlink()  # removed since
+        return None
+    if account.disabled:
         return None
     password = path.read_text().strip()
     try:
@@ -114,6 +153,22 @@ async def _bucket(client: Client) -> KeyValue:
         return await client.jetstream().key_value(OPERATORS)
     except NotFoundError:
         raise AccountError("There is no place for accounts yet: run `switchboard setup`.") from None
+
+
+async def _existing(bucket: KeyValue, name: str) -> tuple[Account, int]:
+    """The account and its revision. Raises `AccountError` where there is none."""
+    check_name(name)
+    found = await _find(bucket, name)
+    if found is None:
+        raise AccountError(f"There is no account {name}; `switchboard operator list` names all.")
+    return found
+
+
+async def _keep(bucket: KeyValue, account: Account, revision: int) -> None:
+    try:
+        await bucket.update(account.name, msgspec.json.encode(account), last=revision)
+    except KeyWrongLastSequenceError:
+        raise AccountError(_CHANGED.format(account.name)) from None
 
 
 async def _find(bucket: KeyValue, name: str) -> tuple[Account, int] | None:

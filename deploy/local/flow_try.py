@@ -14,7 +14,7 @@ from typing import Final
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
-from services.workflow.assistant.client import AssistantClient, AssistantFailed, Piece
+from services.workflow.assistant.client import Anew, AssistantClient, AssistantFailed, Piece
 from services.workflow.backends import Backends
 from services.workflow.domain import assistant
 from services.workflow.domain.authoring.rehearsal import (
@@ -128,6 +128,9 @@ class _Helpers(Helpers):
             async for part in client.stream(prompt):
                 if isinstance(part, Piece):
                     print(part.text, end="", flush=True)
+                    continue
+                if isinstance(part, Anew):
+                    print("\n(that was the model's reasoning)\nassistant  ", end="", flush=True)
                     continue
                 tool: GoTo | Handoff | None = None
                 if part.tool is not None:

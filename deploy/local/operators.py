@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import getpass
 import sys
+from collections.abc import Awaitable, Callable
+
+from nats.aio.client import Client
 
 from deploy.local import accounts
 from deploy.local.connection import connected
@@ -15,33 +19,60 @@ from shared.runtime.settings import environment, load
 
 def add(options: argparse.Namespace) -> int:
     """Make an account. Raises `AccountError` or `ConnectionFailed`."""
-    env = environment()
-    settings = load(Local, env)
     accounts.check_name(options.name)
     password = _ask_password()
-
-    async def command() -> None:
-        async with connected(settings, env, "admin") as client:
-            await accounts.add(client, options.name, options.display, password)
-
-    asyncio.run(command())
+    _change(lambda client: accounts.add(client, options.name, options.display, password))
     print(f"The account {options.name} is made.")
     return 0
 
 
 def passwd(options: argparse.Namespace) -> int:
     """Change a password. Raises `AccountError` or `ConnectionFailed`."""
+    accounts.check_name(options.name)
+    password = _ask_password()
+    _change(lambda client: accounts.change(client, options.name, password))
+    print(f"The password of {options.name} is changed; its logins end within five seconds.")
+    return 0
+
+
+def remove(options: argparse.Namespace) -> int:
+    """Remove an account, if that is meant. Raises `AccountError` or `ConnectionFailed`."""
+    accounts.check_name(options.name)
+    if not options.yes:
+        print(f"This removes the account {options.name} for good, and ends its logins.")
+        with contextlib.suppress(EOFError):
+            options.yes = input("Type yes to go on: ").strip() == "yes"
+        if not options.yes:
+            print("Nothing was removed.")
+            return 1
+    _change(lambda client: accounts.remove(client, options.name))
+    print(f"The account {options.name} is removed; its logins end within five seconds.")
+    return 0
+
+
+def disable(options: argparse.Namespace) -> int:
+    """Let nobody log in with an account. Raises `AccountError` or `ConnectionFailed`."""
+    _change(lambda client: accounts.disable(client, options.name))
+    print(f"The account {options.name} is disabled; its logins end within five seconds.")
+    return 0
+
+
+def enable(options: argparse.Namespace) -> int:
+    """Let a disabled account log in again. Raises `AccountError` or `ConnectionFailed`."""
+    _change(lambda client: accounts.enable(client, options.name))
+    print(f"The account {options.name} may log in again, with its password.")
+    return 0
+
+
+def _change(change: Callable[[Client], Awaitable[None]]) -> None:
     env = environment()
     settings = load(Local, env)
-    password = _ask_password()
 
     async def command() -> None:
         async with connected(settings, env, "admin") as client:
-            await accounts.change(client, options.name, password)
+            await change(client)
 
     asyncio.run(command())
-    print(f"The password of {options.name} is changed.")
-    return 0
 
 
 def listed(options: argparse.Namespace) -> int:
@@ -54,7 +85,8 @@ def listed(options: argparse.Namespace) -> int:
             return await accounts.accounts(client)
 
     for account in asyncio.run(command()):
-        print(f"{account.name:<32} {account.display:<32} {account.created}")
+        state = "  disabled" if account.disabled else ""
+        print(f"{account.name:<32} {account.display:<32} {account.created}{state}")
     return 0
 
 

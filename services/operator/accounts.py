@@ -1,7 +1,8 @@
 """Operators' accounts and sessions, kept in NATS: each replica knows every login, a logout is real.
 
 A session is kept under the hash of its token, so who reads the bucket cannot use one. It names the
-revision of the account that it was made for: a changed password ends all older sessions.
+revision of the account that it was made for: whatever changes the account ends all older sessions. While an
+account is disabled its hash begins with ``!``, as in /etc/shadow: no password fits.
 """
 
 from __future__ import annotations
@@ -98,11 +99,12 @@ class Accounts:
         return found and (msgspec.json.decode(found[0], type=_Account), found[1])
 
     def _fits(self, hash: str | None, password: str) -> bool:
-        """Whether the password is right; takes as long for an account that does not exist."""
+        """Whether the password is right; takes as long for an account that does not exist or is disabled."""
+        open = hash is not None and not hash.startswith("!")
         if hash is None and not self._nobody:
             self._nobody = self._hasher.hash(secrets.token_urlsafe())
         try:
-            return self._hasher.verify(hash or self._nobody, password) and hash is not None
+            return self._hasher.verify((hash or self._nobody).removeprefix("!"), password) and open
         except (VerificationError, InvalidHashError):
             return False
 

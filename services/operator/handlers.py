@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from services.operator.domain import decisions
 from services.operator.domain.decisions import Decision, NotYours, Operator
 from services.operator.domain.desk import Desk, Summary
-from services.operator.domain.transcript import Line, transcript
+from services.operator.domain.transcript import Line, Transcript
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import LEVEL, Entry
@@ -27,10 +27,14 @@ log = structlog.get_logger()
 
 #: How long a command decides anew when something came between, again and again (seconds).
 TRY_SECONDS = 5.0
+#: How long the log may take to answer an append (seconds): as long, a right counts that ends meanwhile.
+APPEND_SECONDS = 4.5
 #: How long a command waits until this replica has read what is stored (seconds).
 CATCH_UP_SECONDS = 3.0
 
 Decide = Callable[[Conversation], Decision]
+#: Raises if the operator may not act any more.
+Still = Callable[[], Awaitable[None]]
 
 
 class NotFound(Exception):
@@ -54,7 +58,10 @@ class Busy(Exception):
 
 
 class Handlers:
-    """The commands and questions of an operator."""
+    """The commands and questions of an operator.
+
+    A command may take a while, and the right to it may end meanwhile: ``still`` is asked before each try.
+    """
 
     def __init__(self, desk: Desk, stream: Log, follower: Follower, commands: Counter) -> None:
         self._desk = desk
@@ -63,22 +70,28 @@ class Handlers:
         self._commands = commands
         self._states: dict[str, list[str]] = {}
 
-    async def claim(self, conversation: str, who: Operator) -> Summary:
-        return await self._command("claim", conversation, lambda state: decisions.claim(state, who))
+    async def claim(self, conversation: str, who: Operator, still: Still) -> Summary:
+        return await self._command("claim", conversation, lambda state: decisions.claim(state, who), still)
 
-    async def say(self, conversation: str, who: Operator, text: str, id: uuid.UUID | None) -> Summary:
-        return await self._command("say", conversation, lambda state: decisions.say(state, who, text), id)
+    async def say(
+        self, conversation: str, who: Operator, text: str, id: uuid.UUID | None, still: Still
+    ) -> Summary:
+        return await self._command(
+            "say", conversation, lambda state: decisions.say(state, who, text), still, id
+        )
 
-    async def hand_back(self, conversation: str, who: Operator, place: str | None) -> Summary:
+    async def hand_back(self, conversation: str, who: Operator, place: str | None, still: Still) -> Summary:
         state = self.summary(conversation).state
         if place is not None and place not in await self.states(state.version):
             raise NoSuchState(f"the flow {state.flow or 'of this conversation'!r} has no state {place!r}")
         return await self._command(
-            "handback", conversation, lambda state: decisions.hand_back(state, who, place)
+            "handback", conversation, lambda state: decisions.hand_back(state, who, place), still
         )
 
-    async def resolve(self, conversation: str, who: Operator) -> Summary:
-        return await self._command("resolve", conversation, lambda state: decisions.resolve(state, who))
+    async def resolve(self, conversation: str, who: Operator, still: Still) -> Summary:
+        return await self._command(
+            "resolve", conversation, lambda state: decisions.resolve(state, who), still
+        )
 
     async def type(self, conversation: str, who: Operator) -> None:
         """Tell the visitor that the operator is typing. Never on the log."""
@@ -98,7 +111,12 @@ class Handlers:
     async def transcript(self, conversation: str) -> list[Line]:
         """The conversation's lines since its visitor last began anew. Raises `NotFound`."""
         self.summary(conversation)
-        return transcript([message.decode() for message in await self._log.fetch(conversation)])
+        told = Transcript()
+        async for window in self._log.windows(conversation):
+            for message in window:
+                told.add(message.decode())
+            await asyncio.sleep(0)  # a long one must not keep everybody else waiting
+        return told.lines
 
     async def states(self, version: str) -> list[str]:
         """The names of a flow's states, in its author's order; none for a flow that is not known."""
@@ -113,12 +131,12 @@ class Handlers:
         return self._states[version]
 
     async def _command(
-        self, command: str, conversation: str, decide: Decide, id: uuid.UUID | None = None
+        self, command: str, conversation: str, decide: Decide, still: Still, id: uuid.UUID | None = None
     ) -> Summary:
         """Carry a command out, and say so in one line."""
         begin, position, outcome = time.perf_counter(), 0, "done"
         try:
-            position = await self._append(conversation, decide, str(id or uuid.uuid4()))
+            position = await self._append(conversation, decide, still, str(id or uuid.uuid4()))
         except Exception as error:
             outcome = type(error).__name__
             raise
@@ -134,10 +152,11 @@ class Handlers:
             )
         return self.summary(conversation)
 
-    async def _append(self, conversation: str, decide: Decide, id: str) -> int:
+    async def _append(self, conversation: str, decide: Decide, still: Still, id: str) -> int:
         """Decide and append until nothing comes between; the position of what was stored, or 0."""
         end = time.monotonic() + TRY_SECONDS
         while time.monotonic() < end:
+            await still()
             state = self.summary(conversation).state
             if f"operator:{id}" in state.ids:  # an earlier try, which may have seemed to fail
                 return await self._repeated(conversation, decide, id)
@@ -149,7 +168,7 @@ class Handlers:
             try:
                 entry = Entry(id=id, facts=facts)
                 position = await self._log.append(
-                    conversation, "operator", entry, expect=state.position, deadline=5.0
+                    conversation, "operator", entry, expect=state.position, deadline=APPEND_SECONDS
                 )
             except Conflict:
                 await self._catch_up(await self._log.last(conversation))
@@ -162,13 +181,15 @@ class Handlers:
     async def _repeated(self, conversation: str, decide: Decide, id: str) -> int:
         """The position of the entry ``id``, if it is what would have been decided then."""
         state = NEW
-        for message in await self._log.fetch(conversation):
-            entry = message.decode()
-            if (entry.author, entry.id) == ("operator", id):
-                if decide(state) != entry.facts:
-                    break
-                return entry.position
-            state = evolve(state, entry)
+        async for window in self._log.windows(conversation):
+            for message in window:
+                entry = message.decode()
+                if (entry.author, entry.id) == ("operator", id):
+                    if decide(state) != entry.facts:
+                        raise IdReused("this id was used before, with another content")
+                    return entry.position
+                state = evolve(state, entry)
+            await asyncio.sleep(0)
         raise IdReused("this id was used before, with another content")
 
     async def _catch_up(self, position: int) -> None:

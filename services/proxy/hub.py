@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import structlog
@@ -11,7 +12,11 @@ from nats.aio.msg import Msg
 from prometheus_client import Gauge
 
 from services.proxy.domain.drafts import Draft
+from services.proxy.domain.flow_ids import unknown
 from services.proxy.drafts import Drafts
+from services.proxy.history import History, Reading
+from services.proxy.known_flows import KnownFlows
+from services.proxy.pace import Pace, Turns
 from services.proxy.settings import ProxySettings
 from shared.contract import subjects
 from shared.contract.conversation import Generating
@@ -25,6 +30,12 @@ log = structlog.get_logger()
 
 #: How long a reader waits for the follower to find out whether the log is still the same (seconds).
 KNOWN_SECONDS = 5.0
+#: So many entries are few: nearly every conversation has fewer, and to take turns costs as much as they do.
+MOST_AT_ONCE = 50
+
+
+class Foreign(Exception):
+    """The entry names what the conversation's flow does not know; the text is the refusal's reason."""
 
 
 class Reader(Protocol):
@@ -54,7 +65,13 @@ class Hub:
         self._log: Log | None = None
         self._follower: Follower | None = None
         self._drafts: Drafts | None = None
+        #: What the flows of conversations ask for.
+        self.flows = KnownFlows(self._flow)
         self._task: asyncio.Task[None] | None = None
+        self._readings: dict[str, Reading] = {}
+        self._arriving = Turns()
+        #: Of all the long work in this process.
+        self.pace = Pace()
         Gauge(
             "switchboard_drafts_followed",
             "Answers in the making that somebody here reads",
@@ -71,6 +88,7 @@ class Hub:
                 await self._task
         if self._drafts is not None:
             self._drafts.stop()
+        self.flows.stop()
         if self._follower is not None:
             await self._follower.stop()
         await disconnect(self._broker)
@@ -92,11 +110,16 @@ class Hub:
     def epoch(self) -> str:
         return self._follower.epoch if self._follower is not None else ""
 
-    async def join(self, conversation: str, reader: Reader, new: bool) -> list[Recorded]:
-        """Register ``reader``, then fetch what is there: it misses nothing, and may hear things twice.
+    async def join(self, conversation: str, reader: Reader, new: bool) -> History:
+        """Register ``reader``, then read what is there: it misses nothing, and may hear things twice.
 
         A ``new`` conversation has no history to ask for. Raises `Unreachable`.
         """
+        await self.register(conversation, reader)
+        return History([]) if new else await self._history(conversation)
+
+    async def register(self, conversation: str, reader: Reader) -> None:
+        """From here on ``reader`` is told of each entry, until `leave`. Raises `Unreachable`."""
         if self._log is None or self._follower is None:
             raise Unreachable("not connected to NATS yet")
         if not self._follower.certain:
@@ -107,15 +130,58 @@ class Hub:
             except TimeoutError as error:
                 raise Unreachable("it is not known whether the log is still the same") from error
         self._rooms[conversation] = (*self._rooms.get(conversation, ()), reader)
-        if new:
-            return []
-        return [message.decode() for message in await self._log.fetch(conversation)]
 
-    async def fetch(self, conversation: str, after: int) -> list[Recorded]:
-        """The conversation's entries behind ``after``, whoever appended them. Raises `Unreachable`."""
+    async def _history(self, conversation: str) -> History:
+        """The conversation's history; of a long one all who come meanwhile share one reading."""
+        stream = self._log
+        if stream is None:
+            raise Unreachable("not connected to NATS yet")
+        # One after the other: of twenty sockets that come at once the first finds out whether it is long.
+        async with self._arriving.turn(conversation):
+            reading = self._reading(conversation)
+            if reading is None:
+                windows = stream.windows(conversation)
+                first = await windows.next()
+                if windows.over:
+                    return History([message.decode() for message in first])
+                reading = Reading(stream, conversation, self.pace, first, windows)
+                self._readings[conversation] = reading
+                reading.task.add_done_callback(lambda _: self._forget(conversation))
+        return History(None, reading)
+
+    def _reading(self, conversation: str) -> Reading | None:
+        reading = self._readings.get(conversation)
+        return None if reading is None or reading.over else reading
+
+    def _forget(self, conversation: str) -> None:
+        """A reading is over."""
+        if self._reading(conversation) is None:
+            self._readings.pop(conversation, None)
+
+    async def read(self, conversation: str, after: int, take: Callable[[Recorded], None]) -> None:
+        """Give ``take`` the conversation's entries behind ``after``, whoever appended them.
+
+        Of many with the event loop free in between. Raises `Unreachable`.
+        """
         if self._log is None:
             raise Unreachable("not connected to NATS yet")
-        return [message.decode() for message in await self._log.fetch(conversation, after)]
+        windows = self._log.windows(conversation, after)
+        async for window in windows:
+            if windows.over and len(window) <= MOST_AT_ONCE:
+                for message in window:
+                    take(message.decode())
+                return
+            async for _ in self.pace.through(window, lambda message: take(message.decode())):
+                pass
+
+    async def between(self, conversation: str, first: int, last: int) -> AsyncIterator[list[Recorded]]:
+        """The conversation's entries from ``first`` to ``last``, in windows. Raises `Unreachable`."""
+        if self._log is None:
+            raise Unreachable("not connected to NATS yet")
+        async for window in self._log.windows(conversation, first - 1):
+            yield [message.decode() for message in window if message.position <= last]
+            if window[-1].position >= last:
+                return
 
     def drafts(self, conversation: str, reader: Reader, generating: Generating | None) -> None:
         """Tell ``reader`` the words of this answer while the assistant makes them; None: of none.
@@ -135,16 +201,35 @@ class Hub:
         else:
             self._rooms.pop(conversation, None)
 
+    async def _flow(self, version: str) -> bytes | None:
+        if self._log is None:
+            raise Unreachable("not connected to NATS yet")
+        return await self._log.flow(version)
+
     def readers(self, conversation: str) -> int:
         return len(self._rooms.get(conversation, ()))
 
-    def append(self, conversation: str, entry: Entry, expect: int | None) -> asyncio.Future[int]:
-        """Append as the visitor: see `Log.append`."""
+    def append(
+        self, conversation: str, entry: Entry, expect: int | None, version: str = ""
+    ) -> asyncio.Future[int]:
+        """Append as the visitor: see `Log.append`.
+
+        With a ``version`` only what the flow of this version knows; else it raises `Foreign`.
+        """
+        if version:
+            return asyncio.ensure_future(self._append_known(conversation, entry, expect, version))
         if self._log is None:
             nowhere: asyncio.Future[int] = asyncio.get_running_loop().create_future()
             nowhere.set_exception(Unreachable("not connected to NATS yet"))
             return nowhere
         return self._log.append(conversation, "visitor", entry, expect)
+
+    async def _append_known(self, conversation: str, entry: Entry, expect: int | None, version: str) -> int:
+        ids = await self.flows.learn(version)
+        for fact in entry.facts:
+            if reason := unknown(fact, ids):
+                raise Foreign(reason)
+        return await self.append(conversation, entry, expect)
 
     async def tell_typing(self, conversation: str) -> None:
         """Core NATS, never on the log: the visitor is typing right now."""
@@ -165,6 +250,7 @@ class Hub:
 
     def _stale(self) -> None:
         """The log was put back from a copy: what the clients show may never have been."""
+        self._readings.clear()  # what comes of them is of two logs; who waits for it is told to begin anew
         for readers in tuple(self._rooms.values()):
             for reader in readers:
                 reader.stale()

@@ -16,6 +16,7 @@ from services.proxy.domain.drafts import Draft
 from services.proxy.domain.turn_states import State, state_of
 from services.proxy.domain.turns import Turns
 from services.proxy.hub import Hub
+from services.proxy.mailbox import Inbox
 from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import ConversationStarted, TextWritten
 from shared.runtime.log import Conflict, Unreachable
@@ -59,7 +60,7 @@ class Room:
         self.users = 0
         self.gone = False
         self._hub = hub
-        self._early: list[Recorded] | None = []  # what came live while the history was fetched
+        self._inbox: Inbox[object] | None = Inbox()  # until the history is known
         self._loading: asyncio.Task[None] | None = None
         self._listening: object = None
         self._waiting: set[asyncio.Future[None]] = set()
@@ -90,7 +91,7 @@ class Room:
 
     @property
     def loaded(self) -> bool:
-        return self._early is None and self._loading is not None
+        return self._inbox is None and self._loading is not None
 
     async def load(self, current: bool) -> None:
         """Know the conversation; ``current``: everything that was on the log when this was called.
@@ -144,10 +145,11 @@ class Room:
     # --- what the hub tells ---
 
     def offer(self, recorded: Recorded) -> None:
-        if self._early is not None:
-            self._early.append(recorded)
+        if self._inbox is not None:
+            self._inbox.offer(recorded)
         else:
-            self._add([recorded])
+            self._take(recorded)
+            self._changed()
 
     def draft(self, draft: Draft) -> None:
         self._heard = time.time_ns()
@@ -164,10 +166,15 @@ class Room:
     # --- inside ---
 
     async def _load(self, new: bool) -> None:
-        self._early = []
-        history = await self._hub.join(self.conversation, self, new)
-        early, self._early = self._early, None
-        self._add(history + early)
+        self._inbox = Inbox()
+        await self._hub.register(self.conversation, self)
+        self._inbox.behind = not new  # the whole history
+        await self._inbox.catch_up(self._hub, self.conversation, self._position, self._take)
+        self._inbox = None
+        self._changed()
+
+    def _position(self) -> int:
+        return self.turns.state.position
 
     async def _newest(self) -> bool:
         """Whether what is known holds the conversation's newest turn, so that nothing need be fetched.
@@ -189,17 +196,18 @@ class Room:
         self._stored_at = asyncio.get_running_loop().time()
 
     async def _catch_up(self) -> None:
-        self._add(await self._hub.fetch(self.conversation, self.turns.state.position))
+        await self._hub.read(self.conversation, self._position(), self._take)
+        self._changed()
 
-    def _add(self, entries: list[Recorded]) -> None:
-        for recorded in entries:
-            self.turns.add(recorded)
+    def _take(self, recorded: Recorded) -> None:
+        self.turns.add(recorded)
+
+    def _changed(self) -> None:
         generating = self.turns.state.generating
         if generating != self._listening:
             self._listening = generating
             self._hub.drafts(self.conversation, self, generating)
-        if entries:
-            self.notify()
+        self.notify()
 
     async def _append(self, entry: Entry) -> None:
         if self.turns.owed:

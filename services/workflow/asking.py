@@ -26,7 +26,7 @@ from services.workflow.timers import Schedules
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import EntryTooLarge
 from shared.contract.facts import AnswerStarted, ServiceAnswered, TimerArmed
-from shared.runtime.log import LogError
+from shared.runtime.log import Conflict, LogError
 
 log = structlog.get_logger()
 
@@ -97,22 +97,44 @@ class Asking:
             try:
                 lines = await self._lines(conversation, cause, need)
                 await self._fault("before_generation", conversation)
+
+                async def anew() -> Draft:
+                    return await self._anew(conversation, cause, turn)
+
                 result = await self._while_wanted(
-                    conversation, draft, self._speech.answer(need, lines, draft)
+                    conversation, cause, turn, self._speech.answer(need, lines, draft, anew)
                 )
             except BaseException:
-                await draft.end("interrupted")
+                await turn.drafts[-1].end("interrupted")
                 raise
         if result is not None:
             turn.results[need.state] = result
             if isinstance(result, GenerationFailed):
-                await draft.end("failed")
+                await turn.drafts[-1].end("failed")
             return await self._ledger.fold(conversation)
-        await draft.end("interrupted")
+        await turn.drafts[-1].end("interrupted")
         state = await self._ledger.fold(conversation)
         if state.owes(cause):  # somebody took this lease for lost, and began anew: it is theirs now
             lane.drop(item)
         return state
+
+    async def _anew(self, conversation: str, cause: int, turn: Turn) -> Draft:
+        """Another attempt, in the same stream: what was drafted is void. Raises `LogError`."""
+        await turn.drafts[-1].end("interrupted")
+        before = turn.attempt
+        state = await self._ledger.fold(conversation)
+        while True:
+            turn.attempt = before + 1
+            try:
+                await self._begin(conversation, cause, state)
+                break
+            except Conflict:  # another text of the visitor's, perhaps
+                turn.attempt = before
+                state = await self._ledger.catch_up(conversation)
+                if state.generating is None or (state.generating.cause, state.attempts) != (cause, before):
+                    raise
+        turn.drafts.append(Draft(self._ledger.client, conversation, cause, turn.attempt))
+        return turn.drafts[-1]
 
     async def _begin(self, conversation: str, cause: int, state: Conversation) -> Conversation:
         attempt = state.attempts + 1
@@ -134,7 +156,11 @@ class Asking:
         return so_far(await self._ledger.history(conversation), cause)
 
     async def _while_wanted(
-        self, conversation: str, draft: Draft, answer: Coroutine[Any, Any, Generated | GenerationFailed]
+        self,
+        conversation: str,
+        cause: int,
+        turn: Turn,
+        answer: Coroutine[Any, Any, Generated | GenerationFailed],
     ) -> Generated | GenerationFailed | None:
         """The answer; None as soon as the conversation has moved on without it."""
         speaking = asyncio.create_task(answer)
@@ -145,7 +171,9 @@ class Asking:
 
         def look(state: Conversation) -> None:
             now = state.generating
-            if now is None or (now.cause, now.attempt) != (draft.cause, draft.attempt):
+            # An attempt that this replica is about to begin (`_anew`) is not on the log yet.
+            ours = (turn.attempt, turn.drafts[-1].attempt)
+            if now is None or now.cause != cause or now.attempt not in ours:
                 hush()
 
         try:

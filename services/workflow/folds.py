@@ -101,8 +101,10 @@ class Folds:
         loading = self._loading[conversation] = _Loading()  # from here on nothing that comes is missed
         try:
             state = NEW
-            for message in await log.fetch(conversation):
-                state = evolve(state, message.decode())
+            async for window in log.windows(conversation):
+                for message in window:
+                    state = evolve(state, message.decode())
+                await asyncio.sleep(0)  # a long one must not keep the others waiting
             for recorded in loading.live:
                 state = evolve(state, recorded)
         finally:

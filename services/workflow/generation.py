@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.workflow.assistant.client import AssistantClient, AssistantFailed, Piece
+from services.workflow.assistant.client import Anew, AssistantClient, AssistantFailed, Piece
 from services.workflow.domain import assistant
 from services.workflow.domain.assistant import Line, Prompt, ToolCall
 from services.workflow.domain.completion import Finished
@@ -86,44 +86,46 @@ class Speech:
                 yield
 
     async def answer(
-        self, need: Generate, lines: Sequence[Line], draft: Draft
+        self, need: Generate, lines: Sequence[Line], draft: Draft, anew: Callable[[], Awaitable[Draft]]
     ) -> Generated | GenerationFailed:
-        """Stream the answer into ``draft``. What is returned is exactly what was streamed.
+        """Stream the answer into ``draft``. What is returned is exactly what was streamed, at last.
 
-        Cancelled, it closes the provider's stream at once, and says nothing more.
+        ``anew`` gives the draft of another attempt, where the words so far turn out to be reasoning; it
+        may raise `LogError`. Cancelled, it closes the provider's stream at once, and says nothing more.
         """
-        flowing = asyncio.create_task(draft.flow())
-        pieces: list[str] = []
+        streamed = _Streamed(draft, anew)
         try:
-            finished = await self._stream(self._prompt(need, lines), draft, pieces)
-            await draft.flush()
-            return self._generated(finished, draft.attempt)
+            finished = await self._stream(self._prompt(need, lines), streamed)
+            await streamed.draft.flush()
+            return self._generated(finished, streamed.draft.attempt)
         except AssistantFailed as error:
             self._answers.labels(error.reason).inc()
-            await draft.flush()
-            return GenerationFailed(reason=error.reason, attempt=draft.attempt, text="".join(pieces))
+            await streamed.draft.flush()
+            text = "".join(streamed.pieces)
+            return GenerationFailed(reason=error.reason, attempt=streamed.draft.attempt, text=text)
         except asyncio.CancelledError:
             self._answers.labels("interrupted").inc()
             raise
         finally:
-            flowing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await flowing
+            await streamed.stop()
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def _stream(self, prompt: Prompt, draft: Draft, pieces: list[str]) -> Finished:
+    async def _stream(self, prompt: Prompt, streamed: _Streamed) -> Finished:
         asked = perf_counter()
         async with aclosing(self._client.stream(prompt)) as parts:
             async for part in parts:
-                if not isinstance(part, Piece):
-                    return part
-                if not pieces:
-                    self._first.observe(perf_counter() - asked)
-                pieces.append(part.text)
-                draft.add(part.text)
-        raise AssistantFailed("cut", began=bool(pieces))
+                match part:
+                    case Finished():
+                        return part
+                    case Anew():
+                        await streamed.anew()
+                    case Piece(text):
+                        if not streamed.pieces:
+                            self._first.observe(perf_counter() - asked)
+                        streamed.add(text)
+        raise AssistantFailed("cut", began=bool(streamed.pieces))
 
     def _prompt(self, need: Generate, lines: Sequence[Line]) -> Prompt:
         return Prompt(
@@ -151,6 +153,32 @@ class Speech:
             estimated=usage.estimated,
             attempt=attempt,
         )
+
+
+class _Streamed:
+    """What flows into an attempt's draft, and on into the next one's."""
+
+    def __init__(self, draft: Draft, another: Callable[[], Awaitable[Draft]]) -> None:
+        self.draft = draft
+        self.pieces: list[str] = []
+        self._another = another
+        self._flowing = asyncio.create_task(draft.flow())
+
+    def add(self, text: str) -> None:
+        self.pieces.append(text)
+        self.draft.add(text)
+
+    async def anew(self) -> None:
+        """All that was added is void."""
+        await self.stop()
+        self.pieces.clear()
+        self.draft = await self._another()
+        self._flowing = asyncio.create_task(self.draft.flow())
+
+    async def stop(self) -> None:
+        self._flowing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._flowing
 
 
 def _tool(call: ToolCall | None) -> Handoff | GoTo | None:

@@ -201,7 +201,7 @@ class Workflow:
 
     async def _caught_up(self, lane: Lane) -> Conversation:
         """The fold, complete up to all that is in hand."""
-        fresh = [wake_up for wake_up in lane if not wake_up.caught_up]
+        fresh = list(lane.fresh)
         deliveries = [wake_up for wake_up in fresh if isinstance(wake_up, Delivery)]
         if deliveries:  # one wait for all: after it the log may be another, which never reaches the next
             newest = max(delivery.time for delivery in deliveries)
@@ -211,8 +211,7 @@ class Workflow:
             lane.behind = False
         else:
             state = await self._ledger.fold(lane.conversation)
-        for wake_up in fresh:
-            wake_up.caught_up = True
+        lane.caught_up(fresh)
         return state
 
     async def _fire(self, lane: Lane, state: Conversation) -> Conversation:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from time import perf_counter
 
 from nats.aio.msg import Msg
@@ -105,6 +106,11 @@ class Lane:
         self.conversation = conversation
         self.deliveries: dict[int, Delivery] = {}
         self.firings: dict[int, Firing] = {}
+        self.fresh: list[WakeUp] = []  # those that the fold may not have reached
+        # Who says thousands of things has thousands in hand: a turn looks at those that came since the
+        # last, and at the oldest of the others.
+        self._unseen: list[int] = []
+        self._owed: list[int] = []  # a heap
         self.woken = asyncio.Event()
         self.behind = False
         self.turn: Turn | None = None
@@ -120,13 +126,24 @@ class Lane:
         """One more; the same again takes the place of the one before."""
         if isinstance(wake_up, Delivery):
             self.deliveries[wake_up.position] = wake_up
+            self._unseen.append(wake_up.position)
         else:
             self.firings[wake_up.sequence] = wake_up
+        self.fresh.append(wake_up)
         self.woken.set()
+
+    def caught_up(self, wake_ups: list[WakeUp]) -> None:
+        """The fold has reached what these are about."""
+        for wake_up in wake_ups:
+            wake_up.caught_up = True
+        self.fresh = [wake_up for wake_up in self.fresh if not wake_up.caught_up]
 
     def clear(self) -> None:
         self.deliveries.clear()
         self.firings.clear()
+        self.fresh.clear()
+        self._unseen.clear()
+        self._owed.clear()
         self.turn = None
         self.woken.set()
 
@@ -146,7 +163,7 @@ class Lane:
         """Whether anything in hand waits for an outcome."""
         if not state.unanswered:
             return False
-        return not state.owed.isdisjoint(self.deliveries) or any(
+        return any(map(state.owes, self.deliveries)) or any(
             firing.owed(state) for firing in self.firings.values()
         )
 
@@ -163,10 +180,21 @@ class Lane:
         copy even at a position that is far behind.
         """
         done: list[WakeUp] = []
-        owed = state.owed
-        for position, delivery in list(self.deliveries.items()):
-            if delivery.caught_up and position <= state.position and position not in owed:
+        unseen, self._unseen = self._unseen, []
+        for position in unseen:
+            delivery = self.deliveries.get(position)
+            if delivery is None:
+                continue
+            if not delivery.caught_up or position > state.position:
+                self._unseen.append(position)
+            elif state.owes(position):
+                heappush(self._owed, position)
+            else:
                 done.append(self.deliveries.pop(position))
+        while self._owed and not state.owes(self._owed[0]):  # outcomes are given to the oldest, or to all
+            delivery = self.deliveries.get(heappop(self._owed))
+            if delivery is not None and delivery.caught_up:  # else it was delivered again
+                done.append(self.deliveries.pop(delivery.position))
         for sequence, firing in list(self.firings.items()):
             if firing.caught_up and not firing.armed(state) and not firing.owed(state):
                 done.append(self.firings.pop(sequence))

@@ -61,7 +61,7 @@ class Ledger:
 
     async def history(self, conversation: str) -> list[Recorded]:
         """All entries of the conversation. Raises `Unreachable`."""
-        return [message.decode() for message in await self.log.fetch(conversation)]
+        return [message.decode() async for window in self.log.windows(conversation) for message in window]
 
     def now(self) -> int:
         """Nanoseconds since 1970, never behind the log: what is due there is due here."""

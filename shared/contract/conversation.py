@@ -46,10 +46,11 @@ from shared.contract.facts import (
     VariableSaved,
 )
 from shared.contract.growing import Growing
+from shared.contract.persistent_queue import PersistentQueue
 
 Owner = Literal["bot", "queue", "operator"]
-Status = Literal["open", "snoozed", "resolved"]
-Turn = Literal["idle", "user_committed", "ai_generating", "error", "timeout"]
+Status = Literal["open", "resolved"]
+Turn = Literal["idle", "user_committed", "ai_generating", "error"]
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -113,7 +114,7 @@ class Conversation(msgspec.Struct, frozen=True):
     place: str | None = None  # the flow's state at which the conversation stands
     ended: bool = False  # nothing follows `place`
     failed: bool = False  # the last outcome was a failure
-    unanswered: tuple[Input, ...] = ()
+    unanswered: PersistentQueue[Input] = PersistentQueue()  # oldest first
     ids: Growing = Growing()  # "<author>:<id>" of every entry that was no answer
     needs: int = 1  # the highest contract level that any entry asks of deciders
     session: int = 0  # how many times the visitor began anew
@@ -140,14 +141,9 @@ class Conversation(msgspec.Struct, frozen=True):
             return "user_committed"
         return "error" if self.failed else "idle"
 
-    @property
-    def owed(self) -> frozenset[int]:
-        """The positions of all inputs that wait for their outcome: for who asks for many of them."""
-        return frozenset([item.position for item in self.unanswered])
-
     def owes(self, position: int) -> bool:
         """Whether the input at ``position`` still waits for its outcome."""
-        return any(item.position == position for item in self.unanswered)
+        return bool(self.unanswered.at(position))
 
 
 #: A conversation of which nothing is known.
@@ -168,8 +164,8 @@ def step(state: Conversation, recorded: Recorded) -> tuple[Conversation, tuple[F
     if author == "bot" and state.owner == "operator" and not _silent(recorded):  # one speaker
         return replace(state, position=recorded.position), ()
     if author == "bot" and cause is not None:
-        left = tuple(item for item in unanswered if item.position != cause)
-        if len(left) == len(unanswered):  # answered already, or by a person
+        left = unanswered.without(cause)
+        if left is unanswered:  # answered already, or by a person
             return replace(state, position=recorded.position), ()
         unanswered = left
         if state.generating is not None or state.attempts or state.services:  # theirs was this turn
@@ -229,7 +225,7 @@ def _reset(state: Conversation, recorded: Recorded, fact: ConversationReset) -> 
         session=state.session + 1,
         begun=state.begun,
         active=state.active,
-        unanswered=(Input(recorded.position, recorded.id, fact),),
+        unanswered=PersistentQueue([Input(recorded.position, recorded.id, fact)]),
     )
 
 
@@ -304,7 +300,7 @@ def _handoff(state: Conversation, recorded: Recorded, fact: HandoffRequested) ->
         status="open",
         queue=fact.queue,
         armed=_armed(state, "inactivity"),
-        unanswered=(),
+        unanswered=PersistentQueue(),
     )
 
 
@@ -328,7 +324,7 @@ def _claimed(state: Conversation, recorded: Recorded, fact: ConversationClaimed)
         armed=_armed(state, "inactivity"),
         operator=fact.operator,
         operator_name=fact.name,
-        unanswered=(),
+        unanswered=PersistentQueue(),
     )
 
 
@@ -423,7 +419,7 @@ _RULES: Final[dict[type, Callable[[Conversation, Recorded, Any], Conversation | 
 
 
 def _owe(state: Conversation, recorded: Recorded, fact: Fact) -> Conversation:
-    return replace(state, unanswered=(*state.unanswered, Input(recorded.position, recorded.id, fact)))
+    return replace(state, unanswered=state.unanswered.plus(Input(recorded.position, recorded.id, fact)))
 
 
 def _owns(state: Conversation, operator: str) -> bool:

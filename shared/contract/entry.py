@@ -109,6 +109,11 @@ _TIMERS: Final = b',{"kind":"TimerArmed"'
 #: Longer facts are not kept: a flow's are short, and the assistant's are new each time (bytes).
 _MOST_KEPT: Final = 4096
 
+#: The bot's facts that hold any JSON, which whoever reads it may change in place: never shared.
+HOLD_ANY: Final[frozenset[type]] = frozenset(
+    {contract.VariableSaved, contract.ServiceAnswered, contract.RequestAnswered}
+)
+
 #: What unreadable JSON raises; the second for brackets nested too deep.
 _UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
 
@@ -171,8 +176,9 @@ def decode(position: int, conversation: str, author: str, time: int, data: bytes
 def _of_bot(data: bytes) -> tuple[_Head, tuple[Fact, ...]]:
     """A bot's entry: a flow says the same in many conversations, so its facts are decoded once.
 
-    But for timers: their times are never the same. Raises for entries in another form than `encode`
-    gives them.
+    But for timers, whose times are never the same, and for `HOLD_ANY`: an agent that changes what it
+    remembers in place would change what it remembers of another user. Raises for entries in another form
+    than `encode` gives them.
     """
     head, mark, tail = data.partition(_FACTS)
     if not mark:
@@ -180,7 +186,10 @@ def _of_bot(data: bytes) -> tuple[_Head, tuple[Fact, ...]]:
     said, mark, timers = tail.partition(_TIMERS)
     if mark:
         said += b"]}"
-    facts = (_kept if len(said) <= _MOST_KEPT else _facts_of)(said)
+    try:
+        facts = (_kept if len(said) <= _MOST_KEPT else _facts_of)(said)
+    except _Unshared as unshared:
+        facts = unshared.facts
     if mark:
         facts += _facts_of(b"[" + mark[1:] + timers)
     return _head.decode(head + b"}"), facts
@@ -192,7 +201,19 @@ def _facts_of(tail: bytes) -> tuple[Fact, ...]:
     return _facts.decode(tail[:-1])
 
 
-_kept = lru_cache(maxsize=512)(_facts_of)
+class _Unshared(Exception):
+    """These facts are this entry's alone. Raised, since the cache keeps only what is returned."""
+
+    def __init__(self, facts: tuple[Fact, ...]) -> None:
+        self.facts = facts
+
+
+@lru_cache(maxsize=512)
+def _kept(tail: bytes) -> tuple[Fact, ...]:
+    facts = _facts_of(tail)
+    if not HOLD_ANY.isdisjoint(map(type, facts)):
+        raise _Unshared(facts)
+    return facts
 
 
 def _lenient(raw: msgspec.Raw) -> Fact | None:

@@ -4,8 +4,9 @@ A fact's tag (its class name, in the field ``kind``) and its field names are wir
 keeps them for ever. Add facts and optional fields; never rename, retype or remove one. A golden
 file (``tests/contract/facts.golden.json``) holds this promise.
 
-Fields typed `Personal` hold what a person wrote or is. Erasing a conversation will encrypt exactly
-those fields, so a new field that holds such a thing must be marked from its first day.
+Fields typed `Personal` and alike hold what a person wrote or is, or what a stranger may have put there.
+Erasing a conversation will encrypt exactly those fields, so a new field that holds such a thing must be
+marked from its first day: ``tests/unit/test_personal.py`` asks for a decision on each.
 """
 
 from __future__ import annotations
@@ -22,9 +23,18 @@ Personal = Annotated[str, msgspec.Meta(extra_json_schema={"x-personal": True})]
 #: Any JSON value that a person gave, or that says something about a person.
 PersonalValue = Annotated[Any, msgspec.Meta(extra_json_schema={"x-personal": True})]
 
+#: A JSON object of that kind.
+PersonalObject = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema={"x-personal": True})]
+
 #: An id of the flow's author (``groupId``, ``itemId``, ``sessionId``). Kept as it was written,
 #: compared as text: ``1`` and ``"1"`` are the same id.
 FlowId = str | int
+
+#: The same where it stands as a stranger sent it: mostly the flow's, but nobody can promise that.
+PersonalId = Annotated[str | int, msgspec.Meta(extra_json_schema={"x-personal": True})]
+
+#: The editor of an assistant to which its flow gives no other ``sessionId``.
+ASSISTANT_SESSION: Final = "assistant"
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True, omit_defaults=True):
@@ -38,8 +48,10 @@ class ConversationStarted(_Fact, frozen=True):
     """A visitor came through a door for the first time. Appended by the proxy."""
 
     door: str
-    flow: str = ""  # the flow asked for by name; "" means the default
-    language: str = ""  # the visitor's languages, best first, as in Accept-Language (RFC 9110); "" unknown
+    flow: Personal = ""  # the flow asked for by name; "" means the default
+    language: Personal = (
+        ""  # the visitor's languages, best first, as in Accept-Language (RFC 9110); "" unknown
+    )
     user: Personal = ""  # who the visitor says to be, at doors that name their users
 
 
@@ -49,15 +61,15 @@ class TextWritten(_Fact, frozen=True):
     ``session`` is "" at doors that know text only: it answers whatever is asked, choices too.
     """
 
-    session: FlowId
+    session: PersonalId
     text: Personal
 
 
 class ChoiceMade(_Fact, frozen=True):
     """The visitor picked ``item`` of the choices ``group``. Appended by the proxy."""
 
-    group: FlowId
-    item: FlowId
+    group: PersonalId
+    item: PersonalId
     text: Personal = ""  # the choice's words as the client showed them, if it said
 
 
@@ -78,13 +90,13 @@ class EngagementBegan(_Fact, frozen=True):
     agent: str
     user: Personal
     name: Personal = ""  # how the agent greets the user
-    configuration: dict[str, Any] = {}  # what this engagement asks of the agent
+    configuration: PersonalObject = {}  # what this engagement asks of the agent
 
 
 class RequestMade(_Fact, frozen=True):
     """The platform asks the agent about something that the user did. Appended by the proxy."""
 
-    key: str
+    key: Personal
     value: PersonalValue = None
     annotations: PersonalValue = None
 
@@ -274,7 +286,7 @@ class RequestAnswered(_Fact, frozen=True):
     """The agent's answer to a `RequestMade`, and what it remembers now. Appended by the workflow."""
 
     result: bool
-    error: str = ""
+    error: Personal = ""  # for the platform; it may say what is wrong with what a stranger configured
     memory: PersonalValue = None
 
 
@@ -290,14 +302,14 @@ class Interjected(_Fact, frozen=True):
 class ConversationClaimed(_Fact, frozen=True):
     """An operator took the conversation over; the bot is silent from here. Appended by the operator."""
 
-    operator: str  # the account's name
+    operator: Personal  # the account's name
     name: Personal = ""  # as the visitor sees it
 
 
 class OperatorSaid(_Fact, frozen=True):
     """The owning operator said ``text``, plain text. Appended by the operator."""
 
-    operator: str
+    operator: Personal
     text: Personal
     name: Personal = ""
 
@@ -305,14 +317,14 @@ class OperatorSaid(_Fact, frozen=True):
 class ConversationHandedBack(_Fact, frozen=True):
     """The operator gave the conversation back to the bot. Appended by the operator."""
 
-    operator: str
+    operator: Personal
     state: str | None = None  # where the flow goes on; None: where it was
 
 
 class ConversationResolved(_Fact, frozen=True):
     """The operator closed the conversation as done. Appended by the operator."""
 
-    operator: str
+    operator: Personal
 
 
 VisitorFact = (

@@ -43,6 +43,10 @@ STREAMS = (
 )
 
 
+#: Nothing is dropped for its age or its number. Said, since what is not is left as somebody else set it.
+_FOR_EVER = {"max_age": 0, "max_msgs": -1, "max_msgs_per_subject": -1}
+
+
 class DeclareError(Exception):
     """The streams could not be declared; the text says why and what to do."""
 
@@ -60,7 +64,7 @@ def chat_stream(max_bytes: int, replicas: int) -> dict[str, Any]:
         "allow_direct": True,
         "max_msg_size": entry.MAX_MESSAGE,
         "max_bytes": max_bytes,
-        "max_age": 0,
+        **_FOR_EVER,
         "duplicate_window": 600 * SECOND,
         "num_replicas": replicas,
         "republish": {"src": subjects.STREAM_SUBJECTS, "dest": subjects.LIVE_MAPPING},
@@ -74,6 +78,7 @@ def flows_stream(replicas: int) -> dict[str, Any]:
         "storage": "file",
         "retention": "limits",
         "discard": "new",
+        **_FOR_EVER,
         "deny_delete": True,
         "deny_purge": True,
         "allow_direct": True,
@@ -109,6 +114,7 @@ def timers_stream(replicas: int) -> dict[str, Any]:
         "discard": "old",  # the server takes no schedules with "new"
         "allow_direct": True,
         "allow_msg_schedules": True,
+        "max_age": 0,
         "max_msg_size": 16 * 1024,
         "num_replicas": replicas,
     }

@@ -31,9 +31,8 @@ CHECK_SECONDS = 2.0
 PATIENCE_SECONDS = 0.05
 #: Messages kept while an earlier one is missing; what does not fit is fetched.
 MOST_BUFFERED = 10_000
-
-#: What makes a live feed: the client, and whom to tell of entries, of a loss, of the way back.
-MakeFeed = Callable[[Client, Callable[[Message], None], Callable[[], None], Callable[[], None]], Feed]
+#: How often nothing more may come though the log was longer, before its end is looked at again.
+MOST_FRUITLESS = 20
 
 
 class Follower:
@@ -74,9 +73,11 @@ class Follower:
         stream.goes_over(self._feed)
         self._started = False
         self._last_time = 0  # stored time of the entry at `position`, to know the stream again
-        # While a connection was lost the store may have been put back from a copy. Until the entry
-        # at the anchor proves to be the same, the live feed waits: its numbers may be used anew.
-        self._anchor: tuple[int, int] | None = None
+        # While a connection was lost the store may have been put back from a copy, which uses its numbers
+        # anew. So from a loss on all is in doubt, the live feed waits, and these entries (position and
+        # stored time) must prove to be on the log as it stands: see `_heal`.
+        self._anchors: list[tuple[int, int]] = []
+        self._doubtful = False
         self._losses = 0
         self.position = 0
         self.epoch = ""
@@ -126,7 +127,7 @@ class Follower:
     @property
     def certain(self) -> bool:
         """Whether what was delivered is the log as it stands, as far as is known here."""
-        return self._anchor is None and self._started
+        return not self._doubtful and self._started
 
     async def reached(self, position: int, time: int = 0) -> None:
         """Wait until everything up to ``position`` has been delivered, of the log as it is now.
@@ -161,9 +162,16 @@ class Follower:
             self._disturbed.set()
 
     def _lost(self) -> None:
+        """From here on it may be another log: what was delivered so far must be proven.
+
+        At every loss, not only at the first: what was fetched since then may be of one log, and what is
+        fetched next of another.
+        """
         self._losses += 1
-        if self._anchor is None:
-            self._anchor = self.position, self._last_time
+        self._doubtful = True
+        newest = self.position, self._last_time
+        if newest not in self._anchors:
+            self._anchors.append(newest)
 
     def _foreign(self, position: int, time: int) -> bool:
         """Whether it must be another log's: a position that was delivered, stored after all that was."""
@@ -183,28 +191,25 @@ class Follower:
 
     async def _begin(self) -> None:
         tail = await self._log.tail()
-        if self.position and tail.epoch != self.epoch:  # replaced while we were still reading it
-            self._forget()
+        if self.position and (tail.epoch != self.epoch or not await self._proven()):
+            self._forget()  # replaced while we were still reading it
         self.epoch = tail.epoch
         if not self._from_beginning:
-            self.position, self._last_time = tail.last, 0
-            if tail.last:
-                at_end = await self._log.at(tail.last)
-                self._last_time = at_end.time if at_end is not None else 0
+            at_end = await self._log.at(tail.last) if tail.last else None
+            if tail.last and at_end is None and (await self._log.tail()).last != tail.last:
+                raise Unreachable("the log became another while its end was looked at")
+            self.position, self._last_time = tail.last, at_end.time if at_end is not None else 0
         self._drain()
         if self._replay_as and tail.last - self.position > MOST_BUFFERED:
             with contextlib.suppress(Unreachable):  # it is only the quicker way
                 await self._replay(tail.last)
-        while self.position < tail.last:
-            await self._fetch(tail.last)
+        await self._read_to(tail.last)
         self._drain()
         self._started = True
-        if self._anchor is not None:  # the connection was lost meanwhile: this is what to know it by
-            self._anchor = self.position, self._last_time
         self._release()
 
     def _offer(self, message: Message) -> None:
-        if message.position == self.position + 1 and self._started and self._anchor is None:
+        if message.position == self.position + 1 and self.certain:
             self._advance(message)
             if self._buffer:
                 self._drain()
@@ -217,6 +222,9 @@ class Follower:
             self._doubt()
 
     def _drain(self) -> None:
+        """Deliver what came live and waits, as far as it is next."""
+        if self._doubtful:  # a loss that came since may have made another log of it
+            return
         while (message := self._buffer.pop(self.position + 1, None)) is not None:
             self._advance(message)
         if self._buffer and min(self._buffer) <= self.position:
@@ -256,34 +264,73 @@ class Follower:
                 await asyncio.sleep(1.0)
 
     async def _heal(self) -> None:
-        """Compare with the stream's end, fetch what is missing."""
+        """Prove that this is the log that was followed, then fetch what is missing."""
         losses = self._losses
-        position, time = self._anchor or (self.position, self._last_time)
+        if self._doubtful:
+            # What came live before may be of the log that was: it would be put behind what is fetched of the
+            # one that is. All of it was stored before the end that is asked for now, so nothing is missed.
+            self._buffer.clear()
         if not self._started:
             await self._begin()
         tail = await self._log.tail()
-        if tail.epoch != self.epoch or tail.last < position or not await self._same(position, time):
-            log.warning("log_replaced", position=position, last=tail.last)
+        if tail.epoch != self.epoch or not await self._proven():
+            log.warning("log_replaced", position=self.position, last=tail.last)
             self._forget()
             await self._begin()
-        while self.position < tail.last:
-            await self._fetch(tail.last)
+        await self._read_to(tail.last)
         if losses == self._losses:
-            self._anchor = None
+            self._doubtful = False
+            self._anchors.clear()
             self._drain()
             self._release()
             self._vitals.ready("log")
 
+    async def _proven(self) -> bool:
+        """Whether all that was delivered is on the log as it stands.
+
+        Between two losses all is delivered of one log. Logs only grow, and one that takes another's place
+        begins as a copy of it up to some position, behind which every entry is stored later than any that
+        the copy lacks. So an entry with the same position and time on both means that they are the same
+        up to there, and the newest of each stretch between two losses proves the stretch. That of one
+        stretch proves no other: its log may have taken the place of an earlier one in the middle. The newest
+        of all counts though no loss came after it: its answer may have been on its way when one came.
+        """
+        losses = self._losses
+        for position, time in dict.fromkeys([*self._anchors, (self.position, self._last_time)]):
+            if not await self._same(position, time):
+                return False
+        if losses == self._losses:
+            self._anchors.clear()  # all of it is one stretch now, which its newest will prove
+        return True
+
     async def _same(self, position: int, time: int) -> bool:
-        """Whether the entry at ``position`` is still the one that was delivered."""
-        if not position or not time:
+        """Whether the entry at ``position`` is still the one that was delivered; a shorter log has none.
+
+        ``time`` is 0 where it was never known: only of a store that is damaged at its very end.
+        """
+        if not position:
             return True
         found = await self._log.at(position)
-        return found is not None and found.time == time
+        return found is not None and time in (0, found.time)
+
+    async def _read_to(self, last: int) -> None:
+        """Fetch until what was the log's ``last`` entry has been delivered.
+
+        Raises `Unreachable` also where no more comes: the log may be a shorter one by now, which must be
+        found out by looking at its end again.
+        """
+        fruitless = 0
+        while self.position < last:
+            before = self.position
+            await self._fetch(last)
+            fruitless = 0 if self.position > before else fruitless + 1
+            if fruitless == MOST_FRUITLESS:
+                raise Unreachable(f"the log does not reach position {last}")
+            if fruitless:
+                await asyncio.sleep(0.05)  # a replica that is behind: ask again
 
     async def _fetch(self, last: int) -> None:
         """Fetch from the last contiguous position towards ``last``; live messages wait meanwhile."""
-        before = self.position
         async for batch in self._log.read(self.position + 1):
             for message in batch:
                 if message.position <= self.position:
@@ -298,8 +345,6 @@ class Follower:
             if last - self.position > MOST_BUFFERED:
                 self._vitals.unready("log", f"replaying: at {self.position} of {last}")
             await asyncio.sleep(0)
-        if self.position == before:
-            await asyncio.sleep(0.05)  # a replica that is behind: ask again
 
     async def _replay(self, last: int) -> None:
         """The bulk of a long replay, pushed. What it leaves out is fetched."""
@@ -319,7 +364,7 @@ class Follower:
         self._started = False
         self._buffer.clear()
         self.position, self._last_time = 0, 0
-        self._anchor = (0, 0) if self._anchor is not None else None
+        self._anchors.clear()
         self._reset()
         for *_, future in self._waiting:  # the positions they wait for are of the old stream
             if not future.done():

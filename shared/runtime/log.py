@@ -20,14 +20,25 @@ from shared.contract import subjects
 from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import Author
 from shared.contract.times import parse_time
+from shared.runtime.budget import Budget
 from shared.runtime.requests import Line, Reply, Requests
 
 #: How long one try of an append waits for the server's answer (seconds).
 TRY_SECONDS = 2.0
 #: How long all tries of an append may take before its outcome is reported as unknown (seconds).
 APPEND_SECONDS = 10.0
-#: Messages of one batch direct get: few enough to leave the event loop free in between.
+#: Messages of one batch direct get of the whole log, and about how many bytes: few enough to leave the
+#: event loop free in between.
 BATCH = 1000
+BATCH_BYTES = 1024 * 1024
+#: The same for one conversation: it may be as long as its visitor likes, and others read at the same time.
+WINDOW = 250
+WINDOW_BYTES = 128 * 1024
+#: Answers to reads that may be on their way at once (bytes). The server closes a connection for which 64 MiB
+#: lie unread, and with it everybody's; a read goes over its bound by one message, at most 512 KiB.
+MOST_IN_FLIGHT = 2 * 1024 * 1024
+#: How long a read may wait for others (seconds): while the server answers nobody, each takes some seconds.
+WAIT_SECONDS = 10.0
 
 _EXPECT = "Nats-Expected-Last-Subject-Sequence"
 _EXPECT_OVER = "Nats-Expected-Last-Subject-Sequence-Subject"
@@ -181,15 +192,26 @@ class Log:
         self._tasks: set[asyncio.Task[None]] = set()
         self._line: Line | None = None
         self._replicated = False
+        self._budget = Budget(MOST_IN_FLIGHT)
 
     @property
     def client(self) -> Client:
         return self._nc
 
+    @property
+    def replicated(self) -> bool:
+        """Whether another replica than the leader may answer a read."""
+        return self._replicated
+
     def goes_over(self, line: Line) -> None:
         """Appends and reads of conversations go over ``line`` from now on, while it stands."""
         self._requests.go_over(line)
         self._line = line
+
+    @property
+    def unused(self) -> int:
+        """How much more may be on its way to readers (bytes)."""
+        return self._budget.left
 
     async def tail(self, timeout: float = 2.0) -> Tail:
         """The stream's last position and epoch, from its leader. Raises `Unreachable`."""
@@ -350,49 +372,81 @@ class Log:
             raise Unreachable(f"the log answers: {answer.error.description}")
         return answer.message
 
+    def windows(self, conversation: str, after: int = 0) -> Windows:
+        """The conversation's messages behind ``after``, to be read one window after the other."""
+        return Windows(self, conversation, after)
+
     async def fetch(self, conversation: str, after: int = 0) -> list[Message]:
         """The conversation's messages behind ``after``, in order and complete. Raises `Unreachable`.
 
-        Any replica may answer, possibly one that is behind: on a replicated stream, complete means
-        having reached what the leader names as the last.
+        For what is known to be short, or needed as a whole; else see `windows`.
         """
-        goal = await self.last(conversation) if self._replicated else 0
-        subject = subjects.everyone(conversation)
-        messages: list[Message] = []
-        for _ in range(20):
-            start = messages[-1].position if messages else after
-            async for batch in self.read(start + 1, subject):
-                messages.extend(batch)
-            if not goal or (messages[-1].position if messages else after) >= goal:
-                return messages
-            await asyncio.sleep(0.05)
-        raise Unreachable(f"the replicas do not reach position {goal}")
+        return [message async for window in self.windows(conversation, after) for message in window]
 
     async def read(self, start: int, subject: str = "chat.>") -> AsyncIterator[list[Message]]:
         """Batches of messages from position ``start`` to the end. Raises `Unreachable`."""
         while True:
-            batch, more = await self._batch(start, subject)
+            batch, more = await self.batch(start, subject)
             if batch:
                 yield batch
                 start = batch[-1].position + 1
             if not more or not batch:
                 return
 
-    async def _batch(self, start: int, subject: str) -> tuple[list[Message], bool]:
-        """At most `BATCH` messages from ``start`` on, and whether more follow."""
-        batch = _Batch()
-        payload = msgspec.json.encode({"seq": start, "next_by_subj": subject, "batch": BATCH})
+    async def batch(
+        self, start: int, subject: str, most: int = BATCH, most_bytes: int = BATCH_BYTES
+    ) -> tuple[list[Message], bool]:
+        """Messages from ``start`` on, and whether more follow. Raises `Unreachable`.
+
+        At most ``most``, and the one with which they reach ``most_bytes`` is the last.
+        """
         try:
-            async with self._requests.many(f"$JS.API.DIRECT.GET.{self._stream}", payload, batch.add):
-                heard = -1
-                while not batch.done.done():
-                    if len(batch.messages) == heard:
-                        raise Unreachable("the log does not answer")
-                    heard = len(batch.messages)
-                    await asyncio.wait([batch.done], timeout=2.0)
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._budget.take(most_bytes)
+        except TimeoutError as error:
+            raise Unreachable("too much is being read already") from error
+        if not self._nc.is_connected:  # whoever waited need not wait for an answer, too
+            self._budget.give(most_bytes)
+            raise Unreachable("the connection is lost")
+        batch = _Batch()
+        ask = {"seq": start, "next_by_subj": subject, "batch": most, "max_bytes": most_bytes}
+        try:
+            token = await self._requests.open(
+                f"$JS.API.DIRECT.GET.{self._stream}", msgspec.json.encode(ask), batch.add
+            )
         except nats.errors.Error as error:
+            self._budget.give(most_bytes)
             raise Unreachable(f"the log does not answer: {error!r}") from error
-        return batch.messages, batch.done.result()
+        except BaseException:
+            self._budget.give(most_bytes)
+            raise
+        try:
+            more = await batch.finished()
+        except asyncio.CancelledError:
+            # The server sends what it was asked for all the same. Until that is here it is on its way.
+            batch.messages.clear()
+            task = asyncio.create_task(self._outlive(batch, token, most_bytes))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            raise
+        except BaseException:
+            self._close(token, most_bytes)
+            raise
+        self._close(token, most_bytes)
+        return batch.messages, more
+
+    async def _outlive(self, batch: _Batch, token: str, most_bytes: int) -> None:
+        """Until all has come that nobody waits for any more."""
+        try:
+            await batch.finished()
+        except Unreachable:
+            pass
+        finally:
+            self._close(token, most_bytes)
+
+    def _close(self, token: str, most_bytes: int) -> None:
+        self._requests.close(token)
+        self._budget.give(most_bytes)
 
     async def replay(self, service: str, start: int, take: Callable[[Message], bool]) -> None:
         """Push messages from position ``start`` on into ``take`` until it returns False.
@@ -479,15 +533,55 @@ class _Replay:
             await asyncio.wait([self._over], timeout=1.0)
 
 
+class Windows:
+    """A conversation, read window by window. ``position`` is that of the last message read.
+
+    Any replica may answer, possibly one that is behind: on a replicated stream, complete means having
+    reached what the leader named as the last when the reading began.
+    """
+
+    def __init__(self, log: Log, conversation: str, after: int) -> None:
+        self._log = log
+        self._conversation = conversation
+        self._goal = -1
+        self.position = after
+        #: Whether everything was read that was stored before the last window was asked for.
+        self.over = False
+
+    async def next(self) -> list[Message]:
+        """The next window; an empty one only at the end. Raises `Unreachable`."""
+        if self._goal < 0:
+            self._goal = await self._log.last(self._conversation) if self._log.replicated else 0
+        subject = subjects.everyone(self._conversation)
+        for _ in range(20):
+            window, more = await self._log.batch(self.position + 1, subject, WINDOW, WINDOW_BYTES)
+            if window:
+                self.position = window[-1].position
+            self.over = not more and self.position >= self._goal
+            if window or self.over:
+                return window
+            await asyncio.sleep(0.05)
+        raise Unreachable(f"the replicas do not reach position {self._goal}")
+
+    async def __aiter__(self) -> AsyncIterator[list[Message]]:
+        while not self.over:
+            if window := await self.next():
+                yield window
+
+
 class _Batch:
+    """The answers to one batch direct get."""
+
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self.done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._heard = 0
+        self._done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     def add(self, reply: Reply | None) -> None:
+        self._heard += 1
         if reply is None:
-            if not self.done.done():
-                self.done.set_exception(Unreachable("the connection was lost"))
+            if not self._done.done():
+                self._done.set_exception(Unreachable("the connection was lost"))
             return
         status = reply.status
         if not status:
@@ -495,11 +589,21 @@ class _Batch:
             message = stored(subject, reply.head, reply.data) if subject else None
             if message is not None:
                 self.messages.append(message)
-        elif not self.done.done():
+        elif not self._done.done():
             if status.startswith(("204", "404")):
-                self.done.set_result(int(reply.value(b"Nats-Num-Pending") or "0") > 0)
+                self._done.set_result(int(reply.value(b"Nats-Num-Pending") or "0") > 0)
             else:
-                self.done.set_exception(Unreachable(f"the log answers {status}"))
+                self._done.set_exception(Unreachable(f"the log answers {status}"))
+
+    async def finished(self) -> bool:
+        """Once all answers are here: whether more follow. Raises `Unreachable`."""
+        heard = -1
+        while not self._done.done():
+            if self._heard == heard:
+                raise Unreachable("the log does not answer")
+            heard = self._heard
+            await asyncio.wait([self._done], timeout=2.0)
+        return self._done.result()
 
 
 def _acknowledged(reply: Reply | None) -> _PubAck:

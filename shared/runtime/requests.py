@@ -8,10 +8,9 @@ instead of the caller (2.16.0).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -123,19 +122,26 @@ class Requests:
                 self._by_client.discard(token)
         return await answer
 
-    @contextlib.asynccontextmanager
-    async def many(self, subject: str, data: bytes, take: Take) -> AsyncIterator[None]:
-        """Publish; while the block runs, ``take`` gets the replies, or None when no more can come."""
+    async def open(self, subject: str, data: bytes, take: Take) -> str:
+        """Publish; until `close` is called with what this returns, ``take`` gets the replies.
+
+        None where no more can come.
+        """
         token = str(next(self._tokens))
         self._open[token] = take
-        try:
-            if self._line is None or not self._line.request(subject, token, data, {}):
-                self._by_client.add(token)
+        if self._line is None or not self._line.request(subject, token, data, {}):
+            self._by_client.add(token)
+            try:
                 await self._publish(token, subject, data, {})
-            yield
-        finally:
-            del self._open[token]
-            self._by_client.discard(token)
+            except BaseException:
+                self.close(token)
+                raise
+        return token
+
+    def close(self, token: str) -> None:
+        """What still comes is for nobody."""
+        del self._open[token]
+        self._by_client.discard(token)
 
     async def _publish(self, token: str, subject: str, data: bytes, headers: Mapping[str, str]) -> None:
         if self._subscribed is None or not self._subscribed.done():

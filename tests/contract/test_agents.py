@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -238,6 +239,35 @@ async def test_with_tokens_a_user_is_who_the_issuer_says(services: Services, tmp
     await stage.close()
 
 
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"]], ids=["websocket", "polling"])
+async def test_a_connection_ends_with_its_token_while_requests_flow(
+    services: Services, tmp_path: Path, transports: list[str]
+) -> None:
+    settings = {"SWITCHBOARD_JWT_SECRET": JWT_SECRET, "SWITCHBOARD_MESSAGES_PER_MINUTE": "60000"}
+    stage = await Stage(services, tmp_path / "flow.json", **SECRET, **settings).ready()
+    key = jwk.OctKey.import_key(JWT_SECRET)
+
+    def token(user: int, seconds: int) -> str:
+        return jwt.encode({"alg": "HS256"}, {"sub": str(user), "exp": int(time.time()) + seconds}, key)
+
+    others = await engaged(stage.client(), **user(Users.ann(), token=token(Users.ann(), 600)))
+    sam = await engaged(stage.client(transports=transports), **user(Users.sam(), token=token(Users.sam(), 3)))
+    stored = 0
+
+    async def ask() -> None:
+        nonlocal stored
+        while await sam.ask("please") == {"stored": True}:
+            stored += 1
+
+    asking = asyncio.create_task(ask())
+    await asyncio.wait_for(sam.left.wait(), 30)
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert stored > 10
+    assert await result(others, "🙂") is True
+    await stage.close()
+
+
 async def test_the_assistant_answers_yes_or_no(services: Services, tmp_path: Path, llm: LlmServer) -> None:
     stage = Stage(services, tmp_path / "flow.json", **SECRET)
     stage.workflow.kill()
@@ -293,6 +323,17 @@ class Length:
             return Answered(result=True, memory=memory)
         short = (memory or 0) + 1
         return Answered(result=False, memory=short, interjections=(f"{short} too short",))
+
+
+class Tally:
+    """It changes what it remembers in place."""
+
+    configuration = Configuration
+
+    def answer(self, configuration, memory, request, said):
+        memory = memory or {"times": 0}
+        memory["times"] += 1
+        return Answered(result=True, memory=memory, interjections=(f"{memory['times']} times",))
 '''
 
 
@@ -307,6 +348,7 @@ async def test_an_agent_of_an_installed_package_works_like_the_others(
     (metadata / "entry_points.txt").write_text(
         "[switchboard.agents]\n"
         "length = our_agents:Length\n"
+        "tally = our_agents:Tally\n"
         "broken = our_agents:Missing\n"
         "emoji = our_agents:Length\n"
     )
@@ -329,6 +371,20 @@ async def test_an_agent_of_an_installed_package_works_like_the_others(
     own = await engaged(stage.client(), **user(agent="emoji"))
     assert await result(own, "long enough, and no emoji") is False  # the name was taken
     await stage.proxy.wrote("agent_ignored")
+    # What one user's agent remembers is nobody else's, though the log says the same of both.
+    both = [await engaged(stage.client(), **user(id, agent="tally")) for id in (Users.ann(), Users.sam())]
+    for times in (1, 2):
+        for each in both:
+            assert await result(each, "hello") is True
+            assert await each.next("interjection") == {"message": f"{times} times"}
+        stage.workflow.kill()  # so that it reads of both again
+        stage.workflow.launch()
+        await stage.workflow.ready()
+    for times in (3, 4):
+        assert await result(both[0], "hello") is True
+        assert await both[0].next("interjection") == {"message": f"{times} times"}
+    assert await result(both[1], "hello") is True
+    assert await both[1].next("interjection") == {"message": "3 times"}
     await stage.close()
 
 

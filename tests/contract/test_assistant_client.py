@@ -16,7 +16,7 @@ from email.utils import formatdate
 import pytest
 import structlog
 
-from services.workflow.assistant.client import AssistantClient, AssistantFailed, Limits, Piece
+from services.workflow.assistant.client import Anew, AssistantClient, AssistantFailed, Limits, Piece
 from services.workflow.assistant.profiles import Provider
 from services.workflow.domain.assistant import Message, Prompt, ToolCall, Usage, tools
 from services.workflow.domain.completion import Finished
@@ -76,6 +76,8 @@ async def asked(client: AssistantClient, prompt: Prompt = PROMPT) -> tuple[list[
             if isinstance(part, Piece):
                 assert part.text
                 pieces.append(part.text)
+            elif isinstance(part, Anew):
+                pieces.clear()
             else:
                 finished = part
     assert finished is not None

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from services.proxy.domain.drafts import Draft
+from services.proxy.history import History
 from services.proxy.hub import Hub
+from services.proxy.mailbox import MOST_EARLY, Inbox
 from services.proxy.settings import ProxySettings
 from shared.contract.entry import Entry, Recorded
-from shared.runtime.log import Unreachable
+from shared.runtime.log import Log, Message, Unreachable
 from shared.runtime.vitals import Vitals
 from tests import examples
 from tests.conftest import Connections
+from tests.long_histories import write_long
 
 C = examples.CONVERSATION
 
@@ -56,7 +59,7 @@ def said(n: int) -> Entry:
     return Entry(id=str(n), facts=(examples.TEXT_WRITTEN,))
 
 
-async def joined(hub: Hub, reader: Reader, new: bool) -> list[Recorded]:
+async def joined(hub: Hub, reader: Reader, new: bool) -> History:
     """Try until the log is known, as clients do."""
     while True:
         try:
@@ -75,7 +78,7 @@ async def test_who_joins_while_the_store_is_put_back_hears_what_comes_then(
     shutil.copytree(server.folder / "nats", tmp_path / "copy")
     await asyncio.to_thread(server.start)
     old, newcomer = Reader(), Reader()
-    assert await joined(hub, old, new=True) == []
+    assert (await joined(hub, old, new=True)).whole == []
     for n in range(3):
         await hub.append(C, said(n), None)
         assert (await old.heard.get()).position == n + 1
@@ -90,3 +93,94 @@ async def test_who_joins_while_the_store_is_put_back_hears_what_comes_then(
         assert await bot.append(C, "bot", Entry(id="1", facts=(examples.BOT_SAID,))) == 1
         assert (await newcomer.heard.get()).position == 1
     assert not newcomer.is_stale
+
+
+async def test_a_long_history_is_read_once_for_all_who_come_together(
+    hub: Hub, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, bot = await connections.client("proxy"), await connections.client("workflow")
+    count = await write_long(visitor, bot, C, 1_000, 50)
+    read = 0
+    batch = Log.batch
+
+    async def counted(
+        log: Log, start: int, subject: str, most: int, most_bytes: int
+    ) -> tuple[list[Message], bool]:
+        nonlocal read
+        messages, more = await batch(log, start, subject, most, most_bytes)
+        read += len(messages)
+        return messages, more
+
+    monkeypatch.setattr(Log, "batch", counted)
+
+    async def told() -> list[int]:
+        history = await hub.join(C, Reader(), new=False)
+        assert history.whole is None
+        positions: list[int] = []
+        past = await history.past()
+        async for window in history.windows():
+            async for _ in hub.pace.through(window, lambda entry: positions.append(entry.position)):
+                pass
+        assert past.state.position == positions[-1]
+        return positions
+
+    everybody = await asyncio.gather(*(told() for _ in range(20)))
+    assert all(positions == list(range(1, count + 1)) for positions in everybody)
+    # Once for the fold and once to tell it; somewhat more where one falls behind the others.
+    assert read < 4 * count
+    assert await told() == everybody[0]
+
+
+async def test_who_comes_when_all_the_others_have_given_up_is_told_all_the_same(
+    hub: Hub, connections: Connections
+) -> None:
+    visitor, bot = await connections.client("proxy"), await connections.client("workflow")
+    count = await write_long(visitor, bot, C, 1_000, 50)
+
+    async def told() -> int:
+        history = await hub.join(C, Reader(), new=False)
+        return (await history.past()).state.position
+
+    for _ in range(5):
+        readers = [asyncio.create_task(told()) for _ in range(5)]
+        await asyncio.sleep(0.02)
+        for reader in readers:
+            reader.cancel()
+        late = asyncio.create_task(told())
+        await asyncio.wait(readers)
+        assert await late == count
+
+
+async def test_more_than_is_kept_for_a_reader_is_read_from_the_log(
+    hub: Hub, connections: Connections
+) -> None:
+    """It hears of more while it is told the history than an inbox holds, and while it reads on again."""
+    inbox: Inbox[str] = Inbox()
+    reader = Reader()
+    reader.offer = inbox.offer  # type: ignore[method-assign]
+    await hub.register(C, reader)
+    positions: list[int] = []
+
+    async def write(count: int, name: str) -> None:
+        for n in range(count):
+            await hub.append(C, Entry(id=f"{name}{n}", facts=(examples.TEXT_WRITTEN,)), None)
+
+    await write(MOST_EARLY + 100, "before")
+    assert inbox.behind
+    more = asyncio.create_task(write(MOST_EARLY + 200, "meanwhile"))
+    await inbox.catch_up(
+        hub,
+        C,
+        lambda: positions[-1] if positions else 0,
+        lambda recorded: (
+            positions.append(recorded.position)
+            if not positions or recorded.position > positions[-1]
+            else None
+        ),
+    )
+    reader.offer = lambda recorded: positions.append(recorded.position)  # type: ignore[method-assign]
+    await more
+    async with asyncio.timeout(20):
+        while len(positions) < 2 * MOST_EARLY + 300:
+            await asyncio.sleep(0.01)
+    assert positions == list(range(1, 2 * MOST_EARLY + 301))

@@ -18,7 +18,17 @@ from shared.contract.facts import BotSaid
 from shared.contract.subjects import STREAM, shard_of
 from shared.runtime.declare import DeclareError, declare, new_epoch, wipe
 from shared.runtime.feed import Feed
-from shared.runtime.log import Conflict, Full, IdReused, Log, Message, Unknown, Unreachable
+from shared.runtime.log import (
+    MOST_IN_FLIGHT,
+    WINDOW_BYTES,
+    Conflict,
+    Full,
+    IdReused,
+    Log,
+    Message,
+    Unknown,
+    Unreachable,
+)
 from shared.runtime.requests import Push, Reply
 from tests import examples
 from tests.conftest import Connections, connected
@@ -244,3 +254,84 @@ async def test_wipe_removes_everything_and_a_new_declaration_has_a_new_epoch(
 def test_a_conversations_shard_never_changes() -> None:
     """Known values of FNV-1a (32 bits) modulo 256: a change would lose every conversation."""
     assert [shard_of(name) for name in ("", "a", "foobar")] == [0xC5, 0x2C, 0x68]
+
+
+async def test_a_long_conversation_comes_in_windows_that_are_bounded_and_complete(
+    connections: Connections,
+) -> None:
+    log = await connections.log("workflow")
+    entries = [Entry(id=str(n), facts=(BotSaid(text="x" * 20_000),)) for n in range(60)]
+    for entry in entries:
+        await log.append(C, "bot", entry)
+        await log.append(OTHER, "bot", entry)
+    windows = [window async for window in log.windows(C)]
+    assert [message.decode().id for window in windows for message in window] == [str(n) for n in range(60)]
+    # The message with which the bound is reached is the last.
+    assert all(sum(len(message.data) for message in window[:-1]) < WINDOW_BYTES for window in windows)
+    assert len(windows) >= 60 * 20_000 // WINDOW_BYTES
+    whole = await log.fetch(C, after=windows[0][-1].position)
+    assert [message.position for message in whole] == [m.position for window in windows[1:] for m in window]
+
+
+async def test_a_message_larger_than_a_window_comes_alone(connections: Connections) -> None:
+    log = await connections.log("workflow")
+    for n in range(3):
+        await log.append(C, "bot", Entry(id=str(n), facts=(BotSaid(text="x" * 400_000),)))
+    assert [len(window) async for window in log.windows(C)] == [1, 1, 1]
+
+
+async def test_never_more_is_on_its_way_than_is_allowed_and_nothing_stays_taken(
+    connections: Connections,
+) -> None:
+    """However many read at once, and whoever of them gives up in the middle."""
+    log = await connections.log("workflow")
+    for n in range(40):
+        await log.append(C, "bot", Entry(id=str(n), facts=(BotSaid(text="x" * 20_000),)))
+    least = MOST_IN_FLIGHT
+    reading = log.batch
+
+    async def watched(start: int, subject: str, most: int, most_bytes: int) -> tuple[list[Message], bool]:
+        nonlocal least
+        try:
+            return await reading(start, subject, most, most_bytes)
+        finally:
+            least = min(least, log.unused)
+
+    log.batch = watched  # type: ignore[method-assign,assignment]
+    readers = [asyncio.create_task(log.fetch(C)) for _ in range(100)]
+    await asyncio.sleep(0.02)
+    for reader in readers[::3]:
+        reader.cancel()
+    read = await asyncio.gather(*readers, return_exceptions=True)
+    assert all(isinstance(each, asyncio.CancelledError) or len(each) == 40 for each in read)  # type: ignore[arg-type]
+    assert sum(not isinstance(each, BaseException) for each in read) == 66
+    assert 0 <= least < MOST_IN_FLIGHT  # they did wait for one another
+    async with asyncio.timeout(10):
+        while log.unused < MOST_IN_FLIGHT:  # what was given up is on its way still
+            await asyncio.sleep(0.01)
+
+
+async def test_what_was_given_up_counts_until_it_is_here(connections: Connections) -> None:
+    """Else one that asks and gives up, again and again, has any amount on its way."""
+    log = await connections.log("workflow")
+    await log.append(C, "bot", Entry(id="1", facts=(BotSaid(text="x"),)))
+    assert len(await log.fetch(C)) == 1
+    server = connections.server.process
+    assert server is not None
+    server.send_signal(signal.SIGSTOP)
+    try:
+        readers = [asyncio.create_task(log.fetch(C)) for _ in range(5)]
+        async with asyncio.timeout(10):
+            while log.unused > MOST_IN_FLIGHT - 5 * WINDOW_BYTES:
+                await asyncio.sleep(0)
+        for _ in range(10):  # now they have asked, too
+            await asyncio.sleep(0)
+        for reader in readers:
+            reader.cancel()
+        await asyncio.wait(readers)
+        assert log.unused == MOST_IN_FLIGHT - 5 * WINDOW_BYTES
+    finally:
+        server.send_signal(signal.SIGCONT)
+    async with asyncio.timeout(10):
+        while log.unused < MOST_IN_FLIGHT:
+            await asyncio.sleep(0.01)

@@ -332,6 +332,42 @@ async def test_with_an_issuer_a_token_is_required_and_must_be_the_users(services
         await client.close()
 
 
+async def test_a_stream_ends_with_its_token_while_words_flow(services: Services, bot: Bot) -> None:
+    secret = "a secret of thirty-two bytes or so"
+    proxy = await services.start("proxy", SWITCHBOARD_JWT_SECRET=secret)
+    key = jwk.OctKey.import_key(secret)
+
+    def token(seconds: int) -> str:
+        claims = {"sub": "sam", "exp": int(time.time()) + seconds}
+        return "Bearer " + jwt.encode({"alg": "HS256"}, claims, key)
+
+    sam = Client(proxy, Authorization=token(600))
+    await sam.say("tell me everything")
+    cause = await bot.start(sam.conversation, 1)
+
+    async def talk() -> None:
+        offset = 0
+        while True:
+            await bot.draft(sam.conversation, Draft(cause, 1, offset, "on and "))
+            offset += 7
+            await asyncio.sleep(0.02)
+
+    sam.http.headers["Authorization"] = token(3)
+    talking = asyncio.create_task(talk())
+    events = await sam.events()  # they end
+    talking.cancel()
+    assert words(events)[-1] == ("error", "the token has expired")
+    assert len(events) > 10
+    # With a token that holds it goes on behind what was heard.
+    sam.http.headers["Authorization"] = token(600)
+    heard = said(events)
+    await bot.answer(sam.conversation, AssistantSaid(text=heard + "done.", attempt=1))
+    await bot.answer(sam.conversation, BotSaid(text="Next."))
+    after = await sam.events(after=[event.id for event in events if event.kind == "token"][-1])
+    assert said(after).startswith("done.")
+    await sam.close()
+
+
 async def test_who_is_too_many_is_told_when_to_come_back(services: Services, bot: Bot) -> None:
     proxy = await services.start(
         "proxy",
@@ -420,6 +456,25 @@ async def test_streams_opened_before_during_and_after_tell_the_same(
     assert all(events == after[0] for events in [*streams, *after, heard])
     assert said(after[0]) == f"{answer}\n\nClear?" == (await sam.look())["messages"][-1]["content"]
     await other.close()
+
+
+async def test_markdown_is_streamed_as_the_plain_text_that_is_stored(sam: Client, bot: Bot) -> None:
+    await greeted(sam, bot)
+    await sam.say("where?")
+    cause = await bot.start(sam.conversation, attempt=1)
+    answer = "**On** *the* [page](https://shop.example/a_b):\n\n* `one`\n* 2 * 3\n\n```\nx ** y\n```\n# End"
+    plain = "On the page (https://shop.example/a_b):\n\n- one\n- 2 * 3\n\nx ** y\nEnd"
+    async with sam.listen() as listened:
+        for offset in range(0, len(answer), 3):
+            await bot.draft(sam.conversation, Draft(cause, 1, offset, answer[offset : offset + 3]))
+        heard = [await anext(listened) for _ in range(4)]
+        assert said(heard).startswith("On the page (")  # long before it is stored
+        await bot.answer(sam.conversation, AssistantSaid(text=answer, attempt=1))
+        heard += [event async for event in listened]
+    assert [event.kind for event in heard[-2:]] == ["message_end", "commit_done"]
+    assert {event.kind for event in heard[:-2]} == {"token"}
+    assert said(heard) == plain == (await sam.look())["messages"][-1]["content"]
+    assert await sam.events() == heard
 
 
 async def test_a_stream_is_resumed_at_every_event_by_any_replica(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from nats.aio.client import Client
 
@@ -51,6 +51,46 @@ def hesitant(pause: Pause) -> Callable[[Client], Log]:
             return await super().tail(timeout)
 
     return Hesitant
+
+
+def late(pause: Pause) -> Callable[[Client], Log]:
+    """A log whose end is told as it was before the pause, once that is over."""
+
+    class Late(Log):
+        async def tail(self, timeout: float = 2.0) -> Tail:
+            tail = await super().tail(timeout)
+            await pause.passed()
+            return tail
+
+    return Late
+
+
+def late_proof(pause: Pause) -> Callable[[Client], Log]:
+    """A log that tells what is at a position as it was before the pause, once that is over."""
+
+    class LateProof(Log):
+        async def at(self, position: int) -> Message | None:
+            found = await super().at(position)
+            await pause.passed()
+            return found
+
+    return LateProof
+
+
+def halting(ends: Pause, reads: Pause) -> Callable[[Client], Log]:
+    """As `hesitant` during ``ends``; during ``reads`` no read ends, though it gave all that there is."""
+
+    class Halting(Log):
+        async def tail(self, timeout: float = 2.0) -> Tail:
+            await ends.passed()
+            return await super().tail(timeout)
+
+        async def read(self, start: int, subject: str = "chat.>") -> AsyncIterator[list[Message]]:
+            async for batch in super().read(start, subject):
+                yield batch
+                await reads.passed()
+
+    return Halting
 
 
 class Wire:

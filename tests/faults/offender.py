@@ -2,9 +2,12 @@
 
 ``deaf`` never reads while other tabs of the same visitor talk as much as they may; ``flood`` sends
 1,000 messages a second, and comes back at once when it is closed; ``tabs`` opens 500 sockets a second
-as one visitor; ``storm`` as many as ever new visitors. Raw sockets, from an address of its own, at the
-lowest priority: what is measured is what the others feel of the server, not what this process takes of
-the machine. At the end it prints how much it got done: messages, or connects.
+as one visitor; ``storm`` as many as ever new visitors; ``readers`` has 20 sockets of one visitor, whose
+cookie follows, told the whole conversation at once, again and again.
+
+Raw sockets, from an address of its own, at the lowest priority: what is measured is what the others feel
+of the server, not what this process takes of the machine. At the end it prints how much it got done:
+messages, connects, or sockets that were told all.
 """
 
 from __future__ import annotations
@@ -26,11 +29,13 @@ MESSAGES_A_SECOND = 1000
 SOURCE = "127.0.0.9"
 #: So many tabs may say, at once, more than the system itself buffers for the deaf one (some MiB).
 TABS = 8
+#: What one visitor may have open.
+READERS = 20
 
 done = 0
 
 
-async def main(kind: str, url: str, seconds: float) -> None:
+async def main(kind: str, url: str, seconds: float, secret: str = "") -> None:
     """Misbehave for so long."""
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     end = time.monotonic() + seconds
@@ -46,6 +51,9 @@ async def main(kind: str, url: str, seconds: float) -> None:
             await storm(host, port, end, random.randbytes(16).hex())
         case "storm":
             await storm(host, port, end, "")
+        case "readers":
+            while time.monotonic() < end:
+                await asyncio.gather(*(read(host, port, secret, end) for _ in range(READERS)))
         case _:
             raise SystemExit(f"no such kind: {kind}")
     print(done)
@@ -136,6 +144,24 @@ async def storm(host: str, port: int, end: float, secret: str) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def read(host: str, port: int, secret: str, end: float) -> None:
+    """Read a whole history: behind it stands the conversation's state."""
+    global done
+    reader, writer = await asyncio.open_connection(host, port, local_addr=(SOURCE, 0))
+    writer.write(upgrade(host, port, secret))
+    last = b""
+    while time.monotonic() < end:
+        with contextlib.suppress(TimeoutError):
+            data = await asyncio.wait_for(reader.read(1024 * 1024), end - time.monotonic())
+            if not data:
+                raise SystemExit(f"a reader was closed: {last[-100:]!r}")
+            last = last[-100:] + data
+            if b'"kind":"State"' in last:
+                done += 1
+                break
+    writer.transport.abort()
+
+
 async def _drain(reader: asyncio.StreamReader) -> None:
     """Read until the other side closes."""
     with contextlib.suppress(OSError):
@@ -145,4 +171,4 @@ async def _drain(reader: asyncio.StreamReader) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), *sys.argv[4:]))

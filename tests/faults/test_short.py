@@ -23,6 +23,7 @@ SHORT = (
     "poison",
     "claims",
     "duplicates",
+    "depths",
     "disk",
     "power",
 )

@@ -59,6 +59,10 @@ class Stage:
     async def account(self, name: str, display: str) -> None:
         await accounts.add(self._admin, name, display, PASSWORD)
 
+    async def new_password(self, name: str) -> None:
+        """The account's password is changed, to the same one: all its logins end."""
+        await accounts.change(self._admin, name, PASSWORD)
+
     async def up(self) -> None:
         """Start what is down, and wait until all is ready."""
         if self.nats.process is None:

@@ -92,6 +92,15 @@ def test_of_words_that_are_alike_but_for_case_nobody_can_tell() -> None:
     assert meant(options("Ja!", "JA!"), "JA!") == (1,)
 
 
+@pytest.mark.parametrize(("offered", "said"), [("が", "か"), ("ไม่", "ไม"), ("क्ष", "कष"), ("ख़", "ख")])
+def test_marks_that_make_another_letter_are_no_accents(offered: str, said: str) -> None:
+    assert meant(options(offered), said) == ()
+
+
+def test_the_very_id_is_surer_than_one_in_another_case() -> None:
+    assert meant(options("x", "y", ids=["A", "a"]), "a") == (1,)
+
+
 def test_turkish_choices_have_two_letters_i() -> None:
     assert meant(options("Isı", "İptal"), "İPTAL", "tr") == (1,)
     assert meant(options("ılık", "ilik"), "ILIK", "tr") == (0,)

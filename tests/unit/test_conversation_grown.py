@@ -109,7 +109,7 @@ def test_a_firing_is_owed_an_outcome_once(story: Story) -> None:
     story.bot_alone(TimerFired(id="after:1:0"))
     assert len(now(story).unanswered) == 1
     story.bot(examples.BOT_SAID, cause=fired.position)
-    assert (now(story).unanswered, armed(now(story))) == ((), ["inactivity:1"])
+    assert (tuple(now(story).unanswered), armed(now(story))) == ((), ["inactivity:1"])
 
 
 def test_a_firing_that_comes_after_the_flow_went_on_means_nothing(story: Story) -> None:

@@ -21,7 +21,7 @@ from shared.runtime.settings import load, variables
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("proxy", "workflow", "operator", "analytics")
-#: What CONTRACTS promise to those who link to them.
+#: What is promised to those who link to them.
 ADDRESSES = {"proxy": 9998, "operator": 9997, "analytics": 9996, "workflow": 9995}
 KNOWN = {name for kind in SETTINGS for name in variables(kind).values()} | PASSWORD_VARIABLES
 MANIFESTS = sorted(

@@ -209,4 +209,5 @@ def test_the_schema_describes_every_entry() -> None:
 def test_the_schema_says_what_is_personal() -> None:
     properties = schema()["$defs"]["TextWritten"]["properties"]
     assert properties["text"]["x-personal"] is True
-    assert "x-personal" not in properties["session"]
+    assert properties["session"]["x-personal"] is True  # as a stranger sent it
+    assert "x-personal" not in schema()["$defs"]["EditorOpened"]["properties"]["session"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
+from services.proxy.domain.drafts import Draft
 from services.proxy.domain.turns import Turns
 from services.proxy.transports.event_stream import EventStream
-from shared.contract.facts import BotSaid, ConversationStarted, TextWritten
+from shared.contract.facts import AnswerStarted, BotSaid, ConversationStarted, TextWritten
 from tests.examples import Story
 
 
@@ -94,3 +96,43 @@ async def test_a_slow_reader_falls_behind_and_misses_nothing(room: Room) -> None
     assert "data: Hi!" in told
     assert [f"answer {number}" in told for number in range(5, 25, 2)] == [True] * 10
     assert told.count("commit_done") == 11
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["reads", "takes nothing"])
+async def test_a_stream_ends_with_its_right_while_there_is_always_more_to_tell(
+    room: Room, reads: bool
+) -> None:
+    """The assistant goes on and on; the stream is never idle, or its reader stuck in the middle."""
+    left = asyncio.Event()
+    sent: list[dict[str, Any]] = []
+    seconds = 0.3
+    until = time.time() + seconds
+    telling = EventStream(room, "s", "e", "", lambda: False, left.set, until)  # type: ignore[arg-type]
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body" and not reads:
+            await asyncio.Event().wait()
+
+    async def talk() -> None:
+        room.add(room.story.bot_alone(AnswerStarted(cause=3, attempt=1)))
+        offset = 0
+        while True:
+            room.turns.hear(Draft(3, 1, offset, "and on "))
+            room.notify()
+            offset += 7
+            await asyncio.sleep(0.01)
+
+    talking = asyncio.create_task(talk())
+    async with asyncio.timeout(20):
+        await telling({}, receive, send)
+    talking.cancel()
+    assert left.is_set()
+    assert time.time() >= until
+    last = sent[-1]
+    assert (last["body"], last["more_body"]) == (b"event: error\ndata: the token has expired\n\n", False)
+    assert len(sent) > (10 if reads else 2)

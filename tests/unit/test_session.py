@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from services.proxy.domain import closings
 from services.proxy.domain.drafts import Draft
-from services.proxy.domain.session import Append, Listen, Output, Send, Session, Typed
+from services.proxy.domain.session import Append, Listen, Look, Output, Send, Session, Typed
 from shared.contract import cursor as cursors
 from shared.contract.facts import (
     AnswerStarted,
     AssistantSaid,
+    BotSaid,
     ConversationHandedBack,
     ConversationRated,
     ConversationStarted,
@@ -433,3 +434,95 @@ def test_a_bare_client_knows_no_ping() -> None:
     (closing,) = sent(session, kind="Ping")
     assert isinstance(closing, closings.Closing)
     assert closing.code == closings.NOT_A_FRAME.code
+
+
+def long_story(count: int) -> Story:
+    story = asked()
+    for number in range(count):
+        cause = story.visitor(TextWritten(session="fav", text=f"number {number}")).position
+        story.bot(BotSaid(text=f"heard {number}"), cause=cause)
+    return story
+
+
+def earlier(session: Session, story: Story, before: str) -> dict[str, Any]:
+    """What the session answers, its entries read in two parts."""
+    (look,) = sent(session, kind="Earlier", before=before)
+    if isinstance(look, Send):
+        return dict(json.loads(look.text))
+    assert isinstance(look, Look)
+    entries = [entry for entry in story.entries if look.first <= entry.position <= look.last]
+    first, second = told(session.looked(look, entries[:1]) + session.looked(look, entries[1:]))
+    assert "earlier" not in first
+    assert first["before"] == second["before"] == before
+    return {**second, "frames": first["frames"] + second["frames"]}
+
+
+@pytest.mark.parametrize("window", [2, 3, 7, 50])
+def test_the_newest_part_and_then_all_that_is_before_it_are_the_whole(window: int) -> None:
+    story = long_story(23)
+    whole = [frame for frame in told(opened(story)[1]) if "cursor" in frame and frame["kind"] != "Resumed"]
+    session = Session(EPOCH, True, None, window)
+    resumed, *shown = told(session.resume(story.entries, "new"))
+    assert resumed["reset"] is True
+    shown = [frame for frame in shown if "cursor" in frame]
+    before = resumed.get("earlier")
+    assert (before is None) == (window >= len(story.entries))
+    while before is not None:
+        answer = earlier(session, story, before)
+        shown = answer["frames"] + shown
+        before = answer["earlier"]
+    assert shown == whole
+
+
+def test_earlier_parts_leave_the_place_of_acknowledgements_alone() -> None:
+    story = long_story(10)
+    cause = story.visitor(examples.CHOICE_MADE, id=ID).position
+    newest = story.bot(BotSaid(text="newest"), cause=cause)
+    session = Session(EPOCH, True, None, 3)
+    resumed = told(session.resume(story.entries, "new"))[0]
+    earlier(session, story, resumed["earlier"])
+    (ack,) = told(sent(session, **choice(id=ID, content="Rust")))
+    place = cursors.decode(ack["cursor"])
+    assert place is not None
+    assert place.position == newest.position
+
+
+def test_what_was_refused_is_left_out_of_earlier_parts_too() -> None:
+    story = asked()
+    cause = story.visitor(examples.CHOICE_MADE, id=ID).position
+    story.bot(examples.INPUT_REFUSED, cause=cause)
+    for number in range(2):
+        cause = story.visitor(TextWritten(session="fav", text=str(number))).position
+        story.bot(BotSaid(text=f"heard {number}"), cause=cause)
+    session = Session(EPOCH, True, None, 2)
+    resumed = told(session.resume(story.entries, "new"))[0]
+    answer = earlier(session, story, resumed["earlier"])
+    answer = earlier(session, story, answer["earlier"])
+    assert "ChoiceResponse" not in [frame["kind"] for frame in answer["frames"]]
+
+
+def test_after_a_reset_nothing_earlier_is_told_and_a_cursor_of_nobody_is_refused() -> None:
+    story = long_story(10)
+    session = Session(EPOCH, True, None, 3)
+    before = told(session.resume(story.entries, "new"))[0]["earlier"]
+    session.follow(story.visitor(examples.CONVERSATION_RESET))
+    empty = {"kind": "Earlier", "before": before, "frames": [], "earlier": None}
+    assert told(sent(session, kind="Earlier", before=before)) == [empty]
+    (closing,) = sent(session, kind="Earlier", before="no cursor")
+    assert closing.code == closings.NOT_A_FRAME.code  # type: ignore[union-attr]
+    # Who did not ask for a window was told everything.
+    session, _ = opened(story)
+    assert told(sent(session, kind="Earlier", before=before)) == [empty]
+
+
+def test_a_client_that_comes_back_with_a_cursor_gets_all_that_it_missed_whatever_its_window() -> None:
+    story = long_story(10)
+    whole = told(opened(story)[1])
+    cursor = whole[1]["cursor"]
+    session = Session(EPOCH, True, cursors.decode(cursor), 3)
+    assert told(session.resume(story.entries, "new"))[1:] == whole[2:]
+
+
+def test_a_bare_client_has_no_window() -> None:
+    session = Session(EPOCH, False, None, 2)
+    assert told(session.resume(long_story(10).entries, "new")) == told(opened(long_story(10), False)[1])

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from services.workflow.domain.assistant import Line
+from functools import reduce
+from typing import cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.workflow.domain.assistant import Line, Who
 from services.workflow.domain.so_far import so_far
+from shared.contract.conversation import NEW, evolve, step
 from shared.contract.entry import Entry, Recorded, decode, encode
 from shared.contract.facts import (
     AssistantSaid,
@@ -18,6 +25,7 @@ from shared.contract.facts import (
     ConversationStarted,
     EditorOpened,
     Fact,
+    HandoffRequested,
     InputRefused,
     OperatorSaid,
     TextWritten,
@@ -110,3 +118,62 @@ def test_a_choice_is_told_in_the_words_that_the_visitor_saw() -> None:
 def test_nothing_was_said_where_nothing_is() -> None:
     assert so_far([], 1) == []
     assert so_far(Told().entries, 1) == []
+
+
+def simply(entries: list[Recorded], cause: int) -> list[Line]:
+    """The same rule, looking at all that waits after each entry."""
+    state = NEW
+    told: list[Line] = []
+    waiting: dict[int, list[Line]] = {}
+    for recorded in entries:
+        state, facts = step(state, recorded)
+        if any(isinstance(fact, ConversationReset) for fact in facts):
+            told.clear()
+            waiting.clear()
+        if any(isinstance(fact, InputRefused) for fact in facts):
+            waiting.pop(recorded.cause or 0, None)
+        for position in [each for each in waiting if not state.owes(each)]:
+            told += waiting.pop(position)
+        spoken = {TextWritten: "visitor", BotSaid: "bot", OperatorSaid: "operator"}
+        lines = [
+            Line(cast(Who, spoken[type(fact)]), cast(BotSaid, fact).text)
+            for fact in facts
+            if type(fact) in spoken
+        ]
+        if state.owes(recorded.position):
+            waiting[recorded.position] = lines
+        else:
+            told += lines
+    return told + waiting.get(cause, [])
+
+
+HAPPENINGS: dict[str, tuple[Author, tuple[Fact, ...]]] = {
+    "says": ("visitor", (TextWritten(session="s", text="?"),)),
+    "twice": ("visitor", (TextWritten(session="s", text="1"), TextWritten(session="s", text="2"))),
+    "begins anew": ("visitor", (ConversationReset(),)),
+    "is taken over": ("operator", (ConversationClaimed(operator="ann"),)),
+    "is told": ("operator", (OperatorSaid(operator="ann", text="me"),)),
+    "is handed back": ("operator", (ConversationHandedBack(operator="ann"),)),
+}
+OUTCOMES: dict[str, tuple[Fact, ...]] = {
+    "answered": (BotSaid(text="!"),),
+    "refused": (InputRefused(reason="stale_answer"),),
+    "handed over": (HandoffRequested(queue="q"), BotSaid(text="wait")),
+}
+
+
+@given(st.lists(st.sampled_from([*HAPPENINGS, *OUTCOMES]) | st.integers(0, 5), max_size=40))
+def test_it_is_what_the_simple_rule_says_in_whatever_order_things_come(steps: list[str | int]) -> None:
+    told = Told()
+    which = 0  # the input that the next outcome is for, as a place among those that wait
+    for number, each in enumerate(steps):
+        state = reduce(evolve, told.entries, NEW)
+        if isinstance(each, int):
+            which = each
+        elif each in HAPPENINGS:
+            author, facts = HAPPENINGS[each]
+            told.add(author, *facts)
+        elif state.unanswered:
+            item = state.unanswered[min(which, len(state.unanswered) - 1)]
+            told.bot(item.position, *OUTCOMES[each])
+        assert so_far(told.entries, number) == simply(told.entries, number)

@@ -49,6 +49,8 @@ REASONS: Final = (
 )
 #: The queues told apart, first come first served; all further ones are `OTHER`.
 MOST_QUEUES: Final = 50
+#: The summary's form has "snoozed" too, which no conversation can be: whoever reads it finds what it had.
+STATUSES: Final = ("open", "snoozed", "resolved")
 #: The queue of a handoff that names none.
 DEFAULT_QUEUE: Final = "default"
 
@@ -124,7 +126,7 @@ class Projection:
         self.handoffs: dict[str, int] = {}
         self.waiting: dict[str, int] = {}
         self.open: dict[str, int] = dict.fromkeys(get_args(Owner), 0)
-        self.statuses: dict[str, int] = dict.fromkeys(get_args(Status), 0)
+        self.statuses: dict[str, int] = dict.fromkeys(STATUSES, 0)
         self.answers = Histogram(ANSWER_BOUNDS)
         self.answer_times = Durations()
         self.waiting_times = Durations()

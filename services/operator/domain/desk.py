@@ -30,6 +30,7 @@ from shared.contract.facts import (
     OperatorSaid,
     TextWritten,
 )
+from shared.contract.markdown import plain_markdown
 
 View = Literal["queue", "mine", "live", "resolved"]
 VIEWS: tuple[View, ...] = get_args(View)
@@ -67,6 +68,8 @@ class Summary(msgspec.Struct):
     @property
     def last_line(self) -> str:
         """The last thing said, in plain text."""
+        if isinstance(self.last, AssistantSaid):
+            return plain_markdown(self.last.text)
         return (self.last is not None and spoken(self.last, self.last_asked)) or ""
 
 

@@ -1,4 +1,7 @@
-"""A conversation as lines to read: who said what, and what happened in between. Plain text only."""
+"""A conversation as lines to read: who said what, and what happened in between.
+
+All of it is plain text, but for what the assistant said: that is the Markdown it wrote.
+"""
 
 from __future__ import annotations
 
@@ -76,18 +79,30 @@ def lines(change: Change) -> list[Line]:
     return added
 
 
-def transcript(entries: Iterable[Recorded]) -> list[Line]:
-    """The lines of a whole conversation since the visitor last began anew."""
-    state, asked, told = NEW, None, list[Line]()
-    for entry in entries:
-        before = state
-        state, facts = step(state, entry)
-        if state.session != before.session:
-            told.clear()
-        told.extend(lines(Change(entry, before, facts, asked)))
+class Transcript:
+    """The lines of a conversation since the visitor last began anew, entry by entry."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self._state = NEW
+        self._asked: ChoiceAsked | None = None
+
+    def add(self, entry: Recorded) -> None:
+        before = self._state
+        self._state, facts = step(before, entry)
+        if self._state.session != before.session:
+            self.lines.clear()
+        self.lines.extend(lines(Change(entry, before, facts, self._asked)))
         for fact in facts:
-            asked = still_asked(fact, asked)
-    return told
+            self._asked = still_asked(fact, self._asked)
+
+
+def transcript(entries: Iterable[Recorded]) -> list[Line]:
+    """The lines of a whole conversation."""
+    told = Transcript()
+    for entry in entries:
+        told.add(entry)
+    return told.lines
 
 
 def still_asked(fact: Fact, asked: ChoiceAsked | None) -> ChoiceAsked | None:
@@ -105,11 +120,12 @@ def spoken(fact: Fact, asked: ChoiceAsked | None) -> str | None:
         case ChoiceMade():
             return plain(fact.text) or _choice(fact, asked)
         case BotSaid():
-            return plain(fact.text)
+            return plain(fact.text, addresses=True)
         case ChoiceAsked():
-            return "\n".join([plain(fact.question), *(f"• {plain(choice.text)}" for choice in fact.choices)])
+            texts = [fact.question, *(f"• {choice.text}" for choice in fact.choices)]
+            return "\n".join(plain(text, addresses=True) for text in texts)
         case EditorOpened():
-            return plain(fact.text) if fact.text else None
+            return plain(fact.text, addresses=True) if fact.text else None
         case _:
             return None
 

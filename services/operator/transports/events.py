@@ -7,15 +7,27 @@ reads the lists again, as after any break.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
+import structlog
 
 #: Events that wait for one listener at most.
 MOST_WAITING = 1_000
 #: After so long without an event a heartbeat goes out (seconds). It is an event and no comment, which
 #: scripts do not see: a console that hears nothing knows that its link is dead.
 PING_SECONDS = 10.0
+#: Whoever listens is asked for the right to so often, whatever traffic there is (seconds).
+CHECK_SECONDS = 2.0
+#: How long one such question may take, and the pause before it is asked again (seconds).
+ANSWER_SECONDS = 1.0
+AGAIN_SECONDS = 0.25
+#: A right that cannot be confirmed for so long counts no more (seconds): it may have ended where we do not
+#: hear of it. With this every stream ends within five seconds of its right.
+UNCONFIRMED_SECONDS = 4.5
+
+log = structlog.get_logger()
 
 _encoder = msgspec.json.Encoder()
 
@@ -24,7 +36,7 @@ class Hub:
     """Hands events to every listener."""
 
     def __init__(self) -> None:
-        self._listeners: set[asyncio.Queue[bytes | None]] = set()
+        self._listeners: dict[asyncio.Queue[bytes | None], asyncio.Event] = {}  # and what makes it be asked
         self._change = asyncio.Event()
 
     async def changed(self) -> None:
@@ -51,11 +63,20 @@ class Hub:
         for queue in list(self._listeners):
             self._end(queue)
 
+    def ask(self) -> None:
+        """A right ended just now: ask everyone who listens at once."""
+        for asked in self._listeners.values():
+            asked.set()
+
     async def listen(self, still_welcome: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
-        """The frames for one listener, until it goes, is dropped, or is no longer welcome."""
+        """The frames for one listener, until it goes, is dropped, or is no longer welcome.
+
+        ``still_welcome`` was true when this was called; it raises where that cannot be told.
+        """
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_WAITING)
-        self._listeners.add(queue)
+        self._listeners[queue] = asyncio.Event()
         self._change.set()
+        guard = asyncio.create_task(self._guard(queue, still_welcome))
         try:
             yield b"retry: 1000\n: listening\n\n"
             while True:
@@ -63,18 +84,45 @@ class Hub:
                     async with asyncio.timeout(PING_SECONDS):
                         frame = await queue.get()
                 except TimeoutError:
-                    if not await still_welcome():
-                        return
                     frame = b"event: heartbeat\ndata: {}\n\n"
                 if frame is None:
                     return
                 yield frame
         finally:
-            self._listeners.discard(queue)
+            guard.cancel()
+            self._listeners.pop(queue, None)
             self._change.set()
 
+    async def _guard(
+        self, queue: asyncio.Queue[bytes | None], still_welcome: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Returns once the listener has no right any more, and has been told nothing further.
+
+        Apart from the listener's own task: that one waits while its client does not read, and is never idle
+        while there is much to tell.
+        """
+        loop = asyncio.get_running_loop()
+        asked, confirmed, pause = self._listeners[queue], loop.time(), CHECK_SECONDS
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await asked.wait()
+            asked.clear()
+            now = loop.time()
+            try:
+                async with asyncio.timeout_at(min(now + ANSWER_SECONDS, confirmed + UNCONFIRMED_SECONDS)):
+                    welcome = await still_welcome()
+                confirmed, pause = now, CHECK_SECONDS
+            except Exception as error:  # whatever it is, the right is not confirmed
+                log.warning("right_unconfirmed", error=str(error) or type(error).__name__)
+                pause = AGAIN_SECONDS
+                welcome = loop.time() + pause < confirmed + UNCONFIRMED_SECONDS
+            if not welcome:
+                self._end(queue)
+                return
+
     def _end(self, queue: asyncio.Queue[bytes | None]) -> None:
-        self._listeners.discard(queue)
+        self._listeners.pop(queue, None)
         while not queue.empty():
             queue.get_nowait()
         queue.put_nowait(None)

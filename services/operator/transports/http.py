@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import structlog
@@ -35,6 +34,8 @@ log = structlog.get_logger()
 MOST_BODY = 64 * 1024
 
 Req = Request[Any, Any, Any]
+#: Raises unless the login still stands: for what takes a while, before it takes effect.
+Still = Callable[[], Awaitable[None]]
 Id = Annotated[str, Parameter(pattern="^[0-9a-f]{32}$", description="the conversation")]
 Limit = Annotated[int, Parameter(ge=1, le=500, description="at most so many conversations")]
 Before = Annotated[int | None, Parameter(ge=0, description="the `next` of the page before")]
@@ -73,10 +74,11 @@ async def login(data: wire.Login, request: Req, door: Door) -> Response[wire.Me]
 
 
 @post("/api/logout", **_OPEN)
-async def logout(request: Req, door: Door) -> Response[wire.Done]:
+async def logout(request: Req, door: Door, hub: Hub) -> Response[wire.Done]:
     """Log out: ends the session everywhere."""
     if token := request.cookies.get(COOKIE):
         await door.accounts.log_out(token)
+        hub.ask()
     return Response(wire.Done(), cookies=[_cookie(request, "", 0)])
 
 
@@ -96,28 +98,29 @@ async def conversations(
 
 
 @get("/api/conversations/{id:str}", responses=_answers(401, 404))
-async def conversation(id: Id, operator: Operator, handlers: Handlers) -> wire.Detail:
+async def conversation(id: Id, operator: Operator, handlers: Handlers, still: Still) -> wire.Detail:
     """A conversation with what was said since the visitor last began anew."""
     lines = await handlers.transcript(id)
+    await still()  # a long one takes a while
     summary = handlers.summary(id)
     return wire.detail(summary, lines, await handlers.states(summary.state.version))
 
 
 @post("/api/conversations/{id:str}/claim", **_COMMAND)
-async def claim(id: Id, operator: Operator, handlers: Handlers) -> wire.Row:
+async def claim(id: Id, operator: Operator, handlers: Handlers, still: Still) -> wire.Row:
     """Take the conversation over: from here on the bot is silent."""
-    return wire.row(await handlers.claim(id, operator))
+    return wire.row(await handlers.claim(id, operator, still))
 
 
 @post("/api/conversations/{id:str}/say", status_code=200, responses=_answers(401, 404, 409, 422))
-async def say(id: Id, data: wire.Say, operator: Operator, handlers: Handlers) -> wire.Row:
+async def say(id: Id, data: wire.Say, operator: Operator, handlers: Handlers, still: Still) -> wire.Row:
     """Say something to the visitor."""
     text = cleaned(data.text)
     if not text:
         raise HTTPException("there is nothing to say", status_code=422)
     if len(data.text.encode()) > wire.MOST_TEXT:
         raise HTTPException(f"the text is longer than {wire.MOST_TEXT} bytes", status_code=422)
-    return wire.row(await handlers.say(id, operator, text, data.id))
+    return wire.row(await handlers.say(id, operator, text, data.id, still))
 
 
 @post("/api/conversations/{id:str}/typing", **_COMMAND)
@@ -129,27 +132,28 @@ async def typing(id: Id, operator: Operator, handlers: Handlers) -> wire.Done:
 
 @post("/api/conversations/{id:str}/handback", status_code=200, responses=_answers(401, 404, 409, 422))
 async def handback(
-    id: Id, operator: Operator, handlers: Handlers, data: wire.HandBack | None = None
+    id: Id, operator: Operator, handlers: Handlers, still: Still, data: wire.HandBack | None = None
 ) -> wire.Row:
     """Let the bot go on, at `state` or where it was."""
-    return wire.row(await handlers.hand_back(id, operator, data.state if data else None))
+    return wire.row(await handlers.hand_back(id, operator, data.state if data else None, still))
 
 
 @post("/api/conversations/{id:str}/resolve", **_COMMAND)
-async def resolve(id: Id, operator: Operator, handlers: Handlers) -> wire.Row:
+async def resolve(id: Id, operator: Operator, handlers: Handlers, still: Still) -> wire.Row:
     """Close the conversation as done."""
-    return wire.row(await handlers.resolve(id, operator))
+    return wire.row(await handlers.resolve(id, operator, still))
 
 
 @get("/api/events", responses=_answers(401), media_type="text/event-stream")
 async def events(operator: Operator, request: Req, door: Door, hub: Hub) -> Stream:
-    """Changes as they happen: `conversation` (its row), `message` (a new line), `typing`."""
+    """Changes as they happen: `conversation` (its row), `message` (a new line), `typing`.
+
+    The stream ends within five seconds of the login.
+    """
     token = request.cookies.get(COOKIE, "")
 
     async def still_welcome() -> bool:
-        with contextlib.suppress(Unavailable):
-            return await door.accounts.who(token) is not None
-        return True  # who listens learns nothing while the log is out of reach
+        return await door.accounts.who(token) == operator
 
     headers = {"X-Accel-Buffering": "no"}
     return Stream(hub.listen(still_welcome), media_type="text/event-stream", headers=headers)
@@ -165,6 +169,12 @@ def build(desk: Desk, hub: Hub, handlers: Callable[[], Handlers], door: Callable
             raise NotAuthorizedException("log in first")
         return found
 
+    async def still(request: Req, door: Door) -> Still:
+        async def confirm() -> None:
+            await operator(request, door)
+
+        return confirm
+
     return Litestar(
         route_handlers=[
             *(login, logout, me, conversations, conversation, events),
@@ -177,6 +187,7 @@ def build(desk: Desk, hub: Hub, handlers: Callable[[], Handlers], door: Callable
             "handlers": Provide(handlers, sync_to_thread=False),
             "door": Provide(door, sync_to_thread=False),
             "operator": Provide(operator),
+            "still": Provide(still),
         },
         exception_handlers={Exception: _problem},
         request_max_body_size=MOST_BODY,

@@ -1,4 +1,4 @@
-"""A Socket.IO chat client's side of its conversation, without I/O (CONTRACTS, Socket.IO chat)."""
+"""A Socket.IO chat client's side of its conversation, without I/O (see docs/socketio.md)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import msgspec
 
 from services.proxy.domain import plain_text
 from services.proxy.domain.limits import LARGEST_TEXT
+from services.proxy.domain.past import Fold, Past, fingerprint
 from services.proxy.domain.session import Append
-from services.proxy.domain.talk import Emit, Missing, Output, error, held
+from services.proxy.domain.talk import Emit, Missing, Output, Talk, error, held
 from shared.contract import cursor as cursors
-from shared.contract.conversation import NEW, Conversation, step
+from shared.contract.conversation import Conversation
 from shared.contract.cursor import Cursor
 from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import (
@@ -47,47 +48,65 @@ def session_id(given: object) -> str | None:
     return given.lower() if isinstance(given, str) and _SESSION.match(given) else None
 
 
-class Chat:
+class Chat(Talk):
     """``cursor`` None: the client knows none; "" or one of ours: it is told its place with each message."""
 
     def __init__(
         self, session: str, epoch: str, begin: ConversationStarted, cursor: str | None = None
     ) -> None:
-        self.state: Conversation = NEW
         self._session = session
         self._epoch = epoch
         self._begin = begin
         self._cursor = cursor
         self._own: set[str] = set()  # ids of this connection's messages that are unanswered
-        self._known: dict[str, tuple[Fact, ...]] = {}  # the visitor's entries
+        self._fold = Fold()
+        self._past: Past | None = None  # while the history is told
+        self._start: Cursor | None = None  # behind which that begins
 
-    def greet(self, history: list[Recorded], new_id: str) -> list[Output]:
+    @property
+    def state(self) -> Conversation:
+        return self._fold.state
+
+    def open(self, past: Past, shared: bool = True) -> list[Output]:
         """The session's id, then what came after the cursor; without one nothing is told again."""
-        told: list[tuple[Recorded, tuple[Fact, ...]]] = [(entry, self._fold(entry)) for entry in history]
+        self._past = past
+        self._fold = Fold(past) if shared else Fold.of(past)
         hello: dict[str, Any] = {"session_id": self._session}
-        output: list[Output] = [Emit("session_id", hello)]
-        if not self.state.started:
-            output.append(Append(Entry(id=new_id, facts=(self._begin,)), expect=0))
-        if self._cursor is None:
-            return output
-        start = held(self._cursor or "", self._epoch, history)
-        if self._cursor and start is None:
+        self._start = held(self._cursor or "", self._epoch, past)
+        if self._cursor and self._start is None:
             hello["reset"] = True  # what the client shows may never have been
-        for entry, effective in told:
-            if start is None or entry.position > start.position:
-                output += self._render(entry, effective)
-            elif entry.position == start.position:
-                output += self._render(entry, effective, start.fact + 1)
-        return output
+        return [Emit("session_id", hello)]
+
+    @property
+    def lacks(self) -> int | None:
+        if self._cursor is None:
+            return None
+        return 0 if self._start is None else self._start.position
+
+    def tell(self, recorded: Recorded) -> list[Output]:
+        past, start = self._past, self._start
+        if past is None or recorded.position > past.state.position:
+            return []
+        if start is not None and recorded.position <= start.position:
+            if recorded.position < start.position:
+                return []
+            return self._render(recorded, past.effective(recorded), start.fact + 1)
+        return self._render(recorded, past.effective(recorded))
+
+    def told(self, new_id: str) -> list[Output]:
+        self._past = self._start = None
+        if self.state.started:
+            return []
+        return [Append(Entry(id=new_id, facts=(self._begin,)), expect=0)]
 
     def follow(self, recorded: Recorded) -> list[Output]:
         if recorded.position <= self.state.position:
             return []
         owed = self.state.unanswered
-        effective = self._fold(recorded)
+        effective = self._fold.add(recorded)
         output = self._render(recorded, effective)
-        for item in owed:
-            if item.position == recorded.cause and item.id in self._own:
+        for item in owed.at(recorded.cause or 0):
+            if item.id in self._own:
                 self._own.discard(item.id)
                 refusals = (fact for fact in effective if isinstance(fact, InputRefused))
                 output += [error(plain_text.refusal(fact.reason)) for fact in refusals]
@@ -109,16 +128,11 @@ class Chat:
             return error(f"user_message: the message is longer than {LARGEST_TEXT // 1024} KiB")
         id = said.id.lower() if said.id else new_id()
         facts = (TextWritten(session="", text=message),)
-        if self._known.get(id, facts) != facts:
+        known = self._fold.known(id)
+        if known is not None and known.said != fingerprint(facts):
             return error("user_message: this id was used before, with another message")
         self._own.add(id)
         return Append(Entry(id=id, facts=facts))
-
-    def _fold(self, recorded: Recorded) -> tuple[Fact, ...]:
-        self.state, effective = step(self.state, recorded)
-        if effective and recorded.author == "visitor":
-            self._known[recorded.id] = recorded.facts
-        return effective
 
     def _render(self, recorded: Recorded, effective: tuple[Fact, ...], skip: int = 0) -> list[Output]:
         output: list[Output] = []

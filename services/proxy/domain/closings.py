@@ -22,6 +22,7 @@ BINARY: Final = Closing(1003, "binary frames are not spoken here: send JSON text
 NOT_A_FRAME: Final = Closing(1007, "not JSON of a known form", "no")
 TOO_BIG: Final = Closing(1009, "the frame is larger than 64 KiB", "no")  # sent by the WebSocket library
 NOT_ALLOWED: Final = Closing(1008, "not allowed", "no")
+EXPIRED: Final = NOT_ALLOWED._replace(reason="the token has expired")
 RESTARTING: Final = Closing(1012, "this server restarts", "at once")
 STALE: Final = Closing(4000, "the conversation began anew", "fresh")
 UNKNOWN: Final = Closing(4001, "no conversation to come back to", "asked")

@@ -1,4 +1,4 @@
-"""A remote platform's side of an engagement, without I/O (CONTRACTS, remote AI agents)."""
+"""A remote platform's side of an engagement, without I/O (see docs/socketio.md)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from services.proxy.domain.past import Past
 from services.proxy.domain.session import Append
-from services.proxy.domain.talk import Emit, Missing, Output, error, held
+from services.proxy.domain.talk import Emit, Missing, Output, Talk, error, held
 from shared.contract import cursor as cursors
 from shared.contract.agents import BadConfiguration, configured
 from shared.contract.conversation import NEW, Conversation, Engagement, step
@@ -166,34 +167,63 @@ def engage(
     return Engaged(asked.agent.name, began, chat, asked.token or "", asked.cursor, agent_id)
 
 
-class AgentTalk:
+class AgentTalk(Talk):
     """One connection of an engaged user's. All of them hear the same: they are the agent's room."""
 
     def __init__(self, engaged: Engaged, epoch: str) -> None:
-        self.state: Conversation = NEW
+        self._state: Conversation = NEW
         self._engaged = engaged
         self._epoch = epoch
+        self._past: Past | None = None  # while the history is told
+        self._start: Cursor | None = None  # behind which that begins
+        self._asked: dict[int, RequestMade] = {}  # requests of the history without an answer so far
 
-    def greet(self, history: list[Recorded], new_id: str) -> list[Output]:
-        """What came after the cursor; the engagement begins where it is new, over, or another."""
-        start = held(self._engaged.cursor or "", self._epoch, history)
-        output: list[Output] = []
-        for recorded in history:
-            told = self.follow(recorded)
-            if start is not None and recorded.position > start.position:
-                output += told
-            elif start is not None and recorded.position == start.position:
-                output += [each for each in told if _after(each, start)]
-        if not self._engages():
-            output.append(Append(_entry(new_id, self._engaged.began)))
+    @property
+    def state(self) -> Conversation:
+        return self._state
+
+    def open(self, past: Past, shared: bool = True) -> list[Output]:
+        """What came after the cursor is told; the engagement begins where it is new, over, or another."""
+        self._past, self._state = past, past.state
+        self._start = held(self._engaged.cursor or "", self._epoch, past)
+        return []
+
+    @property
+    def lacks(self) -> int | None:
+        """All of it, or none: an answer tells its request too, which may be from long before."""
+        return None if self._start is None else 0
+
+    def tell(self, recorded: Recorded) -> list[Output]:
+        past, start = self._past, self._start
+        if past is None or start is None or recorded.position > past.state.position:
+            return []
+        effective = past.effective(recorded)
+        if recorded.author == "visitor":
+            self._asked.update(
+                (recorded.position, fact) for fact in effective if isinstance(fact, RequestMade)
+            )
+        request = self._asked.pop(recorded.cause, None) if effective and recorded.cause is not None else None
+        if recorded.position < start.position:
+            return []
+        output = self._tell(recorded, effective, request)
+        if recorded.position == start.position:
+            return [each for each in output if _after(each, start)]
         return output
+
+    def told(self, new_id: str) -> list[Output]:
+        self._past = self._start = None
+        self._asked.clear()
+        return [] if self._engages() else [Append(_entry(new_id, self._engaged.began))]
 
     def follow(self, recorded: Recorded) -> list[Output]:
         if recorded.position <= self.state.position:
             return []
         owed = self.state.unanswered
-        self.state, effective = step(self.state, recorded)
-        request = next((item.fact for item in owed if item.position == recorded.cause), None)
+        self._state, effective = step(self._state, recorded)
+        request = next((item.fact for item in owed.at(recorded.cause or 0)), None)
+        return self._tell(recorded, effective, request)
+
+    def _tell(self, recorded: Recorded, effective: tuple[Fact, ...], request: Fact | None) -> list[Output]:
         output: list[Output] = []
         for index, fact in enumerate(effective):
             answer = _told(fact, request)

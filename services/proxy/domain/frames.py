@@ -61,8 +61,14 @@ class Rate(Frame, frozen=True):
     id: MessageId | None = None
 
 
+class EarlierAsked(Frame, frozen=True, tag="Earlier"):
+    """Tell what was before this cursor: for a client that asked for the newest part alone."""
+
+    before: str
+
+
 BareInput = ChoiceAnswer | TextAnswer | ResetSession
-Input = BareInput | TypingNow | Ping | Rate
+Input = BareInput | TypingNow | Ping | Rate | EarlierAsked
 
 bare_input: Final = msgspec.json.Decoder(BareInput)
 modern_input: Final = msgspec.json.Decoder(Input)
@@ -155,10 +161,23 @@ class Refused(Frame, frozen=True):
 
 
 class Resumed(Frame, frozen=True):
-    """First on every connect, and again when the conversation began anew."""
+    """First on every connect, and again when the conversation began anew.
+
+    ``earlier``: the newest part follows alone; what is before this cursor may be asked for.
+    """
 
     cursor: str | None
     reset: bool
+    earlier: str | UnsetType = UNSET
+
+
+class Earlier(Frame, frozen=True):
+    """A part of what was before the cursor that the client named; its last part has ``earlier``: what to ask
+    for next, null where nothing is before."""
+
+    before: str
+    frames: list[msgspec.Raw]
+    earlier: str | UnsetType | None = UNSET
 
 
 class State(Frame, frozen=True):
@@ -178,7 +197,7 @@ class Pong(Frame, frozen=True):
 
 
 class Draft(Frame, frozen=True):
-    """The assistant's next words, plain text, while they are made; never stored.
+    """The assistant's next words, in its own Markdown, while they are made; never stored.
 
     ``offset`` counts characters (code points); 0 begins a new attempt, which replaces the one before.
     ``end`` "interrupted": nothing of this attempt was said, forget it.
@@ -218,5 +237,5 @@ def as_html(text: str) -> str:
 
 
 def lines_as_html(text: str) -> str:
-    """The assistant's plain text for a client that shows HTML: its line breaks are meant."""
+    """A plain text for a client that shows HTML: its line breaks are meant."""
     return escape(text, quote=False).replace("\r\n", "\n").replace("\n", "<br>")

@@ -15,6 +15,9 @@ LARGEST_BODY: Final = 64 * 1024
 #: Whatever a visitor writes at once (bytes of UTF-8).
 LARGEST_TEXT: Final = 16 * 1024
 
+#: A group, an item or an editor's session that nobody asked for yet (characters).
+LONGEST_ID: Final = 256
+
 #: Keys that a generation of buckets remembers. A flood of invented ones makes room by forgetting
 #: the oldest, who then begin with a full bucket: the lesser evil.
 MOST_KEYS: Final = 100_000

@@ -1,7 +1,7 @@
 """What the bot and the operators say, for clients that show text only (REST, Socket.IO).
 
-HTML becomes plain text, and a choice numbered lines: the visitor answers with the number, the item's
-id or its words (the workflow matches, see `TextWritten.session`).
+HTML and Markdown become plain text, and a choice numbered lines: the visitor answers with the number, the
+item's id or its words (the workflow matches, see `TextWritten.session`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from shared.contract.facts import (
     Fact,
     OperatorSaid,
 )
+from shared.contract.markdown import plain_markdown
 from shared.contract.plain import plain
 
 #: Said where an answer failed and nothing else was said; nothing internal.
@@ -37,15 +38,17 @@ def lines(fact: Fact) -> list[str]:
     """The lines of one message, without line ends; none where the fact has no words for the visitor."""
     match fact:
         case BotSaid():
-            text = plain(fact.text)
-        case AssistantSaid() | OperatorSaid():
+            text = plain(fact.text, addresses=True)
+        case AssistantSaid():
+            text = plain_markdown(fact.text)
+        case OperatorSaid():
             text = fact.text
         case EditorOpened():
             # The prompt stands in the empty editor; where nothing else asks, it is the question.
-            text = plain(fact.text or fact.prompt or "")
+            text = plain(fact.text or fact.prompt or "", addresses=True)
         case ChoiceAsked():
             numbered = (f"{number}. {_one_line(each.text)}" for number, each in enumerate(fact.choices, 1))
-            return [*_split(plain(fact.question)), *numbered]
+            return [*_split(plain(fact.question, addresses=True)), *numbered]
         case _:
             return []
     return _split(text)
@@ -66,4 +69,4 @@ def _split(text: str) -> list[str]:
 
 
 def _one_line(html: str) -> str:
-    return " ".join(plain(html).split())
+    return " ".join(plain(html, addresses=True).split())

@@ -15,11 +15,13 @@ import msgspec
 from services.proxy.domain import closings, frames, rendering
 from services.proxy.domain.closings import Closing
 from services.proxy.domain.drafts import Draft
+from services.proxy.domain.flow_ids import Lookup, binds, none_known, unknown
 from services.proxy.domain.kept import Kept
 from services.proxy.domain.limits import LARGEST_TEXT
+from services.proxy.domain.past import Fold, Known, Past, fingerprint, is_reset, refusal
 from shared.contract import cursor as cursors
 from shared.contract import facts
-from shared.contract.conversation import NEW, Conversation, Generating, step
+from shared.contract.conversation import Conversation, Generating
 from shared.contract.cursor import Cursor
 from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import Fact
@@ -34,10 +36,14 @@ class Send(NamedTuple):
 
 
 class Append(NamedTuple):
-    """Append this entry as the visitor; tell the session if that fails."""
+    """Append this entry as the visitor; tell the session if that fails.
+
+    With a ``version`` only if the flow of this version knows what it names.
+    """
 
     entry: Entry
     expect: int | None = None
+    version: str = ""
 
 
 class Typed(NamedTuple):
@@ -50,7 +56,19 @@ class Listen(NamedTuple):
     generating: Generating | None
 
 
-Output = Send | Append | Typed | Listen | Closing
+class Look(NamedTuple):
+    """Read the entries from ``first`` to ``last`` again, and send what `Session.looked` makes of them.
+
+    ``before`` is how the client asked for them, ``earlier`` what it may ask for next.
+    """
+
+    before: str
+    first: int
+    last: int
+    earlier: str | None
+
+
+Output = Send | Append | Typed | Listen | Look | Closing
 
 #: How a conversation begins, unless the client asks for more.
 BEGIN = facts.ConversationStarted(door="websocket")
@@ -62,35 +80,44 @@ _THINKING = Send(frames.encode(frames.Typing(who="assistant")))
 _PONG = Send(frames.encode(frames.Pong()))
 
 
-class _Known(NamedTuple):
-    """A visitor's entry that is on the log: where, and what it said."""
-
-    position: int
-    time: int
-    facts: tuple[Fact, ...]
-
-
 class Session:
-    """``modern`` clients speak ``switchboard.v1``; ``cursor`` is where one wants to resume."""
+    """``modern`` clients speak ``switchboard.v1``; ``cursor`` is where one wants to resume.
+
+    ``window``: of a history that is told from its beginning only about so many entries, the newest; 0: all.
+    ``ids`` gives what the flow of a version asks for, where that is known.
+    """
 
     __slots__ = (  # there are thousands of these, most of them idle
-        *("state", "modern", "_epoch", "_cursor", "_latest", "_known", "_pending", "_outcomes"),
-        *("_choices", "_asking", "_shown", "_resetting"),
+        *("modern", "_epoch", "_cursor", "_latest", "_fold", "_pending", "_shown", "_resetting"),
+        *("_past", "_start", "_from", "_window", "_earlier", "_ids"),
     )
 
-    def __init__(self, epoch: str, modern: bool, cursor: Cursor | None = None) -> None:
-        self.state: Conversation = NEW
+    def __init__(
+        self,
+        epoch: str,
+        modern: bool,
+        cursor: Cursor | None = None,
+        window: int = 0,
+        ids: Lookup = none_known,
+    ) -> None:
+        self._ids = ids
         self._epoch = epoch
         self.modern = modern
         self._cursor = cursor
-        self._known: dict[str, _Known] = {}
+        self._fold = Fold()
         self._pending: dict[str, tuple[Fact, ...]] = {}
-        self._outcomes: dict[str, str] = {}  # id -> why it was refused
-        self._choices: dict[str, dict[str, str]] = {}  # group -> item -> its words
-        self._asking: str | None = None
+        self._past: Past | None = None  # while the history is told
+        self._start: tuple[int, int] | None = None  # position and fact of it behind which that begins
+        self._from = 0  # the position of the first entry that is told
+        self._window = window if modern else 0
+        self._earlier: Past | None = None  # where not all of it was told
         self._shown: frames.State | None = None
         self._resetting: str | None = None
         self._latest = Cursor(epoch, 0, 0, 0)  # how far the client has been told
+
+    @property
+    def state(self) -> Conversation:
+        return self._fold.state
 
     # --- what comes from the log ---
 
@@ -98,38 +125,69 @@ class Session:
         self, history: Iterable[Recorded], new_id: str, begin: facts.ConversationStarted = BEGIN
     ) -> list[Output]:
         """Everything that the client lacks; if there is nothing, the conversation starts (as ``new_id``)."""
-        shown: list[tuple[Recorded, tuple[Fact, ...]]] = []
-        refused: dict[int, str] = {}
-        for recorded in history:
-            effective = self._fold(recorded)
-            if _is_reset(effective):
-                shown.clear()
-            if recorded.cause is not None and (reason := _refusal(effective)):
-                refused[recorded.cause] = reason
-            shown.append((recorded, effective))
-        start = self._start(shown)
-        if start is not None and self._cursor is not None:
-            self._latest = self._cursor
+        entries = tuple(history)
+        past = Past()
+        for recorded in entries:
+            past.add(recorded)
+        output = self.open(past, shared=bool(self._window))
+        for recorded in entries:
+            output += self.tell(recorded)
+        return output + self.told(new_id, begin)
+
+    def open(self, past: Past, shared: bool = True) -> list[Output]:
+        """The history is known; `tell` is to follow for its entries, in order, then `told`.
+
+        ``shared``: others go on with the same ``past``, which must not change.
+        """
+        cursor, self._cursor = self._cursor, None
+        self._past = past
+        self._fold = Fold(past) if shared else Fold.of(past)
+        self._start = None
+        if cursor is not None and cursor.epoch == self._epoch and past.holds(cursor):
+            self._start = cursor.position, cursor.fact
+            self._latest = cursor
+        if not self.modern:
+            return []
+        if self._start is not None and cursor is not None:
+            return [Send(frames.encode(frames.Resumed(cursor=cursors.encode(cursor), reset=False)))]
+        earlier: str | msgspec.UnsetType = msgspec.UNSET
+        part = past.part(self._window)
+        if part is not None and part.more:
+            self._earlier, self._from = past, part.first
+            earlier = cursors.encode(Cursor(self._epoch, part.first, part.time, 0))
+        return [Send(frames.encode(frames.Resumed(cursor=None, reset=True, earlier=earlier)))]
+
+    @property
+    def lacks(self) -> int:
+        """The position of the first entry that is to be told of the history."""
+        begins = self._past.begins if self._past is not None else 0
+        return max(begins, self._from, self._start[0] if self._start is not None else 0)
+
+    def tell(self, recorded: Recorded) -> list[Output]:
+        """What the client lacks of an entry of the history."""
+        past, start = self._past, self._start
+        position, cause = recorded.position, recorded.cause
+        if past is None or not max(past.begins, self._from) <= position <= past.state.position:
+            return []
         output: list[Output] = []
-        if self.modern:
-            echo = cursors.encode(self._cursor) if self._cursor and start is not None else None
-            output.append(Send(frames.encode(frames.Resumed(cursor=echo, reset=start is None))))
-        ids = {recorded.position: recorded.id for recorded, _ in shown}
-        for recorded, effective in shown:
-            cause = recorded.cause
-            if start and cause in refused and cause <= start[0] < recorded.position:
-                # The client has the message, not yet that it was refused.
-                output += self.refuse(ids[cause], refused[cause])
-            if recorded.position in refused or (start and recorded.position < start[0]):
-                continue
-            skip = start[1] + 1 if start and recorded.position == start[0] else 0
-            output += self._render(recorded, effective, skip)
+        if start and cause in past.refused and cause <= start[0] < position:
+            # The client has the message, not yet that it was refused.
+            refused = past.refused[cause]
+            output += self.refuse(refused.id, refused.reason)
+        if position in past.refused or (start and position < start[0]):
+            return output
+        skip = start[1] + 1 if start and position == start[0] else 0
+        return output + self._render(recorded, past.effective(recorded), skip)
+
+    def told(self, new_id: str, begin: facts.ConversationStarted = BEGIN) -> list[Output]:
+        """The history is told: how things stand, and how the conversation starts where it has not."""
+        self._past = self._start = None
+        output: list[Output] = []
         if not self.state.started:
             output.append(Append(Entry(id=new_id, facts=(begin,)), expect=0))
         output += self._state_frame()
         if self.modern and self.state.generating is not None:
             output += [_THINKING, Listen(self.state.generating)]
-        self._cursor = None
         return output
 
     def follow(self, recorded: Recorded) -> list[Output]:
@@ -139,9 +197,10 @@ class Session:
         own = recorded.id in self._pending and recorded.author == "visitor"
         owed = self.state.unanswered
         generating = self.state.generating
-        effective = self._fold(recorded)
+        effective = self._fold.add(recorded)
         output: list[Output] = []
-        if _is_reset(effective):
+        if is_reset(effective):
+            self._earlier = None  # what came before is never told again
             if self.modern:
                 output.append(Send(frames.encode(frames.Resumed(cursor=None, reset=True))))
             elif not own:
@@ -153,8 +212,8 @@ class Session:
         elif self._resetting is None:
             output += self._render(recorded, effective, 0)
         if self.modern:
-            if recorded.cause is not None and (reason := _refusal(effective)):
-                refused = (item.id for item in owed if item.position == recorded.cause)
+            if recorded.cause is not None and (reason := refusal(effective)):
+                refused = (item.id for item in owed.at(recorded.cause))
                 output += [Send(frames.encode(frames.Refused(id=id, reason=reason))) for id in refused]
             output += self._state_frame()
         return output
@@ -183,23 +242,58 @@ class Session:
             return [Typed()] if self.state.owner == "operator" else []
         if isinstance(frame, frames.Ping):
             return [_PONG]
+        if isinstance(frame, frames.EarlierAsked):
+            return self._look(frame.before)
         id = frame.id if self.modern and frame.id is not None else new_id()
         fact = _fact(frame)
         if frames.written(frame) > LARGEST_TEXT:
             return self.refuse(id, "text_too_long")
         return self._submit(id, (fact,))
 
+    def _look(self, before: str) -> list[Output]:
+        cursor = cursors.decode(before)
+        if cursor is None:
+            return [closings.explained(closings.NOT_A_FRAME, "`before` is no cursor")]
+        past = self._earlier
+        if past is None or cursor.epoch != self._epoch or not past.holds(cursor):
+            return [Send(frames.encode(frames.Earlier(before=before, frames=[], earlier=None)))]
+        part = past.part(self._window, cursor.position)
+        if part is None:
+            return [Send(frames.encode(frames.Earlier(before=before, frames=[], earlier=None)))]
+        earlier = cursors.encode(Cursor(self._epoch, part.first, part.time, 0)) if part.more else None
+        return [Look(before, part.first, part.last, earlier)]
+
+    def looked(self, look: Look, entries: Iterable[Recorded]) -> list[Output]:
+        """The next part of the answer: some of the entries that ``look`` names, in order."""
+        past, latest, position = self._earlier, self._latest, 0
+        if past is None:
+            return []
+        told: list[msgspec.Raw] = []
+        for recorded in entries:
+            position = recorded.position
+            if position not in past.refused:
+                output = self._render(recorded, past.effective(recorded), 0)
+                told += [msgspec.Raw(item.text.encode()) for item in output if isinstance(item, Send)]
+        self._latest = latest  # what the client has been told of last is another
+        earlier = look.earlier if position >= look.last else msgspec.UNSET
+        return [Send(frames.encode(frames.Earlier(before=look.before, frames=told, earlier=earlier)))]
+
     def _submit(self, id: str, said: tuple[Fact, ...]) -> list[Output]:
         earlier = self._pending.get(id)
-        known = self._known.get(id)
+        known = self._fold.known(id)
         if known is not None:
-            return self._acknowledge(id, known) if known.facts == said else self.refuse(id, "id_reused")
+            same = known.said == fingerprint(said)
+            return self._acknowledge(id, known) if same else self.refuse(id, "id_reused")
         if earlier is not None:  # on its way; its Ack will come
             return [] if earlier == said else self.refuse(id, "id_reused")
+        version = self.state.version if self._resetting is None and binds(self.state, said[0]) else ""
+        ids = self._ids(version) if version else None
+        if ids != "unread" and (reason := unknown(said[0], ids)):
+            return self.refuse(id, reason)
         self._pending[id] = said
         if isinstance(said[0], facts.ConversationReset):
             self._resetting = id
-        return [Append(Entry(id=id, facts=said))]
+        return [Append(Entry(id=id, facts=said), version=version if ids == "unread" else "")]
 
     def refuse(self, id: str, reason: str) -> list[Output]:
         """The message was not stored. A bare client is told nothing."""
@@ -213,60 +307,24 @@ class Session:
 
     # --- inside ---
 
-    def _fold(self, recorded: Recorded) -> tuple[Fact, ...]:
-        before = self.state
-        self.state, effective = step(before, recorded)
-        if not effective:
-            return effective
-        if recorded.author == "visitor":
-            self._known[recorded.id] = _Known(recorded.position, recorded.time, recorded.facts)
-            if _is_reset(effective):
-                self._asking = None
-                self._choices.clear()
-            return effective
-        for fact in effective:
-            kind = type(fact)
-            if kind is facts.FlowAdvanced:
-                self._asking = None
-            elif kind is facts.EditorOpened:
-                self._asking = "text"
-            elif isinstance(fact, facts.ChoiceAsked):
-                self._asking = "choice"
-                self._choices[str(fact.group)] = _words(fact)
-            elif kind is facts.InputRefused or kind is facts.DecisionFailed:
-                reason = _refusal(effective)
-                refused = (item.id for item in before.unanswered if item.position == recorded.cause)
-                self._outcomes.update((id, reason) for id in refused)
-        return effective
-
-    def _start(self, shown: list[tuple[Recorded, tuple[Fact, ...]]]) -> tuple[int, int] | None:
-        """Position and fact after which to go on, or None where the cursor does not hold."""
-        cursor = self._cursor
-        if cursor is None or cursor.epoch != self._epoch:
-            return None
-        for recorded, _ in shown:
-            if recorded.position == cursor.position and recorded.time == cursor.time:
-                return cursor.position, cursor.fact
-        return None
-
     def _settle(self, id: str) -> list[Output]:
         """The client's own message came by: acknowledge it, or say that its id had been used."""
         said = self._pending.pop(id)
         if self._resetting == id:
             self._resetting = None
-        known = self._known.get(id)
-        if known is None or known.facts != said:
+        known = self._fold.known(id)
+        if known is None or known.said != fingerprint(said):
             return self.refuse(id, "id_reused")
         return self._acknowledge(id, known)
 
-    def _acknowledge(self, id: str, known: _Known) -> list[Output]:
+    def _acknowledge(self, id: str, known: Known) -> list[Output]:
         if not self.modern:
             return []
         # Acknowledged again: the cursor does not go back behind what the client has already.
         if known.position > self._latest.position:
             self._latest = Cursor(self._epoch, known.position, known.time, 0)
         output: list[Output] = [Send(frames.encode(frames.Ack(id=id, cursor=cursors.encode(self._latest))))]
-        if reason := self._outcomes.get(id):
+        if reason := self._fold.outcome(id):
             output.append(Send(frames.encode(frames.Refused(id=id, reason=reason))))
         return output
 
@@ -288,7 +346,7 @@ class Session:
                     marks["id"] = recorded.id
                 elif type(fact) is facts.AssistantSaid:
                     marks["turn"] = str(recorded.cause)
-            output.append(Send(frames.encode(make(self._choices, fact, marks))))
+            output.append(Send(frames.encode(make(self._fold.choices, fact, marks))))
         return output
 
     def _answer_changed(self, before: Generating | None, effective: tuple[Fact, ...]) -> list[Output]:
@@ -317,7 +375,7 @@ class Session:
             waiting = "person"
         elif state.owner == "bot" and state.status == "open":
             over = state.ended and not state.unanswered
-            waiting = "end" if over else None if state.ended else self._asking
+            waiting = "end" if over else None if state.ended else self._fold.asking
         frame = frames.State(owner=state.owner, status=state.status, waiting=waiting)
         if frame == self._shown:
             return []
@@ -325,33 +383,12 @@ class Session:
         return [Send(frames.encode(frame))]
 
 
-def _words_of(fact: facts.ChoiceAsked) -> dict[str, str]:
-    """The words of each item."""
-    return {str(choice.item): choice.text for choice in fact.choices}
-
-
 def _bare_of(fact: Fact) -> Send:
     """What a bare client is sent of a bot's fact: the same in every conversation."""
     return Send(frames.encode(rendering.BARE[type(fact)]({}, fact, {})))
 
 
-_words = Kept(_words_of)
 _bare = Kept(_bare_of)
-
-
-def _is_reset(effective: tuple[Fact, ...]) -> bool:
-    """A visitor's entry holds one fact."""
-    return bool(effective) and type(effective[0]) is facts.ConversationReset
-
-
-def _refusal(effective: tuple[Fact, ...]) -> str:
-    """Why the entry refuses its cause, or "" where it does not."""
-    for fact in effective:
-        if isinstance(fact, facts.InputRefused):
-            return fact.reason
-        if isinstance(fact, facts.DecisionFailed):
-            return f"failed_{fact.reason}"
-    return ""
 
 
 def _fact(frame: frames.Input) -> Fact:

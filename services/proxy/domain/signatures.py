@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from joserfc import errors, jwk, jwt
 
-from services.proxy.domain.tokens import BadToken, TokenSettings
+from services.proxy.domain.tokens import BadToken, Holder, TokenSettings
 
 #: How far the issuer's clock may be off (seconds).
 LEEWAY: Final = 30
@@ -44,10 +44,11 @@ class Signatures:
             claims["iss"] = {"essential": True, "value": settings.jwt_issuer}
         if settings.jwt_audience:
             claims["aud"] = {"essential": True, "value": settings.jwt_audience}
+        self._clock = clock
         self._claims = jwt.JWTClaimsRegistry(now=lambda: int(clock()), leeway=LEEWAY, **claims)
 
-    def subject(self, token: str) -> str:
-        """Whose token it is: its ``sub``. Raises `BadToken`."""
+    def holder(self, token: str) -> Holder:
+        """Whose token it is: its ``sub``; and until when. Raises `BadToken`."""
         try:
             claims = jwt.decode(token, self._key, self._algorithms).claims
             self._claims.validate(claims)
@@ -60,7 +61,10 @@ class Signatures:
         subject = claims["sub"]
         if not isinstance(subject, str) or not subject:
             raise BadToken("the token's sub is not a text")
-        return subject
+        until = float(claims["exp"])
+        if until <= self._clock():  # let in because clocks differ: so does its end
+            until += LEEWAY
+        return Holder(subject, until)
 
 
 def _keys(settings: TokenSettings) -> list[_Keys]:

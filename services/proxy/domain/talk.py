@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from services.proxy.domain.past import Past
 from services.proxy.domain.session import Append
 from shared.contract import cursor as cursors
+from shared.contract.conversation import Conversation
 from shared.contract.cursor import Cursor
 from shared.contract.entry import Recorded
 
@@ -30,23 +33,54 @@ Output = Emit | Append
 class Talk(Protocol):
     """Fed with the log's entries and the client's events; says what to send and to append."""
 
-    def greet(self, history: list[Recorded], new_id: str) -> list[Output]:
-        """What the client lacks; an entry to append (as ``new_id``) where something is to begin."""
+    @property
+    @abstractmethod
+    def state(self) -> Conversation: ...
 
+    @abstractmethod
+    def open(self, past: Past, shared: bool = True) -> list[Output]:
+        """The history is known; `tell` is to follow for its entries, in order, then `told`.
+
+        ``shared``: others go on with the same ``past``, which must not change.
+        """
+
+    @property
+    @abstractmethod
+    def lacks(self) -> int | None:
+        """The position of the first entry that `tell` needs; None where it needs none."""
+
+    @abstractmethod
+    def tell(self, recorded: Recorded) -> list[Output]:
+        """What the client lacks of an entry of the history."""
+
+    @abstractmethod
+    def told(self, new_id: str) -> list[Output]:
+        """The history is told: an entry to append (as ``new_id``) where something is to begin."""
+
+    def greet(self, history: list[Recorded], new_id: str) -> list[Output]:
+        """All of that, for a history that is here as a whole."""
+        past = Past()
+        for recorded in history:
+            past.add(recorded)
+        output = self.open(past, shared=False)
+        if self.lacks is not None:
+            for recorded in history:
+                output += self.tell(recorded)
+        return output + self.told(new_id)
+
+    @abstractmethod
     def follow(self, recorded: Recorded) -> list[Output]:
         """One more entry of the conversation, as it is stored."""
 
+    @abstractmethod
     def receive(self, event: str, payload: Any, new_id: Callable[[], str]) -> Append | Emit | Missing:
         """What the client's event means: an entry to append, or an ``error`` that says what is wrong."""
 
 
-def held(cursor: str, epoch: str, history: list[Recorded]) -> Cursor | None:
+def held(cursor: str, epoch: str, past: Past) -> Cursor | None:
     """The client's place in the conversation; None where it has none, or one that does not hold."""
     place = cursors.decode(cursor) if cursor else None
-    if place is None or place.epoch != epoch:
-        return None
-    found = any((entry.position, entry.time) == (place.position, place.time) for entry in history)
-    return place if found else None
+    return place if place is not None and place.epoch == epoch and past.holds(place) else None
 
 
 def error(message: str) -> Emit:

@@ -8,6 +8,7 @@ the text alone, never on how the words came in.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
@@ -121,9 +122,8 @@ def _ends(turns: Turns, turn: Turn, text: str, start: int) -> Iterator[tuple[int
 
     What the assistant says is cut into words, since it comes in pieces; all else is told as it was said.
     """
-    for end, attempt in turn.parts:
-        if start >= end:
-            continue
+    told = bisect_right(turn.parts, start, key=lambda part: part.end)
+    for end, attempt in turn.parts[told:]:
         if attempt:
             for word in _WORD.finditer(text, start, end):
                 start = word.end()

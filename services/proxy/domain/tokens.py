@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from services.proxy.domain.signatures import Signatures
@@ -14,6 +14,13 @@ LONGEST: Final = 8 * 1024
 
 class BadToken(Exception):
     """The token does not let anyone in; the text says why, and may go to a stranger."""
+
+
+class Holder(NamedTuple):
+    """Whose token it is, and until when it counts (seconds since 1970)."""
+
+    user: str
+    until: float
 
 
 class TokenSettings(Protocol):
@@ -57,8 +64,12 @@ class Tokens:
 
     def subject(self, token: str) -> str:
         """Whose token it is: its ``sub``. Raises `BadToken`."""
+        return self.holder(token).user
+
+    def holder(self, token: str) -> Holder:
+        """The same, and until when: what is open for the token ends then. Raises `BadToken`."""
         if self._signatures is None:
             raise BadToken("tokens are not taken here")
         if len(token) > LONGEST:
             raise BadToken("the token is too long")
-        return self._signatures.subject(token)
+        return self._signatures.holder(token)

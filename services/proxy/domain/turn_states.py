@@ -48,9 +48,9 @@ def state_of(turns: Turns, writing: bool = False, stuck: bool = False) -> State:
     """
     if turns.owed and not stuck:
         generating = turns.state.generating
-        if generating is not None and turns.owed_by_visitor(generating.cause):
-            return "ai_generating"
-        return "user_committed"
+        if generating is not None and not turns.owed_by_visitor(generating.cause):
+            return "user_committed"  # what is being answered is what a timer asked for
+        return turns.state.turn
     if writing:
         return "user_writing"
     if turns.failed or turns.owed:

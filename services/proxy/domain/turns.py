@@ -31,6 +31,7 @@ from shared.contract.facts import (
     OperatorSaid,
     TextWritten,
 )
+from shared.contract.markdown import PlainMarkdown
 
 #: Between what is said in one turn.
 SEPARATOR = "\n\n"
@@ -70,7 +71,7 @@ class Turn:
         self.position = position
         self.time = time
         self.said = ""  # what is committed
-        self.parts: tuple[Part, ...] = ()
+        self.parts: list[Part] = []
         self.over = False
         self.answered = False  # there is an answer, and it is whole
         self.failure = ""  # why no answer could be given, in words
@@ -89,11 +90,28 @@ class Turn:
                 if isinstance(fact, AssistantSaid):
                     told = generating is not None and generating.attempt == fact.attempt
                     attempt = generating.position if generating is not None and told else position
-                self.parts = (*self.parts, Part(len(self.said), attempt))
+                self.parts.append(Part(len(self.said), attempt))
             elif isinstance(fact, DecisionFailed):
                 self.failure = "Session timeout" if fact.reason == _TIMED_OUT else plain_text.APOLOGY
             elif isinstance(fact, InputRefused):
                 self.refusal = plain_text.refusal(fact.reason)
+
+
+class Heard:
+    """What the assistant is saying, as text: the Markdown that is certain, whatever follows.
+
+    So it is the beginning of what `plain_text` makes of the whole.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._length = 0  # characters of the drafts
+        self._plain = PlainMarkdown()
+
+    def take(self, draft: Draft) -> None:
+        news = draft.text[max(0, self._length - draft.offset) :]
+        self._length += len(news)
+        self.text += self._plain.take(news)
 
 
 class Turns:
@@ -108,7 +126,7 @@ class Turns:
         self.latest: tuple[int, int] = (0, 0)  # position and time of where the newest turn begins
         self.failed = False  # the visitor's last message could not be answered
         self.interruption = _interruption(())  # why the last attempt of the assistant was cut
-        self._heard = ""
+        self._heard = Heard()
         self._spoken = False  # the visitor said something, or a person came first
 
     @property
@@ -123,8 +141,7 @@ class Turns:
 
     def owed_by_visitor(self, position: int) -> bool:
         """Whether the input at ``position`` is the visitor's and waits for its outcome."""
-        unanswered = self.state.unanswered
-        return any(item.position == position and isinstance(item.fact, _VISITORS) for item in unanswered)
+        return any(isinstance(item.fact, _VISITORS) for item in self.state.unanswered.at(position))
 
     @property
     def with_person(self) -> bool:
@@ -139,7 +156,7 @@ class Turns:
         if self.state is before:
             return
         if self.state.generating != before.generating:
-            self._heard = ""
+            self._heard = Heard()
             self.interruption = _interruption(effective)
         self.created = self.created or recorded.time
         self.updated = recorded.time
@@ -158,19 +175,19 @@ class Turns:
         """The assistant's next words; those of another answer are nothing to us."""
         generating = self.state.generating
         if generating is not None and (generating.cause, generating.attempt) == (draft.cause, draft.attempt):
-            self._heard = self._heard[: draft.offset] + draft.text
+            if draft.offset == 0:
+                self._heard = Heard()
+            self._heard.take(draft)
 
     def text(self, turn: Turn) -> str:
         """Everything said in ``turn``, with what the assistant is saying right now."""
-        if turn.over or not self._heard:
-            return turn.said
-        return joined(turn.said, one_kind_of_line_end(self._heard))
+        return turn.said if turn.over else joined(turn.said, self._heard.text)
 
     def attempt(self, turn: Turn, offset: int) -> int:
         """Whose attempt the character before ``offset`` is of; -1 for none that holds any more."""
-        for part in turn.parts:
-            if offset <= part.end:
-                return part.attempt
+        at = bisect_left(turn.parts, offset, key=lambda part: part.end)
+        if at < len(turn.parts):
+            return turn.parts[at].attempt
         generating = self.state.generating
         return generating.position if generating is not None and not turn.over else -1
 

@@ -37,8 +37,12 @@ class AgentGate:
         except (OSError, ValueError) as error:
             raise SettingError(f"SWITCHBOARD_AGENTS_FILE ({settings.agents_file}): {error}") from error
 
-    def let_in(self, auth: Mapping[str, Any], scope: Scope) -> tuple[Engaged, str]:
-        """Who engages what, and the conversation's name. Raises `Refused` with the reason."""
+    def let_in(self, auth: Mapping[str, Any], scope: Scope) -> tuple[Engaged, str, float | None]:
+        """Who engages what, the conversation's name, and until when (seconds since 1970; None: no end).
+
+        Raises `Refused` with the reason.
+        """
+        until = None
         if not self._secret:
             raise Refused("agents are not set up here: the proxy has no SWITCHBOARD_SECRET")
         if not self._tokens.required and not self._open and not _of_this_machine(scope):
@@ -46,12 +50,12 @@ class AgentGate:
         engaged = engage(auth, self._offers, self._kinds)
         if self._tokens.required:
             try:
-                subject = self._tokens.subject(engaged.token)
+                subject, until = self._tokens.holder(engaged.token)
             except BadToken as error:
                 raise Refused(f"auth.token: {error}" if engaged.token else "auth.token is missing") from error
             if subject != engaged.user:
                 raise Refused("auth.token is another user's")
-        return engaged, engaged.conversation(self._secret)
+        return engaged, engaged.conversation(self._secret), until
 
 
 def _of_this_machine(scope: Scope) -> bool:

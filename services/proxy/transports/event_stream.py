@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 
 from services.proxy.domain import telling
@@ -20,6 +21,10 @@ from shared.runtime.vitals import Receive, Scope, Send
 KEEP_ALIVE_SECONDS = 15.0
 #: Events that are written at once: what lies unread is not much more.
 MOST_AT_ONCE = 200
+#: How long the word that the right has ended may take (seconds).
+FAREWELL_SECONDS = 1.0
+#: It has no id: whoever comes back goes on behind the last event that has one.
+_EXPIRED = b"event: error\ndata: the token has expired\n\n"
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -34,7 +39,8 @@ class EventStream:
     """An ASGI application for one request: 200 and the events, or 204 where nothing will follow.
 
     ``last_event_id`` is where the client stands, "" for before the newest turn. ``left`` is called in
-    the end, whatever happens; ``ending`` says whether the service is shutting down.
+    the end, whatever happens; ``ending`` says whether the service is shutting down. ``until`` is when the
+    right to listen ends (seconds since 1970; None: never).
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class EventStream:
         last_event_id: str,
         ending: Callable[[], bool],
         left: Callable[[], None],
+        until: float | None = None,
     ) -> None:
         self._room = room
         self._session = session
@@ -52,6 +59,7 @@ class EventStream:
         self._last_event_id = last_event_id
         self._ending = ending
         self._left = left
+        self._until = until
         self._gone = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,16 +72,34 @@ class EventStream:
                 return
             with contextlib.suppress(OSError):  # the client went
                 await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-                if events:
-                    await self._write(send, events, over)
-                if not over:
-                    watching = asyncio.create_task(self._watch(receive))
-                    try:
-                        await self._tell(send, place, _answered(events))
-                    finally:
-                        watching.cancel()
+                try:
+                    async with asyncio.timeout(self._remaining()) as right:
+                        await self._tell_all(receive, send, events, place, over)
+                except TimeoutError:
+                    if not right.expired():
+                        raise
+                    # A reader that takes nothing need not hear it: without it the server hangs up.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(FAREWELL_SECONDS):
+                            await _send(send, _EXPIRED, more=False)
         finally:
             self._left()
+
+    async def _tell_all(
+        self, receive: Receive, send: Send, events: list[Event], place: Place, over: bool
+    ) -> None:
+        if events:
+            await self._write(send, events, over)
+        if not over:
+            watching = asyncio.create_task(self._watch(receive))
+            try:
+                await self._tell(send, place, _answered(events))
+            finally:
+                watching.cancel()
+
+    def _remaining(self) -> float | None:
+        """For how many seconds there is a right to listen."""
+        return None if self._until is None else max(self._until - time.time(), 0.0)
 
     def _begin(self) -> tuple[list[Event], Place]:
         turns = self._room.turns

@@ -27,7 +27,7 @@ from prometheus_client import Counter
 
 from services.proxy.domain.limits import LARGEST_BODY, LARGEST_TEXT
 from services.proxy.domain.opening import flow_name, languages
-from services.proxy.domain.tokens import BadToken, Tokens
+from services.proxy.domain.tokens import BadToken, Holder, Tokens
 from services.proxy.edge import Edge, Refusal
 from services.proxy.hub import Hub
 from services.proxy.rooms import Overtaken, Room, Rooms, TurnOpen
@@ -105,12 +105,17 @@ class RestDoor:
 
     def user(self, request: Req) -> str | None:
         """Whose token the request shows; None where none is asked for. Raises `BadToken`."""
+        holder = self.holder(request)
+        return holder.user if holder is not None else None
+
+    def holder(self, request: Req) -> Holder | None:
+        """The same, and until when that counts. Raises `BadToken`."""
         if not self._tokens.required:
             return None
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise BadToken("send a token: Authorization: Bearer ...")
-        return self._tokens.subject(token.strip())
+        return self._tokens.holder(token.strip())
 
     async def begin(self, request: Req, new: wire.NewMessage, flow: str, language: str) -> str:
         """Begin a session with its first message; the session's id."""
@@ -158,7 +163,8 @@ class RestDoor:
 
     async def stream(self, request: Req, session: str, last_event_id: str) -> EventStream:
         """The session's events from here on."""
-        room = await self.enter(request, session, self.user(request))
+        holder = self.holder(request)
+        room = await self.enter(request, session, holder.user if holder is not None else None)
         address = self._address(request)
         refusal = self._edge.connect(address, DOOR) or self._edge.enter(DOOR, room.conversation, address)
         if refusal is not None:
@@ -169,7 +175,10 @@ class RestDoor:
             self._edge.leave(DOOR, room.conversation, address)
             self._rooms.leave(room)
 
-        return EventStream(room, session, self._hub.epoch, last_event_id, lambda: self._vitals.draining, left)
+        until = holder.until if holder is not None else None
+        return EventStream(
+            room, session, self._hub.epoch, last_event_id, lambda: self._vitals.draining, left, until
+        )
 
     def _address(self, request: Req) -> str:
         return self._edge.address(cast(Scope, request.scope))

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -334,9 +334,11 @@ class SocketIoDoor:
         auth = auth or {}
         door = DOOR
         openings: list[Opening] = []  # none: a user without an agent is ignored
+        until = None
         if auth.get("agent") is not None:
             door = AGENTS
-            openings = [self._engagement(auth, scope)]
+            opening, until = self._engagement(auth, scope)
+            openings = [opening]
         elif auth.get("user") is None:
             openings = self._chats(auth, scope)
         address = self._edge.address(scope)
@@ -358,6 +360,8 @@ class SocketIoDoor:
             client.close(closings.too_many(*refusal), refusal.text)
         else:
             client.open()
+            if until is not None:
+                client.expire(until - time())
 
     async def _disconnect(self, sid: str, reason: str) -> None:
         session: str = self.sio.manager.eio_sid_from_sid(sid, "/")
@@ -374,13 +378,14 @@ class SocketIoDoor:
             return None
         return await client.receive(event, arguments[0] if len(arguments) == 1 else None)
 
-    def _engagement(self, auth: Auth, scope: Scope) -> Opening:
+    def _engagement(self, auth: Auth, scope: Scope) -> tuple[Opening, float | None]:
+        """What the client engages, and until when."""
         try:
-            engaged, conversation = self._gate.let_in(auth, scope)
+            engaged, conversation, until = self._gate.let_in(auth, scope)
         except Refused as error:
             log.info("engagement_refused", reason=str(error))
             raise ConnectRefused(str(error)) from error
-        return Opening(conversation, AgentTalk(engaged, self._hub.epoch), new=False)
+        return Opening(conversation, AgentTalk(engaged, self._hub.epoch), new=False), until
 
     def _chats(self, auth: Auth, scope: Scope) -> list[Opening]:
         """The session that the client wants to resume, if there is one; and a new one."""

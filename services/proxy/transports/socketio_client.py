@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -16,22 +16,20 @@ from services.proxy.domain.drafts import Draft
 from services.proxy.domain.session import Append
 from services.proxy.domain.talk import Emit, Missing, Output, Talk, error
 from services.proxy.edge import Edge
+from services.proxy.history import History
 from services.proxy.hub import Hub
-from shared.contract.entry import EntryTooLarge, Recorded
-from shared.runtime.log import Conflict, Full, IdReused, LogError
+from services.proxy.mailbox import BATCH, MOST_PENDING, Inbox, Outbox, Outcome, Unread
+from shared.contract.entry import Recorded
+from shared.runtime.log import LogError
 
 log = structlog.get_logger()
 
-#: What a client that is too slow may leave unread before it is cut off.
-MOST_UNREAD = 2_000
-MOST_UNREAD_BYTES = 1024 * 1024
-#: How many events are given to python-socketio at once; it is given more when the client took these.
-BATCH = 50
-#: Events of one client that wait to be stored.
-MOST_PENDING = 100
-
 #: What a client hears of an event that could not be stored.
-_NOT_STORED = "It could not be stored. Please try again."
+_REASONS: dict[Outcome, str] = {
+    "id_reused": "this id was used before, with another message",
+    "too_large": "it is too large to be stored",
+    "full": "It could not be stored. Please try again.",
+}
 
 
 class Opening(NamedTuple):
@@ -81,18 +79,23 @@ class Client:
         self._line = line
         self._openings = openings
         self._count = count
-        self._talk: Talk | None = None  # None until the history is there
+        self._talk: Talk | None = None  # None until the history is told
         self._conversation = conversation
-        self._early: list[Recorded] = []  # what came live while the history was fetched
-        self._inbox: list[_Event] = []  # and what the client sent
-        self._unread: list[tuple[Emit, int]] = []
-        self._unread_bytes = 0
-        self._writer: asyncio.Task[None] | None = None
-        self._pending: list[Append] = []
-        self._appender: asyncio.Task[None] | None = None
+        self._inbox: Inbox[_Event] = Inbox()
+        self._outbox: Outbox | None = None  # with the talk
+        self._unread: Unread[Emit] = Unread(
+            self._give, lambda: self.close(closings.TOO_SLOW), lambda: self.close(closings.NO_LOG)
+        )
         self._answers: dict[str, list[asyncio.Future[dict[str, Any]]]] = {}
         self._closing: Closing | None = None
         self._opener: asyncio.Task[None] | None = None
+        self._closer: asyncio.Task[None] | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+
+    def expire(self, seconds: float) -> None:
+        """Close in so many seconds: the right that let the client in ends then."""
+        loop = asyncio.get_running_loop()
+        self._expiry = loop.call_later(max(seconds, 0.0), self.close, closings.EXPIRED)
 
     def open(self) -> None:
         if self._openings:
@@ -106,26 +109,55 @@ class Client:
             for opening in self._openings:
                 self._conversation = opening.conversation
                 history = await self._hub.join(opening.conversation, self, opening.new)
-                if history or opening is self._openings[-1]:
+                if history.whole != [] or opening is self._openings[-1]:
                     break
                 self._hub.leave(opening.conversation, self)
+            await self._greet(opening.talk, history)
         except LogError:
             self.close(closings.NO_LOG)
-            return
-        self._talk = opening.talk
-        self._act(opening.talk.greet(history, _new_id()))
-        for recorded in self._early:
-            self._act(opening.talk.follow(recorded))
-        self._early.clear()
-        inbox, self._inbox = self._inbox, []
-        for event in inbox:
-            self._take(event, opening.talk)
+        except Exception as error:
+            log.warning("history_not_told", conversation=self._conversation, exc_info=error)
+            self.close(closings.NO_LOG)
+
+    async def _greet(self, talk: Talk, history: History) -> None:
+        """Tell what the client lacks, at its own pace; what comes meanwhile waits its turn."""
+        self._outbox = Outbox(self._hub, self._conversation, self._appended)
+        if history.whole is not None:
+            output = talk.greet(history.whole, _new_id())
+        else:
+            output = await self._tell(talk, history)
+        self._act(output)
+        await self._inbox.catch_up(
+            self._hub,
+            self._conversation,
+            lambda: talk.state.position,
+            lambda recorded: self._act(talk.follow(recorded)),
+        )
+        self._talk = talk
+        events, self._inbox.said = self._inbox.said, []
+        for event in events:
+            self._take(event, talk)
+
+    async def _tell(self, talk: Talk, history: History) -> list[Output]:
+        """Window by window; what is left to say behind it."""
+        told = talk.open(await history.past())
+
+        def tell(recorded: Recorded) -> None:
+            told.extend(talk.tell(recorded))
+
+        if talk.lacks is not None:
+            async for window in history.windows(talk.lacks):
+                async for _ in self._hub.pace.through(window, tell):
+                    await self._give([item for item in told if isinstance(item, Emit)])
+                    told.clear()
+        self._inbox.behind = True  # of what was stored meanwhile nobody kept track
+        return told + talk.told(_new_id())
 
     # --- what the hub tells ---
 
     def offer(self, recorded: Recorded) -> None:
         if self._talk is None:
-            self._early.append(recorded)
+            self._inbox.offer(recorded)
         elif self._closing is None:
             self._act(self._talk.follow(recorded))
 
@@ -144,14 +176,16 @@ class Client:
         """One event. The answer, for clients that ask for one, says whether it is stored."""
         if not self._openings:
             return {"error": "ignored"}
+        if self._closing is not None:  # its right may have ended, and its transport not yet
+            return {"error": self._closing.reason}
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         event = _Event(name, payload, answer)
         if refusal := self._edge.message(self._conversation, self._door):
             self._refuse(event, refusal.text)
-        elif len(self._pending) + len(self._inbox) >= MOST_PENDING:
+        elif len(self._outbox or ()) + len(self._inbox.said) >= MOST_PENDING:
             self._refuse(event, "too many events at once")
         elif self._talk is None:
-            self._inbox.append(event)
+            self._inbox.said.append(event)
         else:
             self._take(event, self._talk)
         return await answer
@@ -181,65 +215,35 @@ class Client:
 
     # --- what the talk wants ---
 
-    def _act(self, output: list[Output]) -> None:
+    def _act(self, output: Iterable[Output]) -> None:
         for item in output:
             if isinstance(item, Emit):
                 self._write(item)
-            else:
-                self._pending.append(item)
-                if self._appender is None or self._appender.done():
-                    self._appender = asyncio.create_task(self._append())
+            elif self._outbox is not None:
+                self._outbox.put(item)
 
     def _write(self, item: Emit) -> None:
-        if self._closing is not None:
-            return
-        size = len(msgspec.json.encode(item.data))
-        self._unread.append((item, size))
-        self._unread_bytes += size
-        if len(self._unread) > MOST_UNREAD or self._unread_bytes > MOST_UNREAD_BYTES:
-            self.close(closings.TOO_SLOW)
-        elif self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write_all())
+        if self._closing is None:
+            self._unread.put(item, len(msgspec.json.encode(item.data)))
 
-    async def _write_all(self) -> None:
-        while self._unread:
-            batch, self._unread = self._unread[:BATCH], self._unread[BATCH:]
-            for item, size in batch:
+    async def _give(self, items: list[Emit]) -> None:
+        """Returns when the client has taken them: python-socketio's queue has no bound."""
+        for start in range(0, len(items), BATCH):
+            for item in items[start : start + BATCH]:
                 await self._line.emit(*item)
-                self._unread_bytes -= size
             await self._line.taken()
-        self._writer = None
 
-    async def _append(self) -> None:
-        while self._pending:
-            append = self._pending[0]
-            id, begins = append.entry.id, append.expect is not None
-            reason = ""
-            try:
-                await self._hub.append(self._conversation, append.entry, append.expect)
-                outcome = "stored"
-            except Conflict:
-                outcome = "conflict"  # another connection greeted first: its start is ours too
-            except IdReused:
-                outcome, reason = "id_reused", "this id was used before, with another message"
-            except EntryTooLarge:
-                outcome, reason = "too_large", "it is too large to be stored"
-            except Full:
-                outcome, reason = "full", _NOT_STORED
-                if begins:
-                    self.close(closings.NO_LOG)
-            except LogError as problem:
-                # Unknown: neither stored nor refused on a guess. The client comes back and asks again.
-                log.warning("append_unknown", conversation=self._conversation, error=str(problem))
-                self._count("unknown")
-                self._pending.clear()
-                self.close(closings.NO_LOG)
-                return
-            self._count(outcome)
-            if reason:
-                self._act([error(reason)])
-            self._settle(id, {"error": reason} if reason else {"stored": True})
-            self._pending.pop(0)
+    def _appended(self, append: Append, outcome: Outcome, reason: str) -> None:
+        """See to how an append ended. "conflict": another connection greeted first; its start is ours too."""
+        self._count(outcome)
+        if outcome == "unknown" or (outcome == "full" and append.expect is not None):
+            self.close(closings.NO_LOG)
+        if outcome == "unknown":
+            return
+        told = reason or _REASONS.get(outcome)
+        if told:
+            self._act([error(told)])
+        self._settle(append.entry.id, {"error": told} if told else {"stored": True})
 
     def _settle(self, id: str, answer: dict[str, Any]) -> None:
         for waiting in self._answers.pop(id, ()):
@@ -253,10 +257,10 @@ class Client:
         if self._closing is not None:
             return
         self._closing = closing
-        if self._writer is not None:
-            self._writer.cancel()
-        self._unread.clear()
-        self._writer = asyncio.create_task(self._hang_up(closing, reason or closing.reason))
+        self._unread.stop()
+        if self._opener is not None and self._opener is not asyncio.current_task():
+            self._opener.cancel()
+        self._closer = asyncio.create_task(self._hang_up(closing, reason or closing.reason))
 
     async def _hang_up(self, closing: Closing, reason: str) -> None:
         if closing is not closings.TOO_SLOW:
@@ -265,15 +269,16 @@ class Client:
 
     def gone(self) -> None:
         """The client went. What it sent is stored all the same."""
-        closing, self._closing = self._closing, closings.RESTARTING
+        self._closing = self._closing or closings.RESTARTING
         self._hub.leave(self._conversation, self)
+        if self._expiry is not None:
+            self._expiry.cancel()
         if self._opener is not None:
             self._opener.cancel()
-        if self._writer is not None and closing is None:  # else it is the writer that hangs up
-            self._writer.cancel()
-        for event in self._inbox:
+        self._unread.stop()
+        for event in self._inbox.said:
             event.answer.cancel()
-        self._inbox.clear()
+        self._inbox.said.clear()
         for waiting in self._answers.values():
             for answer in waiting:
                 answer.cancel()
@@ -281,8 +286,8 @@ class Client:
 
     async def stored(self) -> None:
         """Wait until everything the client sent has its append answered."""
-        if self._appender is not None and not self._appender.done():
-            await asyncio.wait([self._appender])
+        if self._outbox is not None:
+            await self._outbox.stored()
 
 
 def _new_id() -> str:

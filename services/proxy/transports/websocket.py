@@ -1,8 +1,8 @@
 """The WebSocket door: raw ASGI around a sans-I/O `Session`.
 
-The receive loop only drains (while it waits, uvicorn leaves pongs unread); appending, and sending to
-who is slow to read, run in short-lived tasks of their own, so an idle socket holds one task. Where the
-server offers the `Direct` way, texts come and go without any.
+The receive loop only drains (while it waits, uvicorn leaves pongs unread); telling a long history, and
+sending to who is slow to read, run in short-lived tasks of their own, so an idle socket holds one task.
+Where the server offers the `Direct` way, texts come and go without any.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import contextlib
 import itertools
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from time import monotonic
+from typing import Any
 from urllib.parse import parse_qs
 
 import structlog
@@ -23,15 +24,17 @@ from services.proxy.domain import closings, frames
 from services.proxy.domain.closings import Closing
 from services.proxy.domain.drafts import Draft
 from services.proxy.domain.opening import flow_name, languages
-from services.proxy.domain.session import BEGIN, Append, Listen, Output, Send, Session, Typed
+from services.proxy.domain.session import BEGIN, Append, Listen, Look, Output, Send, Session, Typed
 from services.proxy.edge import FULL_SECONDS, Edge
+from services.proxy.history import History
 from services.proxy.hub import Hub
+from services.proxy.mailbox import MOST_PENDING, OUTCOMES, Inbox, Outbox, Outcome, Unread
 from services.proxy.settings import ProxySettings
 from shared.contract import cursor as cursors
-from shared.contract.entry import EntryTooLarge, Recorded
+from shared.contract.entry import Recorded
 from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
-from shared.runtime.log import Conflict, Full, IdReused, LogError
+from shared.runtime.log import LogError
 from shared.runtime.protocols import DIRECT, Direct
 from shared.runtime.vitals import Receive, Scope, Vitals
 from shared.runtime.vitals import Send as AsgiSend
@@ -40,18 +43,13 @@ log = structlog.get_logger()
 
 #: The door's name: part of how a conversation is derived from a secret. Fixed for ever.
 DOOR = "websocket"
-#: What a reader that is too slow may leave unread before it is closed.
-MOST_UNREAD_FRAMES = 2_000
-MOST_UNREAD_BYTES = 1024 * 1024
-#: How long the first frames may take to be written (seconds).
+#: How long a part of the history may take to be written, at most a window of it (seconds).
 WRITE_SECONDS = 30.0
-#: What of them is written in one piece (characters).
+#: What of it is written in one piece (characters).
 PIECE = 32 * 1024
-#: Messages of one socket that wait to be stored.
-MOST_PENDING = 100
 
-#: How an append may end, as the metrics name it.
-APPENDS = ("stored", "conflict", "id_reused", "too_large", "full", "unknown")
+#: The most entries of a history that a client may ask for at once.
+LARGEST_WINDOW = 1_000
 
 _SECRET = re.compile(r"[0-9a-f]{32}")
 
@@ -74,7 +72,7 @@ class WebSocketDoor:
         appended = Counter(
             "switchboard_appends_total", "Appends by how they ended", ["outcome"], registry=registry
         )
-        self.appended = {outcome: appended.labels(outcome) for outcome in APPENDS}
+        self.appended = {outcome: appended.labels(outcome) for outcome in OUTCOMES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         await receive()  # websocket.connect
@@ -103,9 +101,15 @@ class WebSocketDoor:
             return
         try:
             await send(self._accept(scope, secret, new))
+            window = _window(_asked(scope, "window")) if modern else 0
+            if window is None:
+                reason = f"`window` is a whole number from 1 to {LARGEST_WINDOW}"
+                await _close(send, closings.explained(closings.NOT_ALLOWED, reason))
+                self.closed.labels(str(closings.NOT_ALLOWED.code)).inc()
+                return
             cursor = cursors.decode(_asked(scope, "cursor")) if modern else None
             direct: Direct | None = scope.get("extensions", {}).get(DIRECT)
-            session = Session(self._hub.epoch, modern, cursor)
+            session = Session(self._hub.epoch, modern, cursor, window or 0, self._hub.flows.ids)
             channel = _Channel(self, self._hub, conversation, session, send, direct)
             self._channels.add(channel)
             try:
@@ -150,9 +154,8 @@ class _Channel:
     """One open socket: the session, and what is on its way in both directions."""
 
     __slots__ = (  # there are thousands of these, most of them idle
-        *("_door", "_hub", "_conversation", "_session", "_send", "_direct", "_early"),
-        *("_unread", "_unread_bytes", "_writer", "_pending", "_append", "_closer", "_closing"),
-        "_typed",
+        *("_door", "_hub", "_conversation", "_session", "_send", "_direct", "_inbox", "_outbox"),
+        *("_unread", "_teller", "_looks", "_closer", "_closing", "_typed"),
     )
 
     def __init__(
@@ -170,12 +173,11 @@ class _Channel:
         self._session = session
         self._send = send
         self._direct = direct
-        self._early: list[Recorded] | None = []  # what came live while the history was fetched
-        self._unread: list[str] = []  # an empty deque has 600 bytes
-        self._unread_bytes = 0
-        self._writer: asyncio.Task[None] | None = None
-        self._pending: list[Append] = []
-        self._append: asyncio.Future[int] | None = None  # of the first that is pending
+        self._inbox: Inbox[str] | None = Inbox()  # until the history is told
+        self._outbox = Outbox(hub, conversation, self._appended)
+        self._unread: Unread[str] = Unread(self._give, self._late, self._failed)
+        self._teller: asyncio.Task[None] | None = None
+        self._looks: tuple[Look, ...] = ()
         self._closer: asyncio.Task[None] | None = None
         self._closing: Closing | None = None
         self._typed = 0.0
@@ -187,12 +189,15 @@ class _Channel:
             return
         try:
             try:
-                # Not kept in a name: it would live as long as the socket.
-                await self._greet(await self._hub.join(self._conversation, self, new), scope)
-            except (LogError, TimeoutError) as error:
-                slow = isinstance(error, TimeoutError)
-                await self.close(closings.TOO_SLOW if slow else closings.NO_LOG)
+                history = await self._hub.join(self._conversation, self, new)
+            except LogError:
+                await self.close(closings.NO_LOG)
                 return
+            if history.whole is not None:
+                await self._carefully(self._greet(history, scope))
+            else:  # it takes a while; the client is heard meanwhile
+                self._teller = asyncio.create_task(self._carefully(self._greet(history, scope)))
+            del history  # it would live as long as the socket
             await self._listen(receive)
         except OSError:  # the client went while we wrote
             pass
@@ -200,8 +205,9 @@ class _Channel:
             self._hub.leave(self._conversation, self)
             if self._direct is not None:
                 self._direct.hear = None
-            if self._writer is not None:
-                self._writer.cancel()
+            if self._teller is not None:
+                self._teller.cancel()
+            self._unread.stop()
             if self._closer is not None:
                 await asyncio.wait([self._closer])
             await self.stored()
@@ -215,26 +221,87 @@ class _Channel:
         language = languages(_asked(scope, "lang"), _header(scope, b"accept-language"))
         return ConversationStarted(door=DOOR, flow=flow, language=language)
 
-    async def _greet(self, history: list[Recorded], scope: Scope) -> None:
-        """Send what the client lacks, at the client's own pace; what comes live waits its turn."""
-        if not history and _asked(scope, "begin") == "no":
+    async def _greet(self, history: History, scope: Scope) -> None:
+        """Tell what the client lacks, at the client's own pace; what comes live waits its turn."""
+        if history.whole == [] and _asked(scope, "begin") == "no":
             self._begin_close(closings.UNKNOWN)
             return
-        output = self._session.resume(history, _new_id(), BEGIN if history else self._begin(scope))
-        texts = [item.text for item in output if isinstance(item, Send)]
-        if texts:
-            async with asyncio.timeout(WRITE_SECONDS):
-                await self._send_all(texts)
-        early, self._early = self._early, None
+        if history.whole is not None:
+            begin = BEGIN if history.whole else self._begin(scope)
+            output = self._session.resume(history.whole, _new_id(), begin)
+        else:
+            output = await self._tell(history)
+        await self._send_all(_texts(output))
         self._act([item for item in output if not isinstance(item, Send)])
-        for recorded in early or ():
-            self._act(self._session.follow(recorded))
+        await self._go_live()
+
+    async def _carefully(self, telling: Coroutine[Any, Any, None]) -> None:
+        """Whatever ends it before its end, the client does not wait for the rest of it."""
+        try:
+            await telling
+        except LogError:
+            self._begin_close(closings.NO_LOG)
+        except TimeoutError:
+            self._begin_close(closings.TOO_SLOW)
+        except OSError:  # the client went; the receive loop is told
+            pass
+        except Exception as error:
+            log.warning("history_not_told", conversation=self._conversation, exc_info=error)
+            self._begin_close(closings.NO_LOG)
+
+    async def _tell(self, history: History) -> list[Output]:
+        """Window by window; what is left to say behind it."""
+        session = self._session
+        texts = _texts(session.open(await history.past()))
+
+        def tell(recorded: Recorded) -> None:
+            texts.extend(_texts(session.tell(recorded)))
+
+        async for window in history.windows(session.lacks):
+            async for _ in self._hub.pace.through(window, tell):
+                await self._send_all(texts)
+                texts.clear()
+        assert self._inbox is not None
+        self._inbox.behind = True  # of what was stored meanwhile nobody kept track
+        await self._send_all(texts)
+        return session.told(_new_id())
+
+    async def _look_all(self) -> None:
+        """Tell the earlier parts of the history that were asked for, one after the other."""
+        session, pace = self._session, self._hub.pace
+        while self._looks:
+            look, *left = self._looks
+            self._looks = tuple(left)
+            async for window in self._hub.between(self._conversation, look.first, look.last):
+                texts: list[str] = []
+
+                def tell(entries: list[Recorded], look: Look = look, texts: list[str] = texts) -> None:
+                    texts += _texts(session.looked(look, entries))
+
+                async for _ in pace.through([window], tell):
+                    await self._send_all(texts)
+                    texts.clear()
+
+    async def _go_live(self) -> None:
+        inbox = self._inbox
+        assert inbox is not None
+        await inbox.catch_up(
+            self._hub, self._conversation, lambda: self._session.state.position, self._follow
+        )
+        self._inbox = None
+        for text in inbox.said:
+            self._receive(text)
+        if self._looks and self._teller is asyncio.current_task():
+            await self._look_all()
 
     async def _send_all(self, texts: list[str]) -> None:
-        for piece in _pieces(texts):
-            if self._direct is None or not self._direct.write(piece):
-                for text in piece:
-                    await self._send({"type": "websocket.send", "text": text})
+        if not texts:
+            return
+        async with asyncio.timeout(WRITE_SECONDS):
+            for piece in _pieces(texts):
+                if self._direct is None or not self._direct.write(piece):
+                    for text in piece:
+                        await self._send({"type": "websocket.send", "text": text})
 
     async def _listen(self, receive: Receive) -> None:
         if self._direct is not None:
@@ -253,25 +320,35 @@ class _Channel:
             return
         if refusal := self._door.edge.message(self._conversation, DOOR):
             self._begin_close(closings.too_many(*refusal))
-        elif len(self._pending) >= MOST_PENDING:
+        elif len(self._outbox) + len(self._inbox.said if self._inbox else ()) >= MOST_PENDING:
             self._begin_close(closings.too_many("too many messages", FULL_SECONDS))
+        elif self._inbox is not None:
+            self._inbox.said.append(text)
         else:
+            self._receive(text)
+
+    def _receive(self, text: str) -> None:
+        if self._closing is None:
             self._act(self._session.receive(text, _new_id))
 
     # --- what the hub tells ---
 
     def offer(self, recorded: Recorded) -> None:
-        if self._early is not None:
-            self._early.append(recorded)
-        elif self._closing is None:
+        if self._inbox is not None:
+            self._inbox.offer(recorded)
+        else:
+            self._follow(recorded)
+
+    def _follow(self, recorded: Recorded) -> None:
+        if self._closing is None:
             self._act(self._session.follow(recorded))
 
     def typing(self) -> None:
-        if self._session.modern and self._early is None:
+        if self._session.modern and self._inbox is None:
             self._act([Send(frames.encode(frames.Typing(who="operator")))])
 
     def draft(self, draft: Draft) -> None:
-        if self._early is None and self._closing is None:
+        if self._closing is None:
             self._act(self._session.draft(draft))
 
     def stale(self) -> None:
@@ -286,13 +363,15 @@ class _Channel:
                 case Send():
                     texts.append(item.text)
                 case Append():
-                    self._pending.append(item)
-                    if self._append is None:
-                        self._store()
+                    self._outbox.put(item)
                 case Typed():
                     self._tell_typing()
                 case Listen():
                     self._hub.drafts(self._conversation, self, item.generating)
+                case Look():
+                    self._looks = (*self._looks, item)
+                    if self._teller is None or self._teller.done():
+                        self._teller = asyncio.create_task(self._carefully(self._look_all()))
                 case Closing():
                     self._begin_close(item)
         if texts:
@@ -301,65 +380,38 @@ class _Channel:
     def _write(self, texts: list[str]) -> None:
         if self._closing is not None:
             return
-        if self._writer is None and self._direct is not None and self._direct.write(texts):
+        if not self._unread.waiting and self._direct is not None and self._direct.write(texts):
             return
-        self._unread += texts
-        self._unread_bytes += sum(map(len, texts))
-        if len(self._unread) > MOST_UNREAD_FRAMES or self._unread_bytes > MOST_UNREAD_BYTES:
-            self._begin_close(closings.TOO_SLOW)
-        elif self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write_all())
+        for text in texts:
+            self._unread.put(text, len(text))
 
-    async def _write_all(self) -> None:
-        with contextlib.suppress(OSError):
-            while self._unread:
-                text = self._unread.pop(0)
-                await self._send({"type": "websocket.send", "text": text})
-                self._unread_bytes -= len(text)
-        self._writer = None
+    async def _give(self, texts: list[str]) -> None:
+        for text in texts:
+            if self._closing is not None:
+                return
+            await self._send({"type": "websocket.send", "text": text})
 
-    def _store(self) -> None:
-        """Append the first that is pending: one after the other, as the client sent them."""
-        append = self._pending[0]
-        self._append = self._hub.append(self._conversation, append.entry, append.expect)
-        self._append.add_done_callback(self._appended)
+    def _late(self) -> None:
+        self._begin_close(closings.TOO_SLOW)
 
-    def _appended(self, position: asyncio.Future[int]) -> None:
-        append = self._pending.pop(0)
-        try:
-            self._door.appended[self._outcome(append, position)].inc()
-        finally:
-            self._append = None
-            if self._pending:
-                self._store()
+    def _failed(self) -> None:
+        self._begin_close(closings.NO_LOG)
 
-    def _outcome(self, append: Append, position: asyncio.Future[int]) -> str:
-        """See to how an append ended; its name in the metrics."""
-        try:
-            position.result()
-            return "stored"
-        except Conflict:
-            return "conflict"  # another tab greeted first: its start is ours too
-        except IdReused:
-            self._act(self._session.refuse(append.entry.id, "id_reused"))
-            return "id_reused"
-        except EntryTooLarge:
-            self._act(self._session.refuse(append.entry.id, "too_large"))
-            return "too_large"
-        except Full:
-            if append.expect is None:
-                self._act(self._session.refuse(append.entry.id, "log_full"))
-            if append.expect is not None or not self._session.modern:
+    def _appended(self, append: Append, outcome: Outcome, reason: str) -> None:
+        """See to how an append ended. "conflict": another tab greeted first; its start is ours too."""
+        self._door.appended[outcome].inc()
+        match outcome:
+            case "id_reused" | "too_large":
+                self._act(self._session.refuse(append.entry.id, outcome))
+            case "foreign":
+                self._act(self._session.refuse(append.entry.id, reason))
+            case "full":
+                if append.expect is None:
+                    self._act(self._session.refuse(append.entry.id, "log_full"))
+                if append.expect is not None or not self._session.modern:
+                    self._begin_close(closings.NO_LOG)
+            case "unknown":
                 self._begin_close(closings.NO_LOG)
-            return "full"
-        except (Exception, asyncio.CancelledError) as error:
-            # Unknown: no Ack and no Refused on a guess. The client comes back and asks again. So it
-            # does where we are at fault: one that nobody answers would wait for ever.
-            self._pending.clear()
-            self._begin_close(closings.NO_LOG)
-            fault = None if isinstance(error, LogError) else error
-            log.warning("append_unknown", conversation=self._conversation, error=str(error), exc_info=fault)
-            return "unknown"
 
     def _tell_typing(self) -> None:
         now = monotonic()
@@ -369,8 +421,7 @@ class _Channel:
 
     async def stored(self) -> None:
         """Wait until everything the client sent has its append answered."""
-        while self._append is not None:
-            await asyncio.wait([self._append])
+        await self._outbox.stored()
 
     def _begin_close(self, closing: Closing) -> None:
         if self._closing is None:
@@ -383,6 +434,10 @@ class _Channel:
         self._closing = closing
         self._door.closed.labels(str(closing.code)).inc()
         await _close(self._send, closing)
+
+
+def _texts(output: Iterable[Output]) -> list[str]:
+    return [item.text for item in output if isinstance(item, Send)]
 
 
 def _pieces(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -426,6 +481,15 @@ def _asked(scope: Scope, name: str) -> str:
     """A parameter of the address, "" where there is none."""
     query: str = scope["query_string"].decode("latin-1")
     return parse_qs(query).get(name, [""])[0] if name in query else ""
+
+
+def _window(asked: str) -> int | None:
+    """How many entries a client asks for at first, 0 for all; None for what is no such number."""
+    if not asked:
+        return 0
+    if not (asked.isascii() and asked.isdecimal() and len(asked) <= 4):
+        return None
+    return int(asked) if 1 <= int(asked) <= LARGEST_WINDOW else None
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
-from itertools import count
-from typing import NamedTuple
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any, NamedTuple
 
 import httpx
 import structlog
@@ -21,6 +21,7 @@ from httpx_sse import EventSource, ServerSentEvent
 from services.workflow.assistant.profiles import Provider, describe
 from services.workflow.domain.assistant import UNKNOWN, Prices, Prompt
 from services.workflow.domain.completion import Answer, Finished, request
+from services.workflow.domain.manners import Manner, adapted
 from services.workflow.domain.refusals import Reason, Trouble, failure, retry_after
 from services.workflow.settings import WorkflowSettings
 
@@ -38,12 +39,36 @@ MAX_RESPONSE = 16 * 1024 * 1024
 #: So much of a refusal is read (bytes) and logged (characters).
 MAX_REFUSAL = 64 * 1024
 MAX_LOGGED = 500
+#: For so long the first words of a model are held back that was never heard to the end (seconds): if they
+#: are reasoning whose beginning is not marked, its end may come with them.
+GRACE_SECONDS = 0.15
+#: So many ways of writing a request are tried for one question, and so many models are remembered.
+MAX_MANNERS = 6
+MAX_MODELS = 256
+#: How a stream of events begins, after white space (WHATWG HTML, 9.2.5).
+_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_LONGEST_SIGN = max(map(len, _EVENTS))
 
 
 class Piece(NamedTuple):
     """Some more of the answer's text, never empty."""
 
     text: str
+
+
+class Anew(NamedTuple):
+    """All pieces so far were the model's reasoning: they are void, the answer begins with the next one."""
+
+
+Part = Piece | Anew | Finished
+
+
+class _Known(NamedTuple):
+    """What was learned about a model of this provider."""
+
+    manner: Manner
+    heard: bool = False  # to the end, at least once
+    bare: bool = False  # it leaves out the beginning of its reasoning
 
 
 class AssistantFailed(Exception):
@@ -87,6 +112,7 @@ class AssistantClient:
         self._chance = chance
         self._clock = clock
         self._http = _pool() if provider is not None else None
+        self._known: OrderedDict[str, _Known] = OrderedDict()  # by the model, the oldest first
 
     @classmethod
     def of(cls, settings: WorkflowSettings) -> AssistantClient:
@@ -105,7 +131,7 @@ class AssistantClient:
         """Whether there is an assistant, and which: a sentence for the start."""
         return describe(self.provider)
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece | Finished, None]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Part, None]:
         """The answer as pieces, then one `Finished`. Raises `AssistantFailed`.
 
         It is tried again only while no piece was given away. Use it with `contextlib.aclosing`: whoever
@@ -120,15 +146,22 @@ class AssistantClient:
             whole=started + self.limits.answer,
             token=self.limits.token,
         )
-        for attempt in count(1):
+        model = prompt.model or self.provider.model
+        manners = [self._of(model).manner]
+        attempt = 1
+        while True:
             began = False
             try:
-                async with aclosing(self._try(self._http, self.provider, prompt, clock)) as answer:
+                asking = self._try(self._http, self.provider, prompt, model, manners[-1], clock)
+                async with aclosing(asking) as answer:
                     async for part in answer:
                         began = began or isinstance(part, Piece)
                         yield part
                 return
             except Trouble as trouble:
+                if not began and (manner := self._other(prompt, model, manners, trouble)) is not None:
+                    manners.append(manner)
+                    continue
                 pause = self._pause(trouble, attempt)
                 last = (
                     began
@@ -145,6 +178,7 @@ class AssistantClient:
                 )
                 if last:
                     raise AssistantFailed(trouble.reason, trouble.retry_after, began) from None
+            attempt += 1
             await asyncio.sleep(pause)
 
     async def close(self) -> None:
@@ -153,36 +187,77 @@ class AssistantClient:
             await self._http.aclose()
 
     async def _try(
-        self, http: httpx.AsyncClient, provider: Provider, prompt: Prompt, clock: _Clock
-    ) -> AsyncGenerator[Piece | Finished, None]:
+        self,
+        http: httpx.AsyncClient,
+        provider: Provider,
+        prompt: Prompt,
+        model: str,
+        manner: Manner,
+        clock: _Clock,
+    ) -> AsyncGenerator[Part, None]:
         """One request, from its beginning to the end of the answer. Raises `Trouble`."""
-        answer = Answer(prompt.tools, self.limits.characters)
-        model = prompt.model or provider.model
-        async with (
-            self._opened(http, provider, prompt, model, clock) as response,
-            aclosing(EventSource(response).aiter_sse()) as events,
-        ):
-            while not answer.over:
-                if text := answer.take(await _next(events, clock, answer.began)):
+        known = self._of(model)
+        answer = Answer(prompt.tools, self.limits.characters, known.bare)
+        body = request(prompt, model, manner)
+        async with self._opened(http, provider, body, clock) as (response, streamed):
+            if not streamed:
+                if text := answer.whole(await _whole(response, clock)):
                     yield Piece(text)
-            if not answer.full:
-                await _usage(events, answer)
+            else:
+                async with aclosing(EventSource(response).aiter_sse()) as events:
+                    grace = 0.0 if known.heard else GRACE_SECONDS
+                    async with aclosing(_pieces(events, answer, clock, grace)) as pieces:
+                        async for part in pieces:
+                            yield part
+                    if not answer.full:
+                        await _usage(events, answer)
+        self._learn(model, manner, answer)
         yield answer.finished(prompt, model)
+
+    def _of(self, model: str) -> _Known:
+        assert self.provider is not None
+        return self._known.get(model) or _Known(Manner(limit=self.provider.limit))
+
+    def _other(self, prompt: Prompt, model: str, manners: list[Manner], trouble: Trouble) -> Manner | None:
+        """Another way to write a request that was refused for its form; None where there is none."""
+        if trouble.status is None or trouble.reason == "too_long" or len(manners) >= MAX_MANNERS:
+            return None
+        refused = request(prompt, model, manners[-1])
+        for manner in adapted(manners[-1], trouble.status, trouble.detail):
+            if manner not in manners and request(prompt, model, manner) != refused:
+                log.info(
+                    "assistant_asked_otherwise",
+                    model=model,
+                    detail=self._loggable(trouble.detail),
+                    **manner._asdict(),
+                )
+                return manner
+        return None
+
+    def _learn(self, model: str, manner: Manner, answer: Answer) -> None:
+        """Remember what an answer has shown, so that the next one is right from its beginning."""
+        before = self._of(model)
+        bare = answer.unopened or (before.bare and not answer.opened)
+        known = _Known(manner, heard=True, bare=bare)
+        if manner != before.manner or bare != before.bare:
+            log.warning("assistant_learned", model=model, bare_reasoning=bare, **manner._asdict())
+        self._known[model] = known
+        self._known.move_to_end(model)
+        while len(self._known) > MAX_MODELS:
+            self._known.popitem(last=False)
 
     @asynccontextmanager
     async def _opened(
-        self, http: httpx.AsyncClient, provider: Provider, prompt: Prompt, model: str, clock: _Clock
-    ) -> AsyncIterator[httpx.Response]:
-        """The response of a provider that began to stream. Raises `Trouble` where it does not."""
+        self, http: httpx.AsyncClient, provider: Provider, body: dict[str, Any], clock: _Clock
+    ) -> AsyncIterator[tuple[httpx.Response, bool]]:
+        """The response of a provider that answers, and whether it streams. Raises `Trouble` for a refusal."""
         headers = {
             "Accept": "text/event-stream",
             "Accept-Encoding": "identity",  # words would be held back until a block is full
             **({"Authorization": f"Bearer {provider.key}"} if provider.key else {}),
         }
         try:
-            asked = http.build_request(
-                "POST", provider.endpoint, headers=headers, json=request(prompt, model, provider.limit)
-            )
+            asked = http.build_request("POST", provider.endpoint, headers=headers, json=body)
             async with asyncio.timeout_at(clock.first):
                 response = await http.send(asked, stream=True)
         except TimeoutError:
@@ -192,19 +267,33 @@ class AssistantClient:
         except (httpx.InvalidURL, ValueError) as error:
             raise Trouble("bad_request", repr(error)) from error
         try:
-            response.stream = _Bounded(response.stream, MAX_RESPONSE)
-            await self._accept(response, clock)
-            yield response
+            stream = _Bounded(response.stream, MAX_RESPONSE)
+            response.stream = stream
+            yield response, await self._accept(response, stream, clock)
         finally:
             await response.aclose()
 
-    async def _accept(self, response: httpx.Response, clock: _Clock) -> None:
-        """Raises `Trouble` unless the response is a stream of events."""
+    async def _accept(self, response: httpx.Response, stream: _Bounded, clock: _Clock) -> bool:
+        """Whether the response is a stream of events; False for a whole answer. Raises `Trouble`.
+
+        What it is, is seen by its beginning: proxies in between and small servers name wrong types.
+        """
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         encoding = response.headers.get("content-encoding", "identity")
-        if response.status_code == 200 and kind == "text/event-stream" and encoding == "identity":
-            response.encoding = "utf-8"  # by definition, whatever the header says
-            return
+        if response.status_code == 200 and encoding == "identity":
+            try:
+                async with asyncio.timeout_at(clock.first):
+                    beginning = await stream.beginning()
+            except TimeoutError:
+                raise clock.late(began=False) from None
+            except httpx.TransportError as error:
+                raise Trouble("cut", repr(error)) from error
+            if beginning.startswith((b"{", b"[")):
+                return False
+            if kind == "text/event-stream" or beginning.startswith(_EVENTS):
+                response.encoding = "utf-8"  # by definition, whatever the header says
+                response.headers["content-type"] = "text/event-stream"
+                return True
         body = await _beginning(response, clock)
         if response.status_code == 200:
             shown = body.decode("utf-8", "replace")
@@ -254,37 +343,134 @@ class _Clock(NamedTuple):
 
 
 class _Bounded(httpx.AsyncByteStream):
-    """A response's bytes, up to a limit."""
+    """A response's bytes, up to a limit. `beginning` looks at the first of them."""
 
     def __init__(self, stream: httpx.SyncByteStream | httpx.AsyncByteStream, limit: int) -> None:
         assert isinstance(stream, httpx.AsyncByteStream)
         self._stream = stream
+        self._chunks = aiter(stream)
+        self._seen: list[bytes] = []
+        self._left = limit
         self._limit = limit
 
+    async def beginning(self) -> bytes:
+        """The first bytes that are no white space; b"" for none. They come again with the others."""
+        beginning = b""
+        while len(beginning) < _LONGEST_SIGN:
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                break
+            self._seen.append(self._counted(chunk))
+            beginning = (beginning + chunk).removeprefix(b"\xef\xbb\xbf").lstrip()
+            if beginning.startswith((b"{", b"[", b":")):
+                break
+        return beginning
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = self._limit
-        async for chunk in self._stream:
-            left -= len(chunk)
-            if left < 0:
-                raise Trouble("broken", f"a response of more than {self._limit} bytes")
-            yield chunk
+        while self._seen:
+            yield self._seen.pop(0)
+        async for chunk in self._chunks:
+            yield self._counted(chunk)
+
+    def _counted(self, chunk: bytes) -> bytes:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise Trouble("broken", f"a response of more than {self._limit} bytes")
+        return chunk
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
 
-async def _next(events: AsyncGenerator[ServerSentEvent, None], clock: _Clock, began: bool) -> str:
+async def _pieces(
+    events: AsyncGenerator[ServerSentEvent, None], answer: Answer, clock: _Clock, grace: float
+) -> AsyncGenerator[Piece | Anew, None]:
+    """The answer's pieces as they come; the first ones after ``grace`` seconds, unless it ends before."""
+    held: list[Piece] = []
+    given = False
+    until = 0.0
+    now = asyncio.get_running_loop().time
+    reading: asyncio.Task[str] | None = None
+    try:
+        while not answer.over:
+            if held:
+                reading = asyncio.create_task(_read(events, answer))
+                await asyncio.wait([reading], timeout=max(0.0, until - now()))
+                if now() >= until or not reading.done():
+                    grace = 0.0
+                    given = True
+                    for piece in held:
+                        yield piece
+                    held.clear()
+                # Only now: a reader who takes time over the pieces is no stall of the provider.
+                await asyncio.wait([reading], timeout=max(0.0, clock.until(answer.began) - now()))
+                if not reading.done():
+                    raise clock.late(answer.began)
+                data = await reading
+                reading = None
+            else:
+                data = await _next(events, clock, answer)
+            text = answer.take(data)
+            if answer.anew:
+                answer.anew = False
+                held.clear()
+                if given:
+                    yield Anew()
+            if not text:
+                continue
+            held.append(Piece(text))
+            if grace and not answer.opened:
+                until = until or now() + grace
+                continue
+            given = True
+            for piece in held:
+                yield piece
+            held.clear()
+        for piece in held:
+            yield piece
+    except Trouble:
+        for piece in held:
+            yield piece
+        raise
+    finally:
+        if reading is not None:
+            reading.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await reading
+
+
+async def _next(events: AsyncGenerator[ServerSentEvent, None], clock: _Clock, answer: Answer) -> str:
+    """The next event's data, within its time."""
+    try:
+        async with asyncio.timeout_at(clock.until(answer.began)):
+            return await _read(events, answer)
+    except TimeoutError:
+        raise clock.late(answer.began) from None
+
+
+async def _read(events: AsyncGenerator[ServerSentEvent, None], answer: Answer) -> str:
     """The next event's data. Comments and empty events keep a connection alive, they are no words."""
     try:
-        async with asyncio.timeout_at(clock.until(began)):
-            async for event in events:
-                if event.data:
-                    return event.data
-    except TimeoutError:
-        raise clock.late(began) from None
+        async for event in events:
+            if event.data:
+                return event.data
     except httpx.TransportError as error:
         raise Trouble("cut", repr(error)) from error
-    raise Trouble("cut", "the stream ended before the answer did")
+    raise answer.broken_off()
+
+
+async def _whole(response: httpx.Response, clock: _Clock) -> str:
+    """The body of an answer in one piece: it is whole within the time for the first word, or it is late."""
+    body = b""
+    try:
+        async with asyncio.timeout_at(clock.first):
+            async for chunk in response.aiter_raw():
+                body += chunk
+    except TimeoutError:
+        raise clock.late(began=False) from None
+    except httpx.TransportError as error:
+        raise Trouble("cut", repr(error)) from error
+    return body.decode("utf-8-sig", "replace")
 
 
 async def _usage(events: AsyncGenerator[ServerSentEvent, None], answer: Answer) -> None:

@@ -90,7 +90,9 @@ class Tool(NamedTuple):
     def call(self, arguments: str) -> ToolCall:
         """A call of this tool with these arguments (JSON; "" for none). Raises `BadCall`."""
         try:
-            given = msgspec.json.decode(arguments.strip() or "{}", type=dict[str, Any])
+            given = msgspec.json.decode(arguments.strip() or "{}", type=dict[str, Any] | str)
+            if isinstance(given, str):  # some models write JSON into JSON
+                given = msgspec.json.decode(given.strip() or "{}", type=dict[str, Any])
         except (msgspec.MsgspecError, ValueError) as error:
             raise BadCall(f"{self.name}: the arguments are not a JSON object: {error}") from error
         taken = {}
@@ -200,7 +202,7 @@ def cost(usage: Usage, prices: Prices) -> int:
 
 
 def _readable(line: Line) -> Line:
-    return Line(line.who, (plain(line.text) if line.who == "bot" else line.text).strip())
+    return Line(line.who, (plain(line.text, addresses=True) if line.who == "bot" else line.text).strip())
 
 
 def _size(text: str) -> int:

@@ -1,18 +1,25 @@
 """The protocol of OpenAI's `chat/completions`, streamed: what is sent, and what the chunks add up to.
 
-Pure: `Answer` takes the data of each server-sent event and gives the text that it adds. The protocol is
-that of https://platform.openai.com/docs/api-reference/chat-streaming; where other servers differ, the
-comment says who does.
+Pure: `Answer` takes the data of each server-sent event and gives the text that it adds for the visitor.
+The protocol is that of https://platform.openai.com/docs/api-reference/chat-streaming; where other servers
+differ, the comment says who does. They differ in types as well, so every field is read for what it is.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import json
+import math
+import re
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from services.workflow.domain.assistant import BadCall, Prompt, Tool, ToolCall, Usage, estimated
+from services.workflow.domain.assistant import BadCall, Message, Prompt, Tool, ToolCall, Usage, estimated
+from services.workflow.domain.manners import Manner
 from services.workflow.domain.refusals import Trouble, failure
+from services.workflow.domain.spoken import Spoken
+from shared.contract.markdown import plain_markdown
+from shared.contract.visible import is_visible
 
 
 class Finished(NamedTuple):
@@ -29,66 +36,50 @@ class Finished(NamedTuple):
     model: str
 
 
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _Fragment(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    tool_calls: list[_Fragment] | None = None
-
-
-class _Choice(msgspec.Struct):
-    index: int | None = None
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _Groq(msgspec.Struct):
-    """Groq's own part of a chunk. ``error``: why it stopped early."""
-
-    usage: _Usage | None = None
-    error: str | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    x_groq: _Groq | None = None
-    error: Any = None
-    object: str | None = None
-
-
-_chunks = msgspec.json.Decoder(_Chunk)
-
 DONE = "[DONE]"
+
+#: What some servers write into a text field for "nothing".
+_NOTHING: Final = frozenset({"", "null", "none", "nil", "undefined"})
+#: Parts of a content that are for the visitor; reasoning has types of its own.
+_TEXT_PARTS: Final = frozenset({"", "text", "output_text"})
+#: Fields of their own for reasoning (DeepSeek, vLLM; OpenRouter, Groq, Ollama; others).
+_REASONING_FIELDS: Final = (
+    "reasoning_content",
+    "reasoning",
+    "reasoning_details",
+    "thinking",
+    "thinking_blocks",
+)
+#: What nobody was ever billed for: a count beyond it is no count.
+_MAX_TOKENS: Final = 10**9
+_CONTROL: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f]")
+#: As much of a text is looked at in one step (characters).
+_STEP: Final = 2048
 
 
 class Answer:
-    """One answer while it comes. ``limit`` is the most characters that it may have."""
+    """One answer while it comes. ``limit`` is the most characters that it may have.
 
-    def __init__(self, tools: tuple[Tool, ...], limit: int) -> None:
+    ``bare``: see `Spoken`. What shows nothing is held back until something does.
+    """
+
+    def __init__(self, tools: tuple[Tool, ...], limit: int, bare: bool = False) -> None:
         self._tools = {tool.name: tool for tool in tools}
         self._limit = limit
+        self._spoken = Spoken(self._tools, bare)
         self._pieces: list[str] = []
         self._length = 0
-        self._call: _Fragment | None = None  # the first tool call; others are not asked for
+        self._unseen = ""  # text that shows nothing so far
+        self._half = ""  # the first half of a surrogate pair
+        self._raw: list[str] = []  # the content as it came, where that is needed
+        self._call: dict[str, Any] | None = None  # the first tool call; others are not asked for
         self._call_name = ""
         self._call_arguments: list[str] = []
         self._usage: Usage | None = None
+        self._refusal = ""
         self.finish_reason = ""
+        self.anew = False  # the words given so far were reasoning: they are void. The reader resets this
+        self.separate = False  # reasoning came in a field of its own
 
     @property
     def began(self) -> bool:
@@ -105,25 +96,45 @@ class Answer:
         """Whether the answer was cut at the limit: the provider may still be talking."""
         return self._length >= self._limit
 
+    @property
+    def opened(self) -> bool:
+        """Whether the model marks where its reasoning begins, or the server takes it out."""
+        return self.separate or self._spoken.opened
+
+    @property
+    def unopened(self) -> bool:
+        """Whether reasoning came whose beginning was not marked."""
+        return self._spoken.unopened
+
     def take(self, data: str) -> str:
         """The text that an event adds, "" for none. Raises `Trouble`."""
         if data.strip() == DONE:
             # Without a reason before it, the mark itself is one: the provider says that this was all.
-            self.finish_reason = self.finish_reason or "stop"
-            return ""
+            return self._finish("stop")
+        return self._chunk(_decoded(data), data)
+
+    def whole(self, body: str) -> str:
+        """The text of an answer that came in one piece instead of a stream. Raises `Trouble`."""
         try:
-            chunk = _chunks.decode(data)
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise Trouble("broken", f"not a chunk ({error}): {data}") from error
-        if chunk.error is not None or chunk.object == "error":  # the latter: vLLM before 0.10
-            raise failure(None, data.encode())
-        if chunk.x_groq is not None and chunk.x_groq.error is not None:
-            raise Trouble("cut", chunk.x_groq.error)
-        self._count(chunk)
-        for choice in chunk.choices or ():
-            if choice.index in (None, 0):
-                return self._choose(choice)
-        return ""
+            chunks = [_decoded(body)]
+        except Trouble:  # one chunk in each line
+            chunks = [_decoded(line) for line in body.splitlines() if line.strip()]
+        if len(chunks) == 1 and isinstance(chunks[0], list):
+            chunks = chunks[0]
+        for chunk in chunks:
+            self._chunk(chunk, body)
+        if not self.over:
+            if not (self.began or self._unseen or any(_choices(chunk) for chunk in chunks)):
+                raise Trouble("broken", f"no answer in it: {body}")
+            self._finish("stop")
+        self.anew = False  # nobody has read any of it
+        return "".join(self._pieces)
+
+    def broken_off(self) -> Trouble:
+        """What it is when the stream ends here."""
+        if self._half and not self.began:
+            return Trouble("broken", "the stream ended in the middle of a character")
+        return Trouble("cut", "the stream ended before the answer did")
 
     def finished(self, prompt: Prompt, model: str) -> Finished:
         """The whole of it. Raises `Trouble` where it came to nothing that can be used."""
@@ -134,69 +145,261 @@ class Answer:
             raise Trouble("unavailable", "finish_reason")
         tool = None
         if self._call is not None and self._call_name:
-            tool = self._checked()
-        elif not text:
+            tool = self._checked(self._call_name, _whole_characters("".join(self._call_arguments)))
+        elif self._spoken.call is not None:
+            tool = self._checked(*self._spoken.call)
+        elif self._spoken.refused:
+            raise Trouble("broken", self._spoken.refused)
+        elif not text and self._refusal:
+            raise Trouble("content_filter", self._refusal)
+        elif not _shows(plain_markdown(text)):
             raise Trouble("empty", f"finish_reason {self.finish_reason}")
         usage = self._usage or estimated(prompt, text + "".join(self._call_arguments))
         return Finished(text, tool, usage, self.finish_reason, model)
 
-    def _choose(self, choice: _Choice) -> str:
+    # --- inside ---
+
+    def _chunk(self, chunk: Any, data: str) -> str:
+        if not isinstance(chunk, dict):
+            raise Trouble("broken", f"not a chunk: {data}")
+        if chunk.get("error") or chunk.get("object") == "error":  # the latter: vLLM before 0.10
+            raise failure(None, data.encode("utf-8", "replace"))
+        groq = _object(chunk.get("x_groq"))
+        if groq.get("error"):
+            raise Trouble("cut", _string(groq["error"]) or str(groq["error"]))
+        self._count(_object(chunk.get("usage")) or _object(groq.get("usage")))
+        choices = chunk.get("choices")
+        if choices is not None and not isinstance(choices, list):
+            raise Trouble("broken", f"not a chunk: {data}")
+        for choice in choices or ():
+            if not isinstance(choice, dict):
+                raise Trouble("broken", f"not a chunk: {data}")
+            if _number(choice.get("index")) in (None, 0):
+                return self._choose(choice)
+        return ""
+
+    def _choose(self, choice: dict[str, Any]) -> str:
         piece = ""
-        if choice.delta is not None and not self.over:
-            for fragment in choice.delta.tool_calls or ():
-                self._gather(fragment)
-            piece = (choice.delta.content or "")[: max(0, self._limit - self._length)]
-            if piece:
-                self._pieces.append(piece)
-                self._length += len(piece)
-        if choice.finish_reason:
-            self.finish_reason = choice.finish_reason
+        if not self.over:
+            delta = _object(choice.get("delta"))
+            message = _object(choice.get("message"))
+            if any(value not in (None, "", []) for key, value in delta.items() if key != "role"):
+                piece = self._add(delta, self._content(delta.get("content")))
+            elif message:
+                piece = self._add(message, self._rest(self._content(message.get("content"))))
+            elif "text" in choice:  # the older `completions`
+                piece = self._add({}, _string(choice["text"]))
+        reason = _string(choice.get("finish_reason")).strip()
+        if self.over:
+            return piece
+        if reason.lower() not in _NOTHING:
+            piece += self._finish(reason)
         elif self.full:
             self.finish_reason = "length"
         return piece
 
-    def _gather(self, fragment: _Fragment) -> None:
+    def _content(self, content: Any) -> str:
+        """The text of a message's content: a string, or a list of parts of which some are reasoning."""
+        if isinstance(content, str):
+            return content
+        if isinstance(content, dict):
+            kind = _string(content.get("type"))
+            if kind in _TEXT_PARTS:
+                text = content.get("text")
+                return _string(text if not isinstance(text, dict) else text.get("value"))
+            self.separate = self.separate or "think" in kind or "reason" in kind
+            return ""
+        if isinstance(content, list):
+            return "".join(self._content(part) for part in content if not isinstance(part, list))
+        return ""
+
+    def _rest(self, content: str) -> str:
+        """Of a whole message that follows its own pieces, what the pieces did not have."""
+        raw = "".join(self._raw)
+        self._raw = [raw]
+        return content.removeprefix(raw) if raw else content
+
+    def _add(self, message: dict[str, Any], content: str) -> str:
+        """What a message or a part of one adds."""
+        self.separate = self.separate or any(message.get(field) for field in _REASONING_FIELDS)
+        self._refusal += _string(message.get("refusal"))
+        calls = message.get("tool_calls")
+        for fragment in calls if isinstance(calls, list) else [calls, message.get("function_call")]:
+            if isinstance(fragment, dict):
+                self._gather(fragment)
+        if content:
+            self._raw.append(content)
+        text = self._characters(content)
+        said = ""
+        for at in range(0, len(text), _STEP):  # a whole answer may be megabytes long, and is cut at the limit
+            said += self._say(self._spoken.take(text[at : at + _STEP]))
+            if self.full:
+                break
+        return said
+
+    def _finish(self, reason: str) -> str:
+        """Nothing more comes; what was held back is certain now."""
+        if self.over:
+            return ""
+        half, self._half = self._half, ""
+        text = self._spoken.take("\ufffd") if half else ""
+        said = self._say(text + self._spoken.end())
+        self.finish_reason = reason
+        return said
+
+    def _characters(self, text: str) -> str:
+        """The text with halves of characters joined; a half alone becomes U+FFFD."""
+        text, self._half = self._half + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return _whole_characters(text)
+
+    def _say(self, text: str) -> str:
+        if self._spoken.anew:
+            self._spoken.anew = False
+            self.anew = self.anew or bool(self._pieces)
+            self._pieces.clear()
+            self._length = 0
+            self._unseen = ""
+        if not self._pieces:
+            if not _shows(text):
+                self._unseen += text[: max(0, self._limit // 2 - len(self._unseen))]
+                return ""
+            text, self._unseen = self._unseen + text, ""
+        text = text[: max(0, self._limit - self._length)]
+        if text:
+            self._pieces.append(text)
+            self._length += len(text)
+        return text
+
+    def _gather(self, fragment: dict[str, Any]) -> None:
+        function = fragment.get("function")
+        function = function if isinstance(function, dict) else fragment
+        index, id = _number(fragment.get("index")) or 0, _string(fragment.get("id"))
         if self._call is None:
-            self._call = fragment
+            self._call = {"index": index, "id": id}
         # Ollama gives every call of an answer the index 0: a new id is another call.
-        elif (fragment.index or 0) != (self._call.index or 0) or (
-            fragment.id and self._call.id and fragment.id != self._call.id
-        ):
+        elif index != self._call["index"] or (id and self._call["id"] and id != self._call["id"]):
             return
-        if fragment.function is not None:
-            # The name comes whole, and some servers repeat it in each fragment.
-            self._call_name = self._call_name or fragment.function.name or ""
-            arguments = fragment.function.arguments or ""
+        # The name comes whole, and some servers repeat it in each fragment.
+        self._call_name = self._call_name or _string(function.get("name")).strip()
+        arguments = function.get("arguments")
+        if isinstance(arguments, dict):  # Ollama's own form: not a text that holds JSON, but the JSON
+            self._call_arguments = [json.dumps(arguments)]
+        elif isinstance(arguments, str):
             self._call_arguments.append(arguments)
             self._length += len(arguments)
 
-    def _checked(self) -> ToolCall:
-        tool = self._tools.get(self._call_name)
+    def _checked(self, name: str, arguments: str) -> ToolCall:
+        tool = self._tools.get(name) or self._tools.get(name.removeprefix("functions."))
         if tool is None:
-            raise Trouble("broken", f"a call of a tool that was not offered: {self._call_name!r}")
+            raise Trouble("broken", f"a call of a tool that was not offered: {name!r}")
         try:
-            return tool.call("".join(self._call_arguments))
+            return tool.call(arguments)
         except BadCall as error:
             raise Trouble("broken", str(error)) from error
 
-    def _count(self, chunk: _Chunk) -> None:
+    def _count(self, usage: dict[str, Any]) -> None:
         """Take the usage. Some send it with every chunk, as it grows: the last one holds."""
-        usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq is not None else None)
-        if usage is not None and usage.prompt_tokens is not None:
-            self._usage = Usage(max(0, usage.prompt_tokens), max(0, usage.completion_tokens or 0))
+        tokens_in = _number(usage.get("prompt_tokens", usage.get("input_tokens")))
+        tokens_out = _number(usage.get("completion_tokens", usage.get("output_tokens")))
+        if tokens_in is not None:
+            self._usage = Usage(max(0, tokens_in), max(0, tokens_out or 0))
 
 
-def request(prompt: Prompt, model: str, limit_field: str) -> dict[str, Any]:
-    """The body of the request. ``limit_field`` is what the provider calls the most tokens of an answer."""
+#: Stand where a server demands a user's message and there is none.
+BEGIN: Final = "(The conversation begins.)"
+GO_ON: Final = "(Please go on.)"
+
+
+def request(prompt: Prompt, model: str, manner: Manner) -> dict[str, Any]:
+    """The body of the request."""
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": message.role, "content": message.content} for message in prompt.messages],
-        limit_field: prompt.max_tokens,
+        "messages": [
+            {"role": message.role, "content": message.content}
+            for message in arranged(prompt.messages, manner)
+        ],
         "stream": True,
-        "stream_options": {"include_usage": True},
     }
-    if prompt.temperature is not None:
+    if manner.limit:
+        body[manner.limit] = prompt.max_tokens
+    if manner.stream_options:
+        body["stream_options"] = {"include_usage": True}
+    if prompt.temperature is not None and manner.temperature:
         body["temperature"] = prompt.temperature
     if prompt.tools:
         body["tools"] = [tool.schema for tool in prompt.tools]
     return body
+
+
+def arranged(messages: tuple[Message, ...], manner: Manner) -> tuple[Message, ...]:
+    """The messages in the order of roles that a server demands."""
+    if not manner.alternate and manner.system:
+        return messages
+    system = [message.content for message in messages if message.role == "system"]
+    others = [message for message in messages if message.role != "system"]
+    if not others or others[0].role == "assistant":
+        others.insert(0, Message("user", BEGIN))
+    if others[-1].role == "assistant":
+        others.append(Message("user", GO_ON))
+    if system and not manner.system:
+        others[0] = Message("user", "\n\n".join([*system, others[0].content]))
+    joined: list[Message] = [Message("system", text) for text in system] if manner.system else []
+    for message in others:
+        if joined and joined[-1].role == message.role:
+            joined[-1] = Message(message.role, f"{joined[-1].content}\n\n{message.content}")
+        else:
+            joined.append(message)
+    return tuple(joined)
+
+
+def _shows(text: str) -> bool:
+    """Whether a text shows anything. Controls count: most fonts draw a sign for them."""
+    return is_visible(text) or _CONTROL.search(text) is not None
+
+
+def _decoded(data: str) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, ValueError):
+        pass
+    try:
+        return json.loads(data)  # takes half a surrogate pair, which may be whole with the next chunk
+    except (ValueError, RecursionError) as error:
+        raise Trouble("broken", f"not a chunk ({error}): {data}") from error
+
+
+def _choices(chunk: Any) -> bool:
+    return isinstance(chunk, dict) and bool(chunk.get("choices"))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> int | None:
+    """A whole number, however it is written; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, int | float) and math.isfinite(value) and abs(value) <= _MAX_TOKENS:
+        return round(value)
+    return None
+
+
+def _whole_characters(text: str) -> str:
+    """Pairs of surrogates as the characters that they are, halves alone as U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

@@ -37,7 +37,12 @@ class Trouble(Exception):
     """One try failed. ``detail`` is for the log alone: it may be the provider's own words."""
 
     def __init__(
-        self, reason: Reason, detail: str = "", retry_after: float | None = None, passing: bool = True
+        self,
+        reason: Reason,
+        detail: str = "",
+        retry_after: float | None = None,
+        passing: bool = True,
+        status: int | None = None,
     ) -> None:
         super().__init__(reason, detail)
         self.reason = reason
@@ -45,6 +50,8 @@ class Trouble(Exception):
         #: When the provider wants to be asked again, in seconds from now.
         self.retry_after = retry_after
         self.passing = passing and reason in PASSING
+        #: The status of the refusal, 0 for one within the stream; None where nothing was refused.
+        self.status = status
 
 
 _BY_STATUS: Final[Mapping[int, Reason]] = {
@@ -89,7 +96,8 @@ def failure(status: int | None, body: bytes, retry_after: float | None = None) -
     else:
         reason = _BY_STATUS.get(status, "unavailable" if status >= 500 else "bad_request")
     # A used-up quota answers as a rate limit does, but no wait within an answer's time mends it.
-    return Trouble(reason, shown, retry_after, passing="insufficient_quota" not in said)
+    passing = "insufficient_quota" not in said
+    return Trouble(reason, shown, retry_after, passing, status or 0)
 
 
 def retry_after(value: str, now: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from services.workflow.domain.assistant import Line
@@ -32,7 +33,7 @@ def so_far(entries: Iterable[Recorded], cause: int) -> list[Line]:
     """
     state = NEW
     said: list[Line] = []
-    waiting: dict[int, list[Line]] = {}
+    waiting: OrderedDict[int, list[Line]] = OrderedDict()  # its first is found at once, however many went
     asked: ChoiceAsked | None = None
     for recorded in entries:
         state, facts = step(state, recorded)
@@ -41,8 +42,13 @@ def so_far(entries: Iterable[Recorded], cause: int) -> list[Line]:
             waiting.clear()
         if any(isinstance(fact, InputRefused) for fact in facts):
             waiting.pop(recorded.cause or 0, None)
-        for position in [each for each in waiting if not state.owes(each)]:
-            said += waiting.pop(position)
+        # An outcome is one input's, or (a claim, a handoff) that of all.
+        oldest = state.unanswered[0].position if state.unanswered else recorded.position
+        while waiting and next(iter(waiting)) < oldest:
+            said += waiting.popitem(last=False)[1]
+        answered = recorded.cause or 0
+        if answered in waiting and not state.owes(answered):
+            said += waiting.pop(answered)
         lines = [line for fact in facts for line in _lines(fact, asked)]
         if state.owes(recorded.position):
             waiting[recorded.position] = lines

@@ -83,18 +83,18 @@ async def strangers(trial: Trial) -> None:
             await asyncio.gather(*(guest.question() for guest in guests))
             return [s for g in guests for at, s in g.turns if at >= begun]
 
-        with _apart([*lab.services, lab.server]), _no_collector():
+        with apart([*lab.services, lab.server]), no_collector():
             await turns()
             before = memory(proxy.process.pid)
             for kind in KINDS:
-                closed = await _closed(proxy.url)
+                before_it = await closed(proxy.url)
                 alone, beside, rates = list[float](), list[float](), []
                 for _ in range(rounds):
                     alone += await turns()
-                    offence = asyncio.create_task(_offend(kind.name, proxy.url, seconds))
+                    offence = asyncio.create_task(offend(kind.name, proxy.url, seconds))
                     beside += await turns(offence)
                     rates.append(offence.result())
-                after = await _closed(proxy.url)
+                after = await closed(proxy.url)
                 peak = memory(proxy.process.pid)
                 usual, now = quantile(alone, 0.99), quantile(beside, 0.99)
                 ratio = now / usual
@@ -105,7 +105,7 @@ async def strangers(trial: Trial) -> None:
                 )
                 trial.say(f"{kind.name}: {told} {GOAL}; {statistics.median(rates):.0f}/s, {peak:.0f} MiB")
                 trial.figure(kind.name, f"{told} {GOAL}, {peak:.0f} MiB")
-                if after.get(kind.code, 0) <= closed.get(kind.code, 0) and not busy:
+                if after.get(kind.code, 0) <= before_it.get(kind.code, 0) and not busy:
                     detail = f"{kind.name}: nobody was closed with {kind.code}: {after}"
                     violations.append(Violation("closings", "", detail))
                 violations += bounded(f"proxy ({kind.name})", before, peak, MOST_GROWTH)
@@ -115,10 +115,10 @@ async def strangers(trial: Trial) -> None:
             raise LawBroken(violations)
 
 
-async def _offend(kind: str, url: str, seconds: float) -> float:
+async def offend(kind: str, url: str, seconds: float, *more: str) -> float:
     """Let an offender do its work; how much it got done a second."""
     offender = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.faults.offender", kind, url, str(seconds)),
+        *(sys.executable, "-m", "tests.faults.offender", kind, url, str(seconds), *more),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -132,7 +132,7 @@ async def _offend(kind: str, url: str, seconds: float) -> float:
 
 
 @contextlib.contextmanager
-def _apart(product: Iterable[Service | EmbeddedNats]) -> Iterator[None]:
+def apart(product: Iterable[Service | EmbeddedNats]) -> Iterator[None]:
     """The product on one core, its visitors on another: what they feel is the product's time alone.
 
     The offender shares the visitors' core, and yields to them (see `offender`).
@@ -153,7 +153,7 @@ def _apart(product: Iterable[Service | EmbeddedNats]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _no_collector() -> Iterator[None]:
+def no_collector() -> Iterator[None]:
     """The visitors' histories grow; to walk through them takes their process a tenth of a second."""
     gc.disable()
     try:
@@ -162,7 +162,7 @@ def _no_collector() -> Iterator[None]:
         gc.enable()
 
 
-async def _closed(url: str) -> dict[str, float]:
+async def closed(url: str) -> dict[str, float]:
     """How many sockets the proxy closed, by code."""
     async with httpx.AsyncClient() as client:
         text = (await client.get(f"{url}/metrics")).text

@@ -1,6 +1,7 @@
 // The console: logging in, and the lists and the reader kept up to date by one feed of events.
 
 import { api, listen } from './api.js';
+import { drafts } from './drafts.js';
 import { Lists } from './lists.js';
 import { Reader } from './reader.js';
 
@@ -8,6 +9,7 @@ const part = (role) => document.querySelector(`[data-role=${role}]`);
 const desk = part('desk');
 const reader = new Reader(desk, (row) => (row ? changed(row) : start()));
 const lists = new Lists(desk, choose);
+const ENDED = 'Your login has ended. Log in to go on.';
 let stopListening = () => {};
 
 function changed(row) {
@@ -28,7 +30,7 @@ async function start() {
     enter(await api.me());
   } catch (problem) {
     if (problem.status === 401) {
-      leave();
+      leave(desk.hidden ? '' : `${ENDED}${drafts.any ? ' What you were writing is kept.' : ''}`);
     } else {
       say(problem.message);
       setTimeout(start, 2000);
@@ -50,7 +52,9 @@ function enter(me) {
   desk.hidden = false;
   lists.me = me.name;
   reader.me = me.name;
+  drafts.of(me.name);
   part('me').textContent = me.display;
+  if (drafts.open && !reader.row) choose(drafts.open);
   stopListening();
   stopListening = listen({
     async open() {
@@ -69,7 +73,7 @@ function enter(me) {
   });
 }
 
-function leave() {
+function leave(why) {
   stopListening();
   stopListening = () => {};
   lists.clear();
@@ -77,7 +81,7 @@ function leave() {
   desk.hidden = true;
   desk.classList.remove('reading');
   part('login').hidden = false;
-  part('login-error').textContent = '';
+  part('login-error').textContent = why;
   part('login-name').focus();
 }
 
@@ -93,7 +97,10 @@ part('login-form').addEventListener('submit', async (event) => {
     part('login-submit').disabled = false;
   }
 });
-part('logout').addEventListener('click', () => api.logout().then(leave, (problem) => say(problem.message)));
+part('logout').addEventListener('click', () => api.logout().then(() => {
+  drafts.forget();
+  leave('');
+}, (problem) => say(problem.message)));
 part('back').addEventListener('click', () => desk.classList.remove('reading'));
 
 start();

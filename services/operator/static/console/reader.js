@@ -1,7 +1,9 @@
 // The conversation on the right: its transcript, and what the operator does in it.
 
 import { api } from './api.js';
+import { drafts } from './drafts.js';
 import { element, ownerOf } from './lists.js';
+import { drawMarkdown } from './markdown.js';
 
 const NAMES = { visitor: 'Visitor', bot: 'Bot', assistant: 'Assistant' };
 const TYPING_SHOWN = 5000;
@@ -33,7 +35,10 @@ export class Reader {
         this.say();
       }
     });
-    this.part('say-text').addEventListener('input', () => this.tellTyping());
+    this.part('say-text').addEventListener('input', () => {
+      drafts.keep(this.row?.id, this.part('say-text').value);
+      this.tellTyping();
+    });
   }
 
   part(role) {
@@ -48,12 +53,13 @@ export class Reader {
   async open(id) {
     const other = this.row?.id !== id;
     if (other) {
-      this.part('say-text').value = '';
+      this.part('say-text').value = drafts.at(id);
       this.notice('');
       this.part('transcript').replaceChildren();
     }
     this.early = [];
     this.row = { id };
+    drafts.show(id);
     const detail = await api.conversation(id).catch((problem) => problem);
     if (this.row?.id !== id) return; // another one was chosen meanwhile
     if (detail instanceof Error) {
@@ -82,6 +88,8 @@ export class Reader {
 
   close() {
     this.row = null;
+    this.part('transcript').replaceChildren(); // whoever sees the page next may not read it
+    this.part('say-text').value = '';
     this.part('conversation').hidden = true;
     this.part('nothing').hidden = false;
   }
@@ -129,9 +137,11 @@ export class Reader {
     if (name) about.append(element('bdi', name), ', ');
     about.append(time);
     about.title = when.toLocaleString(navigator.languages, { dateStyle: 'full', timeStyle: 'medium' });
-    const text = element('p', line.text);
-    text.dir = 'auto'; // in its own direction, whoever wrote it
-    item.append(about, text);
+    const drawn = line.from === 'assistant';
+    const words = drawn ? element('div', '', {}, 'markdown') : element('p', line.text);
+    if (drawn) words.append(drawMarkdown(line.text));
+    words.dir = 'auto'; // in its own direction, whoever wrote it
+    item.append(about, words);
     return item;
   }
 
@@ -161,7 +171,8 @@ export class Reader {
     field.value = '';
     const done = await this.act(() => api.say(id, text));
     this.saying = false;
-    if (!done && this.row?.id === id && !field.value) field.value = text;
+    if (done) drafts.keep(id, this.row?.id === id ? field.value : '');
+    else if (this.row?.id === id && !field.value) field.value = text;
     field.focus();
   }
 

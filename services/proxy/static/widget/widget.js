@@ -221,6 +221,7 @@
     .visitor .bubble { background: var(--sb-accent); color: var(--sb-on-accent); border-end-end-radius: 5px; }
     .operator .bubble { background: var(--sb-surface); border-color: var(--sb-line); }
     .plain { white-space: pre-wrap; }
+    .drawn > :not(pre) { white-space: pre-line; }
     /* Each paragraph in its own direction, whoever wrote the one before. */
     .bubble, .bubble :is(p, li, h1, h2, h3, h4, h5, h6, blockquote, td, th), textarea { unicode-bidi: plaintext; }
     .day { display: block; margin: 16px 0 10px; font-size: 12.5px; font-weight: 600; }
@@ -243,7 +244,10 @@
     .bubble :is(ul, ol) { padding-inline-start: 1.4em; }
     .bubble :is(h1, h2, h3, h4, h5, h6) { margin-block: .5em .3em; font-size: 1em; font-weight: 650; }
     .bubble :is(img, video) { display: block; max-width: 100%; height: auto; border-radius: 8px; }
-    .bubble pre { overflow-x: auto; }
+    .bubble :is(pre, table) { display: block; overflow-x: auto; }
+    .bubble :is(th, td) { padding: 2px 10px 2px 0; text-align: start; vertical-align: top; }
+    .bubble blockquote { margin-inline: 0; padding-inline-start: .8em; border-inline-start: 3px solid var(--sb-line); }
+    .bubble hr { border: 0; border-top: 1px solid var(--sb-line); }
     .bubble :is(code, kbd, pre, samp) { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em; }
     .bubble a { color: var(--sb-link); }
     .visitor .bubble a { color: inherit; }
@@ -444,6 +448,133 @@
       return false;
     }
   }
+
+  // --- the assistant's Markdown as nodes: the same lines in widget.js and in the console's markdown.js ---
+
+  const MARKDOWN_SIGN =
+    /\\([!-/:-@[-`{-~])|(`{1,20})(?!`)([^]{1,500}?)(?<!`)\2(?!`)|!?\[((?:[^[\]\n]|!?\[[^[\]\n]{0,200}\]){0,400})\]\(\s{0,20}<?([^\s()<>]{1,2000}(?:\([^\s()<>]{0,500}\)[^\s()<>]{0,500}){0,4})>?(?:\s{1,20}["'][^\n]{0,300}?["'])?\s{0,20}\)|<((?:https?:\/\/|mailto:|tel:)[^\s<>]{1,2000})>|(\*{1,3}|_{1,3}|~~)/g;
+  const MARKDOWN_UNSPACED = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3100-\u312f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d]/;
+
+  /**
+   * A model's words are a stranger's: nodes are made of them, never HTML, and no image is fetched.
+   * Of a text that is `growing`, signs at its end are not shown before it is certain what they are.
+   */
+  function drawMarkdown(text, growing = false) {
+    const page = document.createDocumentFragment();
+    let lists = []; // the open lists: {indent, list}
+    let block = null; // the open paragraph, item or quote: {node, lines}
+    const add = (tag, parent = page) => parent.appendChild(document.createElement(tag));
+    const begin = (node, line) => (block = { node, lines: [line] });
+    const end = (last = false) => {
+      if (block) inlineMarkdown(block.node, block.lines.join("\n"), growing && last);
+      block = null;
+    };
+    text = text.replace(/\r\n?/g, "\n");
+    if (growing) {
+      text = text.slice(0, -2500) + text.slice(-2500).replace(/!?\[[^\]\n]{0,400}(?:\](?:\([^)\n]{0,2000})?)?$|(?:\n[ \t]*)?[-*+_~#>|=`!\\ \t]+$/, "");
+      const paragraph = text.slice(text.lastIndexOf("\n\n") + 1);
+      if (!/^\s*(```|~~~)/m.test(text) && paragraph.split("`").length % 2 === 0) text = text.replace(/`([^`]*)$/, "$1"); // an open span
+    }
+    const lines = text.split("\n");
+    for (let at = 0; at < lines.length; at += 1) {
+      const line = lines[at];
+      const fence = /^\s*(`{3,}|~{3,})[^`]*$/.exec(line);
+      const heading = /^ {0,3}(#{1,6})(?:\s+(.*))?$/.exec(line);
+      const item = /^(\s*)(?:[*+-]|(\d{1,9})[.)])\s+(.*)$/.exec(line);
+      const quote = /^(?: {0,3}> ?){1,100}/.exec(line);
+      if (fence) {
+        end();
+        const code = [];
+        while (++at < lines.length && !(lines[at].trim().startsWith(fence[1]) && /^[\s`~]*$/.test(lines[at]))) code.push(lines[at]);
+        add("code", add("pre")).textContent = code.join("\n");
+      } else if (!line.trim()) {
+        end();
+      } else if (/^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/.test(line)) {
+        end();
+        lists = [];
+        add("hr");
+      } else if (/^ {0,3}={3,}\s*$/.test(line) || (/^[-:|\s]+$/.test(line) && line.includes("|") && line.includes("-"))) {
+        // Under a title, or under a table's head: the lines themselves show what it says.
+      } else if (heading) {
+        end();
+        lists = [];
+        begin(add(`h${heading[1].length}`), heading[2] ?? "");
+        end();
+      } else if (item) {
+        end();
+        const indent = item[1].length;
+        const tag = item[2] ? "OL" : "UL";
+        while (lists.length && (lists.at(-1).indent > indent || (lists.at(-1).indent === indent && lists.at(-1).list.tagName !== tag))) lists.pop();
+        if (!lists.length || (indent > lists.at(-1).indent + 1 && lists.length < 6)) {
+          const list = add(tag, lists.at(-1)?.list.lastElementChild);
+          if (item[2] && item[2] !== "1") list.start = item[2];
+          lists.push({ indent, list });
+        }
+        begin(add("li", lists.at(-1).list), item[3]);
+      } else if (quote) {
+        const words = line.slice(quote[0].length);
+        if (block?.node.tagName === "BLOCKQUOTE") block.lines.push(words);
+        else {
+          end();
+          lists = [];
+          begin(add("blockquote"), words);
+        }
+      } else if (block) {
+        block.lines.push(line.trim());
+      } else {
+        if (!/^\s/.test(line)) lists = [];
+        begin(add("p", lists.at(-1)?.list.lastElementChild), line.trim());
+      }
+    }
+    end(true);
+    return page;
+  }
+
+  function inlineMarkdown(parent, text, growing, links = true) {
+    const open = []; // the marks of the elements that are open
+    let node = parent;
+    let done = 0;
+    const add = (tag) => node.appendChild(document.createElement(tag));
+    const word = (sign) => /[\p{L}\p{N}]/u.test(sign) && !MARKDOWN_UNSPACED.test(sign);
+    const say = (words) => node.append(words); // line feeds break lines: white-space is pre-line
+    for (const { 0: whole, 1: escaped, 3: code, 4: label, 5: target, 6: address, 7: mark, index } of text.matchAll(MARKDOWN_SIGN)) {
+      const next = index + whole.length;
+      if (mark) {
+        const sign = mark[0];
+        const [before, after] = [text[index - 1] ?? "", text[next] ?? ""];
+        let opens = /\S/.test(after);
+        let closes = /\S/.test(before);
+        if (sign === "_") {
+          opens &&= !/[\p{L}\p{N}_]/u.test(before);
+          closes &&= !/[\p{L}\p{N}]/u.test(after);
+        } else if ((mark.length === 1 && word(before) && word(after)) || /^\d\d$/.test(before + after)) continue; // 5*3*2
+        if (before === sign || after === sign) continue; // a longer run
+        const close = closes ? open.lastIndexOf(mark) : -1;
+        if (close < 0) {
+          const ended = () => new RegExp(`[^\\s${sign}]${mark.replace(/\*/g, "\\*")}(?!\\${sign})`).test(text.slice(next, next + 500));
+          if (!opens || open.length > 7 || !(growing || (mark === "**" && !word(before)) || ended())) continue;
+        }
+        say(text.slice(done, index));
+        if (close < 0) {
+          node = add(sign === "~" ? "s" : mark.length === 1 ? "em" : "strong");
+          open.push(mark);
+        } else while (open.length > close) node = open.pop() && node.parentNode;
+      } else {
+        say(text.slice(done, index));
+        const href = address ?? target;
+        if (escaped) say(escaped);
+        else if (code) add("code").textContent = code.replace(/^ (.*\S.*) $/, "$1");
+        else if (links && /^(?:https?:\/\/|mailto:|tel:)/i.test(href)) {
+          const link = Object.assign(add("a"), { href, target: "_blank", rel: "noopener noreferrer" });
+          inlineMarkdown(link, label || href, false, false);
+        } else inlineMarkdown(node, label ?? href, false, false);
+      }
+      done = next;
+    }
+    say(text.slice(done));
+  }
+
+  // --- the end of the assistant's Markdown ---
 
   /** The same for the inside of a button, where a link cannot be. */
   function label(text) {
@@ -847,7 +978,7 @@
     #session = null; // the flow's open editor: {id, prompt}
     #group = null; // the newest choices: {frame, buttons, answered}
     #own = new Map(); // rows of the visitor's messages, by id
-    #draft = null; // the assistant's words so far: {turn, attempt, length, words, row}
+    #draft = null; // the assistant's words so far: {turn, attempt, length, text, row, drawing}
     #operator = "";
     #order = new Map(); // the places of all facts, by their cursors
     #news = -1; // the place of the newest that somebody said
@@ -1294,7 +1425,7 @@
       if (drafted) row.classList.remove("fresh"); // the words stand there already
     }
 
-    /** The assistant's words while it makes them: below what is stored, as plain text. */
+    /** The assistant's words while it makes them: below what is stored. */
     #drafted(frame) {
       let draft = this.#draft;
       if (frame.end) {
@@ -1306,19 +1437,26 @@
         if (frame.offset !== 0) return; // its beginning was not for us
         if (draft?.turn !== frame.turn) {
           this.#dropDraft();
-          const words = document.createTextNode("");
-          const row = this.#bubble("bot", words, {}, true);
+          const row = this.#bubble("bot", "");
           row.dataset.role = "draft";
           this.#ui.drafts.append(row);
-          draft = { turn: frame.turn, words, row };
+          draft = { turn: frame.turn, row };
         }
-        this.#draft = Object.assign(draft, { attempt: frame.attempt, length: 0 });
-        draft.words.data = "";
+        this.#draft = Object.assign(draft, { attempt: frame.attempt, length: 0, text: "" });
         this.#showTyping(false);
       }
       if (frame.attempt !== draft.attempt || frame.offset !== draft.length) return;
-      draft.words.data += frame.text;
+      draft.text += frame.text;
       draft.length += [...frame.text].length; // offsets count characters, not UTF-16
+      draft.drawing ||= requestAnimationFrame(() => this.#drawDraft(draft)); // many pieces are drawn once
+    }
+
+    #drawDraft(draft, growing = true) {
+      cancelAnimationFrame(draft.drawing);
+      draft.drawing = 0;
+      const bubble = draft.row.querySelector(".bubble");
+      bubble.classList.add("drawn");
+      bubble.replaceChildren(drawMarkdown(draft.text, growing));
     }
 
     #dropDraft() {
@@ -1331,6 +1469,7 @@
     /** What was read stays to be read; it never was a message, so the next page does not show it. */
     #interruptDraft() {
       const { row } = this.#draft;
+      this.#drawDraft(this.#draft, false);
       this.#draft = null;
       row.setAttribute("data-interrupted", "true");
       row.setAttribute("aria-live", "off");

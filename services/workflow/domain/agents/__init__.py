@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from copy import deepcopy
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from services.workflow.domain.agents.assistant import Assistant
 from services.workflow.domain.agents.emoji import Emoji
@@ -96,10 +99,10 @@ def _answer(
     if agent is None:
         return _failed(state, "this agent is not installed")
     try:
-        configuration = configured(agent.configuration, engagement.configuration)
+        configuration = configured(agent.configuration, deepcopy(engagement.configuration))
     except BadConfiguration as error:  # the door let it in; another version of the agent does not
         return _failed(state, f"this configuration is not valid: {error}")
-    answer = agent.answer(configuration, state.memory, request, None)
+    answer = _ask(agent, configuration, state, request, None)
     if isinstance(answer, Ask):
         result = results.get(STATE)
         if result is None:
@@ -112,10 +115,23 @@ def _answer(
         said = None if isinstance(result, GenerationFailed) else _yes_or_no(result)
         if said is None:
             return _failed(state, "the assistant did not answer")
-        answer = agent.answer(configuration, state.memory, request, said)
+        answer = _ask(agent, configuration, state, request, said)
         if isinstance(answer, Ask):
             return _failed(state, "the agent asks without end")
     return _answered(answer)
+
+
+def _ask(
+    agent: Agent, configuration: Any, state: Conversation, request: Request, said: bool | None
+) -> Answered | Ask:
+    """What the agent says, of copies that are its own.
+
+    It may change them in place: the fold must stay what the log says, since the same is decided once more
+    when something came between. So must what it gives back, however long it holds on to it.
+    """
+    own = Request(request.key, deepcopy(request.value), deepcopy(request.annotations))
+    answer = agent.answer(configuration, deepcopy(state.memory), own, said)
+    return replace(answer, memory=deepcopy(answer.memory)) if isinstance(answer, Answered) else answer
 
 
 def _answered(answer: Answered) -> tuple[Fact, ...]:

@@ -220,7 +220,7 @@ class _Hindsight:
         return None
 
     def _outcome(self, before: Conversation, recorded: Recorded) -> Divergence | None:
-        item = next((each for each in self._state.unanswered if each.position == recorded.cause), None)
+        item = next(iter(self._state.unanswered.at(recorded.cause or 0)), None)
         if item is None:
             self._known = False
             return Divergence(self._place, "something", _told(recorded.facts), "nothing", "unknown")

@@ -29,10 +29,17 @@ from services.workflow.domain.language.state import (
     State,
 )
 from services.workflow.domain.language.texts import Text, json_template, template
-from shared.contract.facts import BotSaid, Choice, ChoiceAsked, EditorClosed, EditorOpened, HandoffRequested
+from shared.contract.facts import (
+    ASSISTANT_SESSION,
+    BotSaid,
+    Choice,
+    ChoiceAsked,
+    EditorClosed,
+    EditorOpened,
+    HandoffRequested,
+)
 
 #: The editor in which the assistant is spoken with, unless the state names another.
-ASSISTANT_SESSION: Final = "assistant"
 #: The longest time a backend may take (seconds).
 LONGEST_TIMEOUT: Final = 25
 

@@ -1,0 +1,168 @@
+"""What is on the log of a conversation when a client comes: read in windows, once for all who come together.
+
+A short history is read in one window, and is all there. A long one is gone through twice: first it is
+folded, which says what of it is to be shown, then each client is told it window by window, at its own
+pace. The fold is shared, and so is what others have just read: the memory that a history takes depends
+neither on its length nor on how many are told it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from typing import Any
+
+from services.proxy.domain.past import Past
+from services.proxy.pace import Pace
+from shared.contract.entry import Recorded
+from shared.runtime.log import Log, Message, Windows
+
+#: Windows of a long history that are kept for those who come to the same place a moment later.
+MOST_KEPT = 4
+
+
+class History:
+    """All that was on the log. ``whole``: these are the entries; None: it is long, see `windows`.
+
+    What a long one lacks is what was stored while it was read: who is told it reads on behind its end.
+    """
+
+    def __init__(self, whole: list[Recorded] | None, reading: Reading | None = None) -> None:
+        self.whole = whole
+        self._reading = reading
+
+    async def past(self) -> Past:
+        """What it comes to. That of a long one is shared: look at it only. Raises `Unreachable`."""
+        if self._reading is not None:
+            return (await self._reading.folded()).past
+        past = Past()
+        for recorded in self.whole or ():
+            past.add(recorded)
+        return past
+
+    async def windows(self, start: int = 0) -> AsyncIterator[list[Recorded]]:
+        """The entries in parts, from the one that holds position ``start``. Raises `Unreachable`."""
+        if self._reading is None:
+            if self.whole:
+                yield self.whole
+            return
+        folded = await self._reading.folded()
+        for number in range(folded.number(start), len(folded.bounds)):
+            yield await folded.window(number)
+
+
+class Folded:
+    """A long history that was read once. ``bounds``: the positions of each window's first and last entry."""
+
+    def __init__(self, log: Log, conversation: str) -> None:
+        self.past = Past()
+        self.bounds: list[tuple[int, int]] = []
+        self._log = log
+        self._conversation = conversation
+        self._kept = Kept()
+
+    def add(self, entries: list[Recorded]) -> None:
+        """The next window, which `past` has already."""
+        there: asyncio.Future[list[Recorded]] = asyncio.get_running_loop().create_future()
+        there.set_result(entries)
+        self._kept.put(len(self.bounds), there)
+        self.bounds.append((entries[0].position, entries[-1].position))
+
+    def number(self, start: int) -> int:
+        """Of the window that holds position ``start``, or else of the one behind it."""
+        return bisect_left(self.bounds, start, key=lambda bounds: bounds[1])
+
+    async def window(self, number: int) -> list[Recorded]:
+        """Read it, unless others are reading it or have just done so."""
+        window = self._kept.get(number)
+        if window is None:
+            window = asyncio.ensure_future(self._read(*self.bounds[number]))
+            self._kept.put(number, window)
+        return await asyncio.shield(window)
+
+    async def _read(self, first: int, last: int) -> list[Recorded]:
+        entries: list[Recorded] = []
+        windows = self._log.windows(self._conversation, first - 1)
+        while windows.position < last and not windows.over:
+            window = await windows.next()
+            entries += [message.decode() for message in window if message.position <= last]
+        return entries
+
+
+class Kept:
+    """The windows that were read last, by their number."""
+
+    def __init__(self) -> None:
+        self._windows: OrderedDict[int, asyncio.Future[list[Recorded]]] = OrderedDict()
+
+    def get(self, number: int) -> asyncio.Future[list[Recorded]] | None:
+        window = self._windows.get(number)
+        if window is None or (window.done() and (window.cancelled() or window.exception() is not None)):
+            return None
+        self._windows.move_to_end(number)
+        return window
+
+    def put(self, number: int, window: asyncio.Future[list[Recorded]]) -> None:
+        self._windows[number] = window
+        while len(self._windows) > MOST_KEPT:
+            self._windows.popitem(last=False)
+        window.add_done_callback(_seen)
+
+
+class Reading:
+    """A long history that is being read, and folded, for all who wait for it."""
+
+    def __init__(
+        self, log: Log, conversation: str, pace: Pace, first: list[Message], windows: Windows
+    ) -> None:
+        """``first`` is the first of ``windows``."""
+        self._folded = Folded(log, conversation)
+        self._pace = pace
+        self._waiting = 0
+        self._given_up = False
+        self.task = asyncio.create_task(self._read(first, windows))
+        self.task.add_done_callback(_seen)
+
+    @property
+    def over(self) -> bool:
+        """Whether it is too late to wait for it."""
+        return self._given_up or self.task.done()
+
+    async def folded(self) -> Folded:
+        """Raises `Unreachable`."""
+        if self.task.done():
+            return self.task.result()
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self.task)
+        except asyncio.CancelledError:
+            if self._waiting == 1:  # nobody else wants it
+                self._given_up = True
+                self.task.cancel()
+            raise
+        finally:
+            self._waiting -= 1
+
+    async def _read(self, window: list[Message], windows: Windows) -> Folded:
+        folded = self._folded
+        while window:
+            entries: list[Recorded] = []
+
+            def add(message: Message, entries: list[Recorded] = entries) -> None:
+                recorded = message.decode()
+                folded.past.add(recorded)
+                entries.append(recorded)
+
+            async for _ in self._pace.through(window, add):
+                pass
+            folded.add(entries)
+            window = [] if windows.over else await windows.next()
+        return folded
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    """A failure is told to whoever waits; perhaps nobody does."""
+    if not future.cancelled():
+        future.exception()

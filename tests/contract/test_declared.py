@@ -1,0 +1,110 @@
+"""What `declare` makes of what is there already: settings that the promises rest on are put right."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from nats.aio.client import Client
+
+from shared.contract import subjects
+from shared.runtime import declare as declaring
+from shared.runtime.declare import SECOND, DeclareError, declare
+from tests.conftest import Connections
+
+CONSUMERS = [
+    (subjects.STREAM, declaring.workflow_consumer),
+    (subjects.TIMERS, declaring.timers_consumer),
+    *((subjects.STREAM, lambda name=name: declaring.replay_consumer(name)) for name in subjects.REPLAYERS),
+]
+
+
+@pytest.fixture
+async def admin(connections: Connections) -> Client:
+    return await connections.client("admin")
+
+
+async def api(admin: Client, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    payload = json.dumps(body).encode() if body else b""
+    answer: dict[str, Any] = json.loads((await admin.request(f"$JS.API.{subject}", payload, timeout=10)).data)
+    assert "error" not in answer, answer
+    return answer
+
+
+@pytest.mark.parametrize(("stream", "make"), CONSUMERS)
+@pytest.mark.parametrize(
+    ("setting", "wrong", "right"),
+    [
+        ("max_deliver", 3, -1),  # the server would drop what was delivered three times, and tell nobody
+        ("ack_wait", 77 * SECOND, None),
+        ("max_ack_pending", 7, None),
+    ],
+)
+async def test_a_consumer_that_was_made_otherwise_is_put_right(
+    admin: Client, stream: str, make: Any, setting: str, wrong: Any, right: Any
+) -> None:
+    wanted = make()
+    name = wanted["durable_name"]
+    body = {"stream_name": stream, "config": {**wanted, setting: wrong}}
+    await api(admin, f"CONSUMER.DURABLE.CREATE.{stream}.{name}", body)
+    assert (await api(admin, f"CONSUMER.INFO.{stream}.{name}"))["config"][setting] == wrong
+    await declare(admin, max_bytes=1024**3)
+    found = (await api(admin, f"CONSUMER.INFO.{stream}.{name}"))["config"]
+    assert found[setting] == (wanted[setting] if right is None else right)
+
+
+@pytest.mark.parametrize(
+    ("stream", "setting", "wrong", "right"),
+    [
+        (subjects.STREAM, "discard", "old", "new"),  # the oldest entries would go when it is full
+        (subjects.STREAM, "max_age", 3600 * SECOND, 0),
+        (subjects.STREAM, "republish", None, None),
+        (subjects.STREAM, "duplicate_window", SECOND, 600 * SECOND),
+        (subjects.STREAM, "max_msgs_per_subject", 10, -1),  # the oldest of a conversation would go
+        (subjects.FLOWS, "max_age", 3600 * SECOND, 0),
+        (subjects.TIMERS, "max_age", 3600 * SECOND, 0),
+        (f"KV_{declaring.OPERATOR_SESSIONS}", "max_age", 720 * 3600 * SECOND, 12 * 3600 * SECOND),
+        (f"KV_{declaring.OPERATORS}", "max_age", 3600 * SECOND, 0),
+    ],
+)
+async def test_a_stream_that_was_changed_is_put_right(
+    admin: Client, stream: str, setting: str, wrong: Any, right: Any
+) -> None:
+    config = (await api(admin, f"STREAM.INFO.{stream}"))["config"]
+    before = config.get(setting)
+    changed = {**config, setting: wrong}
+    if setting == "max_age":  # the server wants the window within it
+        changed["duplicate_window"] = min(config["duplicate_window"], wrong)
+    await api(admin, f"STREAM.UPDATE.{stream}", {k: v for k, v in changed.items() if v is not None})
+    await declare(admin, max_bytes=1024**3)
+    found = (await api(admin, f"STREAM.INFO.{stream}"))["config"].get(setting)
+    assert found == (before if right is None else right)
+    assert found != wrong
+
+
+async def test_declaring_again_keeps_the_epoch(admin: Client) -> None:
+    """Each cursor names it: with a new one every client would begin anew."""
+
+    async def epoch() -> str:
+        config = (await api(admin, f"STREAM.INFO.{subjects.STREAM}"))["config"]
+        return str(config["metadata"]["epoch"])
+
+    before = await epoch()
+    await declare(admin, max_bytes=1024**3)
+    assert await epoch() == before
+    await declare(admin, max_bytes=2 * 1024**3)  # also where something is changed
+    assert await epoch() == before
+
+
+async def test_what_the_server_does_not_keep_is_named(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It switches some settings off in silence: `allow_msg_schedules` takes `deny_purge` with it."""
+    stream = declaring.flows_stream
+
+    def scheduled(replicas: int) -> dict[str, Any]:
+        other = {"name": "FLOWS2", "subjects": ["flow2.*"], "discard": "old", "allow_msg_schedules": True}
+        return {**stream(replicas), **other}
+
+    monkeypatch.setattr(declaring, "flows_stream", scheduled)
+    with pytest.raises(DeclareError, match=r"did not keep .* FLOWS2: deny_purge"):
+        await declare(admin, max_bytes=1024**3)

@@ -1,0 +1,358 @@
+"""The follower when the store is put back from a copy: no mixture of two logs, nothing in doubt is used."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from deploy.local.embedded import EmbeddedNats
+from services.workflow.folds import Folds
+from services.workflow.ledger import Ledger
+from shared.runtime import follower as following
+from shared.runtime.broker import Link, inbox_prefix
+from shared.runtime.declare import new_epoch
+from shared.runtime.feed import Feed
+from shared.runtime.log import Log, Message
+from shared.runtime.vitals import Vitals
+from tests import examples
+from tests.conftest import Connections
+from tests.contract.test_follower import Followed, grow
+from tests.faults.injectors import Pause, halting, hesitant, late, late_proof, lossy
+
+
+class Store:
+    """The server's files, copied and put back as an administrator would."""
+
+    def __init__(self, server: EmbeddedNats, copy: Path) -> None:
+        self._server = server
+        self._copy = copy
+
+    async def copy(self) -> None:
+        await asyncio.to_thread(self._server.stop)
+        shutil.copytree(self._server.folder / "nats", self._copy)
+        await asyncio.to_thread(self._server.start)
+
+    async def put_back(self) -> None:
+        await asyncio.to_thread(self._server.stop)
+        shutil.rmtree(self._server.folder / "nats")
+        shutil.copytree(self._copy, self._server.folder / "nats")
+        await asyncio.to_thread(self._server.start)
+
+
+class Watching(Followed):
+    """Remembers all that was ever delivered, also what was dropped by a reset."""
+
+    def __init__(
+        self,
+        log: Log,
+        link: Link,
+        feed: Callable[..., Feed] = Feed,
+        from_beginning: bool = True,
+    ) -> None:
+        super().__init__(log, link, from_beginning=from_beginning, feed=feed)
+        self.log = log
+        self.ever: list[Message] = []
+
+    def _take(self, message: Message) -> None:
+        super()._take(message)
+        self.ever.append(message)
+
+    @property
+    def content(self) -> list[tuple[int, int]]:
+        return [(message.position, message.time) for message in self.messages]
+
+
+class Lab:
+    """A follower whose connections notice each loss, and a writer beside it."""
+
+    def __init__(self, connections: Connections, writer: Log, folder: Path) -> None:
+        self._connections = connections
+        self.writer = writer
+        self.store = Store(connections.server, folder / "copy")
+        self.started: list[Followed] = []
+        self._clients: list[Client] = []
+        self._written = 0
+
+    async def follow(
+        self,
+        reads: Callable[[Client], Log] = Log,
+        feed: Callable[..., Feed] = Feed,
+        from_beginning: bool = True,
+    ) -> Watching:
+        link = Link(Vitals("test"))
+        client = Client()
+        self._clients.append(client)
+        await client.connect(
+            self._connections.server.url("analytics"),
+            inbox_prefix=inbox_prefix("analytics").encode(),
+            error_cb=link.error,
+            disconnected_cb=link.disconnected,
+            reconnected_cb=link.connected,
+            reconnect_time_wait=0.05,  # type: ignore[arg-type]
+            max_reconnect_attempts=-1,
+        )
+        followed = Watching(reads(client), link, feed, from_beginning)
+        self.started.append(followed)
+        await followed.follower.start()
+        return followed
+
+    async def grow(self, count: int) -> None:
+        await grow(self.writer, self._written, count)
+        self._written += count
+
+    async def content(self) -> list[tuple[int, int]]:
+        """Position and time of all that is stored now."""
+        return [(each.position, each.time) async for batch in self.writer.read(1) for each in batch]
+
+    async def close(self) -> None:
+        for followed in self.started:
+            await followed.follower.stop()
+        for client in self._clients:
+            await client.close()
+
+
+@pytest.fixture
+async def lab(connections: Connections, tmp_path: Path) -> AsyncIterator[Lab]:
+    lab = Lab(connections, await connections.log("proxy"), tmp_path)
+    yield lab
+    await lab.close()
+
+
+async def settled(lab: Lab, followed: Watching) -> None:
+    """Until the follower has what is stored now, and is certain of it."""
+    stored = await lab.content()
+    async with asyncio.timeout(20):
+        while not followed.follower.certain or followed.follower.position < len(stored):
+            await asyncio.sleep(0.02)
+    assert followed.content == stored
+
+
+@pytest.mark.parametrize(
+    ("first", "copied", "lost", "grown"),
+    [(5, 2, 3, 5), (5, 1, 4, 8), (5, 2, 3, 2), (1, 4, 9, 30)],
+    ids=["grown beyond", "grown far beyond", "still shorter", "other sizes"],
+)
+async def test_what_was_fetched_between_two_losses_is_proven_too(
+    lab: Lab, first: int, copied: int, lost: int, grown: int
+) -> None:
+    """Lost, and lost again while the gap is fetched; then the store is one that lacks a part of the gap."""
+    ends, reads = Pause(), Pause()
+    followed = await lab.follow(halting(ends, reads))
+    await lab.grow(first)
+    await followed.follower.reached(first)
+    ends.begin()
+    await ends.felt.wait()
+    await lab.grow(copied)
+    await lab.store.copy()  # the first loss
+    await lab.grow(lost)
+    reads.begin()
+    ends.end()
+    await reads.felt.wait()
+    newest = first + copied + lost
+    assert followed.positions == list(range(1, newest + 1))
+    assert not followed.follower.certain
+    await lab.store.put_back()  # the second
+    await lab.grow(grown)
+    reads.end()
+    await settled(lab, followed)
+    assert followed.resets == 1
+
+
+async def test_a_loss_in_the_middle_of_the_first_reading_is_proven_too(lab: Lab) -> None:
+    """The reading of a long log begins on one and goes on on another."""
+    ends, reads = Pause(), Pause()
+    await lab.grow(4)
+    await lab.store.copy()
+    await lab.grow(6)
+    reads.begin()
+    starting = asyncio.create_task(lab.follow(halting(ends, reads)))
+    await reads.felt.wait()
+    await lab.store.put_back()
+    await lab.grow(16)
+    reads.end()
+    followed = await starting
+    await settled(lab, followed)
+    assert followed.resets == 1
+
+
+async def test_a_proof_that_was_given_before_a_loss_counts_no_more_after_it(lab: Lab) -> None:
+    """The answer was on its way when the store was put back."""
+    pause = Pause()
+    followed = await lab.follow(late_proof(pause), lossy(lambda message: message.position > 5))
+    await lab.grow(3)
+    await lab.store.copy()
+    await lab.grow(2)
+    await followed.follower.reached(5)
+    pause.begin()
+    await pause.felt.wait()
+    await lab.store.put_back()
+    await lab.grow(9)
+    async with asyncio.timeout(20):
+        while followed.follower.certain or followed.vitals.reasons.keys() & {"feed", "nats"}:
+            await asyncio.sleep(0.02)
+    pause.end()
+    await settled(lab, followed)
+    assert followed.resets == 1
+
+
+async def test_where_a_follower_begins_is_proven_too(lab: Lab) -> None:
+    """The log's end was told, and then the store was put back: its positions are not the old one's."""
+    pause = Pause()
+    await lab.grow(3)
+    await lab.store.copy()
+    await lab.grow(7)
+    pause.begin()
+    starting = asyncio.create_task(lab.follow(late_proof(pause), from_beginning=False))
+    await pause.felt.wait()
+    await lab.store.put_back()
+    await lab.grow(9)
+    pause.end()
+    followed = await starting
+    async with asyncio.timeout(20):
+        await followed.follower.known()
+        while not followed.follower.certain or followed.follower.position != 12:
+            await asyncio.sleep(0.02)
+    assert followed.resets == 1
+
+
+async def test_a_log_that_is_shorter_than_it_was_said_to_be_holds_nobody_up(lab: Lab) -> None:
+    """Its end was told just before a copy took its place that lacks it, and nothing new is written."""
+    pause = Pause()
+    followed = await lab.follow(late(pause), lossy(lambda message: message.position > 5))
+    await lab.grow(7)
+    await lab.store.copy()
+    await lab.grow(3)
+    await followed.follower.reached(5)
+    pause.begin()
+    await pause.felt.wait()
+    await lab.store.put_back()
+    pause.end()
+    await settled(lab, followed)
+    assert followed.positions == [1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_another_log_that_is_longer_is_known_by_the_time_of_the_newest_entry(lab: Lab) -> None:
+    """The feed brings nothing and the log is looked at only when it has grown: no other sign is left."""
+    pause = Pause()
+    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.position > 5))
+    await lab.grow(5)
+    await lab.store.copy()
+    await lab.grow(5)
+    await followed.follower.reached(10)
+    pause.begin()
+    await pause.felt.wait()
+    await lab.store.put_back()
+    await lab.grow(12)
+    pause.end()
+    await settled(lab, followed)
+    assert followed.resets == 1
+
+
+async def test_another_log_that_is_shorter_is_known_by_what_it_lacks(lab: Lab) -> None:
+    followed = await lab.follow(feed=lossy(lambda message: message.position > 5))
+    await lab.grow(5)
+    await lab.store.copy()
+    await lab.grow(5)
+    await followed.follower.reached(10)
+    await lab.store.put_back()
+    async with asyncio.timeout(20):
+        while not followed.resets:
+            await asyncio.sleep(0.02)
+    await settled(lab, followed)
+    assert followed.positions == [1, 2, 3, 4, 5]
+
+
+async def test_a_new_epoch_begins_all_anew_though_every_entry_is_the_same(
+    lab: Lab, connections: Connections
+) -> None:
+    followed = await lab.follow()
+    await lab.grow(5)
+    await followed.follower.reached(5)
+    before = followed.follower.epoch
+    epoch = await new_epoch(await connections.client("admin"))
+    async with asyncio.timeout(20):
+        while not followed.resets:
+            await asyncio.sleep(0.02)
+    await settled(lab, followed)
+    assert followed.follower.epoch == epoch != before
+
+
+@pytest.mark.parametrize("grown", [6, 9], ids=["what is next", "and more"])
+async def test_what_comes_live_while_in_doubt_waits(lab: Lab, grown: int) -> None:
+    """An entry of the new log, at the position that would have been next on the old one."""
+    pause, heard, found = Pause(), list[int](), asyncio.Event()
+
+    def told(client: Client, take: Callable[[Message], None], *told: Callable[[], None]) -> Feed:
+        def listen(message: Message) -> None:
+            take(message)
+            heard.append(message.position)
+
+        def back() -> None:
+            told[1]()
+            found.set()
+
+        return Feed(client, listen, told[0], back)
+
+    followed = await lab.follow(hesitant(pause), told)
+    await lab.grow(5)
+    await lab.store.copy()
+    await lab.grow(5)
+    await followed.follower.reached(10)
+    pause.begin()
+    await pause.felt.wait()
+    heard.clear()
+    found.clear()
+    await lab.store.put_back()
+    async with asyncio.timeout(20):
+        await found.wait()
+        await lab.grow(grown)
+        while 5 + grown not in heard:
+            await asyncio.sleep(0.02)
+    assert followed.positions == list(range(1, 11))
+    pause.end()
+    await settled(lab, followed)
+    assert followed.resets == 1
+
+
+async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> None:
+    """What is loaded then may lack what came meanwhile, or be of a log that is no more."""
+    pause = Pause()
+    followed = await lab.follow(hesitant(pause))
+    await lab.grow(3)
+    await lab.store.copy()
+    await lab.grow(3)
+    await followed.follower.reached(6)
+    ledger = Ledger(followed.log, followed.follower, Folds())
+    pause.begin()
+    await pause.felt.wait()
+    await lab.store.put_back()
+    async with asyncio.timeout(20):
+        while followed.vitals.reasons.keys() & {"feed", "nats"} or followed.follower.certain:
+            await asyncio.sleep(0.02)
+    folding = asyncio.create_task(ledger.fold(examples.CONVERSATION))
+    for _ in range(3):  # it could have been loaded as often
+        assert len(await followed.log.fetch(examples.CONVERSATION)) == 3
+    assert not folding.done()
+    pause.end()
+    assert (await asyncio.wait_for(folding, 20)).position == 3
+    assert followed.resets == 1
+
+
+async def test_whoever_waits_has_the_log_asked_where_the_feed_brings_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the next regular look, which is far away: at once."""
+    monkeypatch.setattr(following, "CHECK_SECONDS", 3600.0)
+    followed = await lab.follow(feed=lossy(lambda message: True))
+    await lab.grow(3)
+    async with asyncio.timeout(20):
+        await followed.follower.reached(3)
+    await lab.grow(3)  # and the next one, too
+    async with asyncio.timeout(20):
+        await followed.follower.reached(6)
+    assert followed.positions == [1, 2, 3, 4, 5, 6]

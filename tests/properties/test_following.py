@@ -1,0 +1,265 @@
+"""The follower over a log that is lost, copied, put back and replaced, at any moment, in any order.
+
+Real is the follower. Simulated are the log and its two connections, in virtual time: a request takes a
+while, and whatever happens meanwhile happens in its middle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any, TypeVar, cast
+
+import pytest
+from nats.aio.client import Client
+
+from shared.runtime.broker import Link
+from shared.runtime.feed import Feed
+from shared.runtime.follower import Follower
+from shared.runtime.log import Log, Message, Tail, Unreachable
+from shared.runtime.vitals import Vitals
+from tests import examples, virtual_time
+
+SEEDS = int(os.environ.get("SWITCHBOARD_SIMULATIONS", "2000")) // 4
+FIRST_SEED = int(os.environ.get("SWITCHBOARD_TEST_SEED", "1"))
+T = TypeVar("T")
+
+#: Entries of one answer to a read: a long gap takes several.
+BATCH = 3
+
+
+class World:
+    """The stored log, what was copied of it, and both connections to it."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.log: list[Message] = []
+        self.epoch = "first"
+        self.copies: list[list[Message]] = []
+        self.up = True
+        self.client_up = True
+        self.feed_up = True
+        self.losses = 0  # a request that was made before a loss has no answer after it
+        self.lossy = 0.0  # how much the live feed loses
+        self._time = 0
+        self.take: Callable[[Message], None] = lambda message: None
+        self.lost: Callable[[], None] = lambda: None
+        self.found: Callable[[], None] = lambda: None
+        self.link = Link(Vitals("test"))
+
+    # --- what may happen ---
+
+    def append(self) -> None:
+        if not self.up:
+            return
+        self._time += 1
+        message = Message(len(self.log) + 1, examples.CONVERSATION, "visitor", self._time, b"")
+        self.log.append(message)
+        if self.feed_up and self.chance.random() >= self.lossy:
+            self.take(message)
+
+    def copy(self) -> None:
+        self.copies.append(list(self.log))
+
+    async def down(self) -> None:
+        """The server goes. The two connections notice one after the other."""
+        if not self.up:
+            return
+        self.up = False
+        await self._break(self.chance.random() < 0.5)
+
+    async def _break(self, feed_first: bool) -> None:
+        for feed in (feed_first, not feed_first):
+            await (self.cut_feed() if feed else self.cut_client())
+            if self.chance.random() < 0.3:
+                await asyncio.sleep(0)
+
+    async def cut_client(self) -> None:
+        if self.client_up:
+            self.client_up = False
+            self.losses += 1
+            await self.link.disconnected()
+
+    async def cut_feed(self) -> None:
+        if self.feed_up:
+            self.feed_up = False
+            self.lost()
+
+    async def put_back(self) -> None:
+        """The store is one of the copies now; numbers are used anew, times are not."""
+        await self.down()
+        if self.copies:
+            self.log = list(self.chance.choice(self.copies))
+
+    async def wipe(self) -> None:
+        await self.down()
+        self.log, self.copies, self.epoch = [], [], f"epoch {self._time}"
+
+    async def back(self) -> None:
+        self.up = True
+        for feed in self.chance.sample((True, False), 2):
+            if feed and not self.feed_up:
+                self.feed_up = True
+                self.found()
+            elif not feed and not self.client_up:
+                self.client_up = True
+                await self.link.connected()
+            if self.chance.random() < 0.5:
+                await asyncio.sleep(self.chance.random() * 0.2)
+
+    async def something(self) -> None:
+        """One of these; more often than not the log grows."""
+        what = self.chance.choices(
+            ("grow", "copy", "down", "cut", "put back", "wipe", "back", "lossy", "wait"),
+            (12, 3, 2, 3, 3, 0.3, 6, 1, 4),
+        )[0]
+        if what == "grow":
+            for _ in range(self.chance.randint(1, 8)):
+                self.append()
+        elif what == "copy":
+            self.copy()
+        elif what == "down":
+            await self.down()
+        elif what == "cut":
+            await self._break(self.chance.random() < 0.5)
+        elif what == "put back":
+            await self.put_back()
+        elif what == "wipe":
+            await self.wipe()
+        elif what == "back":
+            await self.back()
+        elif what == "lossy":
+            self.lossy = self.chance.choice((0.0, 0.2, 1.0))
+        else:
+            await asyncio.sleep(self.chance.random() * 3)
+        await asyncio.sleep(self.chance.choice((0, 0.01, 0.05, 0.3)))
+
+
+class SimulatedLog:
+    """What a follower asks of a `Log`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.client = None
+
+    def goes_over(self, line: object) -> None:
+        """There is one way."""
+
+    async def _ask(self, answer: Callable[[], T]) -> T:
+        """A request on its way: there, and back. Whoever made it may be woken later than it is answered."""
+        world = self._world
+        losses = world.losses
+        await asyncio.sleep(world.chance.choice((0, 0.01, 0.1)))
+        found = answer()
+        for pause in (world.chance.choice((0, 0.01, 0.1)), 0):
+            if not world.up or not world.client_up or world.losses != losses:
+                raise Unreachable("lost")
+            await asyncio.sleep(pause)
+        if world.chance.random() < 0.2:
+            await asyncio.sleep(0.05)
+        return found
+
+    async def tail(self, timeout: float = 2.0) -> Tail:
+        return await self._ask(lambda: Tail(len(self._world.log), self._world.epoch, False))
+
+    async def at(self, position: int) -> Message | None:
+        def found() -> Message | None:
+            log = self._world.log
+            return log[position - 1] if 0 < position <= len(log) else None
+
+        return await self._ask(found)
+
+    def _from(self, start: int) -> list[Message]:
+        return self._world.log[start - 1 : start - 1 + BATCH]
+
+    async def read(self, start: int, subject: str = "") -> AsyncIterator[list[Message]]:
+        while True:
+            batch = await self._ask(partial(self._from, start))
+            if batch:
+                yield batch
+            start += len(batch)
+            if len(batch) < BATCH:
+                return
+
+
+class SimulatedFeed:
+    def __init__(
+        self,
+        world: World,
+        take: Callable[[Message], None],
+        lost: Callable[[], None],
+        found: Callable[[], None],
+    ) -> None:
+        world.take, world.lost, world.found = take, lost, found
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+async def _follow(seed: int, from_beginning: bool, steps: int) -> None:
+    world = World(random.Random(seed))
+    delivered: list[Message] = []
+    start = 0
+
+    def deliver(message: Message) -> None:
+        nonlocal start
+        if not delivered:
+            start = message.position
+        delivered.append(message)
+
+    def feed(client: Client, take: Any, lost: Any, found: Any) -> Feed:
+        return cast(Feed, SimulatedFeed(world, take, lost, found))
+
+    for _ in range(world.chance.randint(0, 12)):
+        world.append()
+    follower = Follower(
+        cast(Log, SimulatedLog(world)),
+        world.link,
+        Vitals("test"),
+        deliver,
+        delivered.clear,
+        from_beginning=from_beginning,
+        feed=feed,
+    )
+
+    def right() -> None:
+        """What counts as certain is the log as it stands, without a gap, from where it was begun."""
+        assert follower.position == (delivered[-1].position if delivered else follower.position)
+        assert delivered == world.log[start - 1 : start - 1 + len(delivered)] if delivered else True
+        if from_beginning:
+            assert len(delivered) == follower.position
+            assert not delivered or start == 1
+
+    starting = asyncio.create_task(follower.start())
+    for _ in range(steps):
+        await world.something()
+        if follower.certain:
+            right()
+        # However often the connection is lost, a handful of proofs is enough: each costs a request.
+        assert len(follower._anchors) <= 3
+    world.lossy = 0.0
+    await world.back()
+    await starting
+    async with asyncio.timeout(60):
+        await follower.known()
+        await follower.reached(len(world.log))
+        while not follower.certain or follower.position < len(world.log):
+            await asyncio.sleep(0.1)
+    right()
+    assert follower.position == len(world.log)
+    assert follower.epoch == world.epoch
+    await follower.stop()
+
+
+@pytest.mark.parametrize("from_beginning", [True, False])
+def test_whatever_happens_to_the_store_what_counts_is_the_log_as_it_stands(from_beginning: bool) -> None:
+    for seed in range(FIRST_SEED, FIRST_SEED + SEEDS):
+        try:
+            virtual_time.run(_follow(seed, from_beginning, steps=40))
+        except BaseException:
+            print(f"seed {seed}: SWITCHBOARD_TEST_SEED={seed} SWITCHBOARD_SIMULATIONS=4")
+            raise

@@ -1,0 +1,232 @@
+"""What every service keeps and makes of a conversation takes time in proportion to its length.
+
+Each reader is given a conversation and one of four times the length; see `test_costs` for the measure. The
+laboratory's ``depths`` shows the same of the real services, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, Final
+
+import pytest
+
+from services.analytics.domain.projections import Projection
+from services.operator.domain.desk import Desk
+from services.operator.domain.transcript import lines, transcript
+from services.proxy.domain import telling
+from services.proxy.domain.chat import Chat
+from services.proxy.domain.engagement import AgentTalk, engage, offers
+from services.proxy.domain.session import BEGIN, Session
+from services.proxy.domain.turn_states import state_of
+from services.proxy.domain.turns import Turns
+from services.workflow.domain.assistant import conversation
+from services.workflow.domain.so_far import so_far
+from shared.contract.agents import CONFIGURATIONS
+from shared.contract.conversation import NEW, evolve
+from shared.contract.entry import Recorded
+from shared.contract.facts import (
+    AnswerStarted,
+    AssistantSaid,
+    ConversationStarted,
+    DecisionFailed,
+    EditorOpened,
+    EngagementBegan,
+    Fact,
+    FlowAdvanced,
+    FlowStarted,
+    InputRefused,
+    Interjected,
+    RequestAnswered,
+    RequestMade,
+    TextWritten,
+)
+from tests import examples
+from tests.unit.test_costs import AGAIN, MOST, no_collector
+
+SHORT: Final = 1_000
+LONG: Final = 4 * SHORT
+#: A quicker one is not told apart from the machine's own moods (seconds).
+FLOOR: Final = 1e-3
+
+__all__ = ["no_collector"]  # a fixture that every test here uses
+
+Entries = list[Recorded]
+
+
+def entry(position: int, author: str, *facts: Fact, cause: int | None = None) -> Recorded:
+    return Recorded(
+        position=position,
+        conversation=examples.CONVERSATION,
+        author=author,
+        time=examples.FIRST_TIME + position,
+        id=str(cause) if cause else f"{author}{position}",
+        cause=cause,
+        facts=facts,
+    )
+
+
+def begins() -> Entries:
+    advanced = FlowAdvanced(path=("ask",))
+    return [
+        entry(1, "visitor", ConversationStarted(door="websocket")),
+        entry(2, "bot", FlowStarted(flow="f", version="v"), advanced, EditorOpened(session="s"), cause=1),
+    ]
+
+
+def asks(position: int) -> Recorded:
+    return entry(position, "visitor", TextWritten(session="s", text="hello"))
+
+
+def answers(position: int, cause: int) -> list[Recorded]:
+    """The assistant's attempt, and its answer."""
+    return [
+        entry(position, "bot", AnswerStarted(cause=cause, attempt=1)),
+        entry(position + 1, "bot", AssistantSaid(text="hi", attempt=1), cause=cause),
+    ]
+
+
+def in_turn(length: int) -> Entries:
+    """Each question is answered before the next."""
+    told = begins()
+    for position in range(3, length, 3):
+        told += [asks(position), *answers(position + 1, position)]
+    return told
+
+
+def unanswered(length: int) -> Entries:
+    """Nothing is answered at all."""
+    return [*begins(), *map(asks, range(3, length))]
+
+
+def late(*facts: Fact) -> Callable[[int], Entries]:
+    """All is asked, and then each gets this as its outcome."""
+
+    def make(length: int) -> Entries:
+        half = length // 2
+        return [*unanswered(half), *(entry(half + at, "bot", *facts, cause=at) for at in range(3, half))]
+
+    return make
+
+
+def requests(length: int) -> Entries:
+    """A platform asks an agent about many things before it is answered."""
+    half = length // 2
+    began = EngagementBegan(agent="emoji", user="1", name="1")
+    told = [entry(1, "visitor", began), entry(2, "bot", Interjected(message="Hello"), cause=1)]
+    told += [entry(at, "visitor", RequestMade(key="k", value="v")) for at in range(3, half)]
+    return told + [
+        entry(half + at, "bot", RequestAnswered(result=True, memory={"messages": at}), cause=at)
+        for at in range(3, half)
+    ]
+
+
+SHAPES: Final[dict[str, Callable[[int], Entries]]] = {
+    "in turn": in_turn,
+    "unanswered": unanswered,
+    "answered late": late(AssistantSaid(text="hi")),
+    "refused late": late(InputRefused(reason="stale_answer")),
+    "failed late": late(DecisionFailed(reason="internal")),
+    "requests": requests,
+}
+
+# --- the readers --------------------------------------------------------------------------------
+
+
+def folded(entries: Entries) -> Any:
+    state = NEW
+    for each in entries:
+        state = evolve(state, each)
+        if state.unanswered:
+            state.owes(state.unanswered[0].position)
+    return state
+
+
+def resumed(entries: Entries) -> Any:
+    return Session("e", True).resume(entries, "new")
+
+
+def followed(entries: Entries) -> Any:
+    """A socket that was there from the beginning, of a client that says it all."""
+    session = Session("e", True)
+    session.resume([], "new")
+    for each in entries:
+        session.follow(each)
+    return session
+
+
+def chatted(entries: Entries) -> Any:
+    chat = Chat("s", "e", BEGIN, "")
+    chat.greet([], "new")
+    for each in entries:
+        chat.follow(each)
+    return Chat("s", "e", BEGIN, "").greet(entries, "new")
+
+
+def engaged(entries: Entries) -> Any:
+    auth = {"agent": {"name": "emoji"}, "user": {"id": 1}}
+    talk = AgentTalk(engage(auth, offers("", CONFIGURATIONS), CONFIGURATIONS), "e")
+    return talk.greet(entries, "new")
+
+
+def in_turns(entries: Entries) -> Any:
+    turns, place = Turns(), telling.newest(Turns())
+    for each in entries:
+        turns.add(each)
+        _, place = telling.tell(turns, place, "s")
+        state_of(turns)
+    return turns
+
+
+def on_the_desk(entries: Entries) -> Any:
+    desk = Desk()
+    return [lines(desk.apply(each)) for each in entries]
+
+
+def counted(entries: Entries) -> Any:
+    projection = Projection()
+    for each in entries:
+        projection.fold(each)
+    return projection
+
+
+READERS: Final[dict[str, Callable[[Entries], Any]]] = {
+    "the fold": folded,
+    "a socket that resumes": resumed,
+    "a socket that follows": followed,
+    "a Socket.IO chat": chatted,
+    "an agent's room": engaged,
+    "a REST session": in_turns,
+    "the assistant's history": lambda entries: conversation("", so_far(entries, entries[-1].position), 6000),
+    "the desk": on_the_desk,
+    "the transcript": transcript,
+    "the numbers": counted,
+}
+
+
+PAIRS: Final = [
+    (reader, shape)
+    for reader in READERS
+    for shape in SHAPES
+    if (reader, shape) != ("a REST session", "requests")  # a platform's requests come through no REST session
+]
+
+
+@pytest.mark.parametrize(("reader", "shape"), PAIRS)
+def test_four_times_the_conversation_costs_about_four_times_as_much(reader: str, shape: str) -> None:
+    read = READERS[reader]
+    short, long = SHAPES[shape](SHORT), SHAPES[shape](LONG)
+    ratios = []
+    for _ in range(AGAIN):
+        least = max(FLOOR, min(seconds(read, short) for _ in range(2)))
+        ratios.append(seconds(read, long) / least)
+        if ratios[-1] <= MOST:
+            return
+    pytest.fail(f"{min(ratios):.1f} times")
+
+
+def seconds(read: Callable[[Entries], Any], entries: Entries) -> float:
+    begun = perf_counter()
+    read(entries)
+    return perf_counter() - begun
