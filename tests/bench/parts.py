@@ -20,6 +20,7 @@ from tests.bench.stage import (
     ALWAYS,
     DEFAULT_SYNC,
     PATH,
+    DurablePeer,
     Load,
     Peer,
     Stack,
@@ -45,7 +46,10 @@ class Size(NamedTuple):
     idle: tuple[int, ...]
     entries: tuple[int, ...]
     reconnects: int
-    variants: tuple[str, ...] = ("path", "node", "system", "always", "echo")
+    variants: tuple[str, ...] = (
+        *("path", "node", "system", "always", "echo"),
+        *("durable", "tuned", "durable always", "tuned always"),
+    )
 
 
 SHORT = Size("short", 3, 1.2, 0.4, (1, 50, 500, 2000), (1_000,), (), 0)
@@ -65,7 +69,7 @@ class Bench(NamedTuple):
 
 async def turns(bench: Bench) -> None:
     """Parts 1 and 2: the product's variants and its peers, in turns."""
-    variants: dict[str, Stack | Peer] = {}
+    variants: dict[str, Variant] = {}
     raws: dict[str, Stack] = {}
     try:
         for name in bench.size.variants:
@@ -88,15 +92,27 @@ async def turns(bench: Bench) -> None:
             await variant.stop()
 
 
-async def _variant(folder: Path, name: str) -> Stack | Peer:
+#: What turns are played against.
+Variant = Stack | Peer | DurablePeer
+
+
+async def _variant(folder: Path, name: str) -> Variant:
     """``path``: what a turn goes through, with the server's default sync. ``always``: the same with
-    the product's sync. ``system``: ``path`` with the operator service and analytics."""
+    the product's sync. ``system``: ``path`` with the operator service and analytics. ``durable`` and
+    ``tuned``: the durable bot in two Node processes, as people write it and tuned."""
     if name == "node":
         return await node_peer()
     if name == "echo":
         return await echo_peer()
-    sync = ALWAYS if name == "always" else DEFAULT_SYNC
+    sync = ALWAYS if name.endswith("always") else DEFAULT_SYNC
+    if name.startswith(("durable", "tuned")):
+        peer = DurablePeer(folder / name.replace(" ", "-"), sync, tuned=name.startswith("tuned"))
+        return await peer.start()
     return await Stack(folder / name, sync, ALL if name == "system" else PATH).start()
+
+
+#: The durable peers, with the server's default sync and with the product's.
+_DURABLE = ("durable", "tuned", "durable always", "tuned always")
 
 
 def _cells(size: Size) -> Iterator[tuple[str, Job, tuple[str, ...]]]:
@@ -107,11 +123,12 @@ def _cells(size: Size) -> Iterator[tuple[str, Job, tuple[str, ...]]]:
     for n in size.clients:
         job = msgspec.structs.replace(window, clients=n)
         # What a variant is compared with stands right behind it: a disk has its moods.
+        durable = ("durable", "tuned") if n in (1, 50) else _DURABLE if n == _crowd(size) else ()
         raws = ("sync default",) * (n == min(size.clients)) + ("sync always",) * (n == _crowd(size))
-        yield f"N={n} long", job, (*(compared if full or n in (1, 500) else pair), *raws)
+        yield f"N={n} long", job, (*(compared if full or n in (1, 500) else pair), *durable, *raws)
         if full or n != 2000:
             short = msgspec.structs.replace(job, answers=2)
-            yield f"N={n} short", short, compared if full or n == 50 else pair
+            yield f"N={n} short", short, (*(compared if full or n == 50 else pair), *durable[:2])
         if n == 500 or (full and n > 1):
             thinking = msgspec.structs.replace(job, think=n / PACE, warm=size.warm + 0.5)
             yield f"N={n} long, thinking", thinking, compared
@@ -125,7 +142,7 @@ def _crowd(size: Size) -> int:
 
 
 async def _turns(
-    bench: Bench, name: str, variant: Stack | Peer, cell: str, job: Job, round: int, part: str = "turns"
+    bench: Bench, name: str, variant: Variant, cell: str, job: Job, round: int, part: str = "turns"
 ) -> None:
     pids = variant.pids
     whole = msgspec.structs.replace(job, port=variant.port, pids=list(pids.values()), echo=name == "echo")

