@@ -29,6 +29,26 @@ _DASHES: Final = "−⁻₋﬩" + "".join(
     for code in block
     if category(chr(code)) == "Pd"
 )
+#: What readers put into Arabic and Hebrew texts and writers leave out: harakat, tatweel, niqqud, cantillation.
+_VOWEL_SIGNS: Final = re.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u0652\u0656-\u065f"
+    "\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08e1\u08e3-\u08ff]"
+)
+#: Letters that are written, or typed on another keyboard, as another one of the same word. Arabic: alef with
+#: hamza or madda, and the two ya, kaf and ha of Arabic and of Persian and Urdu. Hindi: the moon above a letter
+#: and the dot above it. Russian: yo. French: the ligature.
+_SAME_LETTERS: Final = str.maketrans(
+    {
+        **dict.fromkeys("أإآٱ", "ا"),
+        **dict.fromkeys("یى", "ي"),
+        **{"ک": "ك", "ہ": "ه", "ۀ": "ه", "\u0901": "\u0902", "ё": "е", "œ": "oe"},
+    }
+)
+#: Capitals are written without the accent: "ΟΧΙ" is "όχι". The dialytika stays ("ΜΑΪΟΣ").
+_GREEK: Final = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
+_GREEK_ACCENTS: Final = re.compile("([αεηιουωρ])([\u0300-\u0345]+)")
+#: Vietnamese keyboards put the tone on either letter of these two: "hủy" and "huỷ".
+_TONE_AHEAD: Final = re.compile("o([\u0300\u0301\u0303\u0309\u0323])([ae])|u([\u0300\u0301\u0303\u0309\u0323])y")
 _UNIFIED: Final = str.maketrans(
     {
         **dict.fromkeys(_APOSTROPHES, "'"),
@@ -65,7 +85,25 @@ def comparable(text: str, language: str = "") -> str:
     if text.isascii():
         return text.lower()
     folded = unified(text.casefold())
-    return folded.replace("i\u0307", "i")  # what folding leaves of İ where the language is not Turkic
+    # What folding leaves of İ where the language is not Turkic.
+    return _respelled(folded.replace("i\u0307", "i"))
+
+
+def _respelled(text: str) -> str:
+    """In lower case, with one spelling for words that people spell in several ways without a thought."""
+    text = _VOWEL_SIGNS.sub("", text).translate(_SAME_LETTERS)
+    apart = normalize("NFD", text)
+    if _GREEK.search(text):
+        apart = _GREEK_ACCENTS.sub(_without_greek_accents, apart)
+    return unified(_TONE_AHEAD.sub(_tone_behind, apart))
+
+
+def _without_greek_accents(found: re.Match[str]) -> str:
+    return found[1] + ("\u0308" if "\u0308" in found[2] else "")
+
+
+def _tone_behind(found: re.Match[str]) -> str:
+    return f"o{found[2]}{found[1]}" if found[1] else f"uy{found[3]}"
 
 
 def whole(text: str) -> str:

@@ -21,12 +21,18 @@ from services.workflow.domain.language.formats import (
 _LONGEST: Final = 80
 
 _TIME = re.compile(
-    r"(?<=[0-9])(?:t| +|, ?)(?:[01]?[0-9]|2[0-4]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
-    r" ?(?:z|[+-][0-9]{2}:?[0-9]{2})?",
+    r"(?<=[0-9])(?:t|,? ?(?:at|um|à|a las|alle|às|om|kl\.?|klo|o|в|о)? +|, ?)"
+    r"(?:[01]?[0-9]|2[0-4]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+    r" ?(?:z|[+-][0-9]{2}:?[0-9]{2}|[ap]\.?m\.?|uhr|h)?(?![^\W_])",
     re.IGNORECASE,
 )
 _FIGURES = re.compile(r"([0-9]{1,4}) ?(?P<mark>[./ -]) ?([0-9]{1,2}) ?(?P=mark) ?([0-9]{1,4})\.?")
-_EASTERN = re.compile(r"([0-9]{1,4}) ?[年년] ?([0-9]{1,2}) ?[月월] ?([0-9]{1,2}) ?[日일號号]?")
+_EASTERN = re.compile(
+    r"([0-9]{1,4}) ?[年년] ?([0-9]{1,2}) ?[月월] ?([0-9]{1,2}) ?[日일號号]?"
+    r"(?: ?\(?(?:[月火水木金土日](?:曜日?)?|[월화수목금토일](?:요일)?|(?:星期|[週周])[一二三四五六日天])\)?)?"
+)
+#: Figures with words before or behind them: "Thu, 31/12/2026", "31.12.2026 г."
+_FRAMED = re.compile(r"(?:(?P<before>[^\W\d_]+)[.,]* ?)?(?P<figures>[0-9][0-9./ -]*?)(?:,? ?(?P<behind>[^\W\d_]+)\.?)?")
 _BETWEEN = re.compile(r"[0-9]+|[^\W\d_]+")
 #: Between day, month and year, in any language: English, and what is written to a day's number.
 _BESIDE: Final = frozenset(
@@ -34,6 +40,7 @@ _BESIDE: Final = frozenset(
         *("the", "of", "st", "nd", "rd", "th"),
         *("er", "re", "e", "a", "o", "de", "del", "do", "da", "den", "der", "le", "el", "di"),
         *("ngay", "thang", "nam"),
+        *("г", "год", "года", "р", "рік", "року", "r", "rok", "roku", "թ"),
     ]
 )
 _HEBREW_IN: Final = "ב"
@@ -43,6 +50,8 @@ _OTHER_CALENDARS: Final = frozenset(["fa", "ps", "ckb", "ar", "ur", "he"])
 _ORDINARY: Final = range(1600, 2400)
 _BUDDHIST: Final = range(2400, 2700)
 _BUDDHIST_AHEAD: Final = 543
+#: Behind a day's month in Thai: the year is one of the Buddhist era, or it is none.
+_ERA = re.compile(r"(พ\. ?ศ\.?)|ค\. ?ศ\.?")
 
 
 class Day(NamedTuple):
@@ -64,9 +73,15 @@ def readings(text: str, languages: Sequence[str]) -> tuple[Day, ...]:
     plain = with_plain_digits(unified(text.strip().rstrip("。")))
     if plain is None:
         return ()
-    plain = re.sub(r"\s+", " ", _TIME.sub("", plain, count=1)).strip()
+    era = _ERA.search(plain)
+    plain = _ERA.sub(" ", plain, count=1)
+    plain = re.sub(r"\s+", " ", _TIME.sub("", re.sub(r"\s+", " ", plain), count=1)).strip()
     found = _in_figures(plain, languages) or _in_words(plain, languages)
-    days = [day for each in found for day in _of_calendar(each, languages)]
+    if era is not None:
+        ahead = _BUDDHIST_AHEAD if era[1] else 0
+        days = [day._replace(year=day.year - ahead) for day in found]
+    else:
+        days = [day for each in found for day in _of_calendar(each, languages)]
     return tuple(sorted(day for day in dict.fromkeys(days) if iso(day) is not None))
 
 
@@ -82,7 +97,10 @@ def _in_figures(text: str, languages: Sequence[str]) -> list[Day]:
     if eastern := _EASTERN.fullmatch(text):
         year, month, day = map(int, eastern.groups())
         return [Day(year, month, day)] if len(eastern[1]) == 4 else []
-    found = _FIGURES.fullmatch(text)
+    framed = _FRAMED.fullmatch(text)
+    if framed is None or not _says_no_more(framed, languages):
+        return []
+    found = _FIGURES.fullmatch(framed["figures"].rstrip(" "))
     if found is None:
         return []
     first, last = found[1], found[4]
@@ -100,6 +118,15 @@ def _in_figures(text: str, languages: Sequence[str]) -> list[Day]:
     if orders == {"day"}:
         return [by_day]
     return [by_month] if orders == {"month"} else [by_day, by_month]
+
+
+def _says_no_more(framed: re.Match[str], languages: Sequence[str]) -> bool:
+    """Whether the words beside figures are such as stand beside days."""
+    words = [word for word in (framed["before"], framed["behind"]) if word]
+    return all(
+        any(bare(word, language) in _BESIDE | beside_days(language) for language in [*languages, "en"])
+        for word in words
+    )
 
 
 def _in_words(text: str, languages: Sequence[str]) -> list[Day]:

@@ -24,6 +24,8 @@ _LONGEST_TAG: Final = 35
 Order = Literal["day", "month"] | None
 
 _QUOTED = re.compile(r"'([^']*)'")
+_SOUTH_SLAVIC: Final = frozenset(["sl", "sr", "bs"])
+_CYRILLIC = re.compile("[а-я]")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 
@@ -70,11 +72,11 @@ def marks_of(language: str) -> Marks | None:
 def order_of(language: str) -> Order:
     """What comes first in ``03/04/2026``.
 
-    English is written both ways, and most browsers that say "en-US" have never seen America. Where the
-    year comes first, nothing is known of a day that is written with the year behind.
+    English is written both ways, and most browsers that say "en-US" have never seen America. In America
+    other languages are written both ways, too. Where the year comes first, nothing is known of a day that is written with the year behind.
     """
     locale = locale_of(language)
-    if locale is None or (locale.language == "en" and locale.territory in (None, "US")):
+    if locale is None or locale.territory == "US" or (locale.language == "en" and locale.territory is None):
         return None
     fields = [letter for letter in locale.date_formats["short"].pattern if letter in "yMd"]
     order = "".join(dict.fromkeys(fields))
@@ -97,8 +99,22 @@ def months_of(language: str) -> Mapping[str, int]:
                     continue
                 if names.setdefault(key, number) != number:
                     twice.add(key)
+    for key, number in list(names.items()):
+        for other in _other_forms(key, locale.language):
+            if names.setdefault(other, number) != number:
+                twice.add(other)
     kept = {key: number for key, number in names.items() if key not in twice}
     return dict(sorted(kept.items(), key=lambda each: -len(each[0])))
+
+
+def _other_forms(name: str, language: str) -> tuple[str, ...]:
+    """Forms of a month's name that CLDR lacks: the genitive of South Slavic languages, and "Sept"."""
+    if language == "en":
+        return ("sept",) if name == "september" else ()
+    if language not in _SOUTH_SLAVIC or len(name) < 3:
+        return ()
+    stem = re.sub(r"(?<=[bб])[eaа](?=[rр]$)|e(?=c$)", "", name)
+    return (f"{stem}а",) if _CYRILLIC.search(name) else (f"{stem}a", f"{stem}ja")
 
 
 @lru_cache(maxsize=256)

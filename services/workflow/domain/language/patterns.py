@@ -134,4 +134,4 @@ def _literal(sign: str, inside: bool, ignore_case: bool, turkic: bool) -> str:
     if len(other) == 1:
         return other if other.isalnum() or other in "'\"" else sign
     # Several in place of one, as "ss" for "ß", would be others within brackets: there it stays.
-    return f"(?:{re2.escape(other)})" if other and not inside else sign
+    return sign if inside else f"(?:{re2.escape(other)})"

@@ -19,7 +19,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 import re2
@@ -39,15 +39,27 @@ _UNSPACED: Final = re.compile(
 _HANGUL: Final = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
 #: What denies, in the languages where it may be a part of the word before or behind it.
 _DENIALS: Final = {
-    "Chinese, Japanese": "[不没沒未勿莫毋甭]|无法|無法|無理"
-    "|(?<![特分性区區個个级級类類])[别別](?![的人处處墅名])",
-    "Japanese": "な[いくかけ]|ません|ませぬ|ずに|やめ|止め|だめ|ダメ|駄目|いいえ|いや",
+    "Chinese, Japanese": "[不没沒未勿莫毋甭]|[无無][法需须須意]|無理|[并並]非|拒[绝絕否]|反[对對]|[谢謝][绝絕]"
+    "|(?<![特分性区區个個级級类類])[别別](?![的人处處墅名])",
+    "Cantonese": "[唔冇咪]|未曾",
+    "Japanese": "な[いくかけ]|ません|まへん|ませぬ|[いら要]らん|ねえ|ねぇ|せず|ずに|やめ|止め|断[らりるっわ]|結構"
+    "|だめ|ダメ|駄目|いいえ|いや",
     "Thai": "ไม่|มิได้|อย่า|ห้าม|เปล่า",
-    "Lao, Khmer, Burmese": "ບໍ່|ຢ່າ|ຫ້າມ|មិន|កុំ|អត់|ទេ|ဘူး|မဟုတ်|မလို|မဖြစ်",
+    "Lao, Khmer": "ບໍ່|ຢ່າ|ຫ້າມ|មិន|កុំ|អត់|ទេ",
+    # The prefix "ma", where it is neither a part of "I" (of a woman), "sister", "wife" nor of "morning".
+    "Burmese": "ဘူး|(?<!ကျွန်)(?<!ညီ)(?<!အစ်)(?<!မိန်း)(?<!ဆရာ)မ(?!နက်|နေ့|မိန်း)(?=[က-အ](?![်္]))",
     "Korean": "않|아니|아닌|아냐|없|싫|말고|말아|말라|마세요|마십|마라|마요|지 ?마|지 ?말"
-    r"|(?<!\w)[안못](?!\w)|(?<!\w)[안못] ?[하해할한합했됩되돼될]",
+    r"|(?<!\w)[안못](?!\w)|(?<!\w)안 ?[하해할한합했됩되돼될]|(?<!잘)못 ?[하해할한합했됩되돼될]",
 }
+#: What holds a sign of denial and denies nothing: "excuse me", "would you ...", "few", "lost".
+_EXCUSES: Final = (
+    "不好意思|对不起|對不起|對唔住|对唔住|唔該|唔该|唔好意思|没问题|沒問題|没错|沒錯|不错|不錯|没关系|沒關係|不客[气氣]"
+    "|[差相]不多|不久|"
+    "す[みい]ません|済みません|申し訳(?:あり|ござい)ません|申し訳ない|恐れ入ります|少な[いくか]|[なく無]くし[たてま]|なくなっ"
+    "|(?:いただけ|頂け|もらえ|くれ|くださ|下さ)い?(?:ませんか|ませんでしょうか|ないでしょうか|ないか|ない(?=\\?))|間違いな[いく]|間違いありません"
+)
 _DENIES: Final = re.compile("|".join(_DENIALS.values()))
+_EXCUSE: Final = re.compile(_EXCUSES)
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -78,7 +90,7 @@ class Said:
         self._runs = _Joined(self.text, runs)
         self._cuts = _Joined(self.text, _cut(self.text, runs))
         self.core: Span = (runs[0][0], runs[-1][1]) if runs else (0, 0)
-        self.denials = None if self.text.isascii() else _spans(_DENIES, self.text)
+        self.denials = None if self.text.isascii() else _denials(self.text)
 
     def spans(self, word: _Word, contains: bool | None) -> Iterator[Span]:
         if self.is_only(word):
@@ -173,7 +185,7 @@ def _prepared(option: str, turkic: bool) -> _Word:
         _Joined(text, parts).text,
         alone,
         goes_on=hangul and not alone,
-        guarded=not _DENIES.search(text),
+        guarded=not _denials(text),
         glued=glued,
     )
 
@@ -193,7 +205,9 @@ class _Joined:
         for begin, end in _every(self.text, wanted):
             first = bisect_left(self._starts, begin + 1)
             last = bisect_right(self._starts, end - (1 if goes_on else 2)) - 1
-            yield self._parts[first][0], self._parts[last][1]
+            # An ending is not of the word: it may deny it ("취소하지마").
+            until = self._parts[last][0] + end - self._starts[last] if goes_on else self._parts[last][1]
+            yield self._parts[first][0], until
 
 
 def _every(text: str, wanted: str) -> Iterator[Span]:
@@ -242,7 +256,8 @@ def _ends(text: str) -> list[int]:
     return list(accumulate(map(len, WordBreaker(whole(text), ""))))
 
 
-def _spans(sign: Any, text: str) -> tuple[Span, ...]:
-    """The first and the last place are enough to know whether all are within one span."""
-    found = [each.span() for each in sign.finditer(text)]
+def _denials(text: str) -> tuple[Span, ...]:
+    """The first and the last sign of a denial: enough to know whether all are within one span."""
+    bare = _EXCUSE.sub(lambda found: " " * len(found[0]), text)
+    found = [each.span() for each in _DENIES.finditer(bare)]
     return (found[0], found[-1]) if found else ()
