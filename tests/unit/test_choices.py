@@ -43,6 +43,8 @@ SHOP = options("¿Dónde está?", "Łódź", "C", "C++", "C#", "Größe", "か",
             ("GRÖSSE", 5),
             ("grosse", 5),
         ],
+        *[("1!", 0), ("1,", 0), ("1 .", 0), ("nº 2", 1), ("N° 2", 1)],
+        *[("1. ¿Dónde está?", 0), ("1) donde esta", 0), ("1️⃣ Dónde está", 0), ("(2) lodz", 1), ("2 łódź", 1)],
         *[("か", 6), ("が", 7), ("हाँ", 8), ("हा", 9)],
     ],
 )
@@ -73,6 +75,37 @@ def test_what_is_none_of_them_means_none(said: str) -> None:
 )
 def test_where_words_and_number_disagree_both_are_meant(said: str, indexes: tuple[int, ...]) -> None:
     assert meant(options("2", "4", "6", "1"), said) == indexes
+
+
+def test_a_line_of_the_list_whose_number_and_words_disagree_is_asked_back() -> None:
+    assert meant(options("Yes", "No"), "1. no") == (0, 1)
+    assert meant(options("Yes", "No"), "1. yes") == (0,)
+    assert meant(options("Yes", "No"), "1. never") == ()
+    assert meant(options("Yes", "No"), "3. no") == ()
+    assert meant(options("2 rooms", "3 rooms"), "2 rooms") == (0,)
+    assert meant(options("2 rooms", "3 rooms"), "2. 2 rooms") == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("offered", "said"),
+    [
+        ("Don't know", "dont know"),
+        ("E-mail", "email"),
+        ("Æble", "aeble"),
+        ("Œuvre", "oeuvre"),
+        ("👍", "👍🏽"),
+        ("ΟΧΙ", "όχι"),
+        ("إلغاء", "الغاء"),
+        ("हाँ", "हां"),
+    ],
+)
+def test_signs_within_words_and_shades_need_not_be_written(offered: str, said: str) -> None:
+    assert meant(options("?", offered), said) == (1,)
+
+
+def test_figures_are_not_run_together() -> None:
+    assert meant(options("1-2", "5"), "12") == ()
+    assert meant(options("1.5", "2.5"), "15") == ()
 
 
 def test_an_id_that_is_another_choices_number_is_not_taken_for_it() -> None:
