@@ -176,6 +176,26 @@ def test_what_is_no_number_is_none(words: str) -> None:
         ("2026-12-31t23:59:59.123+09:00", "ja"),
         ("２０２６-１２-３１", ""),
         ("\u200e31\u200e/12/2026\u200b", "ar"),
+        ("31 декабря 2026 года", "ru"),
+        ("31.12.2026 г.", "ru"),
+        ("31 грудня 2026 року", "uk"),
+        ("31 grudnia 2026 r.", "pl"),
+        ("31.12.2026 roku", "pl"),
+        ("31. decembra 2026", "sl"),
+        ("31. децембра 2026.", "sr"),
+        ("31. decembra 2026.", "sr-Latn"),
+        ("31 ΔΕΚΕΜΒΡΙΟΥ 2026", "el"),
+        ("Do., 31.12.2026", "de"),
+        ("jeudi 31/12/2026", "fr"),
+        ("31.12.2026, 10:00 Uhr", "de"),
+        ("31/12/2026 à 10:00", "fr"),
+        ("December 31, 2026 at 5:30 PM", "en"),
+        ("12/31/2026 5:30 p.m.", "en"),
+        ("2026年12月31日(木)", "ja"),
+        ("2026年12月31日 星期四", "zh-CN"),
+        ("2026년 12월 31일 (목)", "ko"),
+        ("31 ธันวาคม พ.ศ. 2569", "th"),
+        ("31 ธ.ค. ค.ศ. 2026", "th"),
     ],
 )
 def test_a_day_is_read_in_its_language(words: str, language: str) -> None:
@@ -194,6 +214,8 @@ def test_the_language_says_whether_the_day_or_the_month_comes_first(language: st
     "words, languages, meanings",
     [
         ("03/04/2026", ["en"], ("March 4, 2026", "April 3, 2026")),
+        ("03/04/2026", ["es-US"], ("4 de marzo de 2026", "3 de abril de 2026")),
+        ("03/04/2026", ["eu"], ("2026-03-04", "2026-04-03")),  # its words would not be understood
         ("03/04/2026", ["en-US"], ("March 4, 2026", "April 3, 2026")),
         ("3-4-2026", [], ("March 4, 2026", "April 3, 2026")),
         ("03/04/2026", ["sv"], ("4 mars 2026", "3 april 2026")),
@@ -205,6 +227,26 @@ def test_a_day_that_may_be_two_is_none_of_them(
     words: str, languages: list[str], meanings: tuple[str, ...]
 ) -> None:
     assert read("date", words, *languages) == meanings
+    again = [read("date", meaning, *languages) for meaning in meanings]
+    assert len(set(again)) == 2 and not set(again) & {"not_a_date", meanings}  # what is asked can be answered
+
+
+@pytest.mark.parametrize("said", ["5 September 2026", "5 Sept 2026", "Sept. 5, 2026"])
+def test_september_has_two_short_names_in_english(said: str) -> None:
+    assert read("date", said, "en") == "2026-09-05"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("1. marca 2026", "03-01"),
+        ("5. maja 2026", "05-05"),
+        ("5. julija 2026", "07-05"),
+        ("1. januarja 2026", "01-01"),
+    ],
+)
+def test_months_have_their_genitives_in_slovene(said: str, kept: str) -> None:
+    assert read("date", said, "sl") == f"2026-{kept}"
 
 
 @pytest.mark.parametrize(
@@ -220,6 +262,10 @@ def test_a_day_that_may_be_two_is_none_of_them(
             "31 12 2026 5",
             "2026-12-31 25:00",
             "December the first, 2026",
+            "vielleicht 31.12.2026",
+            "31.12.2026 oder 1.1.2027",
+            "nicht 31.12.2026",
+            "31.12.2026 10:00 oder 11:00",
         ),
     ],
 )
@@ -320,8 +366,25 @@ def test_an_extension_is_kept_behind_the_number(words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "label", ["Tel.: ", "tel ", "Phone: ", "Telefon: ", "WhatsApp ", "Тел. ", "電話：", "전화: ", "Mobile: "]
+)
+def test_what_says_that_it_is_a_number_is_taken_off(label: str) -> None:
+    assert read("phone", f"{label}+49 30 1234567", "en") == "+49301234567"
+
+
+@pytest.mark.parametrize(
     "words",
-    ["", "1234", "call me", "my 5 cats 1234567", "+1234567890123456", "+999 1234567", "1-800-FLOWERS"],
+    [
+        "",
+        "1234",
+        "call me",
+        "Phone:",
+        "Room: 030 1234567",
+        "my 5 cats 1234567",
+        "+1234567890123456",
+        "+999 1234567",
+        "1-800-FLOWERS",
+    ],
 )
 def test_what_is_no_telephone_number_is_none(words: str) -> None:
     assert read("phone", words, "de") == "not_a_phone"
@@ -347,6 +410,7 @@ def test_a_number_without_its_area_code_is_none() -> None:
             "(sam@example.com)",
         ),
         *("sam@exa\u00admple.com", "\u2066sam@example.com\u2069", "sam@example。com", "sam@example.com!"),
+        *("E-mail: sam@example.com", "mail address: sam@example.com", "[Sam](mailto:sam@example.com)"),
     ],
 )
 def test_what_stands_around_an_address_is_taken_off(words: str) -> None:

@@ -32,7 +32,9 @@ _EASTERN = re.compile(
     r"(?: ?\(?(?:[月火水木金土日](?:曜日?)?|[월화수목금토일](?:요일)?|(?:星期|[週周])[一二三四五六日天])\)?)?"
 )
 #: Figures with words before or behind them: "Thu, 31/12/2026", "31.12.2026 г."
-_FRAMED = re.compile(r"(?:(?P<before>[^\W\d_]+)[.,]* ?)?(?P<figures>[0-9][0-9./ -]*?)(?:,? ?(?P<behind>[^\W\d_]+)\.?)?")
+_FRAMED = re.compile(
+    r"(?:(?P<before>[^\W\d_]+)[.,]* ?)?(?P<figures>[0-9][0-9./ -]*?)(?:,? ?(?P<behind>[^\W\d_]+)\.?)?"
+)
 _BETWEEN = re.compile(r"[0-9]+|[^\W\d_]+")
 #: Between day, month and year, in any language: English, and what is written to a day's number.
 _BESIDE: Final = frozenset(

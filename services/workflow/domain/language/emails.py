@@ -14,6 +14,10 @@ _LONGEST: Final = 254  # characters: RFC 5321, 4.5.3.1.3
 #: With a name before the address (characters).
 _LONGEST_TEXT: Final = 600
 _MAILTO: Final = "mailto:"
+#: What people write before an address.
+_LABEL = re.compile(r"(?:e-?)?mail(?: ?address)? *: *(?!//)", re.IGNORECASE)
+#: A link as programs write it in Markdown.
+_LINK = re.compile(r"\[[^\[\]]*\]\((mailto:[^()\s]+)\)", re.IGNORECASE)
 _ESCAPE = re.compile(r"%([2-7][0-9A-Fa-f])")  # RFC 6068: "%2B" is a plus sign
 
 
@@ -24,6 +28,10 @@ def email(text: str) -> str | None:
     if not text.isascii():
         text = unified(text)
     text = text.strip().rstrip(".,;:!?。、").strip()
+    if label := _LABEL.match(text):
+        text = text[label.end() :]
+    if link := _LINK.fullmatch(text):
+        text = link[1]
     if text.endswith(">"):  # Sam <sam@example.com>
         name, _, text = text[:-1].rpartition("<")
         if "@" in name and name.strip(" \"'()") != text.strip():

@@ -16,6 +16,12 @@ _LONGEST: Final = 80
 _EVERYWHERE: Final = frozenset(["en", "ar"])
 
 _SCHEME = re.compile(r"(?:tel|callto|sms):(?://)?", re.IGNORECASE)
+#: What people write before a number: "Phone: ...", "Tel. ...".
+_LABEL = re.compile(
+    r"(?:tel(?:efon(?:nummer|e|o)?)?|tel[eé]fono|t[eé]l(?:[eé]phone)?|phone(?: number)?|mobil(?:e|telefon)?|handy|cell(?:phone)?|whatsapp"
+    r"|тел(?:ефон)?|電話|电话|手机|手機|전화|โทร|هاتف|טלפון|फ़ोन|फोन)(?:[.:]+ *| +)(?=[+(0-9])",
+    re.IGNORECASE,
+)
 _EXTENSION = re.compile(
     r"[\s,;]*(?:;\s*ext=|\b(?:extension|ext|xtn|x|dw|durchwahl|poste|anexo|int|доб|вн)\b\.?:?|(?<=[0-9)\s,])(?:ext|x|#))"
     r"\s*([0-9]{1,7})#?$",
@@ -33,6 +39,7 @@ def phone(text: str, region: str, languages: Sequence[str]) -> str | None:
     if len(text) > _LONGEST or (plain := with_plain_digits(unified(text).strip())) is None:
         return None
     plain = _SCHEME.sub("", plain, count=1) if _SCHEME.match(plain) else plain
+    plain = _LABEL.sub("", plain, count=1) if _LABEL.match(plain) else plain
     extension = _EXTENSION.search(plain)
     if extension:
         plain = plain[: extension.start()]

@@ -140,7 +140,13 @@ def _day(save: Save, text: str, languages: Sequence[str]) -> Any:
         case ():
             return Misfit("not_a_date")
         case several:
-            return Misfit("ambiguous", tuple(in_words(*each, _first(languages)) for each in several))
+            return Misfit("ambiguous", tuple(_asked(each, languages) for each in several))
+
+
+def _asked(day: days.Day, languages: Sequence[str]) -> str:
+    """A day in words, as ``2026-12-31`` if the same words written back would not be understood."""
+    words = in_words(*day, _first(languages))
+    return words if days.readings(words, languages) == (day,) else days.iso(day) or words
 
 
 def _first(languages: Sequence[str]) -> str:
