@@ -48,7 +48,9 @@ _SAME_LETTERS: Final = str.maketrans(
 _GREEK: Final = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
 _GREEK_ACCENTS: Final = re.compile("([αεηιουωρ])([\u0300-\u0345]+)")
 #: Vietnamese keyboards put the tone on either letter of these two: "hủy" and "huỷ".
-_TONE_AHEAD: Final = re.compile("o([\u0300\u0301\u0303\u0309\u0323])([ae])|u([\u0300\u0301\u0303\u0309\u0323])y")
+_TONE_AHEAD: Final = re.compile(
+    "o([\u0300\u0301\u0303\u0309\u0323])([ae])|u([\u0300\u0301\u0303\u0309\u0323])y"
+)
 _UNIFIED: Final = str.maketrans(
     {
         **dict.fromkeys(_APOSTROPHES, "'"),
