@@ -181,3 +181,19 @@ def test_asking_back_has_an_end_where_the_flow_says_so() -> None:
     dialogue = sizes(fallback={"times": 1, "next": "desk"})
     dialogue.when(text("2", session=""))
     assert any(isinstance(fact, HandoffRequested) for fact in dialogue.when(text("2", session="")))
+
+
+def test_a_line_is_taken_with_the_address_that_it_was_shown_with() -> None:
+    choices = [
+        {"itemId": "form", "content": '<a href="https://example.com/form">The form</a>'},
+        {"itemId": "desk", "content": "A person"},
+    ]
+    request = {"kind": "ChoiceRequest", "groupId": "how", "question": "How?", "choices": choices}
+    flow = flow_of(
+        pick={"sendRequest": request},
+        form=picked("how", "form", save="how"),
+        desk=picked("how", "desk", save="how"),
+    )
+    for line in ("1. The form (https://example.com/form)", "The form", "1"):
+        dialogue = Dialogue(flow).given(ConversationStarted(door="rest"))
+        assert saved(dialogue.when(text(line, session=""))) == ["form"]

@@ -229,7 +229,11 @@ class _Decision(Turn):
         asked = self.effect(place)
         assert isinstance(asked, ChoiceAsked)
         options = [Option(str(choice.item), plain(choice.text)) for choice in asked.choices]
-        match meant(options, text, self.language):
+        found = meant(options, text, self.language)
+        if not found:  # a line of the list as it was shown, with the addresses of links
+            shown = [Option(str(each.item), plain(each.text, addresses=True)) for each in asked.choices]
+            found = meant(shown, text, self.language) if shown != options else ()
+        match found:
             case ():
                 return self._unmatched(place, "unknown_choice")
             case (index,):

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from services.workflow.domain.language import choices
+from services.workflow.domain.language.languages import wishes
 from shared.contract.conversation import Conversation
 from shared.contract.facts import (
     AssistantSaid,
@@ -108,7 +109,8 @@ def meant(state: Conversation, now: Asking, words: str) -> TextWritten | ChoiceM
     if now.group is None:
         return TextWritten(session="" if now.session is None else now.session, text=words)
     options = [choices.Option(str(each.item), plain(each.text)) for each in now.choices]
-    match choices.meant(options, words, state.begun.language):
+    language = next(iter(wishes(state.begun.language)), "")
+    match choices.meant(options, words, language):
         case ():
             return None
         case (index,):

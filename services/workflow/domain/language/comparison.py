@@ -29,19 +29,24 @@ _DASHES: Final = "−⁻₋﬩" + "".join(
     for code in block
     if category(chr(code)) == "Pd"
 )
-#: What readers put into Arabic and Hebrew texts and writers leave out: harakat, tatweel, niqqud, cantillation.
+#: Marks of Arabic and Hebrew that most people leave out: harakat, tatweel, niqqud, cantillation.
 _VOWEL_SIGNS: Final = re.compile(
     "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u0652\u0656-\u065f"
     "\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08e1\u08e3-\u08ff]"
 )
-#: Letters that are written, or typed on another keyboard, as another one of the same word. Arabic: alef with
-#: hamza or madda, and the two ya, kaf and ha of Arabic and of Persian and Urdu. Hindi: the moon above a letter
-#: and the dot above it. Russian: yo. French: the ligature.
+#: Letters for which many people write another one in the same words. Arabic: alef with hamza or madda, and
+#: the two ya, kaf and ha of Arabic and of Persian and Urdu keyboards. Hindi: the moon and the dot above a
+#: letter. Russian: yo. French: the ligature.
 _SAME_LETTERS: Final = str.maketrans(
     {
         **dict.fromkeys("أإآٱ", "ا"),
         **dict.fromkeys("یى", "ي"),
-        **{"ک": "ك", "ہ": "ه", "ۀ": "ه", "\u0901": "\u0902", "ё": "е", "œ": "oe"},
+        "ک": "ك",
+        "ہ": "ه",
+        "ۀ": "ه",
+        "\u0901": "\u0902",
+        "ё": "е",
+        "œ": "oe",
     }
 )
 #: Capitals are written without the accent: "ΟΧΙ" is "όχι". The dialytika stays ("ΜΑΪΟΣ").

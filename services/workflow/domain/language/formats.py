@@ -72,8 +72,9 @@ def marks_of(language: str) -> Marks | None:
 def order_of(language: str) -> Order:
     """What comes first in ``03/04/2026``.
 
-    English is written both ways, and most browsers that say "en-US" have never seen America. In America
-    other languages are written both ways, too. Where the year comes first, nothing is known of a day that is written with the year behind.
+    English is written both ways, and most browsers that say "en-US" have never seen America; so is every
+    language in America. Where the year comes first, nothing is known of a day that is written with the
+    year behind.
     """
     locale = locale_of(language)
     if locale is None or locale.territory == "US" or (locale.language == "en" and locale.territory is None):

@@ -18,7 +18,9 @@ _EVERYWHERE: Final = frozenset(["en", "ar"])
 _SCHEME = re.compile(r"(?:tel|callto|sms):(?://)?", re.IGNORECASE)
 #: What people write before a number: "Phone: ...", "Tel. ...".
 _LABEL = re.compile(
-    r"(?:tel(?:efon(?:nummer|e|o)?)?|tel[eé]fono|t[eé]l(?:[eé]phone)?|phone(?: number)?|mobil(?:e|telefon)?|handy|cell(?:phone)?|whatsapp"
+    r"(?:tel(?:efon(?:nummer|e|o)?)?|tel[eé]fono|t[eé]l(?:[eé]phone)?"
+    r"|phone(?: number)?|mobil(?:e|telefon)?|handy"
+    r"|cell(?:phone)?|whatsapp"
     r"|тел(?:ефон)?|電話|电话|手机|手機|전화|โทร|هاتف|טלפון|फ़ोन|फोन)(?:[.:]+ *| +)(?=[+(0-9])",
     re.IGNORECASE,
 )

@@ -100,10 +100,11 @@ class Voice:
         wanted = wishes(self.begun.language)
         if not self.settled:
             return wanted[:1]
-        for wish in wanted:
-            if (spoken := lookup((wish,), self.settled)) is not None:
-                return (wish,) if _primary(spoken) == _primary(wish) else (spoken, wish)
-        return (self.settled[0], *wanted[:1])
+        spoken = lookup(wanted, self.settled)
+        if spoken is None:
+            return (self.settled[0], *wanted[:1])
+        wish = next((each for each in wanted if lookup((each,), self.settled) == spoken), spoken)
+        return (wish,) if _primary(spoken) == _primary(wish) else (spoken, wish)
 
     @property
     def visitor(self) -> dict[str, str]:

@@ -39,10 +39,12 @@ _UNSPACED: Final = re.compile(
 _HANGUL: Final = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
 #: What denies, in the languages where it may be a part of the word before or behind it.
 _DENIALS: Final = {
-    "Chinese, Japanese": "[不没沒未勿莫毋甭]|[无無][法需须須意]|無理|[并並]非|拒[绝絕否]|反[对對]|[谢謝][绝絕]"
+    "Chinese, Japanese": "[不没沒未勿莫毋甭]|[无無][法需须須意]|無理|[并並]非"
+    "|拒[绝絕否]|反[对對]|[谢謝][绝絕]"
     "|(?<![特分性区區个個级級类類])[别別](?![的人处處墅名])",
     "Cantonese": "[唔冇咪]|未曾",
-    "Japanese": "な[いくかけ]|ません|まへん|ませぬ|[いら要]らん|ねえ|ねぇ|せず|ずに|やめ|止め|断[らりるっわ]|結構"
+    "Japanese": "な[いくかけ]|ません|まへん|ませぬ|[い要]らん|ねえ|ねぇ"
+    "|せず|ずに|やめ|止め|断[らりるっわ]|結構"
     "|だめ|ダメ|駄目|いいえ|いや",
     "Thai": "ไม่|มิได้|อย่า|ห้าม|เปล่า",
     "Lao, Khmer": "ບໍ່|ຢ່າ|ຫ້າມ|មិន|កុំ|អត់|ទេ",
