@@ -187,7 +187,11 @@ def test_what_was_cleaned_stays_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a", "İ", "我", "\u3164", "\x00", "\r", "\ud800", "ﷺ", "\u0301", "\u0301\u0316", "i\u0307"]
+    "text",
+    [
+        *("a", "İ", "我", "\u3164", "\x00", "\r", "\ud800", "ﷺ", "\u0301", "\u0301\u0316", "i\u0307"),
+        *("ά", "ò", "ـ", "\u0301\u0316" * 15 + "ـ"),
+    ],
 )
 def test_the_cost_grows_as_the_text_does(text: str) -> None:
     for compare in (comparable, cleaned):

@@ -98,7 +98,8 @@ def comparable(text: str, language: str = "") -> str:
 
 def _respelled(text: str) -> str:
     """In lower case, with one spelling for words that people spell in several ways without a thought."""
-    text = _VOWEL_SIGNS.sub("", text).translate(_SAME_LETTERS)
+    # Without the letters between them (tatweel) there may be heaps of marks again.
+    text = _without_heaps(_VOWEL_SIGNS.sub("", text)).translate(_SAME_LETTERS)
     apart = normalize("NFD", text)
     if _GREEK.search(text):
         apart = _GREEK_ACCENTS.sub(_without_greek_accents, apart)
