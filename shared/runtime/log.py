@@ -339,7 +339,7 @@ class Log:
                 await self._compare(position, ack, appended)
 
     async def _compare(self, position: asyncio.Future[int], ack: _PubAck, appended: Appended) -> None:
-        """Settle ``position``; what the server takes for a duplicate must have the content that was ``appended``."""
+        """Settle ``position``; what is taken for a duplicate must have the content of ``appended``."""
         try:
             if ack.duplicate:
                 original = await self.at(ack.seq)

@@ -119,7 +119,14 @@ class Lab:
 
     async def content(self) -> list[tuple[int, int]]:
         """Position and time of all that is stored now."""
-        return [(each.position, each.time) async for batch in self.writer.read(1) for each in batch]
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    return [
+                        (each.position, each.time) async for batch in self.writer.read(1) for each in batch
+                    ]
+                except Unreachable:  # it connects anew
+                    await asyncio.sleep(0.05)
 
     async def close(self) -> None:
         for followed in self.started:
@@ -388,7 +395,7 @@ async def test_what_was_folded_ahead_of_the_follower_is_proven_too(lab: Lab, gro
 
 @pytest.mark.parametrize("grown", [0, 1, 9], ids=["shorter", "as long", "beyond"])
 async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: Lab, grown: int) -> None:
-    """The server has acknowledged it, the feed has not brought it, and the store that is put back lacks it."""
+    """It is acknowledged, the feed has not brought it, and the store that is put back lacks it."""
     pause = Pause()
     followed = await lab.follow(
         hesitant(pause), lossy(lambda message: message.position > 5), from_beginning=True, user="workflow"
@@ -418,9 +425,7 @@ async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: Lab, g
 
 async def test_what_was_read_or_appended_and_is_still_there_resets_nobody(lab: Lab) -> None:
     pause = Pause()
-    followed = await lab.follow(
-        hesitant(pause), lossy(lambda message: message.position > 5), user="workflow"
-    )
+    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.position > 5), user="workflow")
     await lab.grow(5)
     await followed.follower.reached(5)
     pause.begin()
@@ -499,7 +504,7 @@ async def test_a_read_during_which_a_connection_was_lost_says_nothing(lab: Lab) 
 
 
 async def fresh(lab: Lab) -> Conversation:
-    """The conversation, folded from what is stored now."""
+    """The conversation, folded from what is stored now; after `settled`, the writer is there."""
     state = NEW
     for message in await lab.writer.fetch(examples.CONVERSATION):
         state = evolve(state, message.decode())
