@@ -19,7 +19,7 @@ from shared.runtime import follower as following
 from shared.runtime.broker import Link, inbox_prefix
 from shared.runtime.declare import new_epoch
 from shared.runtime.feed import Feed
-from shared.runtime.log import MOST_IN_FLIGHT, Appended, Log, Message, Unreachable
+from shared.runtime.log import MOST_IN_FLIGHT, Appended, Conflict, Log, Message, Unreachable
 from shared.runtime.vitals import Vitals
 from tests import examples
 from tests.conftest import Connections
@@ -501,6 +501,26 @@ async def test_a_read_during_which_a_connection_was_lost_says_nothing(lab: Lab) 
         await reading
     followed.follower._feed_found()
     assert len(await followed.log.fetch(examples.CONVERSATION)) == 3
+
+
+async def test_nothing_is_appended_to_another_log_that_is_as_long(lab: Lab) -> None:
+    """The server compares positions alone: there the expectation of what was folded before holds."""
+    followed = await lab.follow(user="workflow")
+    followed.beside = folds = Folds()
+    ledger = Ledger(followed.log, followed.follower, folds)
+    await lab.grow(3)
+    await lab.store.copy()
+    await settled(lab, followed)
+    await lab.grow(2)
+    await followed.follower.reached(5)
+    state = await ledger.fold(examples.CONVERSATION)
+    assert state.position == 5
+    await lab.store.put_back()
+    await lab.grow(2)
+    await settled(lab, followed)
+    with pytest.raises(Conflict):
+        await ledger.append(examples.CONVERSATION, Entry(id="1", cause=1, facts=(examples.BOT_SAID,)), state)
+    assert len(await lab.content()) == 5
 
 
 async def fresh(lab: Lab) -> Conversation:
