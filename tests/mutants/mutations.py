@@ -790,4 +790,11 @@ MUTATIONS: Final = (
         "        self._read_to = 0, 0\n",
         ("tests/properties/test_following.py",),
     ),
+    Mutation(
+        "REST: a message is not tried beyond its token's end",
+        "services/proxy/transports/rest.py",
+        "async with asyncio.timeout(left) as limit:",
+        "async with asyncio.timeout(None) as limit:",
+        ("tests/contract/test_rest.py", "-k", "beyond_its_tokens"),
+    ),
 )
