@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARCHIVES := --no-binary openapi-ui-bundles --no-build-isolation
 GROUPS := proxy workflow operator analytics local dev
 
-.PHONY: help setup run test faults bench bench-full check lint format lock clean browser
+.PHONY: help setup run test faults mutants bench bench-full check lint format lock clean browser
 
 help: ## show the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ bench-full: setup ## measure everything: under 30 minutes
 
 faults: setup ## kill, freeze, cut and fill everything on purpose (up to 30 minutes)
 	$(BIN)/python -m tests.faults
+
+mutants: setup ## take out one rule after the other: does a test notice? (up to 20 minutes)
+	@$(BIN)/python -m tests.mutants
 
 check: setup ## only the static checks
 	$(BIN)/ruff check

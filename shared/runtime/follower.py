@@ -20,7 +20,7 @@ from prometheus_client import Counter, Gauge
 
 from shared.runtime.broker import Link
 from shared.runtime.feed import Feed
-from shared.runtime.log import Log, Message, Unreachable
+from shared.runtime.log import Appended, Log, Message, Unreachable
 from shared.runtime.vitals import Vitals
 
 log = structlog.get_logger()
@@ -79,6 +79,12 @@ class Follower:
         self._anchors: list[tuple[int, int]] = []
         self._doubtful = False
         self._losses = 0
+        # Others read and append through the same connections, and keep what they are told, which may be
+        # ahead of what was delivered: the newest entry that was read since the last loss, and what was
+        # appended and has not been delivered (by position).
+        self._read_to = 0, 0
+        self._stored: dict[int, Appended] = {}
+        stream.tells(self)
         self.position = 0
         self.epoch = ""
         link.on_disturbance(self._disturbed.set)
@@ -129,6 +135,22 @@ class Follower:
         """Whether what was delivered is the log as it stands, as far as is known here."""
         return not self._doubtful and self._started
 
+    @property
+    def losses(self) -> int:
+        """How often the log may have become another one so far."""
+        return self._losses
+
+    def read(self, losses: int, position: int, time: int) -> None:
+        """Somebody was told the entries up to ``position``. Raises `Unreachable`: see `Witness`."""
+        if losses != self._losses:
+            raise Unreachable("a connection was lost while this was read")
+        self._read_to = max(self._read_to, (position, time))
+
+    def stored(self, position: int, appended: Appended) -> None:
+        """Somebody was told that this is stored at ``position``."""
+        if position > self.position:
+            self._stored[position] = appended
+
     async def reached(self, position: int, time: int = 0) -> None:
         """Wait until everything up to ``position`` has been delivered, of the log as it is now.
 
@@ -169,9 +191,10 @@ class Follower:
         """
         self._losses += 1
         self._doubtful = True
-        newest = self.position, self._last_time
-        if newest not in self._anchors:
-            self._anchors.append(newest)
+        for newest in ((self.position, self._last_time), self._read_to):
+            if newest not in self._anchors:
+                self._anchors.append(newest)
+        self._read_to = 0, 0
 
     def _foreign(self, position: int, time: int) -> bool:
         """Whether it must be another log's: a position that was delivered, stored after all that was."""
@@ -191,7 +214,7 @@ class Follower:
 
     async def _begin(self) -> None:
         tail = await self._log.tail()
-        if self.position and (tail.epoch != self.epoch or not await self._proven()):
+        if self._told and (tail.epoch != self.epoch or not await self._proven()):
             self._forget()  # replaced while we were still reading it
         self.epoch = tail.epoch
         if not self._from_beginning:
@@ -203,7 +226,7 @@ class Follower:
         if self._replay_as and tail.last - self.position > MOST_BUFFERED:
             with contextlib.suppress(Unreachable):  # it is only the quicker way
                 await self._replay(tail.last)
-        await self._read_to(tail.last)
+        await self._deliver_to(tail.last)
         self._drain()
         self._started = True
         self._release()
@@ -232,12 +255,24 @@ class Follower:
 
     def _advance(self, message: Message) -> None:
         self.position, self._last_time = message.position, message.time
+        if self._stored:
+            self._confirm(message)
         try:
             self._deliver(message)
         except Exception:  # one entry that its reader cannot bear must not stop the feed
             log.exception("deliver_failed", position=message.position)
         if self._waiting:
             self._release()
+
+    def _confirm(self, message: Message) -> None:
+        """What was appended here has come by, or something else in its place."""
+        stored = self._stored.get(message.position)
+        if stored is None:
+            return
+        if stored == (message.conversation, message.author, message.data):
+            del self._stored[message.position]
+        else:
+            self._doubt()
 
     def _release(self) -> None:
         """Tell who waits for what was delivered. While this may be another log, a position means nothing:
@@ -277,43 +312,81 @@ class Follower:
             log.warning("log_replaced", position=self.position, last=tail.last)
             self._forget()
             await self._begin()
-        await self._read_to(tail.last)
+        await self._deliver_to(tail.last)
         if losses == self._losses:
             self._doubtful = False
-            self._anchors.clear()
             self._drain()
             self._release()
             self._vitals.ready("log")
 
-    async def _proven(self) -> bool:
-        """Whether all that was delivered is on the log as it stands.
+    @property
+    def _told(self) -> bool:
+        """Whether anybody here was told anything of the log."""
+        return any((self.position, self._read_to[0], self._stored, *(at for at, _ in self._anchors)))
 
-        Between two losses all is delivered of one log. Logs only grow, and one that takes another's place
+    async def _proven(self) -> bool:
+        """Whether all that anybody here was told is on the log as it stands.
+
+        That is more than what was delivered: a fold or a history that is loaded is read ahead of the
+        follower's position, and so may reach beyond it when a connection is lost. Were only the delivered
+        entries proven, a store that was put back from a copy which ends in between would pass, and such a
+        fold would take the new entries at its positions for those that it has.
+
+        **What was read.** Between two losses all is read of one log: an answer that was asked for before
+        a loss and comes after it is refused in `read`. Logs only grow, and one that takes another's place
         begins as a copy of it up to some position, behind which every entry is stored later than any that
         the copy lacks. So an entry with the same position and time on both means that they are the same
-        up to there, and the newest of each stretch between two losses proves the stretch. That of one
-        stretch proves no other: its log may have taken the place of an earlier one in the middle. The newest
-        of all counts though no loss came after it: its answer may have been on its way when one came.
+        up to there, and the newest of each stretch between two losses proves the stretch: the newest that
+        was delivered, and the newest that was read, which may be either side of it. That of one stretch
+        proves no other: its log may have taken the place of an earlier one in the middle. The newest of
+        all counts though no loss came after it: a store may be put back without one.
+
+        **A replica that is behind** answers with less of the same log. Its entries have the positions and
+        times that the leader gave them, so the newest of several answers proves them all. Proof is asked
+        of the leader, and of one just elected again, since it may not have got that far itself.
+
+        **What was appended.** An acknowledgement says no time. But what is folded of it is its content,
+        behind entries that were read: so each must be at its position with its content, until it is
+        delivered. One by one, since between two of them may stand what others wrote.
         """
         losses = self._losses
-        for position, time in dict.fromkeys([*self._anchors, (self.position, self._last_time)]):
+        newest = [(self.position, self._last_time)]
+        if self._read_to[0] > self.position:
+            newest.append(self._read_to)
+        for position, time in dict.fromkeys([*self._anchors, *newest]):
             if not await self._same(position, time):
                 return False
+        if self._doubtful:
+            for position, stored in list(self._stored.items()):
+                found = await self._at(position)
+                if found is None or stored != (found.conversation, found.author, found.data):
+                    return False
         if losses == self._losses:
-            self._anchors.clear()  # all of it is one stretch now, which its newest will prove
+            # All of it is one stretch now, which its newest will prove.
+            self._read_to = max([self._read_to, *self._anchors])
+            self._anchors.clear()
         return True
 
     async def _same(self, position: int, time: int) -> bool:
-        """Whether the entry at ``position`` is still the one that was delivered; a shorter log has none.
+        """Whether the entry at ``position`` is still the one that was told; a shorter log has none.
 
         ``time`` is 0 where it was never known: only of a store that is damaged at its very end.
         """
         if not position:
             return True
-        found = await self._log.at(position)
+        found = await self._at(position)
         return found is not None and time in (0, found.time)
 
-    async def _read_to(self, last: int) -> None:
+    async def _at(self, position: int) -> Message | None:
+        """The entry there. A leader that was just elected may not have got there yet: it is asked again."""
+        for _ in range(MOST_FRUITLESS if self._log.replicated else 1):
+            found = await self._log.at(position)
+            if found is not None:
+                return found
+            await asyncio.sleep(0.05 if self._log.replicated else 0)
+        return None
+
+    async def _deliver_to(self, last: int) -> None:
         """Fetch until what was the log's ``last`` entry has been delivered.
 
         Raises `Unreachable` also where no more comes: the log may be a shorter one by now, which must be
@@ -365,6 +438,8 @@ class Follower:
         self._buffer.clear()
         self.position, self._last_time = 0, 0
         self._anchors.clear()
+        self._read_to = 0, 0
+        self._stored.clear()
         self._reset()
         for *_, future in self._waiting:  # the positions they wait for are of the old stream
             if not future.done():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import nats.errors
@@ -134,6 +134,31 @@ class Tail(NamedTuple):
     replicated: bool
 
 
+class Appended(NamedTuple):
+    """What was to be stored."""
+
+    conversation: str
+    author: str
+    data: bytes
+
+
+class Witness(Protocol):
+    """Who is told all that anybody here learns of the log, to find out later whether it still holds."""
+
+    @property
+    def losses(self) -> int:
+        """How often a connection was lost so far: from each loss on the log may be another."""
+
+    def read(self, losses: int, position: int, time: int) -> None:
+        """An answer to a read ends with this entry; ``losses`` is as it was when the read was asked for.
+
+        Raises `Unreachable` where one came since: nobody could say which log the answer is of.
+        """
+
+    def stored(self, position: int, appended: Appended) -> None:
+        """The server has acknowledged an append."""
+
+
 class _ApiError(msgspec.Struct):
     code: int = 0
     err_code: int = 0
@@ -191,6 +216,7 @@ class Log:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._line: Line | None = None
+        self._witness: Witness | None = None
         self._replicated = False
         self._budget = Budget(MOST_IN_FLIGHT)
 
@@ -207,6 +233,10 @@ class Log:
         """Appends and reads of conversations go over ``line`` from now on, while it stands."""
         self._requests.go_over(line)
         self._line = line
+
+    def tells(self, witness: Witness) -> None:
+        """``witness`` is told of all reads and appends from now on."""
+        self._witness = witness
 
     @property
     def unused(self) -> int:
@@ -264,6 +294,7 @@ class Log:
             headers[_EXPECT] = str(expect)
             headers[_EXPECT_OVER] = subjects.everyone(conversation)
         subject = subjects.chat(conversation, author)
+        appended = Appended(conversation, author, data)
         timeout = min(TRY_SECONDS, deadline)
         end = self._loop.time() + deadline
 
@@ -271,21 +302,21 @@ class Log:
             try:
                 ack = _acknowledged(reply)
             except _NO_ANSWER as error:
-                self._spawn(position, self._insist(position, subject, data, headers, timeout, end, error))
+                self._spawn(position, self._insist(position, subject, appended, headers, timeout, end, error))
                 return
             if ack.duplicate:
-                self._spawn(position, self._compare(position, ack, data))
-            elif not position.done():
-                _settle(position, ack)
+                self._spawn(position, self._compare(position, ack, appended))
+            else:
+                self._settle(position, ack, appended)
 
         if not self._nc.is_connected or not self._requests.ask(subject, data, headers, timeout, take):
-            self._spawn(position, self._insist(position, subject, data, headers, timeout, end))
+            self._spawn(position, self._insist(position, subject, appended, headers, timeout, end))
 
     async def _insist(
         self,
         position: asyncio.Future[int],
         subject: str,
-        data: bytes,
+        appended: Appended,
         headers: dict[str, str],
         timeout: float,
         end: float,
@@ -301,25 +332,34 @@ class Log:
             if failure is not None:
                 await asyncio.sleep(0.1)
             try:
-                ack = await self._publish(subject, data, headers, timeout, again=failure is not None)
+                ack = await self._publish(subject, appended.data, headers, timeout, again=failure is not None)
             except _NO_ANSWER as error:
                 failure = error
             else:
-                await self._compare(position, ack, data)
+                await self._compare(position, ack, appended)
 
-    async def _compare(self, position: asyncio.Future[int], ack: _PubAck, data: bytes) -> None:
-        """Settle ``position``; what the server takes for a duplicate must have the content ``data``."""
+    async def _compare(self, position: asyncio.Future[int], ack: _PubAck, appended: Appended) -> None:
+        """Settle ``position``; what is taken for a duplicate must have the content of ``appended``."""
         try:
             if ack.duplicate:
                 original = await self.at(ack.seq)
-                if original is None or original.data != data:
+                if original is None or original.data != appended.data:
                     raise IdReused("this id was used before, with another content")
         except LogError as error:
             if not position.done():
                 position.set_exception(error)
         else:
-            if not position.done():
-                _settle(position, ack)
+            self._settle(position, ack, appended)
+
+    def _settle(self, position: asyncio.Future[int], ack: _PubAck, appended: Appended) -> None:
+        if position.done():
+            return
+        if ack.error is not None:
+            position.set_exception(_append_error(ack.error))
+            return
+        if self._witness is not None:
+            self._witness.stored(ack.seq, appended)
+        position.set_result(ack.seq)
 
     def _spawn(self, position: asyncio.Future[int], work: Coroutine[Any, Any, None]) -> None:
         """Let ``work`` settle ``position``. Whatever ends it, nobody waits for ever."""
@@ -408,6 +448,7 @@ class Log:
         if not self._nc.is_connected:  # whoever waited need not wait for an answer, too
             self._budget.give(most_bytes)
             raise Unreachable("the connection is lost")
+        losses = self._witness.losses if self._witness is not None else 0
         batch = _Batch()
         ask = {"seq": start, "next_by_subj": subject, "batch": most, "max_bytes": most_bytes}
         try:
@@ -433,6 +474,9 @@ class Log:
             self._close(token, most_bytes)
             raise
         self._close(token, most_bytes)
+        if self._witness is not None and batch.messages:
+            newest = batch.messages[-1]
+            self._witness.read(losses, newest.position, newest.time)
         return batch.messages, more
 
     async def _outlive(self, batch: _Batch, token: str, most_bytes: int) -> None:
@@ -613,13 +657,6 @@ def _acknowledged(reply: Reply | None) -> _PubAck:
     if reply.head and reply.status == "503":
         raise nats.errors.NoRespondersError
     return _pub_ack.decode(reply.data)
-
-
-def _settle(position: asyncio.Future[int], ack: _PubAck) -> None:
-    if ack.error is None:
-        position.set_result(ack.seq)
-    else:
-        position.set_exception(_append_error(ack.error))
 
 
 def _append_error(error: _ApiError) -> LogError:

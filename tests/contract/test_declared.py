@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from nats.aio.client import Client
 
+from deploy.local.embedded import EmbeddedNats
 from shared.contract import subjects
 from shared.runtime import declare as declaring
 from shared.runtime.declare import SECOND, DeclareError, declare
@@ -108,3 +111,24 @@ async def test_what_the_server_does_not_keep_is_named(admin: Client, monkeypatch
     monkeypatch.setattr(declaring, "flows_stream", scheduled)
     with pytest.raises(DeclareError, match=r"did not keep .* FLOWS2: deny_purge"):
         await declare(admin, max_bytes=1024**3)
+
+
+class Watched(EmbeddedNats):
+    """Says of itself how it stores."""
+
+    @property
+    def command(self) -> list[str]:
+        return [*super().command, "--http_port", "-1"]
+
+
+async def test_every_write_is_synced_before_it_is_acknowledged(tmp_path: Path) -> None:
+    """A power cut would take two minutes of what was acknowledged, by the server's own default."""
+    server = Watched(tmp_path / "data")
+    server.start()
+    try:
+        ports = json.loads(next(server.folder.glob("*.ports")).read_text())
+        async with httpx.AsyncClient(trust_env=False) as client:
+            config = (await client.get(f"{ports['monitoring'][0]}/jsz")).json()["config"]
+    finally:
+        server.stop()
+    assert config["sync_always"] is True

@@ -332,6 +332,47 @@ async def test_with_an_issuer_a_token_is_required_and_must_be_the_users(services
         await client.close()
 
 
+@pytest.mark.parametrize("begins", [True, False], ids=["a new session", "one more message"])
+async def test_a_message_is_not_tried_beyond_its_tokens_end(
+    services: Services, bot: Bot, connections: Connections, begins: bool
+) -> None:
+    """It was accepted before, and NATS is away until after."""
+    secret = "a secret of thirty-two bytes or so"
+    proxy = await services.start("proxy", SWITCHBOARD_JWT_SECRET=secret)
+    key = jwk.OctKey.import_key(secret)
+
+    def token(seconds: float) -> str:
+        claims = {"sub": "sam", "exp": time.time() + seconds}
+        return "Bearer " + jwt.encode({"alg": "HS256"}, claims, key)
+
+    sam = Client(proxy, Authorization=token(600))
+    await sam.say("hello")
+    for words_of in ("Hi!", "Hello."):  # to the visitor's arrival, and to the message
+        await bot.answer(sam.conversation, BotSaid(text=words_of))
+    await sam.look()
+    server = connections.server
+    assert server.process is not None
+    before = (await (await connections.log("admin")).tail()).last
+    server.process.send_signal(signal.SIGSTOP)  # it takes nothing, and the proxy does not know yet
+    sam.http.headers["Authorization"] = token(4)
+    session = {} if begins else {"session_id": sam.session}
+    posting = asyncio.create_task(
+        sam.http.post("/sessions/sam/messages", json={"user_id": "sam", "message": "too late", **session})
+    )
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(server.kill)
+    answer = await posting
+    assert answer.status_code == 401
+    assert "the token has expired" in answer.text
+    await asyncio.to_thread(server.start)
+    async with asyncio.timeout(30):
+        while (await sam.http.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.05)
+    sam.http.headers["Authorization"] = token(600)
+    assert (await sam.http.get(f"/sessions/{sam.session}")).status_code == 200
+    assert (await (await connections.log("admin")).tail()).last == before
+
+
 async def test_a_stream_ends_with_its_token_while_words_flow(services: Services, bot: Bot) -> None:
     secret = "a secret of thirty-two bytes or so"
     proxy = await services.start("proxy", SWITCHBOARD_JWT_SECRET=secret)

@@ -13,11 +13,13 @@ from nats.aio.client import Client
 from deploy.local.embedded import EmbeddedNats
 from services.workflow.folds import Folds
 from services.workflow.ledger import Ledger
+from shared.contract.conversation import NEW, Conversation, evolve
+from shared.contract.entry import Entry
 from shared.runtime import follower as following
 from shared.runtime.broker import Link, inbox_prefix
 from shared.runtime.declare import new_epoch
 from shared.runtime.feed import Feed
-from shared.runtime.log import Log, Message
+from shared.runtime.log import MOST_IN_FLIGHT, Appended, Conflict, Log, Message, Unreachable
 from shared.runtime.vitals import Vitals
 from tests import examples
 from tests.conftest import Connections
@@ -57,10 +59,18 @@ class Watching(Followed):
         super().__init__(log, link, from_beginning=from_beginning, feed=feed)
         self.log = log
         self.ever: list[Message] = []
+        self.beside: Folds | None = None
 
     def _take(self, message: Message) -> None:
         super()._take(message)
         self.ever.append(message)
+        if self.beside is not None:
+            self.beside.deliver(message)
+
+    def _reset(self) -> None:
+        super()._reset()
+        if self.beside is not None:
+            self.beside.forget()
 
     @property
     def content(self) -> list[tuple[int, int]]:
@@ -83,13 +93,15 @@ class Lab:
         reads: Callable[[Client], Log] = Log,
         feed: Callable[..., Feed] = Feed,
         from_beginning: bool = True,
+        user: str = "analytics",
+        link: Link | None = None,
     ) -> Watching:
-        link = Link(Vitals("test"))
+        link = link or Link(Vitals("test"))
         client = Client()
         self._clients.append(client)
         await client.connect(
-            self._connections.server.url("analytics"),
-            inbox_prefix=inbox_prefix("analytics").encode(),
+            self._connections.server.url(user),
+            inbox_prefix=inbox_prefix(user).encode(),
             error_cb=link.error,
             disconnected_cb=link.disconnected,
             reconnected_cb=link.connected,
@@ -107,7 +119,14 @@ class Lab:
 
     async def content(self) -> list[tuple[int, int]]:
         """Position and time of all that is stored now."""
-        return [(each.position, each.time) async for batch in self.writer.read(1) for each in batch]
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    return [
+                        (each.position, each.time) async for batch in self.writer.read(1) for each in batch
+                    ]
+                except Unreachable:  # it connects anew
+                    await asyncio.sleep(0.05)
 
     async def close(self) -> None:
         for followed in self.started:
@@ -341,6 +360,175 @@ async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> 
     pause.end()
     assert (await asyncio.wait_for(folding, 20)).position == 3
     assert followed.resets == 1
+
+
+@pytest.mark.parametrize("grown", [0, 2, 5, 30], ids=["still shorter", "not as long", "as long", "beyond"])
+async def test_what_was_folded_ahead_of_the_follower_is_proven_too(lab: Lab, grown: int) -> None:
+    """The store that is put back ends between the follower's position and the fold's newest entry."""
+    pause = Pause()
+    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.position > 5))
+    await lab.grow(5)
+    await followed.follower.reached(5)
+    pause.begin()
+    await pause.felt.wait()
+    await lab.grow(2)
+    await lab.store.copy()
+    pause.end()
+    async with asyncio.timeout(20):
+        while followed.follower.position < 7 or not followed.follower.certain:
+            await asyncio.sleep(0.02)
+    pause.begin()
+    await pause.felt.wait()
+    await lab.grow(5)
+    folds = Folds()
+    followed.beside = folds
+    ahead = await Ledger(followed.log, followed.follower, folds).fold(examples.CONVERSATION)
+    assert (ahead.position, followed.follower.position) == (12, 7)
+    await lab.store.put_back()
+    await lab.grow(grown)
+    pause.end()
+    await settled(lab, followed)
+    assert followed.resets == 1
+    again = await Ledger(followed.log, followed.follower, folds).fold(examples.CONVERSATION)
+    assert again == await fresh(lab)
+
+
+@pytest.mark.parametrize("grown", [0, 1, 9], ids=["shorter", "as long", "beyond"])
+async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: Lab, grown: int) -> None:
+    """It is acknowledged, the feed has not brought it, and the store that is put back lacks it."""
+    pause = Pause()
+    followed = await lab.follow(
+        hesitant(pause), lossy(lambda message: message.position > 5), from_beginning=True, user="workflow"
+    )
+    await lab.grow(5)
+    await followed.follower.reached(5)
+    await lab.store.copy()
+    async with asyncio.timeout(20):
+        while followed.vitals.reasons.keys() & {"feed", "nats"} or not followed.follower.certain:
+            await asyncio.sleep(0.02)
+    pause.begin()
+    await pause.felt.wait()
+    folds = Folds()
+    followed.beside = folds
+    ledger = Ledger(followed.log, followed.follower, folds)
+    state = await ledger.fold(examples.CONVERSATION)
+    said = Entry(id="1", cause=1, facts=(examples.BOT_SAID,))
+    assert (await ledger.append(examples.CONVERSATION, said, state)).position == 6
+    assert followed.follower.position == 5
+    await lab.store.put_back()
+    await lab.grow(grown)
+    pause.end()
+    await settled(lab, followed)
+    assert followed.resets == 1
+    assert await ledger.fold(examples.CONVERSATION) == await fresh(lab)
+
+
+async def test_what_was_read_or_appended_and_is_still_there_resets_nobody(lab: Lab) -> None:
+    pause = Pause()
+    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.position > 5), user="workflow")
+    await lab.grow(5)
+    await followed.follower.reached(5)
+    pause.begin()
+    await pause.felt.wait()
+    await lab.grow(5)
+    folds = Folds()
+    followed.beside = folds
+    ledger = Ledger(followed.log, followed.follower, folds)
+    state = await ledger.fold(examples.CONVERSATION)
+    said = Entry(id="1", cause=1, facts=(examples.BOT_SAID,))
+    state = await ledger.append(examples.CONVERSATION, said, state)
+    await lab.store.copy()
+    pause.end()
+    await settled(lab, followed)
+    assert followed.resets == 0
+    assert await ledger.fold(examples.CONVERSATION) is state
+
+
+async def test_a_store_that_is_put_back_without_a_loss_is_known_by_what_was_read_ahead(lab: Lab) -> None:
+    """As when an administrator restores the stream under a server that goes on."""
+    pause, deaf = Pause(), list[bool]()
+
+    def silent(client: Client, take: Callable[[Message], None], *told: Callable[[], None]) -> Feed:
+        def lost() -> None:
+            if not deaf:
+                told[0]()
+
+        return lossy(lambda message: message.position > 5)(client, take, lost, told[1])
+
+    class Unaware(Link):
+        async def disconnected(self) -> None:
+            if not deaf:
+                await super().disconnected()
+
+    followed = await lab.follow(hesitant(pause), silent, link=Unaware(Vitals("test")))
+    await lab.grow(5)
+    await followed.follower.reached(5)
+    await lab.store.copy()
+    await settled(lab, followed)
+    pause.begin()
+    await pause.felt.wait()
+    await lab.grow(5)
+    assert len(await followed.log.fetch(examples.CONVERSATION)) == 10
+    deaf.append(True)
+    await lab.store.put_back()
+    await lab.grow(9)
+    pause.end()
+    await settled(lab, followed)
+    assert followed.resets == 1
+
+
+async def test_something_else_in_the_place_of_what_was_appended_is_of_another_log(lab: Lab) -> None:
+    followed = await lab.follow()
+    await lab.grow(3)
+    await followed.follower.reached(3)
+    followed.follower.stored(4, Appended(examples.CONVERSATION, "visitor", b"was here"))
+    await lab.grow(2)
+    async with asyncio.timeout(20):
+        while not followed.resets:
+            await asyncio.sleep(0.02)
+    await settled(lab, followed)
+
+
+async def test_a_read_during_which_a_connection_was_lost_says_nothing(lab: Lab) -> None:
+    """Nobody could say which log the answer is of."""
+    followed = await lab.follow()
+    await lab.grow(3)
+    reading = asyncio.create_task(followed.log.fetch(examples.CONVERSATION))
+    while not followed.log.unused < MOST_IN_FLIGHT:
+        await asyncio.sleep(0)
+    followed.follower._feed_lost()
+    with pytest.raises(Unreachable):
+        await reading
+    followed.follower._feed_found()
+    assert len(await followed.log.fetch(examples.CONVERSATION)) == 3
+
+
+async def test_nothing_is_appended_to_another_log_that_is_as_long(lab: Lab) -> None:
+    """The server compares positions alone: there the expectation of what was folded before holds."""
+    followed = await lab.follow(user="workflow")
+    followed.beside = folds = Folds()
+    ledger = Ledger(followed.log, followed.follower, folds)
+    await lab.grow(3)
+    await lab.store.copy()
+    await settled(lab, followed)
+    await lab.grow(2)
+    await followed.follower.reached(5)
+    state = await ledger.fold(examples.CONVERSATION)
+    assert state.position == 5
+    await lab.store.put_back()
+    await lab.grow(2)
+    await settled(lab, followed)
+    with pytest.raises(Conflict):
+        await ledger.append(examples.CONVERSATION, Entry(id="1", cause=1, facts=(examples.BOT_SAID,)), state)
+    assert len(await lab.content()) == 5
+
+
+async def fresh(lab: Lab) -> Conversation:
+    """The conversation, folded from what is stored now; after `settled`, the writer is there."""
+    state = NEW
+    for message in await lab.writer.fetch(examples.CONVERSATION):
+        state = evolve(state, message.decode())
+    return state
 
 
 async def test_whoever_waits_has_the_log_asked_where_the_feed_brings_nothing(

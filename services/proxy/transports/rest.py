@@ -6,8 +6,10 @@ name the conversation, which is derived from it.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable
+from time import time
 from typing import Annotated, Any, cast
 from urllib.parse import unquote
 
@@ -220,7 +222,8 @@ async def send_message(
 ) -> wire.Accepted:
     """Send a message; its answer comes on the session's stream. Without `session_id` a session begins."""
     door = _door(request)
-    user = door.user(request)
+    holder = door.holder(request)
+    user = holder.user if holder is not None else None
     user_id = unquote(user_id) if _ENCODED in request.scope else user_id
     if data.user_id != user_id:
         raise HTTPException("user_id is one in the path and another in the body", status_code=400)
@@ -233,11 +236,21 @@ async def send_message(
     data = replace(data, message=cleaned(data.message))
     if not data.message:
         raise HTTPException("the message is empty", status_code=400)
-    session = data.session_id
-    if session:
-        await door.say(request, data, session)
-    else:
-        session = await door.begin(request, data, flow, lang)
+    # While the log is out of reach a message is tried for seconds: not beyond the token's end.
+    left = max(holder.until - time(), 0.0) if holder is not None else None
+    try:
+        async with asyncio.timeout(left) as limit:
+            session = data.session_id
+            if session:
+                await door.say(request, data, session)
+            else:
+                session = await door.begin(request, data, flow, lang)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise BadToken(
+            "the token has expired; whether the message was stored before is shown by the session"
+        ) from error
     return wire.accepted(session)
 
 

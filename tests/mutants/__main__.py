@@ -1,0 +1,93 @@
+"""Take out one rule after the other, in a copy of the tree, and see whether the tests notice.
+
+Fails for a rule that no test notices, and for a mutation that no longer applies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import monotonic
+
+from tests.mutants.mutations import MUTATIONS, Mutation
+
+ROOT = Path(__file__).parent.parent.parent
+#: What the copy does without.
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "data", ".hypothesis")
+#: After so long the tests hang, which is a way to notice (seconds).
+MOST_SECONDS = 180
+#: Simulated worlds of a run: fewer than the tests' own, and enough for each of these rules.
+SIMULATIONS = "4000"
+
+_NOTICED = re.compile(r"^(?:FAILED|ERROR) \S*?([\w.]+\.py(?:::\S+)?)", re.MULTILINE)
+
+
+def without(mutation: Mutation, tree: Path) -> str | None:
+    """The test that notices that the rule is missing; None if none does."""
+    file = tree / mutation.file
+    text = file.read_text("utf-8")
+    file.write_text(text.replace(mutation.old, mutation.new), "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutation.tests]
+    try:
+        ran = subprocess.run(
+            command,
+            cwd=tree,
+            env={**environment(), "PYTHONPATH": str(tree), "SWITCHBOARD_SIMULATIONS": SIMULATIONS},
+            capture_output=True,
+            text=True,
+            timeout=MOST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"none ended within {MOST_SECONDS} s"
+    finally:
+        file.write_text(text, "utf-8")
+    if ran.returncode == 0:
+        return None
+    found = _NOTICED.search(ran.stdout)
+    if found is None:  # no test failed: pytest itself could not run
+        sys.exit(
+            f"{mutation.rule}: pytest ended with {ran.returncode}\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}"
+        )
+    return found[1]
+
+
+def environment() -> dict[str, str]:
+    """The environment, without what would point the tests at this tree."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--only", default="", metavar="TEXT", help="rules whose name or file holds this text")
+    only = parser.parse_args().only.lower()
+    chosen = [each for each in MUTATIONS if only in f"{each.rule} {each.file}".lower()]
+    if not chosen:
+        parser.error(f"no rule holds {only!r}")
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
+        for mutation in chosen:
+            begin = monotonic()
+            if (tree / mutation.file).read_text("utf-8").count(mutation.old) != 1:
+                noticed = "NO LONGER APPLIES"
+                wrong += 1
+            else:
+                test = without(mutation, tree)
+                noticed = test or "SURVIVED: no test notices"
+                wrong += test is None
+            what = f"{mutation.file}: {' '.join(mutation.old.split())[:60]}"
+            print(f"{mutation.rule} | {what} | {noticed} | {monotonic() - begin:.0f} s", flush=True)
+    print(f"{len(chosen) - wrong} of {len(chosen)} rules are noticed when they are missing")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
