@@ -226,11 +226,11 @@
     .plain { white-space: pre-wrap; }
     .drawn > :not(pre) { white-space: pre-line; }
     /* Each paragraph in its own direction, whoever wrote the one before. */
-    .bubble, .bubble :is(p, li, h1, h2, h3, h4, h5, h6, blockquote, td, th), textarea { unicode-bidi: plaintext; }
+    .bubble, .bubble :is(p, li, h1, h2, h3, h4, h5, h6, blockquote, td, th), textarea,
+    h2, .status, .notice, .system, .confirm p, .error, .end span { unicode-bidi: plaintext; }
     .day { display: block; margin: 16px 0 10px; font-size: 12.5px; font-weight: 600; }
     .day::first-letter { text-transform: uppercase; }
     .day:first-child { margin-top: 0; }
-    .earlier:not(:empty) + .messages { margin-top: 14px; }
     .more { display: block; margin: 0 auto 14px; }
     .more[aria-disabled="true"] { color: var(--sb-muted); cursor: default; }
     .name { margin: 0 2px 3px; font-size: 12.5px; font-weight: 600; color: var(--sb-muted); }
