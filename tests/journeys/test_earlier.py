@@ -64,7 +64,10 @@ async def test_a_conversation_of_hundreds_of_messages_is_read_back_to_its_beginn
     )
     await expect(visitor.texts).to_have_count(2 * WINDOW)
     place = await row.evaluate(
-        """row => row.getBoundingClientRect().top - row.closest("[data-role=log]").getBoundingClientRect().top"""
+        """row => {
+          const top = (element) => element.getBoundingClientRect().top;
+          return top(row) - top(row.closest("[data-role=log]"));
+        }"""
     )
     assert 0 < place < 100
     visitor.lines = from_bot(*texts[-2 * WINDOW :])
@@ -72,14 +75,17 @@ async def test_a_conversation_of_hundreds_of_messages_is_read_back_to_its_beginn
 
     # The same by the keyboard, until nothing is before.
     for _ in range(3):
-        await more(visitor).focus()
+        await more(visitor).evaluate("button => button.focus({ preventScroll: true })")
         count = await visitor.texts.count()
         await visitor.page.keyboard.press("Enter")
         await expect(visitor.texts).not_to_have_count(count)
     await expect(more(visitor)).to_be_hidden()
-    assert await visitor.page.evaluate(
-        "document.querySelector('switchboard-chat').shadowRoot.activeElement.dataset.role"
-    ) == "log"
+    assert (
+        await visitor.page.evaluate(
+            "document.querySelector('switchboard-chat').shadowRoot.activeElement.dataset.role"
+        )
+        == "log"
+    )
     visitor.lines = BEGINNING + from_bot(*texts)
     await visitor.sees()
     await expect(visitor.choices.filter(visible=True)).to_have_count(0)
@@ -102,7 +108,9 @@ async def test_choices_that_the_visitor_answered_in_the_newest_part_are_not_offe
     await expect(visitor.choices.filter(visible=True)).to_have_count(0)
 
 
-async def test_choices_that_are_older_than_the_newest_part_can_be_picked(people: People, stage: Stage) -> None:
+async def test_choices_that_are_older_than_the_newest_part_can_be_picked(
+    people: People, stage: Stage
+) -> None:
     visitor = await people.visitor()
     await visitor.hears(WELCOME, MENU)
     await visitor.page.goto("about:blank")
@@ -217,5 +225,7 @@ async def test_each_day_has_one_line_however_it_came(people: People, stage: Stag
     await more(visitor).click()
     await expect(visitor.texts).to_have_count(len(BEGINNING) + 140)
     await expect(days).to_have_count(4)
-    first = await visitor.page.locator("[data-role=day] + [data-role=message] [part=bubble]").all_inner_texts()
+    first = await visitor.page.locator(
+        "[data-role=day] + [data-role=message] [part=bubble]"
+    ).all_inner_texts()
     assert first == [WELCOME, "number 20", "number 60", "number 100"]
