@@ -572,3 +572,13 @@ def test_choices_that_were_asked_before_the_newest_part_are_told_once_more() -> 
     story.bot(FlowAdvanced(path=("isRust",)), BotSaid(text="well"), cause=cause)
     answered = told(Session(EPOCH, True, None, 1).resume(story.entries, "new"))
     assert "ChoiceRequest" not in [frame["kind"] for frame in answered]
+
+
+def test_what_was_open_before_the_visitor_began_anew_is_not_told() -> None:
+    story = asked()
+    story.bot_alone(EditorOpened(session="fav"))
+    story.visitor(examples.CONVERSATION_RESET)
+    for number in range(20):
+        story.bot_alone(BotSaid(text=str(number)))
+    frames = told(Session(EPOCH, True, None, 5).resume(story.entries, "new"))
+    assert not {"StartChatSession", "ChoiceRequest"} & {frame["kind"] for frame in frames}
