@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from deploy.local.embedded import EmbeddedNats
+from services.proxy.transports.pages import STATIC
 from shared.contract import facts
 from shared.contract.entry import Entry
 from shared.contract.subjects import conversation_of
@@ -657,3 +658,23 @@ async def test_pages_health_and_metrics(stage: Stage) -> None:
         metrics = (await client.get("/metrics")).text
         assert "switchboard_build_info" in metrics
         assert 'switchboard_sockets_open{door="websocket"}' in metrics
+
+
+async def test_pages_come_compressed_to_clients_that_take_it(stage: Stage) -> None:
+    script = (STATIC / "widget" / "widget.js").read_bytes()
+    async with httpx.AsyncClient(base_url=stage.proxy.url) as client:
+        for accepted, packed in [
+            ("gzip, deflate, br", True),
+            ("br;q=1, GZIP;q=0.5", True),
+            ("identity", False),
+            ("gzip;q=0, deflate", False),
+            ("gzip; q=0.000", False),
+            ("x-gzipped", False),
+        ]:
+            answer = await client.get("/widget.js", headers={"Accept-Encoding": accepted})
+            assert answer.content == script
+            assert ("content-encoding" in answer.headers) == packed
+            assert (int(answer.headers["content-length"]) < len(script) / 3) == packed
+            assert answer.headers["vary"] == "accept-encoding"
+            asked = {"Accept-Encoding": accepted, "If-None-Match": answer.headers["etag"]}
+            assert (await client.get("/widget.js", headers=asked)).status_code == 304

@@ -9,8 +9,8 @@ from nats.aio.client import Client
 
 from deploy.local import accounts
 from deploy.local.embedded import EmbeddedNats
-from shared.contract.entry import Recorded
-from shared.contract.facts import Fact
+from shared.contract.entry import Entry, Recorded
+from shared.contract.facts import BotSaid, Fact
 from shared.runtime.declare import declare
 from shared.runtime.log import Log
 from tests.conftest import connected
@@ -43,6 +43,7 @@ class Stage:
             await self.account("ada", "Ada")
             await self.account("bob", "Bob")
             self._log = Log(await self._client("reader"))
+            self._bot = Log(await self._client("workflow"))
             await self.up()
         except BaseException:
             await self.__aexit__()
@@ -76,6 +77,12 @@ class Stage:
     async def entries(self, conversation: str) -> list[Recorded]:
         """The whole conversation, as the log holds it."""
         return [message.decode() for message in await self._log.fetch(conversation)]
+
+    async def bot_says(self, conversation: str, *texts: str) -> None:
+        """The bot says these of its own accord, an entry for each."""
+        for text in texts:
+            said = Entry(id=text, facts=(BotSaid(text=text),))
+            await self._bot.append(conversation, "bot", said)
 
     async def size(self) -> int:
         """How many entries the log holds, of all conversations."""

@@ -20,6 +20,8 @@ from shared.contract.facts import (
     ConversationHandedBack,
     ConversationRated,
     ConversationStarted,
+    EditorClosed,
+    EditorOpened,
     FlowAdvanced,
     OperatorSaid,
     TextWritten,
@@ -526,3 +528,57 @@ def test_a_client_that_comes_back_with_a_cursor_gets_all_that_it_missed_whatever
 def test_a_bare_client_has_no_window() -> None:
     session = Session(EPOCH, False, None, 2)
     assert told(session.resume(long_story(10).entries, "new")) == told(opened(long_story(10), False)[1])
+
+
+def test_a_socket_that_goes_on_from_a_cursor_may_ask_for_what_was_before_too() -> None:
+    story = long_story(10)
+    first = told(Session(EPOCH, True, None, 3).resume(story.entries, "new"))
+    before = first[0]["earlier"]
+    cursor = [frame["cursor"] for frame in first if "cursor" in frame][-1]
+    again = Session(EPOCH, True, cursors.decode(cursor), 3)
+    (resumed, _state) = told(again.resume(story.entries, "new"))
+    assert resumed == {"kind": "Resumed", "cursor": cursor, "reset": False}
+    answer = earlier(again, story, before)
+    assert len(answer["frames"]) == 3
+    assert answer["earlier"] is not None
+
+
+def test_an_editor_that_opened_before_the_newest_part_is_told_once_more() -> None:
+    story = Story()
+    story.visitor(examples.CONVERSATION_STARTED)
+    story.bot(EditorOpened(session="fav", prompt="Say it", text="The editor is open"), cause=1)
+    for number in range(20):
+        story.bot_alone(BotSaid(text=str(number)))
+    frames = told(Session(EPOCH, True, None, 5).resume(story.entries, "new"))
+    assert frames[-2] == {"kind": "StartChatSession", "sessionId": "fav", "chatPrompt": "Say it"}
+    assert frames[-1]["waiting"] == "text"
+    shown = told(Session(EPOCH, True, None, 500).resume(story.entries, "new"))
+    assert [frame["kind"] for frame in shown].count("StartChatSession") == 1
+    story.bot_alone(EditorClosed(session="fav"))
+    closed = told(Session(EPOCH, True, None, 5).resume(story.entries, "new"))
+    assert "StartChatSession" not in [frame["kind"] for frame in closed]
+
+
+def test_choices_that_were_asked_before_the_newest_part_are_told_once_more() -> None:
+    story = asked()
+    for number in range(20):
+        cause = story.visitor(TextWritten(session="fav", text=str(number))).position
+        story.bot(BotSaid(text="first choose"), cause=cause)
+    *_, question, state = told(Session(EPOCH, True, None, 5).resume(story.entries, "new"))
+    assert (question["kind"], question["groupId"]) == ("ChoiceRequest", "lang")
+    assert "cursor" not in question
+    assert state["waiting"] == "choice"
+    cause = story.visitor(examples.CHOICE_MADE).position
+    story.bot(FlowAdvanced(path=("isRust",)), BotSaid(text="well"), cause=cause)
+    answered = told(Session(EPOCH, True, None, 1).resume(story.entries, "new"))
+    assert "ChoiceRequest" not in [frame["kind"] for frame in answered]
+
+
+def test_what_was_open_before_the_visitor_began_anew_is_not_told() -> None:
+    story = asked()
+    story.bot_alone(EditorOpened(session="fav"))
+    story.visitor(examples.CONVERSATION_RESET)
+    for number in range(20):
+        story.bot_alone(BotSaid(text=str(number)))
+    frames = told(Session(EPOCH, True, None, 5).resume(story.entries, "new"))
+    assert not {"StartChatSession", "ChoiceRequest"} & {frame["kind"] for frame in frames}

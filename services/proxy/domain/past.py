@@ -38,7 +38,7 @@ def fingerprint(said: tuple[Fact, ...]) -> bytes:
 class Fold:
     """A conversation as it is known so far. ``older`` is a part that others share: it is only looked at."""
 
-    __slots__ = ("_known", "_older", "_outcomes", "asking", "choices", "state")
+    __slots__ = ("_known", "_older", "_outcomes", "asking", "choices", "editor", "question", "state")
 
     def __init__(self, older: Fold | None = None) -> None:
         self._older = older
@@ -48,6 +48,9 @@ class Fold:
         #: The words of each item of each group.
         self.choices: dict[str, dict[str, str]] = {} if older is None else dict(older.choices)
         self.asking: str | None = None if older is None else older.asking
+        #: The editor that is open, and the choices asked last, each with its position.
+        self.editor: tuple[int, facts.EditorOpened] | None = None if older is None else older.editor
+        self.question: tuple[int, facts.ChoiceAsked] | None = None if older is None else older.question
 
     @classmethod
     def of(cls, past: Past) -> Fold:
@@ -55,6 +58,7 @@ class Fold:
         fold = cls()
         fold._known, fold._outcomes = past._known, past._outcomes
         fold.state, fold.choices, fold.asking = past.state, past.choices, past.asking
+        fold.editor, fold.question = past.editor, past.question
         return fold
 
     def known(self, id: str) -> Known | None:
@@ -77,17 +81,22 @@ class Fold:
             said = fingerprint(recorded.facts)
             self._known[recorded.id] = Known(recorded.position, recorded.time, said)
             if is_reset(effective):
-                self.asking = None
+                self.asking = self.editor = self.question = None
                 self.choices.clear()
             return effective
         for fact in effective:
             kind = type(fact)
             if kind is facts.FlowAdvanced:
                 self.asking = None
-            elif kind is facts.EditorOpened:
+            elif isinstance(fact, facts.EditorOpened):
                 self.asking = "text"
+                self.editor = recorded.position, fact
+            elif isinstance(fact, facts.EditorClosed):
+                if self.editor is not None and str(self.editor[1].session) == str(fact.session):
+                    self.editor = None
             elif isinstance(fact, facts.ChoiceAsked):
                 self.asking = "choice"
+                self.question = recorded.position, fact
                 self.choices[str(fact.group)] = _words(fact)
             elif kind is facts.InputRefused or kind is facts.DecisionFailed:
                 reason = refusal(effective)

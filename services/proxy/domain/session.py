@@ -149,6 +149,8 @@ class Session:
         if not self.modern:
             return []
         if self._start is not None and cursor is not None:
+            # What was told before this socket may have begun in the middle too.
+            self._earlier = past if self._window else None
             return [Send(frames.encode(frames.Resumed(cursor=cursors.encode(cursor), reset=False)))]
         earlier: str | msgspec.UnsetType = msgspec.UNSET
         part = past.part(self._window)
@@ -185,9 +187,23 @@ class Session:
         output: list[Output] = []
         if not self.state.started:
             output.append(Append(Entry(id=new_id, facts=(begin,)), expect=0))
+        output += self._still_open()
         output += self._state_frame()
         if self.modern and self.state.generating is not None:
             output += [_THINKING, Listen(self.state.generating)]
+        return output
+
+    def _still_open(self) -> list[Output]:
+        """What the visitor may answer now, where it is older than the part that was told: once more, with
+        no cursor, since it is not told in its place."""
+        fold = self._fold
+        output: list[Output] = []
+        if fold.editor is not None and fold.editor[0] < self._from:
+            editor = msgspec.structs.replace(fold.editor[1], text=None)
+            output.append(Send(frames.encode(rendering.MODERN[facts.EditorOpened]({}, editor, {}))))
+        if fold.question is not None and fold.asking == "choice" and fold.question[0] < self._from:
+            question = fold.question[1]
+            output.append(Send(frames.encode(rendering.MODERN[facts.ChoiceAsked]({}, question, {}))))
         return output
 
     def follow(self, recorded: Recorded) -> list[Output]:

@@ -67,23 +67,32 @@ export class Reader {
       this.notice(detail.message);
       return;
     }
+    // Read again after each break of the feed: what the operator looks at and has chosen stays.
     const list = this.part('transcript');
+    const atEnd = other || this.atEnd(list);
+    const place = list.scrollTop;
+    const state = other ? '' : this.part('handback-state').value;
     list.replaceChildren(...detail.messages.map((line) => this.line(line)));
     this.last = detail.messages.at(-1)?.position ?? 0;
     this.live = 0;
     this.session = detail.started;
     this.part('nothing').hidden = true;
     this.part('conversation').hidden = false;
-    list.scrollTop = list.scrollHeight; // only what is shown has a height
     this.part('typing').hidden = true;
     this.part('handback-state').replaceChildren(
       option('', 'where it was'),
-      ...detail.states.map((state) => option(state, `at ${state}`)),
+      ...detail.states.map((name) => option(name, `at ${name}`)),
     );
+    if (detail.states.includes(state)) this.part('handback-state').value = state;
     const early = this.early;
     this.early = null;
     this.update(detail);
+    list.scrollTop = atEnd ? list.scrollHeight : place; // what stands beside it has its height by now
     early.forEach((line) => this.add(line));
+  }
+
+  atEnd(list) {
+    return list.scrollHeight - list.scrollTop - list.clientHeight < 80;
   }
 
   close() {
@@ -119,7 +128,7 @@ export class Reader {
     }
     if (line.position < this.last || (line.position === this.last && this.live !== this.last)) return;
     const list = this.part('transcript');
-    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
+    const atEnd = this.atEnd(list);
     list.append(this.line(line));
     this.last = this.live = line.position; // an entry's several lines come one after the other
     if (atEnd) list.scrollTop = list.scrollHeight;
@@ -171,8 +180,12 @@ export class Reader {
     field.value = '';
     const done = await this.act(() => api.say(id, text));
     this.saying = false;
-    if (done) drafts.keep(id, this.row?.id === id ? field.value : '');
-    else if (this.row?.id === id && !field.value) field.value = text;
+    // What was typed since stays too, behind what could not be sent.
+    const here = this.row?.id === id;
+    const since = here ? field.value : drafts.at(id).trim() === text ? '' : drafts.at(id);
+    const left = done ? since : [text, since].filter(Boolean).join('\n');
+    drafts.keep(id, left);
+    if (here && field.value !== left) field.value = left;
     field.focus();
   }
 

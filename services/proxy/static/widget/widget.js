@@ -30,6 +30,8 @@
     openUnread: "Open the chat: new messages",
     close: "Close the chat",
     log: "Messages",
+    earlier: "Earlier messages",
+    loading: "Loading ...",
     connected: "Connected",
     connecting: "Connecting ...",
     offline: "Offline",
@@ -70,6 +72,7 @@
   const TYPING_EVERY = 2_000;
   const REFUSED_SHOWN = 8_000;
   const REPLAY_MOST = 2_000;
+  const WINDOW = 50; // entries of the log that are told at first, and each time somebody looks further back
   const STABLE = 10_000; // a connection that held this long lets the backoff begin anew
   const PATIENCE = 20_000; // for an acknowledgement, before the socket is given up
   const CONNECT_PATIENCE = 10_000; // for a new socket's first frame
@@ -223,10 +226,13 @@
     .plain { white-space: pre-wrap; }
     .drawn > :not(pre) { white-space: pre-line; }
     /* Each paragraph in its own direction, whoever wrote the one before. */
-    .bubble, .bubble :is(p, li, h1, h2, h3, h4, h5, h6, blockquote, td, th), textarea { unicode-bidi: plaintext; }
+    .bubble, .bubble :is(p, li, h1, h2, h3, h4, h5, h6, blockquote, td, th), textarea,
+    h2, .status, .notice, .system, .confirm p, .error, .end span { unicode-bidi: plaintext; }
     .day { display: block; margin: 16px 0 10px; font-size: 12.5px; font-weight: 600; }
     .day::first-letter { text-transform: uppercase; }
-    .messages > .day:first-child { margin-top: 0; }
+    .day:first-child { margin-top: 0; }
+    .more { display: block; margin: 0 auto 14px; }
+    .more[aria-disabled="true"] { color: var(--sb-muted); cursor: default; }
     .name { margin: 0 2px 3px; font-size: 12.5px; font-weight: 600; color: var(--sb-muted); }
     .note { margin: 3px 2px 0; font-size: 12.5px; color: var(--sb-muted); }
     .visitor[data-pending] .bubble { opacity: .6; }
@@ -616,8 +622,8 @@
     #overdue = 0; // the timer of a message that is not acknowledged
     #late = false; // it ran out
     #said = ""; // the state that was told last
-    #pings = 0; // Pings sent, until the first Pong
-    #mute = false; // an older server, which takes a Ping for an error
+    #pings = 0; // frames sent that older servers do not know, until the first answer to one
+    #mute = false; // an older server, which takes a Ping or an Earlier for an error
 
     constructor(address, wishes, known, on) {
       this.#address = address;
@@ -660,6 +666,7 @@
       if (this.#cursor) url.searchParams.set("cursor", this.#cursor);
       const back = this.#known;
       if (back) url.searchParams.set("begin", "no");
+      url.searchParams.set("window", WINDOW);
       this.#fresh = !this.#cursor;
       this.#tell();
       let socket;
@@ -708,6 +715,16 @@
       this.outbox.push({ frame, tries: 0, reset: false });
       this.#save();
       this.#flush();
+    }
+
+    /** Asks for what was before that cursor. False: this server tells no such thing. */
+    look(before) {
+      if (this.#live && !this.#mute) {
+        this.#pings += 1;
+        this.whisper({ kind: "Earlier", before });
+        this.#ask(); // somebody waits
+      }
+      return !this.#mute;
     }
 
     /** Sends what may be lost. */
@@ -771,9 +788,8 @@
       } else if (frame.kind === "Ack" || frame.kind === "Refused") {
         message = this.#settle(frame.id);
         if (frame.cursor) this.#cursor = frame.cursor;
-      } else if (frame.kind === "Pong") {
+      } else if (frame.kind === "Pong" || frame.kind === "Earlier") {
         this.#pings = 0;
-        return;
       } else if (frame.cursor) {
         this.#known = true;
         if (this.#seen.has(frame.cursor)) return;
@@ -893,6 +909,7 @@
       this.#told = false;
       if (code === 1007 && this.#pings) {
         this.#mute = true;
+        this.#pings = 0;
         this.#later(Math.random() * 1000);
         return;
       }
@@ -986,6 +1003,11 @@
     #lastRead = null;
     #telling = 0; // a timer, until other tabs are told what was read
     #day = 0; // of the newest line: its midnight
+    #top = 0; // and of the first
+    #before = null; // the cursor before which there is more; null where all is shown
+    #looking = null; // what has come of it since it was asked for: frames
+    #past = false; // it is being shown
+    #orphans = new Set(); // groups that were answered here and asked before
     #atBottom = true;
     #replaying = 0; // a timer, in case the replay's end is not told
     #typingShown = 0;
@@ -1127,6 +1149,12 @@
       ui.identity = make("div", { class: "notice", role: "status", "data-role": "identity", hidden: true });
 
       ui.avatar = make("span", { class: "avatar", part: "avatar", "data-role": "avatar" }, icon("bot"));
+      ui.more = make("button",
+        { type: "button", class: "pill more", part: "earlier", "data-role": "earlier", hidden: true,
+          onclick: () => this.#lookBack() },
+        texts.earlier);
+      // Not announced: who asked for it goes there and reads.
+      ui.earlier = make("div", { class: "earlier", "aria-live": "off" });
       ui.messages = make("div", { class: "messages" });
       // Announced when they are stored and move up.
       ui.pending = make("div", { "aria-live": "off" });
@@ -1145,7 +1173,7 @@
       ui.end = make("div", { class: "end" },
         ui.closed, ui.rating, ui.stars,
         button("restart", "pill", { onclick: () => this.#reset() }, texts.restart));
-      ui.content = make("div", {}, ui.messages, ui.drafts, ui.pending, ui.queue, ui.typing, ui.end);
+      ui.content = make("div", {}, ui.more, ui.earlier, ui.messages, ui.drafts, ui.pending, ui.queue, ui.typing, ui.end);
       ui.log = make("div",
         { class: "log", part: "log", role: "log", tabindex: "0", "aria-live": "polite", "aria-label": texts.log,
           "data-role": "log" },
@@ -1189,7 +1217,9 @@
       let settled = 0;
       ui.log.addEventListener("scroll", () => {
         // Lines came or went since: then it may be the browser that scrolled, not the visitor.
-        if (bottom() === settled) this.#atBottom = settled - ui.log.scrollTop < 40;
+        if (bottom() !== settled) return;
+        this.#atBottom = settled - ui.log.scrollTop < 40;
+        if (!this.#atBottom && ui.log.scrollTop < 40) this.#lookBack();
       });
       const observer = new ResizeObserver(() => {
         settled = bottom();
@@ -1210,8 +1240,12 @@
         case "Resumed":
           this.#dropDraft(); // if it goes on, all of it comes again
           this.#replay(true);
-          if (frame.reset) this.#clear();
+          if (frame.reset) this.#clear(frame.earlier);
+          else if (this.#looking) this.#lookBack(true);
           break;
+        case "Earlier":
+          this.#lookedBack(frame);
+          return;
         case "State":
           this.#owner = frame.owner;
           this.#status = frame.status;
@@ -1227,12 +1261,25 @@
         case "Refused":
           this.#refused(frame.id);
           break;
-        case "BotText":
-          this.#botText(frame);
-          break;
         case "Draft":
           this.#drafted(frame);
           return;
+        case "Typing":
+          if (frame.who !== "visitor") this.#showTyping(true, frame.who);
+          return;
+        default:
+          if (!this.#tell(frame)) return; // a newer server's
+      }
+      if (frame.cursor && frame.kind !== "Ack" && frame.kind !== "Refused") this.#noticed(frame);
+      this.#arrange();
+    }
+
+    /** What happened, at its place in the conversation. False for what is unknown here. */
+    #tell(frame) {
+      switch (frame.kind) {
+        case "BotText":
+          this.#botText(frame);
+          break;
         case "ChoiceRequest":
           this.#choices(frame);
           break;
@@ -1259,14 +1306,79 @@
           this.#line(this.#texts.left, this.#operator || this.#texts.person, frame);
           this.#showTyping(false);
           break;
-        case "Typing":
-          if (frame.who !== "visitor") this.#showTyping(true, frame.who);
-          return;
         default:
-          return; // a newer server's
+          return false;
       }
-      if (frame.cursor && frame.kind !== "Ack" && frame.kind !== "Refused") this.#noticed(frame);
-      this.#arrange();
+      return true;
+    }
+
+    // What was before the newest part, when somebody looks back
+
+    #lookBack(again = false) {
+      if (this.#before === null || (this.#looking && !again)) return;
+      this.#looking = []; // without a link it is asked for when there is one
+      if (!this.#connection.look(this.#before)) this.#before = this.#looking = null;
+      this.#offerMore();
+    }
+
+    #lookedBack({ before, frames, earlier }) {
+      if (!this.#looking || before !== this.#before) return;
+      this.#looking.push(...frames);
+      if (earlier === undefined) return; // more of it follows
+      const { log } = this.#ui;
+      const shown = [this.#ui.earlier, this.#ui.messages].flatMap(({ children }) => [...children]);
+      const seen = shown.find((row) => !row.matches(".day"));
+      const place = () => seen?.getBoundingClientRect().top ?? 0;
+      const was = place();
+      this.#before = earlier;
+      const told = this.#looking;
+      this.#looking = null;
+      this.#tellEarlier(told, shown[0]);
+      this.#offerMore();
+      log.scrollTop += place() - was; // what somebody reads stays where it is
+    }
+
+    /**
+     * Above all that is shown, and without an effect on anything else: what is asked, who speaks, what
+     * is read and which day it is are of the newest part.
+     */
+    #tellEarlier(frames, first) {
+      const { messages, avatar } = this.#ui;
+      const kept = [this.#group, this.#session, this.#waiting, this.#operator];
+      const [day, top, home, orphans] = [this.#day, this.#top, avatar.parentNode, this.#orphans];
+      const page = (this.#ui.messages = make("div"));
+      this.#past = true;
+      this.#group = null;
+      this.#day = 0;
+      this.#orphans = new Set();
+      for (const frame of frames) {
+        this.#tell(frame);
+        if (this.#group) this.#group.buttons.hidden = this.#group.answered !== null;
+      }
+      this.#retireChoices();
+      for (const group of orphans) {
+        if (!this.#group) this.#orphans.add(group);
+        else if (same(group, this.#group.frame.groupId)) this.#group.buttons.hidden = true;
+      }
+      const line = first?.matches(".day");
+      if (line && this.#day === top) first.remove();
+      else if (!line && top && this.#day && this.#day !== top) page.append(this.#dayLine(top));
+      const name = page.lastChild?.dataset.name;
+      if (name && first?.dataset.name === name) first.querySelector(".name")?.remove();
+      [this.#group, this.#session, this.#waiting, this.#operator] = kept;
+      this.#day = day || this.#day;
+      this.#ui.messages = messages;
+      this.#past = false;
+      home?.prepend(avatar);
+      this.#ui.earlier.prepend(...page.childNodes);
+    }
+
+    #offerMore() {
+      const { more, log } = this.#ui;
+      if (this.#before === null && this.shadowRoot.activeElement === more) log.focus({ preventScroll: true });
+      more.hidden = this.#before === null;
+      more.textContent = this.#looking ? this.#texts.loading : this.#texts.earlier;
+      more.setAttribute("aria-disabled", String(this.#looking !== null));
     }
 
     /** While a conversation is replayed nothing moves, and screen readers do not read it all out. */
@@ -1276,8 +1388,13 @@
       this.#ui.log.setAttribute("aria-busy", String(on));
     }
 
-    #clear() {
+    #clear(before = null) {
       this.#ui.messages.replaceChildren();
+      this.#ui.earlier.replaceChildren();
+      this.#orphans.clear();
+      this.#before = before;
+      this.#looking = null;
+      this.#offerMore();
       for (const [id, row] of this.#own) {
         if (!row.isConnected) this.#own.delete(id);
       }
@@ -1289,7 +1406,7 @@
       this.#order.clear();
       this.#news = -1;
       this.#newest = null;
-      this.#day = 0;
+      this.#day = this.#top = 0;
       this.#showTyping(false);
       this.#unread(false);
     }
@@ -1390,7 +1507,7 @@
       if (time) bubble.title = moment(time, { dateStyle: "full", timeStyle: "short" });
       this.#dated(time);
       const row = make("div", { class: `row ${from}`, "data-role": "message", "data-from": from }, bubble);
-      if (!this.#replaying) row.classList.add("fresh");
+      if (!this.#replaying && !this.#past) row.classList.add("fresh");
       if (from === "bot") row.prepend(this.#ui.avatar); // there is one: it moves to the last message
       this.#ui.messages.append(row);
       return row;
@@ -1410,11 +1527,13 @@
       if (!time) return;
       const day = new Date(time).setHours(0, 0, 0, 0);
       if (day <= this.#day) return; // an earlier one can only come of a clock that is wrong
-      if (this.#day || day !== new Date().setHours(0, 0, 0, 0)) {
-        this.#ui.messages.append(
-          make("div", { class: "row system day", "data-role": "day", dir: "auto" }, dayName(time)));
-      }
+      if (this.#day || day !== new Date().setHours(0, 0, 0, 0)) this.#ui.messages.append(this.#dayLine(day));
+      if (!this.#day) this.#top = day;
       this.#day = day;
+    }
+
+    #dayLine(day) {
+      return make("div", { class: "row system day", "data-role": "day", dir: "auto" }, dayName(day));
     }
 
     #botText(frame) {
@@ -1479,7 +1598,7 @@
 
     #operatorText(frame) {
       const previous = this.#ui.messages.lastElementChild;
-      const name = frame.name || this.#operator || this.#texts.person;
+      const name = this.#operator = frame.name || this.#operator || this.#texts.person;
       const row = this.#bubble("operator", String(frame.content), frame, true);
       row.dataset.name = name;
       if (previous?.dataset.name !== name) row.prepend(make("bdi", { class: "name" }, name));
@@ -1487,6 +1606,7 @@
     }
 
     #showTyping(shown, who = "operator") {
+      if (this.#past) return;
       clearTimeout(this.#typingShown);
       const { typing } = this.#ui;
       typing.hidden = !shown;
@@ -1520,6 +1640,7 @@
       const group = this.#group;
       const answers = frame.kind === "ChoiceResponse" && group && same(group.frame.groupId, frame.groupId);
       if (answers) group.answered = frame.id;
+      else if (frame.kind === "ChoiceResponse") this.#orphans.add(String(frame.groupId));
       if (this.#own.has(String(frame.id))) {
         this.#stored(frame.id);
         return;
