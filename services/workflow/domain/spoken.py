@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import cache
 from typing import Final
 
+from services.workflow.domain.reasoners import begins_as_reasoning
 from services.workflow.domain.textual_calls import (
     CALL_KEYS,
     Called,
@@ -61,7 +63,8 @@ _BRACKETS: Final = ("think", "tool_calls", "tool_call", "inst", "args")
 _TRIANGLE: Final = re.compile(r"\u25c1(/?)(\w{0,20})(\u25b7?)")  # Kimi
 _JSON: Final = re.compile(r"(\[\s{0,40})?(?:(\{)\s{0,40}(?:\"([\w.:-]{0,40})(?:(\")\s{0,10}(:)?)?)?)?")
 _JSON_SIGN: Final = re.compile(r'["\\{}\[\]]')
-_FENCE: Final = re.compile(r"(`{3,20}|~{3,20})([^\n`]{0,60})(\n?)")
+#: What follows a fence in its line names a language: a tag there stands behind a fence within a line.
+_FENCE: Final = re.compile(r"(`{3,20}|~{3,20})([^\n`<]{0,60})(\n?)")
 _CALL_FENCES: Final = frozenset({"tool_call", "tool_calls", "tool_code", "tool", "function_call", "tool_use"})
 _SIGN: Final = re.compile(r"[<\[{\u25c1\n]")
 
@@ -71,12 +74,9 @@ _PHRASES: Final = (
     ("Here's my thought process:", re.compile("Here(?: is|'s) my response:")),
 )
 #: gpt-oss behind a server that drops the control tokens and leaves the names of the channels.
-_BARE_CHANNEL: Final = re.compile(r"(?:analysis|commentary)(?=[A-Z\"'*])")
+_BARE_CHANNEL: Final = re.compile(r"(?:analysis|commentary)(?=[^\W\d_]|[\"'*])")
 _BARE_FINAL: Final = re.compile(r"assistant\s?final")
 
-_END_THINK: Final = re.compile(
-    rf"<[ \t]{{0,3}}/[ \t]{{0,3}}(?:{'|'.join(_THINK)})[ \t]{{0,3}}>", re.IGNORECASE
-)
 _END_TOKEN: Final = re.compile(
     r"<[|\uff5c](?:/|end)[^|\uff5c<>\n]{0,40}(?:think|thought)[^|\uff5c<>\n]{0,20}[|\uff5c]>|"
     r"<\|(?:think|thought)\w{0,10}_end\|>|<\|inner_suffix\|>",
@@ -103,15 +103,17 @@ class Spoken:
     """The visitor's part of one answer. ``tools``: names of the tools that were offered.
 
     ``bare``: this model is known to leave out the beginning of its reasoning, so that nothing can be
-    given away before the reasoning's end (or the answer's, where there is none).
+    given away before the reasoning's end (or the answer's, where there is none). ``new``: it may do so,
+    nobody knows; then nothing is given away of an answer that begins as reasoning does.
     """
 
-    def __init__(self, tools: Collection[str] = (), bare: bool = False) -> None:
+    def __init__(self, tools: Collection[str] = (), bare: bool = False, new: bool = False) -> None:
         self._tools = frozenset(tools)
         self._buffer = ""
         self._read = self._text
         self._out: list[str] = []
         self._kept: list[str] | None = [] if bare else None
+        self._new = new
         self._line = True  # at the beginning of a line
         self._first = True  # before anything else
         self._last = ""  # the last character that was text
@@ -120,6 +122,9 @@ class Spoken:
         self._struck = False  # there was a <s>, which its </s> belongs to
         self._pairs = 0  # tags opened inside the fenced block
         self._end: re.Pattern[str] | None = None
+        self._again: re.Pattern[str] | None = None  # what begins such reasoning within itself
+        self._counted = 0  # of the buffer, so many characters were searched for that
+        self._nested = 0
         self._body: list[str] = []
         self._length = 0
         self._name = ""
@@ -144,14 +149,35 @@ class Spoken:
         self._run(final=False)
         return self._given()
 
-    def end(self) -> str:
-        """What is certain now that nothing more comes."""
+    def end(self, broken_off: bool = False) -> str:
+        """What is certain now that nothing more comes.
+
+        ``broken_off``: the answer had no room for more. What waited for the end of its reasoning never
+        was one then.
+        """
         if not self._over:
             self._run(final=True)
-            if self._kept is not None:
-                self._out, self._kept = self._kept, None
+            if self._kept is not None and not (broken_off and self.call is None):
+                self._out += self._kept
+            self._kept = None
             self._over = True
         return self._given()
+
+    @property
+    def holds(self) -> bool:
+        """Whether words wait for the end of what may be reasoning."""
+        return self._kept is not None
+
+    def hold(self) -> None:
+        """From now on nothing is given away before the end of what may be reasoning."""
+        if self._kept is None and not self._over:
+            self._kept = []
+
+    def trust(self) -> str:
+        """It is no reasoning: what was held, and from now on all words as they come."""
+        kept, self._kept = self._kept or [], None
+        self._new = False
+        return "".join(kept)
 
     # --- inside: one reader for each kind of place. It takes from the buffer, False if it must wait. ---
 
@@ -170,7 +196,7 @@ class Spoken:
         if not text:
             return
         self._last = text[-1]
-        self._first = False
+        self._first = self._first and text.isspace()
         if self._trim:
             text = text.lstrip()
             if not text:
@@ -185,9 +211,10 @@ class Spoken:
 
     def _forget(self) -> None:
         """All that was said so far was reasoning."""
-        self.unopened = True
+        self._nested = max(0, self._nested - 1)
+        self.unopened = self.unopened or not self.opened
         if self._kept is not None:
-            self._kept = None
+            self._kept = [] if self._nested else None
         else:
             self.anew = True
             self._out.clear()
@@ -304,6 +331,11 @@ class Spoken:
             if _BARE_CHANNEL.match(rest):
                 self._begin_reasoning(_BARE_FINAL)
                 return 1
+            if self._new and self._kept is None:
+                begins = begins_as_reasoning(rest)
+                if begins:
+                    self.hold()
+                hold = hold or begins is None
             hold = hold or "analysis".startswith(rest) or "commentary".startswith(rest)
         return _HOLD if hold and not final else _TEXT
 
@@ -391,7 +423,8 @@ class Spoken:
             if closing:
                 self._forget()
             elif not tag[3].endswith("/"):
-                self._begin_reasoning(_END_THINK if name in _THINK else _closing(name))
+                family = _THINK if name in _THINK else (name,)
+                self._begin_reasoning(_closing(*family), _opening(*family))
         return 1
 
     def _mark(self, buffer: str, final: bool) -> int:
@@ -521,20 +554,31 @@ class Spoken:
 
     # --- what is not for the visitor ---
 
-    def _begin_reasoning(self, end: re.Pattern[str]) -> None:
+    def _begin_reasoning(self, end: re.Pattern[str], again: re.Pattern[str] | None = None) -> None:
         self.opened = True
         self._end = end
+        self._again = again
+        self._counted = 0
         self._read = self._reasoning
 
     def _reasoning(self, final: bool) -> bool:
         assert self._end is not None
         end = self._end.search(self._buffer)
+        if self._again is not None:
+            stop = len(self._buffer) if end is None else end.start()
+            begun = self._again.finditer(self._buffer, 0, stop)
+            self._nested += sum(each.end() > self._counted for each in begun)
         if end is None:
             # Never shown, wherever it breaks off.
             self._buffer = "" if final else self._buffer[-_MAX_END:]
+            self._counted = len(self._buffer)
             self._over = final
             return False
         self._drop(end.end())
+        if self._nested:
+            self.hold()  # the end of the inner one: what follows may still be reasoning
+        elif not self._said:
+            self._kept = None  # it marks its reasoning; what follows is the answer
         self._line = True
         self._trim = not self._said
         self._read = self._text
@@ -668,5 +712,12 @@ class Spoken:
         self._say(len(head))
 
 
-def _closing(name: str) -> re.Pattern[str]:
-    return re.compile(rf"<[ \t]{{0,3}}/[ \t]{{0,3}}{re.escape(name)}[ \t]{{0,3}}>", re.IGNORECASE)
+@cache
+def _closing(*names: str) -> re.Pattern[str]:
+    any_name = "|".join(map(re.escape, names))
+    return re.compile(rf"<[ \t]{{0,3}}/[ \t]{{0,3}}(?:{any_name})[ \t]{{0,3}}>", re.IGNORECASE)
+
+
+@cache
+def _opening(*names: str) -> re.Pattern[str]:
+    return re.compile(rf"<[ \t]{{0,3}}(?:{'|'.join(map(re.escape, names))})[ \t]{{0,3}}>", re.IGNORECASE)
