@@ -26,7 +26,8 @@ _MUSINGS: Final = (
     *("We need", "We have to", "We are asked", "We must", "I need to", "I should", "I have to"),
     *("Let me think", "Let me see", "Let me analy", "Let's think", "Let's see", "Let's break", "First, I"),
     *("Der Benutzer", "Der Nutzer", "Okay, der", "L'utilisateur", "L\u2019utilisateur", "El usuario"),
-    *("O usu\u00e1rio", "L'utente", "\u041f\u043e\u043b\u044c\u0437\u043e\u0432\u0430\u0442\u0435\u043b\u044c"),
+    *("O usu\u00e1rio", "L'utente"),
+    *("\u041f\u043e\u043b\u044c\u0437\u043e\u0432\u0430\u0442\u0435\u043b\u044c",),
     *("\u7528\u6237", "\u597d\u7684\uff0c", "\u597d\uff0c", "\u55ef\uff0c", "\u9996\u5148\uff0c"),
     *("\u7528\u6236", "\u30e6\u30fc\u30b6\u30fc", "\uc0ac\uc6a9\uc790"),
 )
@@ -40,9 +41,6 @@ def is_known_to_reason(model: str) -> bool:
     return _NAMED.search(model) is not None
 
 
-def begins_as_reasoning(text: str) -> bool | None:
-    """Whether an answer that begins so may be reasoning; None where more of it has to come first."""
-    folded = text[:_LONGEST].casefold()
-    if folded.startswith(_FOLDED):
-        return True
-    return None if any(musing.startswith(folded) for musing in _FOLDED) else False
+def begins_as_reasoning(text: str) -> bool:
+    """Whether an answer that begins so may be reasoning."""
+    return text.lstrip()[:_LONGEST].casefold().startswith(_FOLDED)
