@@ -75,6 +75,12 @@ class WorkflowSettings(Common, frozen=True, kw_only=True):
     assistant_attempts: Annotated[
         int, Meta(ge=1, le=10, description="how often a provider is asked, if no word has come yet")
     ] = 3
+    assistant_reasoning: Annotated[
+        Literal["auto", "yes", "no"],
+        Meta(
+            description="whether models omit the mark that begins reasoning: with yes, words wait for its end"
+        ),
+    ] = "auto"
     assistant_concurrency: Annotated[
         PositiveInt, Meta(description="answers that this replica makes at once; the others wait")
     ] = 50

@@ -198,15 +198,19 @@ async def test_slow_words_are_drafts_of_their_own(
 async def test_much_at_once_is_streamed_in_pieces_that_the_drafts_can_take(
     connections: Connections, replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
 ) -> None:
-    """Control characters grow six times in JSON; the stream of drafts takes 64 KiB a message."""
-    llm.will(says("\x01" * 16_000))
+    """Control characters grow six times in JSON; the stream of drafts takes 64 KiB a message.
+
+    They show nothing, so there is a letter behind them.
+    """
+    much = "\x01" * 15_999 + "."
+    llm.will(says(much))
     await replica.start(TALK, llm=llm)
     await greet(visitor)
     cause = await ask(visitor)
     entries = await answered(visitor)
     await reader.end()
     (spoken,) = said(entries, AssistantSaid)
-    assert spoken.text == "\x01" * 16_000 == reader.text()
+    assert spoken.text == much == reader.text()
     assert await last_word(replica.client, C, cause, 1) > 0
     admin = await connections.client("admin")
     kept = (await admin.jsm().stream_info(subjects.DRAFTS)).state.messages

@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 import structlog
 
-from services.workflow.assistant.client import Anew, AssistantClient, AssistantFailed, Limits, Piece
+from services.workflow.assistant.client import (
+    GRACE_SECONDS,
+    Anew,
+    AssistantClient,
+    AssistantFailed,
+    Limits,
+    Piece,
+)
 from services.workflow.assistant.profiles import ProfileName, Provider
 from services.workflow.domain.assistant import Message, Prompt, ToolCall, Usage, tools
 from services.workflow.domain.completion import Finished
@@ -27,6 +34,7 @@ from tests.llm_server import (
     CHUNK,
     USAGE,
     Behaviour,
+    Exchange,
     LlmServer,
     alternating,
     answers,
@@ -145,6 +153,32 @@ ANSWERS: dict[str, Behaviour] = {
     "an index as a string": streams(
         {**CHUNK, "choices": [{"index": "0", "delta": {"content": SAID}}]}, delta("stop")
     ),
+    "Ollama's own form": answers(
+        "application/x-ndjson",
+        b"\n".join(
+            json.dumps({"message": {"content": word}, "done": False}).encode() for word in words(SAID)
+        ),
+    ),
+    "Cloudflare's own form": streams(*({"response": word} for word in words(SAID)), "[DONE]"),
+    "one choice without its list": streams(
+        *({**CHUNK, "choices": {"delta": {"content": word}}} for word in words(SAID)), "[DONE]"
+    ),
+    "a choice that is null": streams(
+        {**CHUNK, "choices": [None]}, *(delta(content=word) for word in words(SAID)), delta("stop")
+    ),
+    "a reason that is not specified": streams(
+        *(choice(delta={"content": word}, finish_reason="FINISH_REASON_UNSPECIFIED") for word in words(SAID)),
+        delta("STOP"),
+    ),
+    "a thought that is marked beside it": streams(
+        delta(content="**Hm.**", extra_content={"google": {"thought": True}}),
+        delta(content=SAID),
+        delta("stop"),
+    ),
+    "a channel beside the text": streams(
+        delta(content="Hm.", channel="analysis"), delta(content=SAID, channel="final"), delta("stop")
+    ),
+    "status 201": answers("text/event-stream", encoded(delta("stop", content=SAID)), 201),
     "no pair of surrogates in one chunk": streams(
         delta(content="It arrives on Mon"), delta(content="day."), delta("stop")
     ),
@@ -204,6 +238,12 @@ async def test_an_answer_that_shows_nothing_is_none(llm: LlmServer, client: Make
     llm.will(says(end, end))
     assert await failure(client()) == "empty"
     llm.will(says(end, "<think>Hm.</think>", end))
+    assert await failure(client()) == "empty"
+
+
+@pytest.mark.parametrize("text", ["\x01\x02\x1b", "\x00", "\x7f \u200b\x85", "\ufeff\x08"])
+async def test_controls_show_nothing(llm: LlmServer, client: Make, text: str) -> None:
+    llm.will(says(*text))
     assert await failure(client()) == "empty"
 
 
@@ -284,6 +324,29 @@ async def test_a_call_is_read_however_it_is_written(
         llm.will(behaviour)
         finished = await asked(each, WITH_TOOLS)
         assert (finished.text, finished.tool) == ("", ToolCall("go_to", GO))
+
+
+async def test_a_name_that_comes_in_pieces_is_one(llm: LlmServer, client: Make) -> None:
+    pieces = [{"index": 0, "function": {"name": name, "arguments": ""}} for name in ("go", "_to")]
+    rest = {"index": 0, "function": {"arguments": json.dumps(GO)}}
+    llm.will(streams(*(delta(tool_calls=[each]) for each in (*pieces, rest)), delta("tool_calls")))
+    assert (await asked(client(), WITH_TOOLS)).tool == ToolCall("go_to", GO)
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"),
+    [
+        ("content_filter: SAFETY", "content_filter"),
+        ("SAFETY", "content_filter"),
+        ("refusal", "content_filter"),
+        ("insufficient_system_resource", "unavailable"),
+    ],
+)
+async def test_an_end_that_is_not_the_answers_is_a_failure(
+    llm: LlmServer, client: Make, finish: str, reason: str
+) -> None:
+    llm.will(says("It arr", finish=finish))
+    assert await failure(client()) == reason
 
 
 async def test_indexes_as_strings_tell_two_calls_apart(llm: LlmServer, client: Make) -> None:
@@ -450,17 +513,118 @@ async def test_a_quick_model_that_leaves_out_the_beginning_of_its_reasoning_show
 async def test_a_slow_one_is_found_out_at_its_end_and_remembered(llm: LlmServer, client: Make) -> None:
     each = client()
     go_on = asyncio.Event()
-    llm.will(says("The user", go_on, " wants it.</think>", SAID), says("Hm. ", "So.", "</think>", SAID))
+    llm.will(says("A question", go_on, " of orders.</think>", SAID), says("Hm. ", "So.", "</think>", SAID))
     parts: list[object] = []
     async with aclosing(each.stream(PROMPT)) as answer:
         async for part in answer:
             parts.append(part)
             go_on.set()
-    assert parts[:2] == [Piece("The user"), Anew()]
-    assert "".join(part.text for part in parts if isinstance(part, Piece)) == f"The user{SAID}"
+    assert parts[:2] == [Piece("A question"), Anew()]
+    assert "".join(part.text for part in parts if isinstance(part, Piece)) == f"A question{SAID}"
     assert parts[-1].text == SAID  # type: ignore[attr-defined]
     async with aclosing(each.stream(PROMPT)) as answer:
         assert [part async for part in answer][:-1] == [Piece(SAID)]
+
+
+MUSINGS = [
+    "Okay, the customer wants to know where it is.",
+    "We need to find the order.",
+    "Hmm, where might it be?",
+    "Der Nutzer fragt nach seiner Bestellung.",
+    "\u597d\u7684\uff0c\u7528\u6237\u60f3\u77e5\u9053\u3002",
+]
+#: Longer than the first words of a new model are held in any case.
+LONG = GRACE_SECONDS * 1.5
+
+
+@pytest.mark.parametrize("musing", MUSINGS)
+async def test_a_slow_one_that_muses_shows_none_of_it(llm: LlmServer, client: Make, musing: str) -> None:
+    llm.will(says(*words(musing), LONG, " So.", LONG, "</think>", "\n\n", SAID))
+    assert await shown(client()) == [Piece(SAID)]
+
+
+@pytest.mark.parametrize(
+    "model", ["deepseek-ai/DeepSeek-R1", "qwq:32b", "Qwen3-30B-A3B-Thinking-2507", "magistral-small"]
+)
+async def test_a_slow_one_that_is_known_by_its_name_shows_none_of_it(
+    llm: LlmServer, client: Make, model: str
+) -> None:
+    llm.always(says("A question of", LONG, " orders.</think>", SAID))
+    assert await shown(client(), PROMPT._replace(model=model)) == [Piece(SAID)]
+
+
+async def test_the_name_may_be_in_the_chunks_alone(llm: LlmServer, client: Make) -> None:
+    chunks = [
+        {**delta(content=text), "model": "deepseek-r1:7b"} for text in ("A question", ".</think>", SAID)
+    ]
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream()
+        for chunk in chunks:
+            await exchange.event(chunk)
+            await asyncio.sleep(LONG)
+        await exchange.event("[DONE]")
+        await exchange.end()
+
+    llm.will(play)
+    assert await shown(client()) == [Piece(SAID)]
+
+
+async def test_a_reasoning_field_ends_the_wait(llm: LlmServer, client: Make) -> None:
+    go_on = asyncio.Event()
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream()
+        await exchange.event(delta(reasoning_content="Hm."))
+        await exchange.event(delta(content="It "))
+        await exchange.wait(go_on)
+        await exchange.event(delta("stop", content="arrives."))
+        await exchange.event("[DONE]")
+        await exchange.end()
+
+    llm.will(play)
+    async with aclosing(client().stream(PROMPT._replace(model="deepseek-r1"))) as answer:
+        assert await anext(answer) == Piece("It ")
+        go_on.set()
+        assert await anext(answer) == Piece("arrives.")
+
+
+@pytest.mark.parametrize("model", ["deepseek-r1", "small"])
+async def test_reasoning_that_had_no_room_for_its_end_is_no_answer(
+    llm: LlmServer, client: Make, model: str
+) -> None:
+    llm.will(says(*words("We need to find the order. It"), finish="length"))
+    assert await failure(client(), PROMPT._replace(model=model)) == "empty"
+
+
+async def test_a_long_answer_that_only_looks_like_reasoning_is_given_away_in_time(
+    llm: LlmServer, client: Make
+) -> None:
+    go_on = asyncio.Event()
+    llm.will(says("We need ", go_on, "your number."))
+    limits = LIMITS._replace(first_token=3)
+    async with aclosing(client(limits=limits).stream(PROMPT)) as answer:
+        assert await anext(answer) == Piece("We need ")
+        go_on.set()
+
+
+async def test_settings_may_say_that_all_words_wait_or_none(llm: LlmServer) -> None:
+    go_on = asyncio.Event()
+    llm.will(says("A question", LONG, ".</think>", SAID), says("We need", go_on, "."))
+    each = AssistantClient(Provider("other", llm.url, "small"), LIMITS, reasoning="yes")
+    assert await shown(each) == [Piece(SAID)]
+    await each.close()
+    each = AssistantClient(Provider("other", llm.url, "deepseek-r1"), LIMITS, reasoning="no")
+    async with aclosing(each.stream(PROMPT)) as answer:
+        assert await anext(answer) == Piece("We need")
+        go_on.set()
+    await each.close()
+
+
+async def shown(client: AssistantClient, prompt: Prompt = PROMPT) -> list[object]:
+    """All that was given away, also what was void later."""
+    async with aclosing(client.stream(prompt)) as answer:
+        return [part async for part in answer if not isinstance(part, Finished)]
 
 
 # --- the whole way, to the log ------------------------------------------------------------------
@@ -513,11 +677,13 @@ async def test_reasoning_that_was_drafted_is_replaced_by_another_attempt(
     replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
 ) -> None:
     go_on = asyncio.Event()
-    llm.will(says("The user wants it.", go_on, "</think>", *words(SAID)), says(*words(f"Hm.</think>{SAID}")))
+    llm.will(
+        says("A question of orders.", go_on, "</think>", *words(SAID)), says(*words(f"Hm.</think>{SAID}"))
+    )
     await replica.start(TALK, llm=llm)
     await greet(visitor)
     cause = await ask(visitor)
-    await reader.words("The user wants it.")
+    await reader.words("A question of orders.")
     go_on.set()
     entries = await answered(visitor)
     await reader.end(2)

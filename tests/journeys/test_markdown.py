@@ -124,6 +124,7 @@ UNITS = [
     "_a ",
     "- a\n  ",
     "|-",
+    "a|b\n-|-\n",
     "#",
     "<",
     "\\",
@@ -144,7 +145,13 @@ DRAWN = [
     ("```py\n**x**\n```\ny", "<pre><code>**x**</code></pre><p>y</p>"),
     ("> a\n> *b*\nc", "<blockquote>a\n<em>b</em>\nc</blockquote>"),
     ("a\n\n---\n***", "<p>a</p><hr><hr>"),
-    ("| a | b |\n|---|---|\n| 1 | 2 |", "<p>| a | b |\n| 1 | 2 |</p>"),
+    (
+        "Prices:\n| a | *b* |\n|:--|--:|\n| 1 | 2\\|3 | 4 |\n| 5 |\n\nSo.",
+        "<p>Prices:</p><table><tr><th>a</th><th><em>b</em></th></tr><tr><td>1</td><td>2|3</td></tr>"
+        "<tr><td>5</td></tr></table><p>So.</p>",
+    ),
+    ("a | b\n-- | --\n1 | 2", "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>"),
+    ("a | b\n1 | 2", "<p>a | b\n1 | 2</p>"),
     ("<b>x</b> \\*y\\*", "<p>&lt;b&gt;x&lt;/b&gt; *y*</p>"),
     ("[x](javascript:alert) [y](data:text/html,1)", "<p>x y</p>"),
     ("[**x**](https://a.b/c_(d))", '<p><a href="https://a.b/c_(d)"><strong>x</strong></a></p>'),

@@ -60,7 +60,22 @@ REASONING = [
     ("analysisThe user wants it.assistantfinalYes.", "Yes."),
     ("Here is my thought process: Hm. Here is my response: Yes.", "Yes."),
     ("First. <think>Hm.</think>Second.", "First. Second."),
+    ("analysiswe need the date.assistantfinalYes.", "Yes."),
+    ("Thought: I know it.\nFinal Answer: Yes.", "Yes."),
+    ("<think>One <think>two</think> three</think>Yes.", "Yes."),
+    ("<think>I may write <think> here</think>Yes.", "Yes."),
+    ("```thinking\nHm.\n```\n\nYes.", "Yes."),
+    ('<details type="reasoning" done="true">\n<summary>Thought for 3 s</summary>Hm.</details>\nYes.', "Yes."),
+    ("<thought_process>Hm.</thought_process>Yes.", "Yes."),
+    ("<|im_start|>assistant\n<think>Hm.</think>Yes.", "Yes."),
+    ("<|start_header_id|>assistant<|end_header_id|>\n\nYes.<|eot_id|>", "Yes."),
+    # what the model imagines others to say
+    ("Yes.<|im_end|>\n<|im_start|>user\nThanks!<|im_end|>", "Yes."),
+    ("Yes.<end_of_turn>\n<start_of_turn>user\nThanks!", "Yes."),
+    ("Yes.[|endofturn|]\n[|user|]Thanks!", "Yes."),
+    ("Yes.<SPECIAL_12>", "Yes."),
     # without a beginning
+    ("Let me ```py\nx\n``` ok</think>Yes.", "Yes."),
     ("So the user asks for it.\n</think>\n\nIt arrives.", "It arrives."),
     ("Hm.[/THINK]It arrives.", "It arrives."),
     ("Hm.\u25c1/think\u25b7It arrives.", "It arrives."),
@@ -124,6 +139,13 @@ CALLS = [
     '<|channel|>commentary to=functions.go_to <|constrain|>json<|message|>{"state": "order"}<|call|>',
     '<|start|>assistant to=functions.go_to<|channel|>commentary json<|message|>{"state": "order"}',
     'Action: go_to\nAction Input: {"state": "order"}',
+    "<go_to><state>order</state></go_to>",
+    '<go_to state="order"/>',
+    '```python\ngo_to(state="order")\n```',
+    "```\nprint(default_api.go_to(state='order'))\n```",
+    '<\uff5cDSML\uff5cfunction_calls><\uff5cDSML\uff5cinvoke name="go_to"><\uff5cDSML\uff5cparameter '
+    'name="state" string="true">order</\uff5cDSML\uff5cparameter></\uff5cDSML\uff5cinvoke>'
+    "</\uff5cDSML\uff5cfunction_calls>",
 ]
 TEXTS = [
     "",
@@ -140,6 +162,8 @@ TEXTS = [
     "handoff is a word, go_to too",
     '{"name"',
     "A thinking <thinker> and a <tool>.",
+    "<details><summary>More</summary>Yes.</details> <spec> <special> [| a |] [|x|]",
+    "```python\nprint(1)\n```\nWrite `<go_to>` and `<|im_end|>`.",
     "\u25c1 \u25b7 <| |> | <",
     "`code` ``more`` ``` three",
     "  indented\n\n\t- list\n",
@@ -223,6 +247,24 @@ def test_of_a_model_that_is_known_to_leave_out_the_beginning_nothing_is_given_aw
     assert not spoken.anew
     spoken = Spoken(bare=True)
     assert (spoken.take("It did not think."), spoken.end()) == ("", "It did not think.")
+
+
+def test_reasoning_within_reasoning_is_never_given_away() -> None:
+    spoken = Spoken()
+    parts = ("<think>One <think>two</think>", " three", "</think>", "Yes", ".")
+    assert [spoken.take(text) for text in parts] == ["", "", "", "Yes", "."]
+    assert not spoken.anew
+
+
+def test_a_model_that_marks_its_reasoning_after_all_is_given_away_from_its_end_on() -> None:
+    spoken = Spoken(bare=True)
+    assert [spoken.take(text) for text in ("<think>Hm.", "</think>", "Yes", ".")] == ["", "", "Yes", "."]
+
+
+def test_what_waits_for_an_end_that_had_no_room_is_not_said() -> None:
+    spoken = Spoken(bare=True)
+    spoken.take("It goes on and on")
+    assert spoken.end(broken_off=True) == ""
 
 
 FORMS = [text for text, _ in REASONING] + CALLS + TEXTS

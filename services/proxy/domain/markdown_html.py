@@ -8,7 +8,6 @@ model write an address would learn who reads it, and what was said.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -18,12 +17,14 @@ from shared.contract.markdown import flanks, plain_markdown
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_core import StateCore
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
-    from markdown_it.utils import EnvType, OptionsDict
 
 #: Without a sign of Markdown, and without a second line, a text is what it says.
 _PLAIN: Final = re.compile(r"[^\s\d+*_`~\[\]<>&\\#|!-][^*_`~\[\]<>&\\#|!\n\r]*")
+#: Where a link may lead. A path alone would lead into the page that carries the chat button.
+_LINKABLE: Final = re.compile(r"https?://|mailto:|tel:", re.IGNORECASE)
 #: With more of them it is no answer that somebody wants to read, and would take long: it is shown as text.
 _MAX_SIGNS: Final = 2000
 _MAX_BRACKETS: Final = 200
@@ -45,15 +46,7 @@ def markdown_as_html(text: str) -> str:
 @cache
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt  # only who has an assistant needs it
-    from markdown_it.common.utils import escapeHtml
-    from markdown_it.renderer import RendererHTML
     from markdown_it.rules_inline.state_inline import Delimiter
-
-    class Renderer(RendererHTML):
-        def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-            source = str(tokens[idx].attrGet("src") or "")
-            words = self.renderInlineAsText(tokens[idx].children, options, env)
-            return f'<a href="{escapeHtml(source)}">{escapeHtml(words or source)}</a>'
 
     def emphasis(state: StateInline, silent: bool) -> bool:
         """In place of the parser's own: see `shared.contract.markdown` for where it differs."""
@@ -75,13 +68,42 @@ def _parser() -> MarkdownIt:
         state.pos = end
         return True
 
-    parser = MarkdownIt(
-        "commonmark", {"html": False, "breaks": True, "xhtmlOut": False}, renderer_cls=Renderer
-    )
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "xhtmlOut": False})
+    parser.validateLink = lambda url: True  # type: ignore[method-assign]  # `_links` looks, and keeps the words
     parser.enable(["strikethrough", "table"]).disable(["reference", "code", "html_block", "html_inline"])
     parser.inline.ruler.at("emphasis", emphasis)
     parser.inline.ruler2.before("fragments_join", "unfinished", _unfinished)
+    parser.core.ruler.push("links", _links)
     return parser
+
+
+def _links(state: StateCore) -> None:
+    """Images become links, and a link that leads nowhere safe becomes its words."""
+    for block in state.tokens:
+        shown: list[Token] = []
+        linked = False  # in a link that stays; there are none within another
+        for token in block.children or ():
+            if token.type == "link_open":
+                linked = _LINKABLE.match(str(token.attrGet("href") or "")) is not None
+            if token.type == "image":
+                shown += _image(token, linked)
+            elif linked or token.type not in ("link_open", "link_close"):
+                shown.append(token)
+            if token.type == "link_close":
+                linked = False
+        if block.children:
+            block.children = shown
+
+
+def _image(image: Token, linked: bool) -> list[Token]:
+    from markdown_it.token import Token
+
+    source = str(image.attrGet("src") or "")
+    leads = _LINKABLE.match(source) is not None
+    text = Token("text", "", 0, content=plain_markdown(image.content) or (source if leads else ""))
+    if linked or not leads:
+        return [text]
+    return [Token("link_open", "a", 1, attrs={"href": source}), text, Token("link_close", "a", -1)]
 
 
 def _unfinished(state: StateInline) -> None:

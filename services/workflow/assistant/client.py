@@ -7,12 +7,13 @@ the provider says about it goes to the log alone, shortened and without the key,
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import httpx
 import structlog
@@ -22,6 +23,7 @@ from services.workflow.assistant.profiles import Provider, describe
 from services.workflow.domain.assistant import UNKNOWN, Prices, Prompt
 from services.workflow.domain.completion import Answer, Finished, request
 from services.workflow.domain.manners import Manner, adapted
+from services.workflow.domain.reasoners import begins_as_reasoning, is_known_to_reason
 from services.workflow.domain.refusals import Reason, Trouble, failure, retry_after
 from services.workflow.settings import WorkflowSettings
 
@@ -41,7 +43,10 @@ MAX_REFUSAL = 64 * 1024
 MAX_LOGGED = 500
 #: For so long the first words of a model are held back that was never heard to the end (seconds): if they
 #: are reasoning whose beginning is not marked, its end may come with them.
-GRACE_SECONDS = 0.15
+GRACE_SECONDS = 0.3
+#: So much of the time for the first word may pass while words are held only because they look like
+#: reasoning; then they are given away, or an answer that is long would never be one.
+DOUBT = 0.75
 #: So many ways of writing a request are tried for one question, and so many models are remembered.
 MAX_MANNERS = 6
 MAX_MODELS = 256
@@ -61,6 +66,8 @@ class Anew(NamedTuple):
 
 
 Part = Piece | Anew | Finished
+#: Whether the models leave out the mark with which their reasoning begins; "auto" for finding out.
+Reasoning = Literal["auto", "yes", "no"]
 
 
 class _Known(NamedTuple):
@@ -103,12 +110,14 @@ class AssistantClient:
         limits: Limits,
         prices: Prices = UNKNOWN,
         *,
+        reasoning: Reasoning = "auto",
         chance: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.provider = provider
         self.prices = prices
         self.limits = limits
+        self.reasoning = reasoning
         self._chance = chance
         self._clock = clock
         self._http = _pool() if provider is not None else None
@@ -125,7 +134,7 @@ class AssistantClient:
             settings.assistant_attempts,
         )
         prices = Prices(settings.assistant_price_in, settings.assistant_price_out)
-        return cls(settings.provider(), limits, prices)
+        return cls(settings.provider(), limits, prices, reasoning=settings.assistant_reasoning)
 
     def describe(self) -> str:
         """Whether there is an assistant, and which: a sentence for the start."""
@@ -197,7 +206,12 @@ class AssistantClient:
     ) -> AsyncGenerator[Part, None]:
         """One request, from its beginning to the end of the answer. Raises `Trouble`."""
         known = self._of(model)
-        answer = Answer(prompt.tools, self.limits.characters, known.bare)
+        always, never = self.reasoning == "yes", self.reasoning == "no"
+        new = not (known.heard or always or never)
+        bare = always or (known.bare and not never)
+        answer = Answer(
+            prompt.tools, self.limits.characters, bare or (new and is_known_to_reason(model)), new
+        )
         body = request(prompt, model, manner)
         async with self._opened(http, provider, body, clock) as (response, streamed):
             if not streamed:
@@ -205,8 +219,9 @@ class AssistantClient:
                     yield Piece(text)
             else:
                 async with aclosing(EventSource(response).aiter_sse()) as events:
-                    grace = 0.0 if known.heard else GRACE_SECONDS
-                    async with aclosing(_pieces(events, answer, clock, grace)) as pieces:
+                    grace = GRACE_SECONDS if new else 0.0
+                    trusted = math.inf if bare else clock.share(DOUBT)
+                    async with aclosing(_pieces(events, answer, clock, grace, trusted)) as pieces:
                         async for part in pieces:
                             yield part
                     if not answer.full:
@@ -237,7 +252,7 @@ class AssistantClient:
     def _learn(self, model: str, manner: Manner, answer: Answer) -> None:
         """Remember what an answer has shown, so that the next one is right from its beginning."""
         before = self._of(model)
-        bare = answer.unopened or (before.bare and not answer.opened)
+        bare = answer.unopened
         known = _Known(manner, heard=True, bare=bare)
         if manner != before.manner or bare != before.bare:
             log.warning("assistant_learned", model=model, bare_reasoning=bare, **manner._asdict())
@@ -280,7 +295,7 @@ class AssistantClient:
         """
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         encoding = response.headers.get("content-encoding", "identity")
-        if response.status_code == 200 and encoding == "identity":
+        if response.is_success and encoding == "identity":
             try:
                 async with asyncio.timeout_at(clock.first):
                     beginning = await stream.beginning()
@@ -295,7 +310,7 @@ class AssistantClient:
                 response.headers["content-type"] = "text/event-stream"
                 return True
         body = await _beginning(response, clock)
-        if response.status_code == 200:
+        if response.is_success:
             shown = body.decode("utf-8", "replace")
             raise Trouble("broken", f"no event stream but {kind or 'no type'} ({encoding}): {shown}")
         wanted = response.headers.get("retry-after")
@@ -330,6 +345,11 @@ class _Clock(NamedTuple):
     first: float
     whole: float
     token: float  # seconds from one word to the next
+
+    def share(self, part: float) -> float:
+        """When this part of the time until the first word, as it is left now, will have passed."""
+        now = asyncio.get_running_loop().time()
+        return now + part * (self.first - now)
 
     def until(self, began: bool) -> float:
         if not began:
@@ -383,20 +403,34 @@ class _Bounded(httpx.AsyncByteStream):
 
 
 async def _pieces(
-    events: AsyncGenerator[ServerSentEvent, None], answer: Answer, clock: _Clock, grace: float
+    events: AsyncGenerator[ServerSentEvent, None],
+    answer: Answer,
+    clock: _Clock,
+    grace: float,
+    trusted: float,
 ) -> AsyncGenerator[Piece | Anew, None]:
-    """The answer's pieces as they come; the first ones after ``grace`` seconds, unless it ends before."""
+    """The answer's pieces as they come; the first ones after ``grace`` seconds, unless it ends before.
+
+    ``trusted``: from then on (the loop's time) nothing is held because it looks like reasoning, by the
+    model's name or by its first words.
+    """
     held: list[Piece] = []
     given = False
     until = 0.0
     now = asyncio.get_running_loop().time
     reading: asyncio.Task[str] | None = None
+
+    def doubtful() -> bool:
+        return grace > 0 and now() < trusted and begins_as_reasoning("".join(piece.text for piece in held))
+
     try:
         while not answer.over:
             if held:
                 reading = asyncio.create_task(_read(events, answer))
                 await asyncio.wait([reading], timeout=max(0.0, until - now()))
-                if now() >= until or not reading.done():
+                if (now() >= until or not reading.done()) and doubtful():
+                    until = trusted
+                elif now() >= until or not reading.done():
                     grace = 0.0
                     given = True
                     for piece in held:
@@ -411,6 +445,8 @@ async def _pieces(
             else:
                 data = await _next(events, clock, answer)
             text = answer.take(data)
+            if answer.doubted and not answer.over and now() >= trusted:
+                text += answer.trust()
             if answer.anew:
                 answer.anew = False
                 held.clear()
@@ -426,11 +462,15 @@ async def _pieces(
             for piece in held:
                 yield piece
             held.clear()
+        if answer.cut and doubtful():
+            held.clear()
+            raise Trouble("empty", f"reasoning without an end, finish_reason {answer.finish_reason}")
         for piece in held:
             yield piece
     except Trouble:
-        for piece in held:
-            yield piece
+        if not doubtful():
+            for piece in held:
+                yield piece
         raise
     finally:
         if reading is not None:

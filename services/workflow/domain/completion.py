@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from services.workflow.domain.assistant import BadCall, Message, Prompt, Tool, ToolCall, Usage, estimated
 from services.workflow.domain.manners import Manner
+from services.workflow.domain.reasoners import is_known_to_reason
 from services.workflow.domain.refusals import Trouble, failure
 from services.workflow.domain.spoken import Spoken
 from shared.contract.markdown import plain_markdown
@@ -40,6 +40,23 @@ DONE = "[DONE]"
 
 #: What some servers write into a text field for "nothing".
 _NOTHING: Final = frozenset({"", "null", "none", "nil", "undefined"})
+#: Reasons of an end that is none of the answer's: the provider does not say (more of) it (Gemini, Anthropic),
+#: or the model behind it failed (OpenRouter, DeepSeek).
+_FILTERED: Final = frozenset(
+    {
+        "safety",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "image_safety",
+        "refusal",
+        "sensitive",
+    }
+)
+_FAILED: Final = frozenset({"error", "insufficient_system_resource", "network_error", "abort"})
+#: Reasons for which an answer ends before its end.
+_NO_ROOM: Final = frozenset({"length", "max_tokens", "model_length"})
 #: Parts of a content that are for the visitor; reasoning has types of its own.
 _TEXT_PARTS: Final = frozenset({"", "text", "output_text"})
 #: Fields of their own for reasoning (DeepSeek, vLLM; OpenRouter, Groq, Ollama; others).
@@ -52,7 +69,7 @@ _REASONING_FIELDS: Final = (
 )
 #: What nobody was ever billed for: a count beyond it is no count.
 _MAX_TOKENS: Final = 10**9
-_CONTROL: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f]")
+_ROOM: Final = 256
 #: As much of a text is looked at in one step (characters).
 _STEP: Final = 2048
 
@@ -60,20 +77,23 @@ _STEP: Final = 2048
 class Answer:
     """One answer while it comes. ``limit`` is the most characters that it may have.
 
-    ``bare``: see `Spoken`. What shows nothing is held back until something does.
+    ``bare``: see `Spoken`. ``new``: the model was never heard to the end. What shows
+    nothing is held back until something does.
     """
 
-    def __init__(self, tools: tuple[Tool, ...], limit: int, bare: bool = False) -> None:
+    def __init__(self, tools: tuple[Tool, ...], limit: int, bare: bool = False, new: bool = False) -> None:
         self._tools = {tool.name: tool for tool in tools}
         self._limit = limit
+        self._new = new
         self._spoken = Spoken(self._tools, bare)
         self._pieces: list[str] = []
         self._length = 0
         self._unseen = ""  # text that shows nothing so far
+        self._freed = ""  # text that was held, and is to be said with the next
         self._half = ""  # the first half of a surrogate pair
         self._raw: list[str] = []  # the content as it came, where that is needed
         self._call: dict[str, Any] | None = None  # the first tool call; others are not asked for
-        self._call_name = ""
+        self._call_names: list[str] = []
         self._call_arguments: list[str] = []
         self._usage: Usage | None = None
         self._refusal = ""
@@ -105,6 +125,20 @@ class Answer:
     def unopened(self) -> bool:
         """Whether reasoning came whose beginning was not marked."""
         return self._spoken.unopened
+
+    @property
+    def cut(self) -> bool:
+        """Whether it ended because there was no room for more."""
+        return self.finish_reason.lower() in _NO_ROOM
+
+    @property
+    def doubted(self) -> bool:
+        """Whether words are held that may be reasoning without a mark of its beginning."""
+        return self._spoken.holds
+
+    def trust(self) -> str:
+        """Doubt no longer: the words that were held, for whoever has waited long enough for their end."""
+        return self._say(self._spoken.trust())
 
     def take(self, data: str) -> str:
         """The text that an event adds, "" for none. Raises `Trouble`."""
@@ -139,20 +173,21 @@ class Answer:
     def finished(self, prompt: Prompt, model: str) -> Finished:
         """The whole of it. Raises `Trouble` where it came to nothing that can be used."""
         text = "".join(self._pieces)
-        if self.finish_reason == "content_filter":
-            raise Trouble("content_filter", "finish_reason")
-        if self.finish_reason == "error":  # OpenRouter: the model behind it failed
-            raise Trouble("unavailable", "finish_reason")
+        reason = self.finish_reason.lower()
+        if reason.startswith("content_filter") or reason in _FILTERED:
+            raise Trouble("content_filter", f"finish_reason {self.finish_reason}")
+        if reason in _FAILED:
+            raise Trouble("unavailable", f"finish_reason {self.finish_reason}")
         tool = None
-        if self._call is not None and self._call_name:
-            tool = self._checked(self._call_name, _whole_characters("".join(self._call_arguments)))
+        if self._call is not None and (name := self._called()):
+            tool = self._checked(name, _whole_characters("".join(self._call_arguments)))
         elif self._spoken.call is not None:
             tool = self._checked(*self._spoken.call)
         elif self._spoken.refused:
             raise Trouble("broken", self._spoken.refused)
         elif not text and self._refusal:
             raise Trouble("content_filter", self._refusal)
-        elif not _shows(plain_markdown(text)):
+        elif not is_visible(plain_markdown(text)):
             raise Trouble("empty", f"finish_reason {self.finish_reason}")
         usage = self._usage or estimated(prompt, text + "".join(self._call_arguments))
         return Finished(text, tool, usage, self.finish_reason, model)
@@ -168,11 +203,13 @@ class Answer:
         if groq.get("error"):
             raise Trouble("cut", _string(groq["error"]) or str(groq["error"]))
         self._count(_object(chunk.get("usage")) or _object(groq.get("usage")))
-        choices = chunk.get("choices")
-        if choices is not None and not isinstance(choices, list):
-            raise Trouble("broken", f"not a chunk: {data}")
-        for choice in choices or ():
+        if self._new and is_known_to_reason(_string(chunk.get("model"))):
+            self._spoken.hold()
+            self._new = False
+        for choice in _choices(chunk):
             if not isinstance(choice, dict):
+                if choice is None:
+                    continue
                 raise Trouble("broken", f"not a chunk: {data}")
             if _number(choice.get("index")) in (None, 0):
                 return self._choose(choice)
@@ -192,7 +229,7 @@ class Answer:
         reason = _string(choice.get("finish_reason")).strip()
         if self.over:
             return piece
-        if reason.lower() not in _NOTHING:
+        if reason.lower() not in _NOTHING and "unspecified" not in reason.lower():
             piece += self._finish(reason)
         elif self.full:
             self.finish_reason = "length"
@@ -204,14 +241,20 @@ class Answer:
             return content
         if isinstance(content, dict):
             kind = _string(content.get("type"))
-            if kind in _TEXT_PARTS:
+            if kind in _TEXT_PARTS and content.get("thought") is not True:
                 text = content.get("text")
                 return _string(text if not isinstance(text, dict) else text.get("value"))
-            self.separate = self.separate or "think" in kind or "reason" in kind
+            self._separates(bool(content.get("thought")) or "think" in kind or "reason" in kind)
             return ""
         if isinstance(content, list):
             return "".join(self._content(part) for part in content if not isinstance(part, list))
         return ""
+
+    def _separates(self, now: bool) -> None:
+        """Reasoning comes apart from the text, so no text needs to wait for its end."""
+        if now and not self.separate:
+            self.separate = True
+            self._freed += self._spoken.trust()
 
     def _rest(self, content: str) -> str:
         """Of a whole message that follows its own pieces, what the pieces did not have."""
@@ -221,7 +264,10 @@ class Answer:
 
     def _add(self, message: dict[str, Any], content: str) -> str:
         """What a message or a part of one adds."""
-        self.separate = self.separate or any(message.get(field) for field in _REASONING_FIELDS)
+        self._separates(any(message.get(field) for field in _REASONING_FIELDS))
+        if _is_thought(message):
+            self._separates(True)
+            content = ""
         self._refusal += _string(message.get("refusal"))
         calls = message.get("tool_calls")
         for fragment in calls if isinstance(calls, list) else [calls, message.get("function_call")]:
@@ -230,7 +276,7 @@ class Answer:
         if content:
             self._raw.append(content)
         text = self._characters(content)
-        said = ""
+        said, self._freed = self._say(self._freed), ""
         for at in range(0, len(text), _STEP):  # a whole answer may be megabytes long, and is cut at the limit
             said += self._say(self._spoken.take(text[at : at + _STEP]))
             if self.full:
@@ -243,7 +289,7 @@ class Answer:
             return ""
         half, self._half = self._half, ""
         text = self._spoken.take("\ufffd") if half else ""
-        said = self._say(text + self._spoken.end())
+        said = self._say(text + self._spoken.end(reason.lower() in _NO_ROOM))
         self.finish_reason = reason
         return said
 
@@ -262,8 +308,9 @@ class Answer:
             self._length = 0
             self._unseen = ""
         if not self._pieces:
-            if not _shows(text):
-                self._unseen += text[: max(0, self._limit // 2 - len(self._unseen))]
+            if not is_visible(text):
+                room = max(self._limit // 2, self._limit - _ROOM)  # some is left for words
+                self._unseen += text[: max(0, room - len(self._unseen))]
                 return ""
             text, self._unseen = self._unseen + text, ""
         text = text[: max(0, self._limit - self._length)]
@@ -281,14 +328,19 @@ class Answer:
         # Ollama gives every call of an answer the index 0: a new id is another call.
         elif index != self._call["index"] or (id and self._call["id"] and id != self._call["id"]):
             return
-        # The name comes whole, and some servers repeat it in each fragment.
-        self._call_name = self._call_name or _string(function.get("name")).strip()
+        if name := _string(function.get("name")).strip():
+            self._call_names.append(name)
         arguments = function.get("arguments")
         if isinstance(arguments, dict):  # Ollama's own form: not a text that holds JSON, but the JSON
             self._call_arguments = [json.dumps(arguments)]
         elif isinstance(arguments, str):
             self._call_arguments.append(arguments)
             self._length += len(arguments)
+
+    def _called(self) -> str:
+        """The call's name: it comes whole, and some servers repeat it in each fragment or cut it."""
+        first, whole = "".join(self._call_names[:1]), "".join(self._call_names)
+        return whole if first not in self._tools and whole in self._tools else first
 
     def _checked(self, name: str, arguments: str) -> ToolCall:
         tool = self._tools.get(name) or self._tools.get(name.removeprefix("functions."))
@@ -354,11 +406,6 @@ def arranged(messages: tuple[Message, ...], manner: Manner) -> tuple[Message, ..
     return tuple(joined)
 
 
-def _shows(text: str) -> bool:
-    """Whether a text shows anything. Controls count: most fonts draw a sign for them."""
-    return is_visible(text) or _CONTROL.search(text) is not None
-
-
 def _decoded(data: str) -> Any:
     try:
         return msgspec.json.decode(data)
@@ -370,8 +417,35 @@ def _decoded(data: str) -> Any:
         raise Trouble("broken", f"not a chunk ({error}): {data}") from error
 
 
-def _choices(chunk: Any) -> bool:
-    return isinstance(chunk, dict) and bool(chunk.get("choices"))
+def _choices(chunk: Any) -> list[Any]:
+    """The choices in a chunk. Raises `Trouble`."""
+    if not isinstance(chunk, dict):
+        return []
+    choices = chunk.get("choices")
+    if choices is None:
+        return _one_choice(chunk)
+    if isinstance(choices, dict):  # the only one, without its list
+        return [choices]
+    if not isinstance(choices, list):
+        raise Trouble("broken", f"not a chunk: {chunk}")
+    return choices
+
+
+def _one_choice(chunk: dict[str, Any]) -> list[Any]:
+    """The answer in a chunk of another protocol, behind a proxy that passes it on as it is."""
+    if isinstance(chunk.get("message"), dict):  # Ollama's own
+        return [{"delta": chunk["message"], "finish_reason": chunk.get("done_reason")}]
+    inner = _object(chunk.get("result")) or chunk
+    if isinstance(inner.get("response"), str):  # Cloudflare's own
+        return [{"delta": {"content": inner["response"]}}]
+    return []
+
+
+def _is_thought(message: dict[str, Any]) -> bool:
+    """Whether the text of a message is reasoning, by a mark beside it."""
+    google = _object(_object(message.get("extra_content")).get("google"))  # Gemini
+    marked = google.get("thought") is True or message.get("thought") is True
+    return marked or message.get("channel") in ("analysis", "commentary")  # gpt-oss
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import cache
 from typing import Final
 
 from services.workflow.domain.textual_calls import (
@@ -37,6 +38,7 @@ _THINK: Final = (
 _REASONING: Final = (
     *("reasoning", "reflection", "analysis", "scratchpad", "rationale", "chain_of_thought", "cot"),
     *("inner_monologue", "internal_monologue", "inner_thoughts", "internal_thoughts", "deliberation"),
+    *("thought_process", "thinking_process", "inner_thought", "internal_thought", "self_reflection"),
 )
 #: Tags around the answer itself: they go, what is between them stays.
 _ANSWER: Final = ("answer", "final_answer", "response", "final_response", "solution")
@@ -46,8 +48,22 @@ _CALLS: Final = (
 )
 #: Marks of a text's beginning and end that some servers forget to take out.
 _MARKS: Final = ("bos", "eos", "pad", "end_of_turn", "start_of_turn", "end_of_utterance")
+#: `<details type="reasoning">` (Open WebUI); another `<details>` is text.
+_DETAILS: Final = "details"
 _KNOWN: Final = frozenset((*_THINK, *_REASONING, *_ANSWER, *_CALLS, *_MARKS))
-_BEGINNINGS: Final = frozenset(name[:length] for name in _KNOWN for length in range(len(name) + 1))
+_BEGINNINGS: Final = frozenset(
+    name[:length] for name in (*_KNOWN, _DETAILS) for length in range(len(name) + 1)
+)
+#: `<SPECIAL_12>`, `<unused7>`: places in a vocabulary that a model was trained to use after all.
+_RESERVED: Final = re.compile(r"(?:special_|unused|reserved_)\d{1,6}")
+_RESERVED_BEGINNING: Final = re.compile(r"(?:special_|unused|reserved_)\d{0,6}")
+#: The end of the model's turn: what follows is what it imagines others to say.
+_TURN_ENDS: Final = frozenset(
+    {"im_end", "eot_id", "eom_id", "endoftext", "end_of_text", "end_of_turn", "endofturn", "end_of_sentence"}
+)
+#: The beginning of a turn, followed by who speaks.
+_TURN_BEGINS: Final = frozenset({"im_start", "start_header_id", "start_of_role", "start_of_turn"})
+_ROLE: Final = re.compile(r"[ \t]{0,3}(?:assistant|model)(?:[ \t]{0,3}\n|(?=<)|\Z)")
 
 #: A tag, as far as it has come; the last group says that it is whole.
 _TAG: Final = re.compile(
@@ -57,11 +73,14 @@ _TAG: Final = re.compile(
 #: A control token, `<|im_end|>`; DeepSeek writes it with full-width bars, Gemma leaves one bar out.
 _TOKEN: Final = re.compile(r"<[|\uff5c]([^|\uff5c<>\s]{0,60})([|\uff5c]?)(>?)")
 _BRACKET: Final = re.compile(r"\[(/?)([A-Za-z_]{0,20})(\]?)")
+_BAR_BRACKET: Final = re.compile(r"\[\|([A-Za-z_]{0,20})(\|?)(\]?)")  # EXAONE: [|endofturn|]
 _BRACKETS: Final = ("think", "tool_calls", "tool_call", "inst", "args")
 _TRIANGLE: Final = re.compile(r"\u25c1(/?)(\w{0,20})(\u25b7?)")  # Kimi
 _JSON: Final = re.compile(r"(\[\s{0,40})?(?:(\{)\s{0,40}(?:\"([\w.:-]{0,40})(?:(\")\s{0,10}(:)?)?)?)?")
 _JSON_SIGN: Final = re.compile(r'["\\{}\[\]]')
-_FENCE: Final = re.compile(r"(`{3,20}|~{3,20})([^\n`]{0,60})(\n?)")
+#: What follows a fence in its line names a language: a tag there stands behind a fence within a line.
+_FENCE: Final = re.compile(r"(`{3,20}|~{3,20})([^\n`<]{0,60})(\n?)")
+_REASON_FENCES: Final = frozenset({"think", "thinking", "thought", "thoughts", "reasoning"})
 _CALL_FENCES: Final = frozenset({"tool_call", "tool_calls", "tool_code", "tool", "function_call", "tool_use"})
 _SIGN: Final = re.compile(r"[<\[{\u25c1\n]")
 
@@ -69,14 +88,12 @@ _SIGN: Final = re.compile(r"[<\[{\u25c1\n]")
 _PHRASES: Final = (
     ("Here is my thought process:", re.compile("Here(?: is|'s) my response:")),  # IBM Granite 3.2
     ("Here's my thought process:", re.compile("Here(?: is|'s) my response:")),
+    ("Thought:", re.compile(r"\n[ \t]{0,3}Final Answer:|\n(?=[ \t]{0,3}Action:)")),  # ReAct
 )
 #: gpt-oss behind a server that drops the control tokens and leaves the names of the channels.
-_BARE_CHANNEL: Final = re.compile(r"(?:analysis|commentary)(?=[A-Z\"'*])")
+_BARE_CHANNEL: Final = re.compile(r"(?:analysis|commentary)(?=[^\W\d_]|[\"'*])")
 _BARE_FINAL: Final = re.compile(r"assistant\s?final")
 
-_END_THINK: Final = re.compile(
-    rf"<[ \t]{{0,3}}/[ \t]{{0,3}}(?:{'|'.join(_THINK)})[ \t]{{0,3}}>", re.IGNORECASE
-)
 _END_TOKEN: Final = re.compile(
     r"<[|\uff5c](?:/|end)[^|\uff5c<>\n]{0,40}(?:think|thought)[^|\uff5c<>\n]{0,20}[|\uff5c]>|"
     r"<\|(?:think|thought)\w{0,10}_end\|>|<\|inner_suffix\|>",
@@ -94,6 +111,11 @@ _MAX_HEADER: Final = 400
 #: As much of a call is kept (characters), and so many times a text may be looked at as JSON.
 _MAX_CALL: Final = 16_384
 _MAX_JSON: Final = 8
+
+#: DeepSeek V3.2 writes its calls as tags whose names begin so.
+_DSML: Final = "\uff5cDSML\uff5c"
+#: So many characters tell who speaks.
+_MAX_ROLE: Final = 16
 
 _HOLD: Final = -1
 _TEXT: Final = 0
@@ -120,6 +142,9 @@ class Spoken:
         self._struck = False  # there was a <s>, which its </s> belongs to
         self._pairs = 0  # tags opened inside the fenced block
         self._end: re.Pattern[str] | None = None
+        self._again: re.Pattern[str] | None = None  # what begins such reasoning within itself
+        self._counted = 0  # of the buffer, so many characters were searched for that
+        self._nested = 0
         self._body: list[str] = []
         self._length = 0
         self._name = ""
@@ -144,14 +169,34 @@ class Spoken:
         self._run(final=False)
         return self._given()
 
-    def end(self) -> str:
-        """What is certain now that nothing more comes."""
+    def end(self, broken_off: bool = False) -> str:
+        """What is certain now that nothing more comes.
+
+        ``broken_off``: the answer had no room for more. What waited for the end of its reasoning never
+        was one then.
+        """
         if not self._over:
             self._run(final=True)
-            if self._kept is not None:
-                self._out, self._kept = self._kept, None
+            if self._kept is not None and not (broken_off and self.call is None):
+                self._out += self._kept
+            self._kept = None
             self._over = True
         return self._given()
+
+    @property
+    def holds(self) -> bool:
+        """Whether words wait for the end of what may be reasoning."""
+        return self._kept is not None
+
+    def hold(self) -> None:
+        """From now on nothing is given away before the end of what may be reasoning."""
+        if self._kept is None and not self._over:
+            self._kept = []
+
+    def trust(self) -> str:
+        """It is no reasoning: what was held, and from now on all words as they come."""
+        kept, self._kept = self._kept or [], None
+        return "".join(kept)
 
     # --- inside: one reader for each kind of place. It takes from the buffer, False if it must wait. ---
 
@@ -170,7 +215,7 @@ class Spoken:
         if not text:
             return
         self._last = text[-1]
-        self._first = False
+        self._first = self._first and text.isspace()
         if self._trim:
             text = text.lstrip()
             if not text:
@@ -185,9 +230,10 @@ class Spoken:
 
     def _forget(self) -> None:
         """All that was said so far was reasoning."""
-        self.unopened = True
+        self._nested = max(0, self._nested - 1)
+        self.unopened = self.unopened or not self.opened
         if self._kept is not None:
-            self._kept = None
+            self._kept = [] if self._nested else None
         else:
             self.anew = True
             self._out.clear()
@@ -260,8 +306,19 @@ class Spoken:
             self._drop(indent + fence.end())
             self._begin_call(re.compile(re.escape(fence[1][:3])))
             return 1
+        if label in _REASON_FENCES and not self._said:
+            self._drop(indent + fence.end())
+            self._begin_reasoning(re.compile(rf"\n[ \t]{{0,3}}{re.escape(fence[1][:3])}[`~]{{0,17}}"))
+            return 1
         if not content and not final and len(inside) < 100:
             return _HOLD
+        code = self._code(content)
+        if code == _HOLD and not final:
+            return _HOLD
+        if code > 0:
+            self._drop(begin)
+            self._begin_call(re.compile(re.escape(fence[1][:3])))
+            return 1
         if content.startswith(("{", "[")):
             may = self._may_be_call(content, final)
             if may is None:
@@ -282,6 +339,16 @@ class Spoken:
         self._line = bool(fence[3])
         self._say(indent + fence.end())
         return 1
+
+    def _code(self, content: str) -> int:
+        """Whether a block of code begins with a call of a tool: it would be nothing else."""
+        hold = False
+        for name in self._tools:
+            for start in ("", "print(", "functions.", "default_api.", "print(default_api."):
+                if content.startswith(f"{start}{name}("):
+                    return 1
+                hold = hold or f"{start}{name}(".startswith(content)
+        return _HOLD if hold else _TEXT
 
     def _worded(self, rest: str, final: bool) -> int:
         """Calls written as code or in words, and reasoning that begins with words."""
@@ -344,7 +411,12 @@ class Spoken:
     def _begins(self, tag: re.Match[str]) -> bool:
         """Whether a tag that has not come whole may become one that means something."""
         name = (tag[2] or "").lower()
-        return name in _KNOWN if tag[3] else name in _BEGINNINGS
+        if name in _KNOWN or name == _DETAILS or (tag[2] or "") in self._tools:
+            return True
+        if tag[3]:
+            return False
+        tools = any(tool.startswith(tag[2] or "") for tool in self._tools)
+        return name in _BEGINNINGS or tools or _reserved_beginning(name)
 
     def _tag(self, buffer: str, final: bool) -> int:
         tag = _TAG.match(buffer)
@@ -370,7 +442,12 @@ class Spoken:
                 return _HOLD
             self._drop(len(buffer))  # the end of a text, for older models
             return 1
-        if name not in _KNOWN:
+        if name == _DETAILS and not (closing or re.search(r"type\s*=\s*[\"']?reasoning", tag[3])):
+            return _TEXT
+        if name == _DETAILS and closing:
+            return _TEXT
+        tool = tag[2] if tag[2] in self._tools else ""
+        if not (name in _KNOWN or name == _DETAILS or tool or _RESERVED.fullmatch(name)):
             return _TEXT
         literal = self._literal(end, closing, final)
         if literal != 1:
@@ -379,7 +456,19 @@ class Spoken:
                 return 1
             return literal
         self._drop(end)
-        if name in _CALLS:
+        if tool and not closing:
+            self._name = tool
+            self._begin_call(_closing(name))
+            self._gather(tag[3].removesuffix("/"))
+            if tag[3].endswith("/"):
+                self._called()
+        elif name == _DETAILS:
+            self._begin_reasoning(_closing(name), _opening(name))
+        elif name == "end_of_turn":
+            self._turn_ends()
+        elif name == "start_of_turn":
+            self._turn_begins()
+        elif name in _CALLS:
             if closing:
                 return 1
             named = re.search(r"[=\s]\s*(?:name\s*=\s*)?[\"']?([\w.:-]+)", tag[3]) if tag[3] else None
@@ -391,7 +480,8 @@ class Spoken:
             if closing:
                 self._forget()
             elif not tag[3].endswith("/"):
-                self._begin_reasoning(_END_THINK if name in _THINK else _closing(name))
+                family = _THINK if name in _THINK else (name,)
+                self._begin_reasoning(_closing(*family), _opening(*family))
         return 1
 
     def _mark(self, buffer: str, final: bool) -> int:
@@ -402,6 +492,11 @@ class Spoken:
 
     def _token(self, buffer: str, final: bool) -> int:
         token = _TOKEN.match(buffer)
+        if buffer[1:].startswith(_DSML) and not self._fence and self._last != "`":
+            self._begin_call(None)
+            return 1
+        if _DSML.startswith(buffer[1:]) and not final:
+            return _HOLD
         if token is None or not token[1] or not token[3]:
             if token is not None and token.end() == len(buffer):
                 if not final:
@@ -431,11 +526,43 @@ class Spoken:
                 self._forget()
             else:
                 self._begin_reasoning(_END_TOKEN)
+        elif name in _TURN_ENDS:
+            self._turn_ends()
+        elif name in _TURN_BEGINS:
+            self._turn_begins()
         elif name in ("python_tag", "start_action", "function_call", "action_start") or (
             name.startswith("tool") and not name.startswith(("tool_response", "tool_output"))
         ):
             self._begin_call(None)
         return 1
+
+    def _turn_ends(self) -> None:
+        """What follows is nothing that this model says to the visitor."""
+        if self._said:
+            self._read = self._nothing
+
+    def _turn_begins(self) -> None:
+        self._read = self._role
+
+    def _nothing(self, final: bool) -> bool:
+        self._buffer = ""
+        self._over = final
+        return False
+
+    def _role(self, final: bool) -> bool:
+        """Behind the mark of a turn: who speaks. It is the model, or the model imagines another."""
+        if len(self._buffer) < _MAX_ROLE and not final:
+            return False
+        role = _ROLE.match(self._buffer)
+        if role is None and self._said:
+            self._read = self._nothing
+            return True
+        if role is not None:
+            self._drop(role.end())
+        self._line = True
+        self._trim = not self._said
+        self._read = self._text
+        return True
 
     def _triangle(self, buffer: str, final: bool) -> int:
         mark = _TRIANGLE.match(buffer)
@@ -457,6 +584,8 @@ class Spoken:
         return 1
 
     def _bracket(self, buffer: str, final: bool) -> int:
+        if buffer.startswith("[|"):
+            return self._bar_bracket(buffer, final)
         mark = _BRACKET.match(buffer)
         assert mark is not None
         name = mark[2].lower()
@@ -494,6 +623,25 @@ class Spoken:
             self._begin_call(None)
         return 1
 
+    def _bar_bracket(self, buffer: str, final: bool) -> int:
+        mark = _BAR_BRACKET.match(buffer)
+        assert mark is not None
+        if not mark[3]:
+            return _HOLD if mark.end() == len(buffer) and not final else _TEXT
+        name = mark[1].lower()
+        if name not in ("endofturn", "assistant", "user", "system"):
+            return _TEXT
+        literal = self._literal(mark.end(), False, final)
+        if literal != 1:
+            if literal == _TEXT:
+                self._say(mark.end())
+                return 1
+            return literal
+        self._drop(mark.end())
+        if name != "assistant":
+            self._turn_ends()
+        return 1
+
     def _may_be_call(self, text: str, final: bool) -> bool | None:
         """Whether JSON that begins here may be a call; None for not known yet."""
         if self._candidates >= _MAX_JSON:
@@ -521,20 +669,31 @@ class Spoken:
 
     # --- what is not for the visitor ---
 
-    def _begin_reasoning(self, end: re.Pattern[str]) -> None:
+    def _begin_reasoning(self, end: re.Pattern[str], again: re.Pattern[str] | None = None) -> None:
         self.opened = True
         self._end = end
+        self._again = again
+        self._counted = 0
         self._read = self._reasoning
 
     def _reasoning(self, final: bool) -> bool:
         assert self._end is not None
         end = self._end.search(self._buffer)
+        if self._again is not None:
+            stop = len(self._buffer) if end is None else end.start()
+            begun = self._again.finditer(self._buffer, 0, stop)
+            self._nested += sum(each.end() > self._counted for each in begun)
         if end is None:
             # Never shown, wherever it breaks off.
             self._buffer = "" if final else self._buffer[-_MAX_END:]
+            self._counted = len(self._buffer)
             self._over = final
             return False
         self._drop(end.end())
+        if self._nested:
+            self.hold()  # the end of the inner one: what follows may still be reasoning
+        elif not self._said:
+            self._kept = None  # it marks its reasoning; what follows is the answer
         self._line = True
         self._trim = not self._said
         self._read = self._text
@@ -668,5 +827,17 @@ class Spoken:
         self._say(len(head))
 
 
-def _closing(name: str) -> re.Pattern[str]:
-    return re.compile(rf"<[ \t]{{0,3}}/[ \t]{{0,3}}{re.escape(name)}[ \t]{{0,3}}>", re.IGNORECASE)
+def _reserved_beginning(name: str) -> bool:
+    begun = any(each.startswith(name) for each in ("special_", "unused", "reserved_"))
+    return begun or _RESERVED_BEGINNING.fullmatch(name) is not None
+
+
+@cache
+def _closing(*names: str) -> re.Pattern[str]:
+    any_name = "|".join(map(re.escape, names))
+    return re.compile(rf"<[ \t]{{0,3}}/[ \t]{{0,3}}(?:{any_name})[ \t]{{0,3}}>", re.IGNORECASE)
+
+
+@cache
+def _opening(*names: str) -> re.Pattern[str]:
+    return re.compile(rf"<[ \t]{{0,3}}(?:{'|'.join(map(re.escape, names))})[ \t]{{0,3}}>", re.IGNORECASE)

@@ -17,10 +17,12 @@ CALL_KEYS: Final = frozenset((*_NAMES, *_ARGUMENTS, *_NESTED, *_OTHERS))
 #: Qwen, Llama: <function=NAME><parameter=KEY>VALUE</parameter>; MiniMax: <invoke name="NAME"> ...
 _NAMED: Final = re.compile(r"<(?:function\s*=|invoke\s+name\s*=|function\s+name\s*=)\s*[\"']?([\w.:-]+)")
 _PARAMETER: Final = re.compile(
-    r"<parameter\s*(?:=|\s+name\s*=)\s*[\"']?([\w.-]+)[\"']?\s*>\n?([^<]*)", re.IGNORECASE
+    r"<parameter\s*(?:=|\s+name\s*=)\s*[\"']?([\w.-]+)[\"']?(?:\s[^<>]{0,80})?>\n?([^<]*)", re.IGNORECASE
 )
 #: GLM: NAME<arg_key>KEY</arg_key><arg_value>VALUE</arg_value>
 _PAIR: Final = re.compile(r"<arg_key>([^<]*)</arg_key>\s*<arg_value>([^<]*)")
+#: Cline and the like: <NAME><KEY>VALUE</KEY></NAME>
+_CHILD: Final = re.compile(r"<([A-Za-z_]\w{0,40})>([^<]*)</")
 #: NAME(KEY="VALUE")
 _KEYWORD: Final = re.compile(r"\b(\w+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)')")
 #: From so many places JSON is tried to be read.
@@ -54,10 +56,11 @@ def of_json(text: str, tools: Collection[str]) -> Called | None:
 
 def called(body: str, tools: Collection[str], name: str = "") -> Called:
     """The call that is written in ``body``; ``name`` is the tool's if it came before. Raises `NotCalled`."""
+    body = body.replace("\uff5cDSML\uff5c", "")  # DeepSeek V3.2 puts it before each tag's name
     known = _bare(name) if name else ""
     named = _NAMED.search(body)
     known = known or (_bare(named[1]) if named else "")
-    pairs = _PARAMETER.findall(body) or _PAIR.findall(body)
+    pairs = _PARAMETER.findall(body) or _PAIR.findall(body) or _CHILD.findall(body)
     arguments: Any = {key.strip(): value.strip() for key, value in pairs} or None
     if arguments is None:
         for value in _values(body):

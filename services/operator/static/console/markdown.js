@@ -2,6 +2,7 @@
 
 const MARKDOWN_SIGN =
   /\\([!-/:-@[-`{-~])|(`{1,20})(?!`)([^]{1,500}?)(?<!`)\2(?!`)|!?\[((?:[^[\]\n]|!?\[[^[\]\n]{0,200}\]){0,400})\]\(\s{0,20}<?([^\s()<>]{1,2000}(?:\([^\s()<>]{0,500}\)[^\s()<>]{0,500}){0,4})>?(?:\s{1,20}["'][^\n]{0,300}?["'])?\s{0,20}\)|<((?:https?:\/\/|mailto:|tel:)[^\s<>]{1,2000})>|(\*{1,3}|_{1,3}|~~)/g;
+const MARKDOWN_TABLE = /^[ \t]{0,3}(?=[^\n]*-)(?=[^\n]*\|)[-:| \t]+$/; // the line under its head
 const MARKDOWN_UNSPACED = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3100-\u312f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d]/;
 
 /**
@@ -68,6 +69,21 @@ export function drawMarkdown(text, growing = false) {
         lists = [];
         begin(add("blockquote"), words);
       }
+    } else if (line.includes("|") && MARKDOWN_TABLE.test(lines[at + 1] ?? "")) {
+      end();
+      lists = [];
+      const table = add("table");
+      const cells = (row) => row.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/);
+      const width = cells(line).length;
+      const row = (words, tag) => {
+        const shown = add("tr", table);
+        for (const cell of cells(words).slice(0, width)) {
+          begin(add(tag, shown), cell.trim());
+          end();
+        }
+      };
+      row(line, "th");
+      for (at += 1; lines[at + 1]?.includes("|"); at += 1) row(lines[at + 1], "td");
     } else if (block) {
       block.lines.push(line.trim());
     } else {
