@@ -1,4 +1,4 @@
-"""An append that fails as nobody foresaw: no client waits for ever, and no other notices. At every door."""
+"""What fails as nobody foresaw: no client waits for ever, and no other notices. At every door."""
 
 from __future__ import annotations
 
@@ -156,3 +156,52 @@ async def test_the_fault_is_in_the_log_and_not_at_the_client(proxy: Service, tmp
         assert closed.value.rcvd is not None
         assert "fault of the test" not in told + closed.value.rcvd.reason
     await proxy.wrote("a fault of the test")
+
+
+@pytest.mark.usefixtures("bystander")
+async def test_an_entry_that_cannot_be_read_leaves_none_of_its_readers_waiting(proxy: Service) -> None:
+    async with socket(proxy, modern=True) as one:
+        assert one.response is not None
+        cookie = one.response.headers["set-cookie"].split(";")[0]
+        await say(one, "first", 1)
+        await acknowledged(one, 1)
+        async with socket(proxy, False, cookie) as bare, socket(proxy, True, cookie) as modern:
+            for _ in range(2):  # what is to be told comes once they are being told it live
+                await asyncio.wait_for(modern.recv(), 20)
+            await asyncio.wait_for(bare.recv(), 20)
+            await say(one, "POISON stored", 2)
+            assert [await closing(each) for each in (one, bare, modern)] == [4013] * 3
+    async with socket(proxy, True, cookie) as again:  # its history cannot be told either, and it says so
+        assert await closing(again) == 4013
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+@pytest.mark.usefixtures("bystander")
+async def test_an_entry_that_cannot_be_read_leaves_no_chat_client_waiting(
+    proxy: Service, transport: str
+) -> None:
+    client = await SocketIoClient(proxy.url, [transport]).chat()
+    assert await client.say("first") == {"stored": True}
+    await client.io.emit("user_message", {"message": "POISON stored"})
+    async with asyncio.timeout(20):
+        await client.left.wait()
+
+
+@pytest.mark.usefixtures("bystander")
+async def test_an_entry_that_cannot_be_read_leaves_no_rest_client_waiting(proxy: Service) -> None:
+    client = RestClient(proxy)
+    assert (await client.post("first")).status_code == 200
+    path = f"/sessions/{client.session}"
+    async with client.http.stream("GET", f"{path}/stream", timeout=20) as stream:
+        assert stream.status_code == 200
+        begun = asyncio.ensure_future(stream.aread())
+        conversation = conversation_of(client.session, "rest")
+        log_client = await connected(proxy_server(proxy), "workflow")
+        entry = Entry(id="p", facts=(BotSaid(text="POISON stored"),))
+        await Log(log_client).append(conversation, "bot", entry)
+        await asyncio.wait_for(begun, 20)  # it ends: the client may come back
+        await log_client.close()
+    answer = await client.http.get(path, timeout=20)
+    assert answer.status_code == 500
+    assert answer.json()["error"] == "internal error"
+    await client.http.aclose()

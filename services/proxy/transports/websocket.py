@@ -328,8 +328,13 @@ class _Channel:
             self._receive(text)
 
     def _receive(self, text: str) -> None:
-        if self._closing is None:
+        if self._closing is not None:
+            return
+        try:
             self._act(self._session.receive(text, _new_id))
+        except Exception as error:  # neither stored nor refused is said: the client comes back and asks
+            log.warning("frame_not_taken", conversation=self._conversation, exc_info=error)
+            self._begin_close(closings.NO_LOG)
 
     # --- what the hub tells ---
 
@@ -353,6 +358,9 @@ class _Channel:
 
     def stale(self) -> None:
         self._begin_close(closings.STALE)
+
+    def lost(self) -> None:
+        self._begin_close(closings.NO_LOG)
 
     # --- what the session wants ---
 
