@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from deploy.local.embedded import EmbeddedNats
+from shared.contract.entry import Entry
+from shared.contract.facts import BotSaid
 from shared.runtime.declare import declare
+from shared.runtime.log import Log
 from tests.conftest import Services, connected
 from tests.faults.faulty_proxy import POISONS
 from tests.processes import Service
@@ -26,21 +30,25 @@ ID = "00000000-0000-4000-8000-00000000000{}"
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("faulty")
-    server = EmbeddedNats(folder / "data")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
+    server = EmbeddedNats(tmp_path_factory.mktemp("faulty") / "data")
     server.start()
+    yield server
+    server.stop()
 
+
+@pytest.fixture(scope="module")
+def proxy(server: EmbeddedNats) -> Iterator[Service]:
     async def begin() -> Service:
         client = await connected(server, "admin")
         await declare(client, max_bytes=1024**3)
         await client.close()
-        return await Services(server, folder).start("proxy", FAULTY, SWITCHBOARD_SECRET="of this test")
+        services = Services(server, server.folder.parent)
+        return await services.start("proxy", FAULTY, SWITCHBOARD_SECRET="of this test")
 
     proxy = asyncio.run(begin())
     yield proxy
     proxy.kill()
-    server.stop()
 
 
 def socket(proxy: Service, modern: bool, cookie: str = "") -> connect:
@@ -187,21 +195,46 @@ async def test_an_entry_that_cannot_be_read_leaves_no_chat_client_waiting(
         await client.left.wait()
 
 
+async def answer(server: EmbeddedNats, client: RestClient, words: str) -> None:
+    """The bot says so, in answer to everything."""
+    nats = await connected(server, "workflow")
+    log = Log(nats)
+    for entry in [message.decode() for message in await log.fetch(client.conversation)]:
+        said = Entry(id=f"to {entry.position}", cause=entry.position, facts=(BotSaid(text=words),))
+        await log.append(client.conversation, "bot", said)
+    await nats.close()
+
+
 @pytest.mark.usefixtures("bystander")
-async def test_an_entry_that_cannot_be_read_leaves_no_rest_client_waiting(proxy: Service) -> None:
+async def test_an_entry_that_cannot_be_read_leaves_no_rest_client_waiting(
+    proxy: Service, server: EmbeddedNats
+) -> None:
     client = RestClient(proxy)
     assert (await client.post("first")).status_code == 200
-    path = f"/sessions/{client.session}"
-    async with client.http.stream("GET", f"{path}/stream", timeout=20) as stream:
+    async with client.http.stream("GET", f"/sessions/{client.session}/stream") as stream:
         assert stream.status_code == 200
-        begun = asyncio.ensure_future(stream.aread())
-        conversation = conversation_of(client.session, "rest")
-        log_client = await connected(proxy_server(proxy), "workflow")
-        entry = Entry(id="p", facts=(BotSaid(text="POISON stored"),))
-        await Log(log_client).append(conversation, "bot", entry)
-        await asyncio.wait_for(begun, 20)  # it ends: the client may come back
-        await log_client.close()
-    answer = await client.http.get(path, timeout=20)
-    assert answer.status_code == 500
-    assert answer.json()["error"] == "internal error"
+        reading = asyncio.ensure_future(stream.aread())
+        await answer(server, client, "POISON stored")
+        await asyncio.wait_for(reading, 20)  # it ends, well before a turn is given up
+    shown = await client.http.get(f"/sessions/{client.session}")
+    assert (shown.status_code, shown.json()["error"]) == (500, "internal error")
+    await client.http.aclose()
+
+
+@pytest.mark.usefixtures("bystander")
+async def test_a_stream_that_fails_in_the_middle_ends_and_says_nothing_internal(
+    proxy: Service, server: EmbeddedNats
+) -> None:
+    client = RestClient(proxy)
+    assert (await client.post("first")).status_code == 200
+    told = b""
+    async with client.http.stream("GET", f"/sessions/{client.session}/stream") as stream:
+        await answer(server, client, "POISON streamed")
+        with pytest.raises(httpx.RemoteProtocolError):  # it is cut off: nobody takes it for the whole
+            async with asyncio.timeout(20):
+                async for part in stream.aiter_bytes():
+                    told += part
+    assert b"fault of the test" not in told
+    shown = await client.look()  # and it is there for who asks again
+    assert shown["messages"][-1]["content"].endswith("POISON streamed")
     await client.http.aclose()

@@ -193,6 +193,10 @@ class _Channel:
             except LogError:
                 await self.close(closings.NO_LOG)
                 return
+            except Exception as error:
+                log.warning("history_not_read", conversation=self._conversation, exc_info=error)
+                await self.close(closings.NO_LOG)
+                return
             if history.whole is not None:
                 await self._carefully(self._greet(history, scope))
             else:  # it takes a while; the client is heard meanwhile
