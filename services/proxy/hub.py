@@ -16,7 +16,6 @@ from services.proxy.domain.flow_ids import unknown
 from services.proxy.drafts import Drafts
 from services.proxy.history import History, Reading
 from services.proxy.known_flows import KnownFlows
-from services.proxy.pace import Pace, Turns
 from services.proxy.settings import ProxySettings
 from shared.contract import subjects
 from shared.contract.conversation import Generating
@@ -24,6 +23,7 @@ from shared.contract.entry import Entry, Recorded
 from shared.runtime.broker import Link, connect, disconnect, make_broker
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log, Message, Unreachable
+from shared.runtime.pace import Pace, Turns
 from shared.runtime.vitals import Vitals
 
 log = structlog.get_logger()

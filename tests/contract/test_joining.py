@@ -16,7 +16,6 @@ from services.proxy.domain.closings import Closing
 from services.proxy.domain.session import BEGIN
 from services.proxy.edge import Edge
 from services.proxy.hub import Hub
-from services.proxy.pace import Pace
 from services.proxy.settings import ProxySettings
 from services.proxy.transports.socketio_client import Client, Opening
 from services.proxy.transports.websocket import WebSocketDoor
@@ -24,6 +23,7 @@ from shared.contract.entry import Entry, Recorded
 from shared.contract.facts import BotSaid
 from shared.contract.subjects import conversation_of
 from shared.runtime.log import Unreachable
+from shared.runtime.pace import Pace
 from shared.runtime.vitals import Vitals
 from tests.conftest import Connections
 from tests.contract.test_hub import Reader

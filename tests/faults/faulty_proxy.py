@@ -61,7 +61,7 @@ def poisoned(function: Callable[..., Any], word: str, about: Callable[..., objec
 if __name__ == "__main__":
     Hub.append = faulty  # type: ignore[method-assign]
     for side in (Session, Chat, AgentTalk):
-        side.receive = poisoned(side.receive, "heard", lambda _, *said: said)  # type: ignore[attr-defined]
+        setattr(side, "receive", poisoned(side.receive, "heard", lambda _, *said: said))  # noqa: B010
     Message.decode = poisoned(Message.decode, "stored", lambda message: bytes(message.data))  # type: ignore[method-assign]
     telling.encode = poisoned(telling.encode, "streamed", lambda events, _: events)
     main("proxy", ProxySettings, lambda settings: settings.proxy_port, Proxy)
