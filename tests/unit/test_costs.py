@@ -283,9 +283,7 @@ def greedy(text: str) -> Any:
     return conversation("", [Line("bot", text), Line("visitor", text), Line("assistant", text)], 10**6)
 
 
-OPTIONS: Final = tuple(
-    Option(item, text) for item, text in ((1, "Yes, please"), (2, "¿Dónde está?"), (3, "4"))
-)
+OPTIONS: Final = (Option("1", "Yes, please"), Option("2", "¿Dónde está?"), Option("3", "4"))
 
 WORDS: Final = MatchConfiguration(words=("help", "grüße an"), pattern="(a|b)*c|<[^>]*>$|( ?x)+y")
 
