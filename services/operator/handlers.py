@@ -22,6 +22,7 @@ from shared.contract.entry import LEVEL, Entry
 from shared.contract.facts import OperatorFact
 from shared.runtime.follower import Follower
 from shared.runtime.log import Conflict, IdReused, Log
+from shared.runtime.pace import Pace
 
 log = structlog.get_logger()
 
@@ -69,6 +70,8 @@ class Handlers:
         self._follower = follower
         self._commands = commands
         self._states: dict[str, list[str]] = {}
+        #: Of all the long work in this process.
+        self.pace = Pace()
 
     async def claim(self, conversation: str, who: Operator, still: Still) -> Summary:
         return await self._command("claim", conversation, lambda state: decisions.claim(state, who), still)
@@ -113,9 +116,8 @@ class Handlers:
         self.summary(conversation)
         told = Transcript()
         async for window in self._log.windows(conversation):
-            for message in window:
-                told.add(message.decode())
-            await asyncio.sleep(0)  # a long one must not keep everybody else waiting
+            async for _ in self.pace.through(window, lambda message: told.add(message.decode())):
+                pass  # a long one must not keep everybody else waiting
         return told.lines
 
     async def states(self, version: str) -> list[str]:

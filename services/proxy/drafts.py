@@ -143,4 +143,8 @@ class _Heard:
             return
         if piece is not None:
             for listener in tuple(self._listeners):
-                listener.draft(piece)
+                try:
+                    listener.draft(piece)
+                except Exception as error:  # the others hear it; this one gets the whole when it is stored
+                    log.warning("draft_not_told", conversation=self._conversation, exc_info=error)
+                    self._listeners.discard(listener)

@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from services.proxy.domain.past import Past
-from services.proxy.pace import Pace
 from shared.contract.entry import Recorded
 from shared.runtime.log import Log, Message, Windows
+from shared.runtime.pace import Pace
 
 #: Windows of a long history that are kept for those who come to the same place a moment later.
 MOST_KEPT = 4

@@ -16,7 +16,6 @@ from services.proxy.domain.flow_ids import unknown
 from services.proxy.drafts import Drafts
 from services.proxy.history import History, Reading
 from services.proxy.known_flows import KnownFlows
-from services.proxy.pace import Pace, Turns
 from services.proxy.settings import ProxySettings
 from shared.contract import subjects
 from shared.contract.conversation import Generating
@@ -24,6 +23,7 @@ from shared.contract.entry import Entry, Recorded
 from shared.runtime.broker import Link, connect, disconnect, make_broker
 from shared.runtime.follower import Follower
 from shared.runtime.log import Log, Message, Unreachable
+from shared.runtime.pace import Pace, Turns
 from shared.runtime.vitals import Vitals
 
 log = structlog.get_logger()
@@ -52,6 +52,9 @@ class Reader(Protocol):
 
     def stale(self) -> None:
         """The log was put back from a copy: what the reader was told may never have been."""
+
+    def lost(self) -> None:
+        """The reader could not be told something: it must begin again, or it would lack it for ever."""
 
 
 class Hub:
@@ -237,20 +240,45 @@ class Hub:
             await self._log.client.publish(subjects.typing(conversation, "visitor"))
 
     def _deliver(self, message: Message) -> None:
-        readers = self._rooms.get(message.conversation)
-        if readers:
+        conversation = message.conversation
+        readers = self._rooms.get(conversation)
+        if not readers:
+            return
+        try:
             recorded = message.decode()
+        except Exception as error:
             for reader in readers:
+                _lose(conversation, reader, error)
+            return
+        for reader in readers:
+            try:
                 reader.offer(recorded)
+            except Exception as error:  # the others must hear it all the same
+                _lose(conversation, reader, error)
 
     async def _typing(self, message: Msg) -> None:
         conversation = subjects.address(message.subject).conversation
         for reader in self._rooms.get(conversation, ()):
-            reader.typing()
+            try:
+                reader.typing()
+            except Exception as error:
+                _lose(conversation, reader, error)
 
     def _stale(self) -> None:
         """The log was put back from a copy: what the clients show may never have been."""
         self._readings.clear()  # what comes of them is of two logs; who waits for it is told to begin anew
-        for readers in tuple(self._rooms.values()):
+        for conversation, readers in tuple(self._rooms.items()):
             for reader in readers:
-                reader.stale()
+                try:
+                    reader.stale()
+                except Exception as error:
+                    _lose(conversation, reader, error)
+
+
+def _lose(conversation: str, reader: Reader, error: Exception) -> None:
+    """Something failed in a way that nobody foresaw, and the reader lacks what it should have been told."""
+    log.error("reader_lost", conversation=conversation, exc_info=error)
+    try:
+        reader.lost()
+    except Exception as again:
+        log.error("reader_not_told", conversation=conversation, exc_info=again)

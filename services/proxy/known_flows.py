@@ -52,7 +52,9 @@ class KnownFlows:
             return None
         finally:
             del self._reading[version]
-        found = flow_ids(content) if content is not None else None
+        if content is None:  # perhaps not yet: of a cluster a server answers that is behind
+            return None
+        found = flow_ids(content)
         if found is None:
             log.warning("flow_unreadable", version=version)
         self._known[version] = found

@@ -163,6 +163,9 @@ class Room:
         self.gone = True
         self.notify()
 
+    def lost(self) -> None:
+        self.stale()  # the next request reads all of it again
+
     # --- inside ---
 
     async def _load(self, new: bool) -> None:

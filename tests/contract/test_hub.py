@@ -14,6 +14,7 @@ from services.proxy.history import History
 from services.proxy.hub import Hub
 from services.proxy.mailbox import MOST_EARLY, Inbox
 from services.proxy.settings import ProxySettings
+from shared.contract import subjects
 from shared.contract.entry import Entry, Recorded
 from shared.runtime.log import Log, Message, Unreachable
 from shared.runtime.vitals import Vitals
@@ -30,6 +31,7 @@ class Reader:
     def __init__(self) -> None:
         self.heard: asyncio.Queue[Recorded] = asyncio.Queue()
         self.is_stale = False
+        self.is_lost = False
 
     def offer(self, recorded: Recorded) -> None:
         self.heard.put_nowait(recorded)
@@ -40,6 +42,22 @@ class Reader:
 
     def stale(self) -> None:
         self.is_stale = True
+
+    def lost(self) -> None:
+        self.is_lost = True
+
+
+class Faulty(Reader):
+    """Can bear nothing."""
+
+    def offer(self, recorded: Recorded) -> None:
+        raise ValueError("a fault of the test")
+
+    def typing(self) -> None:
+        raise ValueError("a fault of the test")
+
+    def stale(self) -> None:
+        raise ValueError("a fault of the test")
 
 
 @pytest.fixture
@@ -184,3 +202,52 @@ async def test_more_than_is_kept_for_a_reader_is_read_from_the_log(
         while len(positions) < 2 * MOST_EARLY + 300:
             await asyncio.sleep(0.01)
     assert positions == list(range(1, 2 * MOST_EARLY + 301))
+
+
+async def test_a_reader_that_fails_is_told_to_begin_again_and_the_others_miss_nothing(hub: Hub) -> None:
+    readers = [Reader(), Faulty(), Reader(), Faulty(), Reader()]
+    for reader in readers:
+        await joined(hub, reader, new=True)
+    for n in range(2):
+        position = await hub.append(C, said(n), None)
+        for reader in readers[::2]:
+            assert (await asyncio.wait_for(reader.heard.get(), 10)).position == position
+    assert [reader.is_lost for reader in readers] == [False, True, False, True, False]
+
+
+async def test_an_entry_that_cannot_be_read_loses_its_readers_alone(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = Reader(), Reader()
+    await joined(hub, mine, new=True)
+    await hub.join("0" * 32, other, new=True)
+    decode = Message.decode
+
+    def unreadable(message: Message) -> Recorded:
+        if message.conversation == C:
+            raise ValueError("a fault of the test")
+        return decode(message)
+
+    monkeypatch.setattr(Message, "decode", unreadable)
+    await hub.append(C, said(1), None)
+    await hub.append("0" * 32, said(1), None)
+    await asyncio.wait_for(other.heard.get(), 10)
+    assert (mine.is_lost, other.is_lost) == (True, False)
+
+
+async def test_one_that_cannot_show_who_is_typing_keeps_it_from_nobody(
+    hub: Hub, connections: Connections
+) -> None:
+    typed = asyncio.Event()
+
+    class Shows(Reader):
+        def typing(self) -> None:
+            typed.set()
+
+    faulty, other = Faulty(), Shows()
+    for reader in (faulty, other):
+        await joined(hub, reader, new=True)
+    operator = await connections.client("operator")
+    await operator.publish(subjects.typing(C, "operator"), b"{}")
+    await asyncio.wait_for(typed.wait(), 10)
+    assert faulty.is_lost

@@ -1,4 +1,4 @@
-"""An append that fails as nobody foresaw: no client waits for ever, and no other notices. At every door."""
+"""What fails as nobody foresaw: no client waits for ever, and no other notices. At every door."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from deploy.local.embedded import EmbeddedNats
+from shared.contract.entry import Entry
+from shared.contract.facts import BotSaid
 from shared.runtime.declare import declare
+from shared.runtime.log import Log
 from tests.conftest import Services, connected
 from tests.faults.faulty_proxy import POISONS
 from tests.processes import Service
@@ -26,21 +30,25 @@ ID = "00000000-0000-4000-8000-00000000000{}"
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("faulty")
-    server = EmbeddedNats(folder / "data")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
+    server = EmbeddedNats(tmp_path_factory.mktemp("faulty") / "data")
     server.start()
+    yield server
+    server.stop()
 
+
+@pytest.fixture(scope="module")
+def proxy(server: EmbeddedNats) -> Iterator[Service]:
     async def begin() -> Service:
         client = await connected(server, "admin")
         await declare(client, max_bytes=1024**3)
         await client.close()
-        return await Services(server, folder).start("proxy", FAULTY, SWITCHBOARD_SECRET="of this test")
+        services = Services(server, server.folder.parent)
+        return await services.start("proxy", FAULTY, SWITCHBOARD_SECRET="of this test")
 
     proxy = asyncio.run(begin())
     yield proxy
     proxy.kill()
-    server.stop()
 
 
 def socket(proxy: Service, modern: bool, cookie: str = "") -> connect:
@@ -156,3 +164,77 @@ async def test_the_fault_is_in_the_log_and_not_at_the_client(proxy: Service, tmp
         assert closed.value.rcvd is not None
         assert "fault of the test" not in told + closed.value.rcvd.reason
     await proxy.wrote("a fault of the test")
+
+
+@pytest.mark.usefixtures("bystander")
+async def test_an_entry_that_cannot_be_read_leaves_none_of_its_readers_waiting(proxy: Service) -> None:
+    async with socket(proxy, modern=True) as one:
+        assert one.response is not None
+        cookie = one.response.headers["set-cookie"].split(";")[0]
+        await say(one, "first", 1)
+        await acknowledged(one, 1)
+        async with socket(proxy, False, cookie) as bare, socket(proxy, True, cookie) as modern:
+            for _ in range(2):  # what is to be told comes once they are being told it live
+                await asyncio.wait_for(modern.recv(), 20)
+            await asyncio.wait_for(bare.recv(), 20)
+            await say(one, "POISON stored", 2)
+            assert [await closing(each) for each in (one, bare, modern)] == [4013] * 3
+    async with socket(proxy, True, cookie) as again:  # its history cannot be told either, and it says so
+        assert await closing(again) == 4013
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+@pytest.mark.usefixtures("bystander")
+async def test_an_entry_that_cannot_be_read_leaves_no_chat_client_waiting(
+    proxy: Service, transport: str
+) -> None:
+    client = await SocketIoClient(proxy.url, [transport]).chat()
+    assert await client.say("first") == {"stored": True}
+    await client.io.emit("user_message", {"message": "POISON stored"})
+    async with asyncio.timeout(20):
+        await client.left.wait()
+
+
+async def answer(server: EmbeddedNats, client: RestClient, words: str) -> None:
+    """The bot says so, in answer to everything."""
+    nats = await connected(server, "workflow")
+    log = Log(nats)
+    for entry in [message.decode() for message in await log.fetch(client.conversation)]:
+        said = Entry(id=f"to {entry.position}", cause=entry.position, facts=(BotSaid(text=words),))
+        await log.append(client.conversation, "bot", said)
+    await nats.close()
+
+
+@pytest.mark.usefixtures("bystander")
+async def test_an_entry_that_cannot_be_read_leaves_no_rest_client_waiting(
+    proxy: Service, server: EmbeddedNats
+) -> None:
+    client = RestClient(proxy)
+    assert (await client.post("first")).status_code == 200
+    async with client.http.stream("GET", f"/sessions/{client.session}/stream") as stream:
+        assert stream.status_code == 200
+        reading = asyncio.ensure_future(stream.aread())
+        await answer(server, client, "POISON stored")
+        await asyncio.wait_for(reading, 20)  # it ends, well before a turn is given up
+    shown = await client.http.get(f"/sessions/{client.session}")
+    assert (shown.status_code, shown.json()["error"]) == (500, "internal error")
+    await client.http.aclose()
+
+
+@pytest.mark.usefixtures("bystander")
+async def test_a_stream_that_fails_in_the_middle_ends_and_says_nothing_internal(
+    proxy: Service, server: EmbeddedNats
+) -> None:
+    client = RestClient(proxy)
+    assert (await client.post("first")).status_code == 200
+    told = b""
+    async with client.http.stream("GET", f"/sessions/{client.session}/stream") as stream:
+        await answer(server, client, "POISON streamed")
+        with pytest.raises(httpx.RemoteProtocolError):  # it is cut off: nobody takes it for the whole
+            async with asyncio.timeout(20):
+                async for part in stream.aiter_bytes():
+                    told += part
+    assert b"fault of the test" not in told
+    shown = await client.look()  # and it is there for who asks again
+    assert shown["messages"][-1]["content"].endswith("POISON streamed")
+    await client.http.aclose()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from time import perf_counter
 from typing import Any, Final
@@ -25,6 +25,7 @@ from services.proxy.domain.addresses import counted, last_hop
 from services.proxy.domain.chat import Chat, session_id
 from services.proxy.domain.flow_ids import flow_ids
 from services.proxy.domain.frames import as_html, lines_as_html
+from services.proxy.domain.markdown_html import markdown_as_html
 from services.proxy.domain.opening import flow_name, languages
 from services.proxy.domain.origins import allowed, is_loopback
 from services.proxy.domain.plain_text import lines
@@ -32,11 +33,16 @@ from services.proxy.domain.rendering import BARE, MODERN
 from services.proxy.domain.session import BEGIN, Session
 from services.proxy.domain.tokens import BadToken, Tokens
 from services.proxy.domain.turns import Turns
-from services.proxy.transports.websocket import _secret
+from services.proxy.transports.websocket import _asked, _secret
 from services.workflow.domain.agents.emoji import contains_emoji
 from services.workflow.domain.assistant import Line, conversation
 from services.workflow.domain.decide import Moment, respond
+from services.workflow.domain.language import days, numbers
+from services.workflow.domain.language.choices import Option, meant
+from services.workflow.domain.language.comparison import comparable
+from services.workflow.domain.language.emails import email
 from services.workflow.domain.language.flow import Flow
+from services.workflow.domain.language.phones import phone
 from shared.contract import cursor as cursors
 from shared.contract import entry as codec
 from shared.contract.agents import CONFIGURATIONS, MatchConfiguration
@@ -52,7 +58,9 @@ from shared.contract.facts import (
     OperatorSaid,
     TextWritten,
 )
+from shared.contract.markdown import plain_markdown
 from shared.contract.plain import plain
+from shared.contract.visible import cleaned, cleaned_json
 from tests import examples
 from tests.dialogue import asks, flow_of, got, offers, picked, says
 from tests.examples import Story
@@ -275,6 +283,8 @@ def greedy(text: str) -> Any:
     return conversation("", [Line("bot", text), Line("visitor", text), Line("assistant", text)], 10**6)
 
 
+OPTIONS: Final = (Option("1", "Yes, please"), Option("2", "¿Dónde está?"), Option("3", "4"))
+
 WORDS: Final = MatchConfiguration(words=("help", "grüße an"), pattern="(a|b)*c|<[^>]*>$|( ?x)+y")
 
 READERS: Final[dict[str, Reader]] = {
@@ -332,6 +342,25 @@ READERS: Final[dict[str, Reader]] = {
         for place in ("pick", "words", "mail", "number", "phone", "date")
     },
     "an answer at name": answered("name"),
+    **{
+        f"a {kind} in {language}": partial(understand, language)
+        for kind, understand in (
+            ("number", lambda language, text: numbers.readings(text, ("kg", "€"), (language,))),
+            ("date", lambda language, text: days.readings(text, (language,))),
+            ("phone", lambda language, text: phone(text, "DE", (language,))),
+            ("choice", lambda language, text: meant(OPTIONS, text, language)),
+            ("comparison", lambda language, text: comparable(text, language)),
+        )
+        for language in ("en", "de", "th", "ar", "zh")
+    },
+    "an e-mail": email,
+    # one rule for all doors
+    "what shows": cleaned,
+    "what shows in JSON": lambda text: cleaned_json({text: [text, {"a": text}]}),
+    "Markdown as text": plain_markdown,
+    "Markdown as HTML": markdown_as_html,
+    "a query": lambda text: _asked({"query_string": ("cursor=" + text).encode()}, "cursor"),
+    "a query's names": lambda text: _asked({"query_string": ("cursor&" + text).encode()}, "cursor"),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.proxy.domain import telling
 from services.proxy.domain.drafts import Draft
 from services.proxy.domain.turns import Turns
 from services.proxy.transports.event_stream import EventStream
@@ -98,6 +99,40 @@ async def test_a_slow_reader_falls_behind_and_misses_nothing(room: Room) -> None
     assert told.count("commit_done") == 11
 
 
+async def test_thousands_of_turns_are_told_in_parts_with_others_in_between(room: Room) -> None:
+    first = room.turns.turns[0]
+    room.add(room.story.bot(BotSaid(text="What is it?"), cause=3))
+    turns = 3_000
+    for number in range(5, 5 + 2 * turns, 2):
+        room.add(room.story.visitor(TextWritten(session="", text="more")))
+        room.add(room.story.bot(BotSaid(text=f"answer {number}"), cause=number))
+    place = telling.Place(first.position, first.time)
+    ids = telling.encode([telling.Event("token", "", place)], "e").decode()
+    last = ids.split("\n")[0].removeprefix("id: ")
+    left, others = asyncio.Event(), 0
+    bodies: list[bytes] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        bodies.append(message.get("body", b""))
+
+    async def other() -> None:
+        nonlocal others
+        while True:
+            await asyncio.sleep(0)
+            others += 1
+
+    async with asyncio.timeout(60):
+        beside = asyncio.create_task(other())
+        opened = EventStream(room, "s", "e", last, lambda: False, left.set)  # type: ignore[arg-type]
+        await opened({}, asyncio.Event().wait, send)  # type: ignore[arg-type]
+        beside.cancel()
+    told = b"".join(bodies).decode()
+    assert told.count("event: commit_done") == turns + 1
+    assert told.count("data: answer ") == turns
+    assert others >= turns * 3 / 400
+    assert max(map(len, bodies)) < len(told) / 20
+
+
 @pytest.mark.parametrize("reads", [True, False], ids=["reads", "takes nothing"])
 async def test_a_stream_ends_with_its_right_while_there_is_always_more_to_tell(
     room: Room, reads: bool
@@ -107,7 +142,7 @@ async def test_a_stream_ends_with_its_right_while_there_is_always_more_to_tell(
     sent: list[dict[str, Any]] = []
     seconds = 0.3
     until = time.time() + seconds
-    telling = EventStream(room, "s", "e", "", lambda: False, left.set, until)  # type: ignore[arg-type]
+    opened = EventStream(room, "s", "e", "", lambda: False, left.set, until)  # type: ignore[arg-type]
 
     async def receive() -> dict[str, Any]:
         await asyncio.Event().wait()
@@ -129,7 +164,7 @@ async def test_a_stream_ends_with_its_right_while_there_is_always_more_to_tell(
 
     talking = asyncio.create_task(talk())
     async with asyncio.timeout(20):
-        await telling({}, receive, send)
+        await opened({}, receive, send)
     talking.cancel()
     assert left.is_set()
     assert time.time() >= until

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
+import msgspec
 import structlog
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
@@ -100,10 +101,14 @@ async def conversations(
 @get("/api/conversations/{id:str}", responses=_answers(401, 404))
 async def conversation(id: Id, operator: Operator, handlers: Handlers, still: Still) -> wire.Detail:
     """A conversation with what was said since the visitor last began anew."""
-    lines = await handlers.transcript(id)
+    messages: list[msgspec.Raw] = []
+    async for _ in handlers.pace.through(
+        await handlers.transcript(id), lambda line: messages.append(wire.message(line))
+    ):
+        pass
     await still()  # a long one takes a while
     summary = handlers.summary(id)
-    return wire.detail(summary, lines, await handlers.states(summary.state.version))
+    return wire.detail(summary, messages, await handlers.states(summary.state.version))
 
 
 @post("/api/conversations/{id:str}/claim", **_COMMAND)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 import msgspec
@@ -85,6 +85,9 @@ class Detail(Row, kw_only=True):
     states: list[str]
 
 
+_encoder = msgspec.json.Encoder()
+
+
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Why a request was not fulfilled. ``operator`` is who has the conversation."""
 
@@ -112,8 +115,14 @@ def row(summary: Summary) -> Row:
     return Row(**_row(summary))
 
 
-def detail(summary: Summary, lines: list[Line], states: list[str]) -> Detail:
-    return Detail(**_row(summary), messages=[Message(**_line(line)) for line in lines], states=states)
+def message(line: Line) -> msgspec.Raw:
+    """A line as JSON. Made one by one: of tens of thousands, the others' requests come in between."""
+    return msgspec.Raw(_encoder.encode(Message(**_line(line))))
+
+
+def detail(summary: Summary, messages: list[msgspec.Raw], states: list[str]) -> Detail:
+    """``messages`` as `message` makes them."""
+    return Detail(**_row(summary), messages=cast(list[Message], messages), states=states)
 
 
 def told(conversation: str, line: Line) -> Told:

@@ -8,6 +8,7 @@ the text alone, never on how the words came in.
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
@@ -84,13 +85,21 @@ def newest(turns: Turns) -> Place:
 
 def tell(turns: Turns, place: Place, session: str) -> tuple[list[Event], Place]:
     """What follows ``place``, as far as it is known now. ``session`` is the data of ``commit_done``."""
+    events, place, _ = part(turns, place, session, sys.maxsize)
+    return events, place
+
+
+def part(turns: Turns, place: Place, session: str, most: int) -> tuple[list[Event], Place, bool]:
+    """The same in parts: with ``most`` events none of a further turn. And whether there are more turns."""
     events: list[Event] = []
     for turn in turns.since(place.turn):
         if turn.position != place.turn:
+            if len(events) >= most:
+                return events, place, True
             place = Place(turn.position, turn.time)
         if place.step < 2:
             place = _tell(turns, turn, place, session, events)
-    return events, place
+    return events, place, False
 
 
 def _tell(turns: Turns, turn: Turn, place: Place, session: str, events: list[Event]) -> Place:

@@ -64,8 +64,8 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            events, place = self._begin()
-            over = self._over(events, answered=False)
+            events, place, more = self._begin()
+            over = self._over(events, more, answered=False)
             if over and not events:
                 await send({"type": "http.response.start", "status": 204, "headers": _EMPTY})
                 await send({"type": "http.response.body"})
@@ -101,15 +101,17 @@ class EventStream:
         """For how many seconds there is a right to listen."""
         return None if self._until is None else max(self._until - time.time(), 0.0)
 
-    def _begin(self) -> tuple[list[Event], Place]:
+    def _begin(self) -> tuple[list[Event], Place, bool]:
         turns = self._room.turns
         place = telling.place_of(self._last_event_id, self._epoch, turns)
-        return telling.tell(turns, place or telling.newest(turns), self._session)
+        return telling.part(turns, place or telling.newest(turns), self._session, MOST_AT_ONCE)
 
-    def _over(self, events: list[Event], answered: bool) -> bool:
+    def _over(self, events: list[Event], more: bool, answered: bool) -> bool:
         """Whether the stream ends with these: no turn is open, and no person's word is awaited."""
         if self._gone or self._room.gone or self._ending():
             return True
+        if more:
+            return False
         turns = self._room.turns
         return turns.open is None and (answered or _answered(events) or not turns.with_person)
 
@@ -127,9 +129,10 @@ class EventStream:
                 event = Event("error", "Session timeout", place)
                 await self._write(send, [event], over=True)
                 return
-            events, place = telling.tell(self._room.turns, place, self._session)
+            await asyncio.sleep(0)  # who is told of thousands of turns lets the others in between
+            events, place, more = telling.part(self._room.turns, place, self._session, MOST_AT_ONCE)
             # Nothing may be awaited between the look and the wait, or a change could go unseen.
-            over = self._over(events, answered)
+            over = self._over(events, more, answered)
             answered = answered or _answered(events)
             if events or over:
                 await self._write(send, events, over)

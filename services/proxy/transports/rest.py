@@ -43,6 +43,7 @@ from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
 from shared.contract.visible import cleaned
 from shared.runtime.log import Full, LogError, Unknown
+from shared.runtime.pace import Pace
 from shared.runtime.vitals import VERSION, Receive, Scope, Send, Vitals
 
 log = structlog.get_logger()
@@ -185,6 +186,10 @@ class RestDoor:
     def _address(self, request: Req) -> str:
         return self._edge.address(cast(Scope, request.scope))
 
+    @property
+    def pace(self) -> Pace:
+        return self._hub.pace
+
     def count(self, status: int) -> None:
         self._requests.labels(str(status)).inc()
 
@@ -278,9 +283,14 @@ async def show_session(session_id: SessionId, request: Req) -> wire.SessionAnswe
     door = _door(request)
     room = await door.enter(request, session_id, door.user(request))
     try:
-        return wire.session(session_id, room.turns, room.state)
+        answer = wire.session(session_id, room.turns, room.state)
+        lines = tuple(room.turns.messages)  # those of this moment: a long list takes a while
     finally:
         door.leave(room)
+    fill = answer.session.messages.append
+    async for _ in door.pace.through(lines, lambda line: fill(wire.message(line))):
+        pass
+    return answer
 
 
 def _apart(raw: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 from msgspec import Meta
@@ -83,23 +83,29 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     state: State | None = None
 
 
+_encoder = msgspec.json.Encoder()
+
+
 def accepted(session_id: str) -> Accepted:
     received = f"Message received. Connect to /sessions/{session_id}/stream for response."
     return Accepted(session_id, "ok", received)
 
 
 def session(id: str, turns: Turns, state: State) -> SessionAnswer:
+    """The session as it is now, its messages yet to be filled in."""
     return SessionAnswer(
         Session(
             id=id,
             user_id=turns.state.begun.user,
             state=state,
-            messages=[_message(line) for line in turns.messages],
+            messages=[],
             created_at=format_time(turns.created),
             updated_at=format_time(turns.updated),
         )
     )
 
 
-def _message(line: Line) -> Message:
-    return Message(str(line.position), line.role, line.text, format_time(line.time))
+def message(line: Line) -> Message:
+    """A message as JSON. Made one by one: of tens of thousands, other visitors have their turns between."""
+    made = Message(str(line.position), line.role, line.text, format_time(line.time))
+    return cast(Message, msgspec.Raw(_encoder.encode(made)))

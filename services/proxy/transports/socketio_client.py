@@ -170,6 +170,9 @@ class Client:
     def stale(self) -> None:
         self.close(closings.STALE)
 
+    def lost(self) -> None:
+        self.close(closings.NO_LOG)
+
     # --- what the client sends ---
 
     async def receive(self, name: str, payload: Any) -> dict[str, Any]:
@@ -198,7 +201,16 @@ class Client:
         self._act([error(refusal.text if refusal else problem)])
 
     def _take(self, event: _Event, talk: Talk) -> None:
-        meant = talk.receive(event.name, event.payload, _new_id)
+        if self._closing is not None:
+            event.answer.set_result({"error": self._closing.reason})
+            return
+        try:
+            meant = talk.receive(event.name, event.payload, _new_id)
+        except Exception as error:
+            log.warning("event_not_taken", conversation=self._conversation, exc_info=error)
+            self.close(closings.NO_LOG)
+            event.answer.set_result({"error": closings.NO_LOG.reason})
+            return
         match meant:
             case Append():
                 self._answers.setdefault(meant.entry.id, []).append(event.answer)

@@ -193,6 +193,10 @@ class _Channel:
             except LogError:
                 await self.close(closings.NO_LOG)
                 return
+            except Exception as error:
+                log.warning("history_not_read", conversation=self._conversation, exc_info=error)
+                await self.close(closings.NO_LOG)
+                return
             if history.whole is not None:
                 await self._carefully(self._greet(history, scope))
             else:  # it takes a while; the client is heard meanwhile
@@ -328,8 +332,13 @@ class _Channel:
             self._receive(text)
 
     def _receive(self, text: str) -> None:
-        if self._closing is None:
+        if self._closing is not None:
+            return
+        try:
             self._act(self._session.receive(text, _new_id))
+        except Exception as error:  # neither stored nor refused is said: the client comes back and asks
+            log.warning("frame_not_taken", conversation=self._conversation, exc_info=error)
+            self._begin_close(closings.NO_LOG)
 
     # --- what the hub tells ---
 
@@ -353,6 +362,9 @@ class _Channel:
 
     def stale(self) -> None:
         self._begin_close(closings.STALE)
+
+    def lost(self) -> None:
+        self._begin_close(closings.NO_LOG)
 
     # --- what the session wants ---
 
