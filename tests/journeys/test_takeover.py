@@ -11,7 +11,7 @@ from shared.contract.facts import ConversationClaimed, ConversationRated
 from tests.journeys.conftest import People
 from tests.journeys.pages import Chat, Desk, from_bot, from_operator, from_visitor, note
 from tests.journeys.stage import Stage
-from tests.journeys.tour import BACK, BYE, CALLING, MENU, MENU_AT_DESK, OPEN, WELCOME
+from tests.journeys.tour import BACK, BYE, CALLING, MENU, MENU_AT_DESK, OPEN, WELCOME, WELCOME_AT_DESK
 from tests.journeys.watch import Watch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -33,7 +33,7 @@ async def test_the_flow_asks_for_a_person_who_hands_back(people: People, stage: 
     await expect(ada.row(conversation)).to_contain_text("Waiting in “tour”")
     await ada.opens(conversation)
     await ada.sees(
-        from_bot(WELCOME, MENU_AT_DESK),
+        from_bot(WELCOME_AT_DESK, MENU_AT_DESK),
         from_visitor("A person, and back"),
         from_bot(CALLING),
         note("Waiting for a person in “tour”: A guest of the tour"),
@@ -89,7 +89,7 @@ async def test_a_claim_that_nobody_asked_for_and_the_question_asked_again(people
 
     await ada.looks_at("live")
     await ada.opens(await visitor.conversation())
-    await ada.sees(from_bot(WELCOME, MENU_AT_DESK), from_visitor("The editor"), from_bot(OPEN))
+    await ada.sees(from_bot(WELCOME_AT_DESK, MENU_AT_DESK), from_visitor("The editor"), from_bot(OPEN))
     await ada.takes_over()
     await ada.sees(note("Ada took over"))
     await visitor.sees(note("Ada joined"))
@@ -132,7 +132,7 @@ async def test_a_visitor_who_starts_over_is_with_the_bot_again(people: People) -
     await visitor.sees_prompt("Choose an option", open=False)
 
     ada.lines.clear()
-    await ada.sees(from_bot(WELCOME, MENU_AT_DESK))
+    await ada.sees(from_bot(WELCOME_AT_DESK, MENU_AT_DESK))
     await expect(ada.owner).to_contain_text("With the bot")
     await expect(ada.editor).to_be_disabled()
     await visitor.picks("The editor")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 WELCOME = "Welcome to the tour. Messages may be HTML, with emphasis and links."
+#: The console says where a link leads.
+WELCOME_AT_DESK = f"{WELCOME[:-1]} (https://developer.mozilla.org/en-US/docs/Web/HTML)."
 MENU = "What would you like to see? (Ids may be numbers.)"
 OPEN = "The editor is open, with a prompt of its own. Write something."
 REOPENED = "Now the same without a prompt. Write something more."
