@@ -24,7 +24,7 @@ from shared.runtime.vitals import Vitals
 from tests import examples
 from tests.conftest import Connections
 from tests.contract.test_follower import Followed, grow
-from tests.faults.injectors import Pause, halting, hesitant, late, late_proof, lossy
+from tests.faults.injectors import Pause, halting, hesitant, late, late_proof, late_question, lossy
 
 
 class Store:
@@ -237,6 +237,21 @@ async def test_where_a_follower_begins_is_proven_too(lab: Lab) -> None:
         while not followed.follower.certain or followed.follower.position != 12:
             await asyncio.sleep(0.02)
     assert followed.resets == 1
+
+
+async def test_a_follower_does_not_begin_at_an_end_that_is_no_more(lab: Lab) -> None:
+    """The log's end was told, and a shorter copy took its place before that entry was looked at."""
+    pause = Pause()
+    await lab.grow(3)
+    await lab.store.copy()
+    await lab.grow(7)
+    pause.begin()
+    starting = asyncio.create_task(lab.follow(late_question(pause), from_beginning=False))
+    await pause.felt.wait()
+    await lab.store.put_back()
+    pause.end()
+    followed = await starting
+    assert followed.follower.position == 3
 
 
 async def test_a_log_that_is_shorter_than_it_was_said_to_be_holds_nobody_up(lab: Lab) -> None:

@@ -77,6 +77,19 @@ def late_proof(pause: Pause) -> Callable[[Client], Log]:
     return LateProof
 
 
+def late_question(pause: Pause) -> Callable[[Client], Log]:
+    """A log that is asked what is at a position only when the pause is over and the client is connected."""
+
+    class LateQuestion(Log):
+        async def at(self, position: int) -> Message | None:
+            await pause.passed()
+            while not self.client.is_connected:
+                await asyncio.sleep(0.02)
+            return await super().at(position)
+
+    return LateQuestion
+
+
 def halting(ends: Pause, reads: Pause) -> Callable[[Client], Log]:
     """As `hesitant` during ``ends``; during ``reads`` no read ends, though it gave all that there is."""
 

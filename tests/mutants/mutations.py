@@ -557,7 +557,7 @@ MUTATIONS: Final = (
         "shared/runtime/follower.py",
         '            if tail.last and at_end is None and (await self._log.tail()).last != tail.last:\n                raise Unreachable("the log became another while its end was looked at")\n',
         "",
-        ("tests/properties/test_following.py",),
+        ("tests/contract/test_restores.py", "-k", "end_that_is_no_more"),
     ),
     Mutation(
         "Known waits",
