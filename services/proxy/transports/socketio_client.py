@@ -18,13 +18,17 @@ from services.proxy.domain.talk import Emit, Missing, Output, Talk, error
 from services.proxy.edge import Edge
 from services.proxy.history import History
 from services.proxy.hub import Hub
-from services.proxy.mailbox import BATCH, MOST_PENDING, Inbox, Outbox, Outcome, Unread
+from services.proxy.mailbox import MOST_PENDING, Inbox, Outbox, Outcome, Unread
 from shared.contract.entry import Recorded
 from shared.runtime.log import LogError
 
 log = structlog.get_logger()
 
 #: What a client hears of an event that could not be stored.
+#: Messages that a client is given before it has taken them. One that polls gets all that wait in one answer,
+#: and python-socketio's gives up on more than 16 packets, pings and acknowledgements included.
+MOST_AT_ONCE = 10
+
 _REASONS: dict[Outcome, str] = {
     "id_reused": "this id was used before, with another message",
     "too_large": "it is too large to be stored",
@@ -240,8 +244,8 @@ class Client:
 
     async def _give(self, items: list[Emit]) -> None:
         """Returns when the client has taken them: python-socketio's queue has no bound."""
-        for start in range(0, len(items), BATCH):
-            for item in items[start : start + BATCH]:
+        for start in range(0, len(items), MOST_AT_ONCE):
+            for item in items[start : start + MOST_AT_ONCE]:
                 await self._line.emit(*item)
             await self._line.taken()
 
