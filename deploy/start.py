@@ -9,7 +9,7 @@ import sys
 def main() -> None:
     """Become the process itself, so that SIGTERM reaches it."""
     service = os.environ["SERVICE"]
-    module = "deploy.local.cli" if service == "setup" else f"services.{service}"
+    module = "deploy.cli.main" if service == "setup" else f"services.{service}"
     os.execv(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]])
 
 

@@ -12,18 +12,18 @@ import asyncio
 
 from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.facts import ConversationClaimed, HandoffRequested
-from shared.contract.times import format_time
-from shared.runtime import settings
-from shared.runtime.broker import Link, connect, make_broker
-from shared.runtime.follower import Follower
-from shared.runtime.log import Log, Message
-from shared.runtime.vitals import Vitals
+from shared.contract.timestamps import format_time
+from shared.eventlog.connection import ConnectionState, connect, make_broker
+from shared.eventlog.log import Log, StoredMessage
+from shared.eventlog.subscription import Subscription
+from shared.service import settings
+from shared.service.health import Health
 
 conversations: dict[str, Conversation] = {}
 waiting: dict[str, int] = {}  # since when (nanoseconds since 1970)
 
 
-def take(message: Message) -> None:
+def take(message: StoredMessage) -> None:
     """One more entry. `step` gives the new state, and those of the entry's facts that count."""
     recorded = message.decode()
     name, time = message.conversation, message.time
@@ -38,12 +38,12 @@ def take(message: Message) -> None:
 
 
 async def main() -> None:
-    vitals = Vitals("addon")
-    link = Link(vitals)
+    health = Health("addon")
+    link = ConnectionState(health)
     client = await connect(make_broker(settings.load(settings.Common), "addon", link), link)
-    follower = Follower(Log(client), link, vitals, take, conversations.clear, from_beginning=True)
-    await follower.start()
-    print(f"read up to {follower.position}; {len(waiting)} wait", flush=True)
+    subscription = Subscription(Log(client), link, health, take, conversations.clear, from_beginning=True)
+    await subscription.start()
+    print(f"read up to {subscription.position}; {len(waiting)} wait", flush=True)
     await asyncio.Event().wait()  # until Ctrl-C
 
 

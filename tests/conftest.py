@@ -11,11 +11,11 @@ import pytest
 from nats.aio.client import Client
 
 from deploy.local.embedded import EmbeddedNats
-from shared.runtime import logging
-from shared.runtime.broker import Link, inbox_prefix
-from shared.runtime.declare import declare
-from shared.runtime.log import Log
-from shared.runtime.vitals import Vitals
+from shared.eventlog.connection import ConnectionState, inbox_prefix
+from shared.eventlog.log import Log
+from shared.eventlog.provisioning import declare
+from shared.service import logging
+from shared.service.health import Health
 from tests.llm_server import LlmServer
 from tests.processes import Service
 
@@ -133,13 +133,13 @@ def services(declared: EmbeddedNats, tmp_path: Path) -> Iterator[Services]:
 
 
 @pytest.fixture
-def vitals() -> Vitals:
-    return Vitals("test")
+def health() -> Health:
+    return Health("test")
 
 
 @pytest.fixture
-def link(vitals: Vitals) -> Link:
-    return Link(vitals)
+def link(health: Health) -> ConnectionState:
+    return ConnectionState(health)
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.workflow.domain.decide import Generated, GenerationFailed, Moment, Need, respond
+from services.workflow.domain.decide import Effect, Generated, GenerationFailed, Moment, respond
+from services.workflow.domain.language.diagnostics import Diagnostic
 from services.workflow.domain.language.flow import Flow, parse
-from services.workflow.domain.language.problems import Problem
 from shared.contract.conversation import Conversation, evolve
 from shared.contract.entry import MAX_ENTRY, Entry
 from shared.contract.facts import (
@@ -100,7 +100,7 @@ class Dialogue:
         self.inactivity = inactivity
         self.story = Story()
         self.results: dict[str, Generated | GenerationFailed] = {}
-        self.remarks: list[Problem] = []
+        self.remarks: list[Diagnostic] = []
         self.clock = 0  # seconds that passed beside those of the entries
 
     @property
@@ -124,7 +124,7 @@ class Dialogue:
         assert isinstance(answer, tuple), answer
         return answer
 
-    def happens(self, fact: Fact) -> tuple[Fact, ...] | Need:
+    def happens(self, fact: Fact) -> tuple[Fact, ...] | Effect:
         """What the bot answers, or what it needs before it can."""
         operator = (ConversationClaimed, OperatorSaid, ConversationHandedBack, ConversationResolved)
         if isinstance(fact, TimerFired):
@@ -141,19 +141,19 @@ class Dialogue:
         self.story.entries.append(entry)
         self.story.state = evolve(self.story.state, entry)
 
-    def served(self, state: str, value: Any = None, failure: str = "") -> tuple[Fact, ...] | Need:
+    def served(self, state: str, value: Any = None, failure: str = "") -> tuple[Fact, ...] | Effect:
         """A backend answers what ``state`` asked."""
         cause = self.state.unanswered[0].position
         answer = ServiceAnswered(cause=cause, state=state, value=value, failure=failure)
         self.interim(answer, id=f"service:{cause}:{state}")
         return self.answer()
 
-    def spoken(self, state: str, result: Generated | GenerationFailed) -> tuple[Fact, ...] | Need:
+    def spoken(self, state: str, result: Generated | GenerationFailed) -> tuple[Fact, ...] | Effect:
         """The assistant answers what ``state`` asked."""
         self.results[state] = result
         return self.answer()
 
-    def answer(self) -> tuple[Fact, ...] | Need:
+    def answer(self) -> tuple[Fact, ...] | Effect:
         """The decision about the one input without outcome."""
         [item] = self.state.unanswered
         entry = respond(self.state, item, self.flow, self.moment, self.results, self.max_entry, self.remarks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from shared.contract.conversation import NEW, Conversation, evolve
-from shared.contract.entry import Entry, Recorded
+from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import (
     AnswerFailed,
     AnswerStarted,
@@ -187,9 +187,9 @@ def recorded(
     cause: int | None = None,
     needs: int = 1,
     conversation: str = CONVERSATION,
-) -> Recorded:
+) -> RecordedEntry:
     """An entry as the log holds it; its id is its position unless given."""
-    return Recorded(
+    return RecordedEntry(
         position=position,
         conversation=conversation,
         author=author,
@@ -205,32 +205,32 @@ class Story:
     """A conversation in the making: each call appends one entry and folds it."""
 
     def __init__(self) -> None:
-        self.entries: list[Recorded] = []
+        self.entries: list[RecordedEntry] = []
         self.state: Conversation = NEW
 
-    def visitor(self, *facts: Fact, id: str | None = None) -> Recorded:
+    def visitor(self, *facts: Fact, id: str | None = None) -> RecordedEntry:
         """The visitor does something."""
         return self._append("visitor", facts, id=id)
 
-    def bot(self, *facts: Fact, cause: int) -> Recorded:
+    def bot(self, *facts: Fact, cause: int) -> RecordedEntry:
         """The bot answers the entry at position ``cause``."""
         return self._append("bot", facts, cause=cause)
 
-    def bot_alone(self, *facts: Fact) -> Recorded:
+    def bot_alone(self, *facts: Fact) -> RecordedEntry:
         """The bot notes something that is no outcome of an input."""
         return self._append("bot", facts)
 
-    def operator(self, *facts: Fact, id: str | None = None) -> Recorded:
+    def operator(self, *facts: Fact, id: str | None = None) -> RecordedEntry:
         """An operator does something."""
         return self._append("operator", facts, id=id)
 
-    def answer(self, entry: Entry) -> Recorded:
+    def answer(self, entry: Entry) -> RecordedEntry:
         """The bot's decision is appended."""
         return self._append("bot", entry.facts, cause=entry.cause)
 
     def _append(
         self, author: Author, facts: tuple[Fact, ...], id: str | None = None, cause: int | None = None
-    ) -> Recorded:
+    ) -> RecordedEntry:
         entry = recorded(len(self.entries) + 1, author, *facts, id=id, cause=cause)
         self.entries.append(entry)
         self.state = evolve(self.state, entry)

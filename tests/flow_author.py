@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from deploy.local.cli import main
+from deploy.cli.main import main
 from deploy.local.embedded import EmbeddedNats
 from shared.contract.conversation import NEW, Conversation, evolve
-from shared.contract.entry import Entry, Recorded
+from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import BotSaid, ConversationStarted, Fact
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
 
 
 class Ran(NamedTuple):
@@ -104,7 +104,7 @@ class Guest:
         position = await self._log.append(self.conversation, "visitor", entry)
         return list((await self.outcome(position)).facts)
 
-    async def outcome(self, cause: int) -> Recorded:
+    async def outcome(self, cause: int) -> RecordedEntry:
         async with asyncio.timeout(20):
             while True:
                 for recorded in await self.history():
@@ -112,7 +112,7 @@ class Guest:
                         return recorded
                 await asyncio.sleep(0.01)
 
-    async def history(self) -> list[Recorded]:
+    async def history(self) -> list[RecordedEntry]:
         return [message.decode() for message in await self._log.fetch(self.conversation)]
 
     async def state(self) -> Conversation:

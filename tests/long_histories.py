@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from shared.contract import subjects
 from shared.contract.entry import Entry, encode
 from shared.contract.facts import Author, BotSaid, ConversationStarted, Fact, TextWritten
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
 
 #: How many texts stand there before their answers follow.
 WAVE = 50

@@ -10,25 +10,25 @@ from typing import TypeVar
 
 from nats.aio.client import Client
 
-from services.workflow.asking import Asking
 from services.workflow.assistant.client import AssistantClient
-from services.workflow.assistant.client import Limits as AnswerLimits
+from services.workflow.assistant.client import AssistantLimits as AnswerLimits
 from services.workflow.assistant.profiles import Provider
+from services.workflow.assistant_runner import AssistantRunner
 from services.workflow.backends import Backends
-from services.workflow.deciding import Deciding, Limits
+from services.workflow.decision import Decision, EffectLimits
 from services.workflow.domain.language.flow import Flow, parse
-from services.workflow.faults import FaultPoint, no_fault
-from services.workflow.flows_at_hand import Flows
-from services.workflow.folds import Folds
-from services.workflow.generation import Speech
-from services.workflow.handlers import Helpers, Workflow
-from services.workflow.ledger import Ledger
+from services.workflow.effect_runner import EffectRunner
+from services.workflow.failpoints import FaultPoint, no_fault
+from services.workflow.flow_catalog import FlowCatalog
+from services.workflow.handlers import TurnParts, Workflow
 from services.workflow.presence import Presence
-from services.workflow.stuck import Stuck
+from services.workflow.repository import Repository
+from services.workflow.state_cache import StateCache
 from services.workflow.timers import Schedules
+from services.workflow.turn_watchdog import TurnWatchdog
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, step
-from shared.contract.entry import MAX_ENTRY, Entry, Recorded
+from shared.contract.entry import MAX_ENTRY, Entry, RecordedEntry
 from shared.contract.facts import (
     ConversationClaimed,
     ConversationHandedBack,
@@ -36,12 +36,12 @@ from shared.contract.facts import (
     Fact,
     TextWritten,
 )
-from shared.runtime.broker import Link
-from shared.runtime.declare import SECOND, workflow_consumer
-from shared.runtime.feed import Feed
-from shared.runtime.follower import Follower
-from shared.runtime.log import Log, Message, Unreachable
-from shared.runtime.vitals import Vitals
+from shared.eventlog.connection import ConnectionState
+from shared.eventlog.log import Log, StoredMessage, Unreachable
+from shared.eventlog.protocol_reader import LiveConnection
+from shared.eventlog.provisioning import SECOND, workflow_consumer
+from shared.eventlog.subscription import Subscription
+from shared.service.health import Health
 from tests import examples
 from tests.conftest import Connections, flushed
 from tests.faults.injectors import lossy
@@ -81,38 +81,38 @@ class Replica:
         llm: LlmServer | None = None,
         places: int = 50,
         hosts: Iterable[str] = (),
-        lose: Callable[[Message], bool] | None = None,
+        lose: Callable[[StoredMessage], bool] | None = None,
         reads: Callable[[Client], Log] = Log,
     ) -> Replica:
         """``lose`` says which entries the live feed does not bring, ``reads`` makes the log that is read."""
         self.client = await self._connections.client("workflow")
-        self.vitals = Vitals("workflow")
+        self.health = Health("workflow")
         log = reads(self.client)
-        folds = Folds()
-        self.follower = Follower(
+        folds = StateCache()
+        self.subscription = Subscription(
             log,
-            Link(self.vitals),
-            self.vitals,
+            ConnectionState(self.health),
+            self.health,
             folds.deliver,
             lambda: self.workflow.forget(),
-            feed=lossy(lose) if lose else Feed,
+            feed=lossy(lose) if lose else LiveConnection,
         )
-        await self.follower.start()
-        flows = Flows(flow)
+        await self.subscription.start()
+        flows = FlowCatalog(flow)
         await flows.keep(log)
-        registry = self.vitals.registry
-        ledger = Ledger(log, self.follower, folds)
+        registry = self.health.registry
+        repository = Repository(log, self.subscription, folds)
         schedules = Schedules(log, fault)
         provider = Provider("other", llm.url, "test") if llm is not None else None
-        self.speech = Speech(AssistantClient(provider, AnswerLimits(attempts=1)), registry, places)
+        self.speech = AssistantRunner(AssistantClient(provider, AnswerLimits(attempts=1)), registry, places)
         self.backends = Backends(self.client, hosts, registry)
-        asking = Asking(ledger, schedules, self.backends, self.speech, turn_seconds, fault)
+        asking = EffectRunner(repository, schedules, self.backends, self.speech, turn_seconds, fault)
         presence = Presence()
-        limits = Limits(max_deliveries, max_entry, inactivity)
-        deciding = Deciding(ledger, flows, presence, limits)
-        stuck = Stuck(ledger, schedules, turn_seconds)
-        helpers = Helpers(deciding, asking, schedules, stuck)
-        self.workflow = Workflow(ledger, helpers, self.vitals, fault)
+        limits = EffectLimits(max_deliveries, max_entry, inactivity)
+        deciding = Decision(repository, flows, presence, limits)
+        stuck = TurnWatchdog(repository, schedules, turn_seconds)
+        helpers = TurnParts(deciding, asking, schedules, stuck)
+        self.workflow = Workflow(repository, helpers, self.health, fault)
         self.started = True
         self.presence = presence
         await self.client.subscribe(subjects.PRESENCE, cb=presence.hear)
@@ -122,16 +122,18 @@ class Replica:
             ),
         ]
         await flushed(self.client)
-        await self.follower.join(subjects.WORKFLOW_DELIVERY, subjects.WORKFLOW_DURABLE, self.workflow.handle)
+        await self.subscription.join(
+            subjects.WORKFLOW_DELIVERY, subjects.WORKFLOW_DURABLE, self.workflow.handle
+        )
         return self
 
     def metric(self, name: str, **labels: str) -> float:
         """The value of a metric, 0 where it was never counted."""
-        return self.vitals.registry.get_sample_value(name, labels) or 0.0
+        return self.health.registry.get_sample_value(name, labels) or 0.0
 
     async def deaf(self) -> None:
         """It gets no more deliveries; what is in hand goes on."""
-        await self.follower.leave()
+        await self.subscription.leave()
         for subscription in self.subscriptions:
             await subscription.unsubscribe()
         await flushed(self.client)
@@ -141,7 +143,7 @@ class Replica:
         if not self.started:
             return
         self.started = False
-        await self.follower.stop()  # deliveries come over its connection
+        await self.subscription.stop()  # deliveries come over its connection
         await self.client.close()
         self.workflow._renewer.cancel()
         for task in list(self.workflow._tasks):
@@ -161,7 +163,7 @@ async def long_lease(connections: Connections) -> None:
     assert answer["config"]["ack_wait"] == 600 * SECOND
 
 
-async def history(log: Log, conversation: str = C) -> list[Recorded]:
+async def history(log: Log, conversation: str = C) -> list[RecordedEntry]:
     """All entries of the conversation."""
     return [message.decode() for message in await log.fetch(conversation)]
 
@@ -186,18 +188,18 @@ async def until(
             await asyncio.sleep(0.01)
 
 
-async def answered(log: Log, seconds: float = 30, conversation: str = C) -> list[Recorded]:
+async def answered(log: Log, seconds: float = 30, conversation: str = C) -> list[RecordedEntry]:
     """The history once nothing waits for an outcome."""
     await until(log, lambda state: not state.unanswered, seconds, conversation)
     return await history(log, conversation)
 
 
-def causes(entries: list[Recorded]) -> list[int | None]:
+def causes(entries: list[RecordedEntry]) -> list[int | None]:
     """Which inputs the outcomes answer, in order."""
     return [each.cause for each in entries if each.author == "bot" and each.cause is not None]
 
 
-def said(entries: list[Recorded], kind: type[F]) -> list[F]:
+def said(entries: list[RecordedEntry], kind: type[F]) -> list[F]:
     """All facts of this kind that took effect."""
     state, found = NEW, list[F]()
     for recorded in entries:

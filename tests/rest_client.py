@@ -11,13 +11,13 @@ import httpx
 import msgspec
 from httpx_sse import aconnect_sse
 
-from services.proxy.domain.drafts import Draft
+from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.turns import Turns
 from shared.contract import subjects
 from shared.contract.entry import Entry, needed
 from shared.contract.facts import AnswerStarted, Author, Fact
 from shared.contract.subjects import conversation_of
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
 from tests.conftest import Connections
 from tests.processes import Service
 
@@ -123,7 +123,7 @@ class Bot:
         await self.append(conversation, Entry(id=f"answer:{cause}:{attempt}", facts=facts))
         return cause
 
-    async def draft(self, conversation: str, draft: Draft) -> None:
+    async def draft(self, conversation: str, draft: DraftPiece) -> None:
         await self._chat.client.publish(subjects.draft(conversation), msgspec.json.encode(draft))
 
     async def append(self, conversation: str, entry: Entry, author: Author = "bot") -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from deploy.local.settings import Local
-from shared.runtime.listen import CannotListen, listen
-from shared.runtime.settings import variable
+from deploy.cli.settings import Local
+from shared.service.settings import variable
+from shared.service.sockets import CannotListen, listen
 
 SERVICES = ("proxy", "workflow", "operator", "analytics")
 LOOPBACK = "127.0.0.1"

@@ -14,13 +14,13 @@ from pathlib import Path
 import nats
 import nats.errors
 
-from deploy.local import accounts
+from deploy.cli import accounts
+from deploy.cli.settings import PASSWORD_VARIABLES, SECRETS, Local, password_variable
 from deploy.local.embedded import EmbeddedNats, proxies_secret
-from deploy.local.part import Part, Say
 from deploy.local.ports import LOOPBACK, SERVICES
-from deploy.local.settings import PASSWORD_VARIABLES, SECRETS, Local, password_variable
-from shared.runtime.broker import inbox_prefix
-from shared.runtime.declare import declare
+from deploy.local.supervised_process import Say, SupervisedProcess
+from shared.eventlog.connection import inbox_prefix
+from shared.eventlog.provisioning import declare
 
 ROOT = Path(__file__).parents[2]
 #: How long nats-server may take to close its store (seconds).
@@ -63,7 +63,7 @@ class Supervisor:
         self._notes = notes
         self._logs.mkdir(exist_ok=True)
         self._nats: EmbeddedNats | None = None
-        self._server: Part | None = None
+        self._server: SupervisedProcess | None = None
         self._url = settings.nats_url
         if not settings.nats_url:
             self._nats = EmbeddedNats(data, settings.nats_port, settings.nats_sync, settings.nats_max_store)
@@ -109,7 +109,7 @@ class Supervisor:
             part.kill()
 
     @property
-    def _parts(self) -> list[Part]:
+    def _parts(self) -> list[SupervisedProcess]:
         return [*self._services, *([self._server] if self._server is not None else [])]
 
     async def _start(self) -> None:
@@ -166,7 +166,7 @@ class Supervisor:
         if self._server is not None:
             await self._server.stop(SERVER_PATIENCE)
 
-    def _service(self, name: str, port: int) -> Part:
+    def _service(self, name: str, port: int) -> SupervisedProcess:
         kind = name.partition("-")[0]
         environment = {
             **self._environment,
@@ -191,8 +191,8 @@ class Supervisor:
         environment: Mapping[str, str],
         listening: Callable[[int], Awaitable[bool]],
         keep: tuple[int, ...] = (),
-    ) -> Part:
-        return Part(
+    ) -> SupervisedProcess:
+        return SupervisedProcess(
             name,
             command,
             environment,

@@ -8,30 +8,30 @@ import time
 
 import structlog
 
-from services.analytics.handlers import Numbers
+from services.analytics.read_model import ReadModel
 from services.analytics.settings import Settings
 from services.analytics.transports import http
 from services.analytics.transports.metrics import NumbersCollector
-from shared.runtime.broker import Link, connect, disconnect, make_broker
-from shared.runtime.follower import Follower
-from shared.runtime.log import Log
-from shared.runtime.vitals import Receive, Scope, Send, Vitals
+from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
+from shared.eventlog.log import Log
+from shared.eventlog.subscription import Subscription
+from shared.service.health import Health, Receive, Scope, Send
 
 log = structlog.get_logger()
 
 
 class Analytics:
-    """The service as `shared.runtime.service.main` runs it."""
+    """The service as `shared.service.lifecycle.main` runs it."""
 
-    def __init__(self, settings: Settings, vitals: Vitals) -> None:
-        self._vitals = vitals
-        self._link = Link(vitals)
+    def __init__(self, settings: Settings, health: Health) -> None:
+        self._health = health
+        self._link = ConnectionState(health)
         self._broker = make_broker(settings, "analytics", self._link)
-        self._numbers = Numbers(vitals)
+        self._numbers = ReadModel(health)
         self._http = http.build(self._numbers)
-        self._follower: Follower | None = None
+        self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
-        vitals.registry.register(NumbersCollector(self._numbers))
+        health.registry.register(NumbersCollector(self._numbers))
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -41,8 +41,8 @@ class Analytics:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        if self._follower is not None:
-            await self._follower.stop()
+        if self._subscription is not None:
+            await self._subscription.stop()
         await disconnect(self._broker)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,19 +52,19 @@ class Analytics:
         try:
             begin = time.perf_counter()
             stream = Log(await connect(self._broker, self._link))
-            self._follower = Follower(
+            self._subscription = Subscription(
                 stream,
                 self._link,
-                self._vitals,
-                self._numbers.take,
+                self._health,
+                self._numbers.on_message,
                 self._numbers.reset,
                 from_beginning=True,
                 replay_as="analytics",
             )
             self._numbers.follow(stream)
-            await self._follower.start()
+            await self._subscription.start()
             seconds = round(time.perf_counter() - begin, 3)
-            log.info("log_read", position=self._follower.position, seconds=seconds)
+            log.info("log_read", position=self._subscription.position, seconds=seconds)
         except Exception as error:
             log.exception("cannot_follow")
-            self._vitals.unready("log", f"the log cannot be followed: {error!r}")
+            self._health.unready("log", f"the log cannot be followed: {error!r}")

@@ -17,53 +17,53 @@ from services.operator.domain.desk import Desk
 from services.operator.domain.transcript import lines
 from services.operator.handlers import Handlers
 from services.operator.settings import Settings
-from services.operator.transports import http, wire
-from services.operator.transports.events import Hub
-from services.operator.transports.gate import Gate
+from services.operator.transports import http, schemas
+from services.operator.transports.events import EventHub
 from services.operator.transports.login import Door
+from services.operator.transports.middleware import OperatorMiddleware
 from shared.contract import subjects
-from shared.runtime.broker import Link, connect, disconnect, make_broker
-from shared.runtime.follower import Follower
-from shared.runtime.log import Log, Message
-from shared.runtime.vitals import Receive, Scope, Send, Vitals
+from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
+from shared.eventlog.log import Log, StoredMessage
+from shared.eventlog.subscription import Subscription
+from shared.service.health import Health, Receive, Scope, Send
 
 TYPING = "typing.*.*.visitor"
 #: How often the workflow is told how many consoles are open (seconds); it forgets after three times that.
 PRESENCE_SECONDS = 5.0
 
 
-class App:
+class OperatorApp:
     """Follows the log from its beginning; serves once it has read it."""
 
-    def __init__(self, settings: Settings, vitals: Vitals) -> None:
+    def __init__(self, settings: Settings, health: Health) -> None:
         self._settings = settings
-        self._vitals = vitals
-        self._link = Link(vitals)
+        self._health = health
+        self._link = ConnectionState(health)
         self._broker = make_broker(settings, "operator", self._link)
         self._desk = Desk()
-        self._hub = Hub()
+        self._hub = EventHub()
         self._handlers: Handlers | None = None
         self._door: Door | None = None
         self._replica = secrets.token_hex(8)
-        self._follower: Follower | None = None
+        self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         # A stream of events never ends by itself, so it would hold up the end of the process.
-        vitals.on_drain(self._hub.close)
-        vitals.unready("log", "the log has not been read yet")
+        health.on_drain(self._hub.close)
+        health.unready("log", "the log has not been read yet")
         self._commands = Counter(
             "switchboard_operator_commands_total",
             "What operators asked for, and how it ended",
             ["command", "outcome"],
-            registry=vitals.registry,
+            registry=health.registry,
         )
         self._logins = Counter(
-            "switchboard_operator_logins_total", "Logins", ["outcome"], registry=vitals.registry
+            "switchboard_operator_logins_total", "Logins", ["outcome"], registry=health.registry
         )
         Gauge(
-            "switchboard_operator_listeners", "Consoles that listen", registry=vitals.registry
+            "switchboard_operator_listeners", "Consoles that listen", registry=health.registry
         ).set_function(lambda: len(self._hub))
         application = http.build(self._desk, self._hub, self._get_handlers, self._get_door)
-        self._gate = Gate(application, vitals)  # type: ignore[arg-type]
+        self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]
 
     async def start(self) -> None:
         """Connect and read the log in the background."""
@@ -74,8 +74,8 @@ class App:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._follower is not None:
-            await self._follower.stop()
+        if self._subscription is not None:
+            await self._subscription.stop()
         if self._door is not None:
             self._door.accounts.close()
         await disconnect(self._broker)
@@ -86,19 +86,19 @@ class App:
     async def _run(self) -> None:
         client = await connect(self._broker, self._link)
         stream = Log(client)
-        self._follower = Follower(
+        self._subscription = Subscription(
             stream,
             self._link,
-            self._vitals,
+            self._health,
             self._deliver,
             self._replaced,
             from_beginning=True,
             replay_as="operator",
         )
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
-        self._handlers = Handlers(self._desk, stream, self._follower, self._commands)
+        self._handlers = Handlers(self._desk, stream, self._subscription, self._commands)
         await client.subscribe(TYPING, cb=self._typing)
-        await self._follower.start()
+        await self._subscription.start()
         while True:
             await self._tell_presence(client)
             with contextlib.suppress(TimeoutError):
@@ -112,15 +112,15 @@ class App:
             with contextlib.suppress(nats.errors.Error):
                 await client.publish(subjects.PRESENCE, payload)
 
-    def _deliver(self, message: Message) -> None:
+    def _deliver(self, message: StoredMessage) -> None:
         change = self._desk.apply(message.decode())
         if not len(self._hub):
             return
         summary = self._desk.find(message.conversation)
         if summary is not None:
-            self._hub.tell("conversation", wire.row(summary))
+            self._hub.publish("conversation", schemas.row(summary))
             for line in lines(change):
-                self._hub.tell("message", wire.told(summary.id, line))
+                self._hub.publish("message", schemas.told(summary.id, line))
 
     def _replaced(self) -> None:
         """The log is another one: so are the lists."""
@@ -130,7 +130,7 @@ class App:
     async def _typing(self, message: Msg) -> None:
         conversation = subjects.address(message.subject).conversation
         if self._desk.find(conversation) is not None:
-            self._hub.tell("typing", wire.Typing(conversation))
+            self._hub.publish("typing", schemas.TypingEvent(conversation))
 
     def _get_handlers(self) -> Handlers:
         assert self._handlers is not None, "the gate opens when the log has been read"

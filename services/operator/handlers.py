@@ -14,15 +14,15 @@ from prometheus_client import Counter
 
 from services.operator.domain import decisions
 from services.operator.domain.decisions import Decision, NotYours, Operator
-from services.operator.domain.desk import Desk, Summary
-from services.operator.domain.transcript import Line, Transcript
+from services.operator.domain.desk import ConversationSummary, Desk
+from services.operator.domain.transcript import Transcript, TranscriptEntry
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import LEVEL, Entry
 from shared.contract.facts import OperatorFact
-from shared.runtime.follower import Follower
-from shared.runtime.log import Conflict, IdReused, Log
-from shared.runtime.pace import Pace
+from shared.eventlog.log import Conflict, IdReused, Log
+from shared.eventlog.subscription import Subscription
+from shared.service.pace import Pace
 
 log = structlog.get_logger()
 
@@ -42,7 +42,7 @@ class NotFound(Exception):
     """There is no such conversation."""
 
 
-class Refused(Exception):
+class CommandRefused(Exception):
     """The decision was no; ``why`` says who has the conversation."""
 
     def __init__(self, why: NotYours) -> None:
@@ -64,26 +64,28 @@ class Handlers:
     A command may take a while, and the right to it may end meanwhile: ``still`` is asked before each try.
     """
 
-    def __init__(self, desk: Desk, stream: Log, follower: Follower, commands: Counter) -> None:
+    def __init__(self, desk: Desk, stream: Log, subscription: Subscription, commands: Counter) -> None:
         self._desk = desk
         self._log = stream
-        self._follower = follower
+        self._subscription = subscription
         self._commands = commands
         self._states: dict[str, list[str]] = {}
         #: Of all the long work in this process.
         self.pace = Pace()
 
-    async def claim(self, conversation: str, who: Operator, still: Still) -> Summary:
+    async def claim(self, conversation: str, who: Operator, still: Still) -> ConversationSummary:
         return await self._command("claim", conversation, lambda state: decisions.claim(state, who), still)
 
     async def say(
         self, conversation: str, who: Operator, text: str, id: uuid.UUID | None, still: Still
-    ) -> Summary:
+    ) -> ConversationSummary:
         return await self._command(
             "say", conversation, lambda state: decisions.say(state, who, text), still, id
         )
 
-    async def hand_back(self, conversation: str, who: Operator, place: str | None, still: Still) -> Summary:
+    async def hand_back(
+        self, conversation: str, who: Operator, place: str | None, still: Still
+    ) -> ConversationSummary:
         state = self.summary(conversation).state
         if place is not None and place not in await self.states(state.version):
             raise NoSuchState(f"the flow {state.flow or 'of this conversation'!r} has no state {place!r}")
@@ -91,7 +93,7 @@ class Handlers:
             "handback", conversation, lambda state: decisions.hand_back(state, who, place), still
         )
 
-    async def resolve(self, conversation: str, who: Operator, still: Still) -> Summary:
+    async def resolve(self, conversation: str, who: Operator, still: Still) -> ConversationSummary:
         return await self._command(
             "resolve", conversation, lambda state: decisions.resolve(state, who), still
         )
@@ -100,18 +102,18 @@ class Handlers:
         """Tell the visitor that the operator is typing. Never on the log."""
         decision = decisions.may_type(self.summary(conversation).state, who)
         if isinstance(decision, NotYours):
-            raise Refused(decision)
+            raise CommandRefused(decision)
         payload = msgspec.json.encode({"name": who.display})
         await self._log.client.publish(subjects.typing(conversation, "operator"), payload)
 
-    def summary(self, conversation: str) -> Summary:
+    def summary(self, conversation: str) -> ConversationSummary:
         """The conversation as the desk knows it. Raises `NotFound`."""
         summary = self._desk.find(conversation)
         if summary is None:
             raise NotFound
         return summary
 
-    async def transcript(self, conversation: str) -> list[Line]:
+    async def transcript(self, conversation: str) -> list[TranscriptEntry]:
         """The conversation's lines since its visitor last began anew. Raises `NotFound`."""
         self.summary(conversation)
         told = Transcript()
@@ -134,7 +136,7 @@ class Handlers:
 
     async def _command(
         self, command: str, conversation: str, decide: Decide, still: Still, id: uuid.UUID | None = None
-    ) -> Summary:
+    ) -> ConversationSummary:
         """Carry a command out, and say so in one line."""
         begin, position, outcome = time.perf_counter(), 0, "done"
         try:
@@ -197,12 +199,12 @@ class Handlers:
     async def _catch_up(self, position: int) -> None:
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS):
-                await self._follower.reached(position)
+                await self._subscription.reached(position)
         except TimeoutError as error:
             raise Busy("this replica has not read the newest entries yet") from error
 
 
 def _facts(decision: Decision) -> tuple[OperatorFact, ...]:
     if isinstance(decision, NotYours):
-        raise Refused(decision)
+        raise CommandRefused(decision)
     return decision

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from shared.runtime.settings import Common, Port, PositiveInt
+from shared.service.settings import Common, Port, PositiveInt
 
 
 class Settings(Common, frozen=True, kw_only=True):

@@ -1,9 +1,9 @@
 """``python -m services.proxy``"""
 
 from services.proxy.app import Proxy
-from services.proxy.domain.limits import LARGEST_FRAME
+from services.proxy.domain.limits import MAX_FRAME
 from services.proxy.settings import ProxySettings
-from shared.runtime.service import main
+from shared.service.lifecycle import main
 
 if __name__ == "__main__":
     main(
@@ -11,7 +11,7 @@ if __name__ == "__main__":
         ProxySettings,
         lambda settings: settings.proxy_port,
         Proxy,
-        largest_frame=LARGEST_FRAME,
+        largest_frame=MAX_FRAME,
         ping=lambda settings: settings.ping_seconds,
         turned_away=Proxy.turned_away,
     )

@@ -6,8 +6,8 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+from services.proxy.admission import Admission
 from services.proxy.domain.tokens import Tokens
-from services.proxy.edge import Edge
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
 from services.proxy.transports.agents import AgentGate
@@ -16,19 +16,19 @@ from services.proxy.transports.rest import PREFIXES, RestDoor
 from services.proxy.transports.socketio import PATH as SOCKETIO
 from services.proxy.transports.socketio import SocketIoDoor
 from services.proxy.transports.websocket import WebSocketDoor
-from shared.runtime.settings import SettingError
-from shared.runtime.vitals import Receive, Scope, Send, Vitals
+from shared.service.health import Health, Receive, Scope, Send
+from shared.service.settings import SettingError
 
 
 class Proxy:
-    def __init__(self, settings: ProxySettings, vitals: Vitals) -> None:
-        self._hub = Hub(settings, vitals)
-        self._edge = Edge(settings, vitals)
-        self._websocket = WebSocketDoor(self._hub, self._edge, settings, vitals)
+    def __init__(self, settings: ProxySettings, health: Health) -> None:
+        self._hub = Hub(settings, health)
+        self._admission = Admission(settings, health)
+        self._websocket = WebSocketDoor(self._hub, self._admission, settings, health)
         tokens = _tokens(settings)
-        self._rest = RestDoor(self._hub, self._edge, tokens, settings, vitals)
+        self._rest = RestDoor(self._hub, self._admission, tokens, settings, health)
         agents = AgentGate(settings, tokens)
-        self._socketio = SocketIoDoor(self._hub, self._edge, agents, settings, vitals)
+        self._socketio = SocketIoDoor(self._hub, self._admission, agents, settings, health)
         self._pages = Pages()
 
     async def start(self) -> None:
@@ -41,7 +41,7 @@ class Proxy:
 
     def turned_away(self, host: str) -> int:
         """When this peer may open a WebSocket again (seconds), 0 for at once."""
-        return self._edge.turned_away(host)
+        return self._admission.turned_away(host)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         # No coroutine of its own: its frame would live as long as the socket.

@@ -14,14 +14,14 @@ from typing import Protocol
 import msgspec
 import structlog
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
+from nats.aio.subscription import Subscription as NatsSubscription
 from nats.errors import Error as NatsError
 
 from services.proxy.domain import drafts
-from services.proxy.domain.drafts import Answer, Draft
+from services.proxy.domain.drafts import DraftAssembly, DraftPiece
 from shared.contract import subjects
 from shared.contract.conversation import Generating
-from shared.runtime.log import Log, Unreachable
+from shared.eventlog.log import Log, Unreachable
 
 log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ PAUSE_SECONDS = 0.5
 
 
 class Listener(Protocol):
-    def draft(self, draft: Draft) -> None:
+    def draft(self, draft: DraftPiece) -> None:
         """The next piece of the answer; the first holds all that was said so far. May not block."""
 
 
@@ -77,7 +77,7 @@ class _Heard:
 
     def __init__(self, kept: Log, conversation: str, generating: Generating) -> None:
         self.position = generating.position
-        self._answer = Answer(generating.cause, generating.attempt)
+        self._answer = DraftAssembly(generating.cause, generating.attempt)
         self._kept = kept
         self._conversation = conversation
         self._subject = subjects.draft(conversation)
@@ -102,7 +102,7 @@ class _Heard:
         self._task.cancel()
 
     async def _listen(self) -> None:
-        subscription: Subscription | None = None
+        subscription: NatsSubscription | None = None
         looked = False
         try:
             subscription = await self._kept.client.subscribe(self._subject, cb=self._hear)

@@ -15,12 +15,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from services.proxy.domain.past import Past
-from shared.contract.entry import Recorded
-from shared.runtime.log import Log, Message, Windows
-from shared.runtime.pace import Pace
+from shared.contract.entry import RecordedEntry
+from shared.eventlog.log import Log, StoredMessage, Windows
+from shared.service.pace import Pace
 
 #: Windows of a long history that are kept for those who come to the same place a moment later.
-MOST_KEPT = 4
+MAX_KEPT = 4
 
 
 class History:
@@ -29,7 +29,7 @@ class History:
     What a long one lacks is what was stored while it was read: who is told it reads on behind its end.
     """
 
-    def __init__(self, whole: list[Recorded] | None, reading: Reading | None = None) -> None:
+    def __init__(self, whole: list[RecordedEntry] | None, reading: Reading | None = None) -> None:
         self.whole = whole
         self._reading = reading
 
@@ -42,7 +42,7 @@ class History:
             past.add(recorded)
         return past
 
-    async def windows(self, start: int = 0) -> AsyncIterator[list[Recorded]]:
+    async def windows(self, start: int = 0) -> AsyncIterator[list[RecordedEntry]]:
         """The entries in parts, from the one that holds position ``start``. Raises `Unreachable`."""
         if self._reading is None:
             if self.whole:
@@ -63,9 +63,9 @@ class Folded:
         self._conversation = conversation
         self._kept = Kept()
 
-    def add(self, entries: list[Recorded]) -> None:
+    def add(self, entries: list[RecordedEntry]) -> None:
         """The next window, which `past` has already."""
-        there: asyncio.Future[list[Recorded]] = asyncio.get_running_loop().create_future()
+        there: asyncio.Future[list[RecordedEntry]] = asyncio.get_running_loop().create_future()
         there.set_result(entries)
         self._kept.put(len(self.bounds), there)
         self.bounds.append((entries[0].position, entries[-1].position))
@@ -74,7 +74,7 @@ class Folded:
         """Of the window that holds position ``start``, or else of the one behind it."""
         return bisect_left(self.bounds, start, key=lambda bounds: bounds[1])
 
-    async def window(self, number: int) -> list[Recorded]:
+    async def window(self, number: int) -> list[RecordedEntry]:
         """Read it, unless others are reading it or have just done so."""
         window = self._kept.get(number)
         if window is None:
@@ -82,8 +82,8 @@ class Folded:
             self._kept.put(number, window)
         return await asyncio.shield(window)
 
-    async def _read(self, first: int, last: int) -> list[Recorded]:
-        entries: list[Recorded] = []
+    async def _read(self, first: int, last: int) -> list[RecordedEntry]:
+        entries: list[RecordedEntry] = []
         windows = self._log.windows(self._conversation, first - 1)
         while windows.position < last and not windows.over:
             window = await windows.next()
@@ -95,18 +95,18 @@ class Kept:
     """The windows that were read last, by their number."""
 
     def __init__(self) -> None:
-        self._windows: OrderedDict[int, asyncio.Future[list[Recorded]]] = OrderedDict()
+        self._windows: OrderedDict[int, asyncio.Future[list[RecordedEntry]]] = OrderedDict()
 
-    def get(self, number: int) -> asyncio.Future[list[Recorded]] | None:
+    def get(self, number: int) -> asyncio.Future[list[RecordedEntry]] | None:
         window = self._windows.get(number)
         if window is None or (window.done() and (window.cancelled() or window.exception() is not None)):
             return None
         self._windows.move_to_end(number)
         return window
 
-    def put(self, number: int, window: asyncio.Future[list[Recorded]]) -> None:
+    def put(self, number: int, window: asyncio.Future[list[RecordedEntry]]) -> None:
         self._windows[number] = window
-        while len(self._windows) > MOST_KEPT:
+        while len(self._windows) > MAX_KEPT:
             self._windows.popitem(last=False)
         window.add_done_callback(_seen)
 
@@ -115,7 +115,7 @@ class Reading:
     """A long history that is being read, and folded, for all who wait for it."""
 
     def __init__(
-        self, log: Log, conversation: str, pace: Pace, first: list[Message], windows: Windows
+        self, log: Log, conversation: str, pace: Pace, first: list[StoredMessage], windows: Windows
     ) -> None:
         """``first`` is the first of ``windows``."""
         self._folded = Folded(log, conversation)
@@ -145,12 +145,12 @@ class Reading:
         finally:
             self._waiting -= 1
 
-    async def _read(self, window: list[Message], windows: Windows) -> Folded:
+    async def _read(self, window: list[StoredMessage], windows: Windows) -> Folded:
         folded = self._folded
         while window:
-            entries: list[Recorded] = []
+            entries: list[RecordedEntry] = []
 
-            def add(message: Message, entries: list[Recorded] = entries) -> None:
+            def add(message: StoredMessage, entries: list[RecordedEntry] = entries) -> None:
                 recorded = message.decode()
                 folded.past.add(recorded)
                 entries.append(recorded)

@@ -1,4 +1,4 @@
-"""The proxy's side of the log: one follower for all sockets, fanned out by conversation."""
+"""The proxy's side of the log: one subscription for all sockets, fanned out by conversation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 from nats.aio.msg import Msg
 from prometheus_client import Gauge
 
-from services.proxy.domain.drafts import Draft
+from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.flow_ids import unknown
 from services.proxy.drafts import Drafts
 from services.proxy.history import History, Reading
@@ -19,38 +19,38 @@ from services.proxy.known_flows import KnownFlows
 from services.proxy.settings import ProxySettings
 from shared.contract import subjects
 from shared.contract.conversation import Generating
-from shared.contract.entry import Entry, Recorded
-from shared.runtime.broker import Link, connect, disconnect, make_broker
-from shared.runtime.follower import Follower
-from shared.runtime.log import Log, Message, Unreachable
-from shared.runtime.pace import Pace, Turns
-from shared.runtime.vitals import Vitals
+from shared.contract.entry import Entry, RecordedEntry
+from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
+from shared.eventlog.log import Log, StoredMessage, Unreachable
+from shared.eventlog.subscription import Subscription
+from shared.service.health import Health
+from shared.service.pace import ArrivalTurns, Pace
 
 log = structlog.get_logger()
 
-#: How long a reader waits for the follower to find out whether the log is still the same (seconds).
+#: How long a reader waits for the subscription to find out whether the log is still the same (seconds).
 KNOWN_SECONDS = 5.0
 #: So many entries are few: nearly every conversation has fewer, and to take turns costs as much as they do.
-MOST_AT_ONCE = 50
+MAX_AT_ONCE = 50
 
 
 class Foreign(Exception):
     """The entry names what the conversation's flow does not know; the text is the refusal's reason."""
 
 
-class Reader(Protocol):
+class HubReader(Protocol):
     """Who follows a conversation. No call may block."""
 
-    def offer(self, recorded: Recorded) -> None:
+    def on_entry(self, recorded: RecordedEntry) -> None:
         """An entry of the conversation was stored."""
 
     def typing(self) -> None:
         """The operator is typing right now."""
 
-    def draft(self, draft: Draft) -> None:
+    def draft(self, draft: DraftPiece) -> None:
         """The next words of the answer that was asked for with `Hub.drafts`."""
 
-    def stale(self) -> None:
+    def on_reset(self) -> None:
         """The log was put back from a copy: what the reader was told may never have been."""
 
     def lost(self) -> None:
@@ -60,25 +60,25 @@ class Reader(Protocol):
 class Hub:
     """Connects in the background; until then `serving` is False."""
 
-    def __init__(self, settings: ProxySettings, vitals: Vitals) -> None:
-        self._link = Link(vitals)
-        self._vitals = vitals
+    def __init__(self, settings: ProxySettings, health: Health) -> None:
+        self._link = ConnectionState(health)
+        self._health = health
         self._broker = make_broker(settings, "proxy", self._link)
-        self._rooms: dict[str, tuple[Reader, ...]] = {}  # mostly of one: a set has 216 bytes
+        self._rooms: dict[str, tuple[HubReader, ...]] = {}  # mostly of one: a set has 216 bytes
         self._log: Log | None = None
-        self._follower: Follower | None = None
+        self._subscription: Subscription | None = None
         self._drafts: Drafts | None = None
         #: What the flows of conversations ask for.
         self.flows = KnownFlows(self._flow)
         self._task: asyncio.Task[None] | None = None
         self._readings: dict[str, Reading] = {}
-        self._arriving = Turns()
+        self._arriving = ArrivalTurns()
         #: Of all the long work in this process.
         self.pace = Pace()
         Gauge(
             "switchboard_drafts_followed",
             "Answers in the making that somebody here reads",
-            registry=vitals.registry,
+            registry=health.registry,
         ).set_function(lambda: float(len(self._drafts or ())))
 
     async def start(self) -> None:
@@ -92,28 +92,28 @@ class Hub:
         if self._drafts is not None:
             self._drafts.stop()
         self.flows.stop()
-        if self._follower is not None:
-            await self._follower.stop()
+        if self._subscription is not None:
+            await self._subscription.stop()
         await disconnect(self._broker)
 
     async def _connect(self) -> None:
         client = await connect(self._broker, self._link)
         stream = Log(client)
-        follower = Follower(stream, self._link, self._vitals, self._deliver, self._stale)
+        subscription = Subscription(stream, self._link, self._health, self._deliver, self._on_reset)
         await client.subscribe("typing.*.*.operator", cb=self._typing)
-        await follower.start()
-        self._log, self._follower, self._drafts = stream, follower, Drafts(stream)
+        await subscription.start()
+        self._log, self._subscription, self._drafts = stream, subscription, Drafts(stream)
 
     @property
     def serving(self) -> bool:
         """Whether the log can be reached right now."""
-        return self._log is not None and self._log.client.is_connected and not self._vitals.reasons.get("log")
+        return self._log is not None and self._log.client.is_connected and not self._health.reasons.get("log")
 
     @property
     def epoch(self) -> str:
-        return self._follower.epoch if self._follower is not None else ""
+        return self._subscription.epoch if self._subscription is not None else ""
 
-    async def join(self, conversation: str, reader: Reader, new: bool) -> History:
+    async def join(self, conversation: str, reader: HubReader, new: bool) -> History:
         """Register ``reader``, then read what is there: it misses nothing, and may hear things twice.
 
         A ``new`` conversation has no history to ask for. Raises `Unreachable`.
@@ -121,15 +121,15 @@ class Hub:
         await self.register(conversation, reader)
         return History([]) if new else await self._history(conversation)
 
-    async def register(self, conversation: str, reader: Reader) -> None:
+    async def register(self, conversation: str, reader: HubReader) -> None:
         """From here on ``reader`` is told of each entry, until `leave`. Raises `Unreachable`."""
-        if self._log is None or self._follower is None:
+        if self._log is None or self._subscription is None:
             raise Unreachable("not connected to NATS yet")
-        if not self._follower.certain:
-            # Of a log that took the place of ours the follower tells nothing up to where it takes it up.
+        if not self._subscription.certain:
+            # Of a log that took the place of ours the subscription tells nothing up to where it takes it up.
             try:
                 async with asyncio.timeout(KNOWN_SECONDS):
-                    await self._follower.known()
+                    await self._subscription.known()
             except TimeoutError as error:
                 raise Unreachable("it is not known whether the log is still the same") from error
         self._rooms[conversation] = (*self._rooms.get(conversation, ()), reader)
@@ -161,7 +161,7 @@ class Hub:
         if self._reading(conversation) is None:
             self._readings.pop(conversation, None)
 
-    async def read(self, conversation: str, after: int, take: Callable[[Recorded], None]) -> None:
+    async def read(self, conversation: str, after: int, take: Callable[[RecordedEntry], None]) -> None:
         """Give ``take`` the conversation's entries behind ``after``, whoever appended them.
 
         Of many with the event loop free in between. Raises `Unreachable`.
@@ -170,14 +170,14 @@ class Hub:
             raise Unreachable("not connected to NATS yet")
         windows = self._log.windows(conversation, after)
         async for window in windows:
-            if windows.over and len(window) <= MOST_AT_ONCE:
+            if windows.over and len(window) <= MAX_AT_ONCE:
                 for message in window:
                     take(message.decode())
                 return
             async for _ in self.pace.through(window, lambda message: take(message.decode())):
                 pass
 
-    async def between(self, conversation: str, first: int, last: int) -> AsyncIterator[list[Recorded]]:
+    async def between(self, conversation: str, first: int, last: int) -> AsyncIterator[list[RecordedEntry]]:
         """The conversation's entries from ``first`` to ``last``, in windows. Raises `Unreachable`."""
         if self._log is None:
             raise Unreachable("not connected to NATS yet")
@@ -186,7 +186,7 @@ class Hub:
             if window[-1].position >= last:
                 return
 
-    def drafts(self, conversation: str, reader: Reader, generating: Generating | None) -> None:
+    def drafts(self, conversation: str, reader: HubReader, generating: Generating | None) -> None:
         """Tell ``reader`` the words of this answer while the assistant makes them; None: of none.
 
         To be asked for whenever `generating` changes in the reader's own fold. The first piece holds
@@ -195,7 +195,7 @@ class Hub:
         if self._drafts is not None:
             self._drafts.follow(conversation, reader, generating)
 
-    def leave(self, conversation: str, reader: Reader) -> None:
+    def leave(self, conversation: str, reader: HubReader) -> None:
         if self._drafts is not None:
             self._drafts.leave(conversation, reader)
         others = tuple(each for each in self._rooms.get(conversation, ()) if each is not reader)
@@ -239,7 +239,7 @@ class Hub:
         if self._log is not None and self._log.client.is_connected:
             await self._log.client.publish(subjects.typing(conversation, "visitor"))
 
-    def _deliver(self, message: Message) -> None:
+    def _deliver(self, message: StoredMessage) -> None:
         conversation = message.conversation
         readers = self._rooms.get(conversation)
         if not readers:
@@ -252,7 +252,7 @@ class Hub:
             return
         for reader in readers:
             try:
-                reader.offer(recorded)
+                reader.on_entry(recorded)
             except Exception as error:  # the others must hear it all the same
                 _lose(conversation, reader, error)
 
@@ -264,18 +264,18 @@ class Hub:
             except Exception as error:
                 _lose(conversation, reader, error)
 
-    def _stale(self) -> None:
+    def _on_reset(self) -> None:
         """The log was put back from a copy: what the clients show may never have been."""
         self._readings.clear()  # what comes of them is of two logs; who waits for it is told to begin anew
         for conversation, readers in tuple(self._rooms.items()):
             for reader in readers:
                 try:
-                    reader.stale()
+                    reader.on_reset()
                 except Exception as error:
                     _lose(conversation, reader, error)
 
 
-def _lose(conversation: str, reader: Reader, error: Exception) -> None:
+def _lose(conversation: str, reader: HubReader, error: Exception) -> None:
     """Something failed in a way that nobody foresaw, and the reader lacks what it should have been told."""
     log.error("reader_lost", conversation=conversation, exc_info=error)
     try:

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from services.proxy.domain.flow_ids import FlowIds, Unread, flow_ids
-from shared.runtime.log import Unreachable
+from shared.eventlog.log import Unreachable
 
 log = structlog.get_logger()
 
 #: Versions that are kept. Live conversations rarely stand on more.
-MOST_KEPT = 256
+MAX_KEPT = 256
 
 
 class KnownFlows:
@@ -58,6 +58,6 @@ class KnownFlows:
         if found is None:
             log.warning("flow_unreadable", version=version)
         self._known[version] = found
-        if len(self._known) > MOST_KEPT:
+        if len(self._known) > MAX_KEPT:
             self._known.popitem(last=False)
         return found

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from shared.runtime.settings import Common, Origin, Port, PositiveInt
+from shared.service.settings import Common, Origin, Port, PositiveInt
 
 #: A flow by its name, "" for the workflow's default.
 FlowName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{0,64}$")]

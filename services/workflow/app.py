@@ -9,31 +9,31 @@ from pathlib import Path
 import nats.errors
 import structlog
 from nats.aio.client import Client
-from nats.aio.subscription import Subscription
+from nats.aio.subscription import Subscription as NatsSubscription
 from prometheus_client import Gauge
 
-from services.workflow.asking import Asking
 from services.workflow.assistant.client import AssistantClient
+from services.workflow.assistant_runner import AssistantRunner
 from services.workflow.backends import Backends
-from services.workflow.deciding import Deciding, Limits
+from services.workflow.decision import Decision, EffectLimits
 from services.workflow.domain.agents import BUILT_IN
-from services.workflow.faults import FaultPoint, no_fault
+from services.workflow.effect_runner import EffectRunner
+from services.workflow.failpoints import FaultPoint, no_fault
+from services.workflow.flow_catalog import FlowCatalog
 from services.workflow.flow_files import FlowFiles
-from services.workflow.flows_at_hand import Flows
-from services.workflow.folds import Folds
-from services.workflow.generation import Speech
-from services.workflow.handlers import Helpers, Workflow
-from services.workflow.ledger import Ledger
+from services.workflow.handlers import TurnParts, Workflow
 from services.workflow.presence import Presence
+from services.workflow.repository import Repository
 from services.workflow.settings import WorkflowSettings
-from services.workflow.stuck import Stuck
+from services.workflow.state_cache import StateCache
 from services.workflow.timers import Schedules
+from services.workflow.turn_watchdog import TurnWatchdog
 from shared.contract import subjects
-from shared.runtime.agents import installed
-from shared.runtime.broker import Link, connect, disconnect, make_broker
-from shared.runtime.follower import Follower
-from shared.runtime.log import Log, LogError
-from shared.runtime.vitals import Receive, Scope, Send, Vitals, respond
+from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
+from shared.eventlog.log import Log, LogError
+from shared.eventlog.subscription import Subscription
+from shared.service.agents import installed
+from shared.service.health import Health, Receive, Scope, Send, respond
 
 log = structlog.get_logger()
 
@@ -41,33 +41,33 @@ log = structlog.get_logger()
 CHECK_SECONDS = 5.0
 
 
-class App:
-    def __init__(self, settings: WorkflowSettings, vitals: Vitals, fault: FaultPoint = no_fault) -> None:
+class WorkflowApp:
+    def __init__(self, settings: WorkflowSettings, health: Health, fault: FaultPoint = no_fault) -> None:
         self._settings = settings
-        self._vitals = vitals
+        self._health = health
         self._fault = fault
         self._files = FlowFiles(Path(settings.flow), Path(settings.flows) if settings.flows else None)
-        self._flows = Flows(self._files)
+        self._flows = FlowCatalog(self._files)
         self._watching: list[asyncio.Task[None]] = []
-        self._folds = Folds()
-        self._link = Link(vitals)
+        self._folds = StateCache()
+        self._link = ConnectionState(health)
         self._broker = make_broker(settings, "workflow", self._link)
-        self._speech = Speech(
+        self._speech = AssistantRunner(
             AssistantClient.of(settings),
-            vitals.registry,
+            health.registry,
             settings.assistant_concurrency,
             settings.assistant_budget_tokens,
             settings.assistant_max_tokens,
         )
         self._presence = Presence()
         self._backends: Backends | None = None
-        self._follower: Follower | None = None
+        self._subscription: Subscription | None = None
         self._workflow: Workflow | None = None
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: list[NatsSubscription] = []
         self._task: asyncio.Task[None] | None = None
-        vitals.unready("consumer", "not subscribed to the workflow's consumer yet")
+        health.unready("consumer", "not subscribed to the workflow's consumer yet")
         self._lag = Gauge(
-            "switchboard_consumer_pending", "Inputs that no replica has taken yet", registry=vitals.registry
+            "switchboard_consumer_pending", "Inputs that no replica has taken yet", registry=health.registry
         )
 
     async def start(self) -> None:
@@ -75,8 +75,8 @@ class App:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        if self._follower is not None:
-            await self._follower.leave()
+        if self._subscription is not None:
+            await self._subscription.leave()
         for subscription in self._subscriptions:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await subscription.drain()  # type: ignore[no-untyped-call]
@@ -88,8 +88,8 @@ class App:
                 await self._task
         for task in self._watching:
             task.cancel()
-        if self._follower is not None:
-            await self._follower.stop()
+        if self._subscription is not None:
+            await self._subscription.stop()
         if self._backends is not None:
             await self._backends.close()
         await self._speech.close()
@@ -106,49 +106,51 @@ class App:
     async def _run(self) -> None:
         client = await connect(self._broker, self._link)
         stream = Log(client)
-        follower = Follower(stream, self._link, self._vitals, self._folds.deliver, self._replaced)
-        await follower.start()
-        self._follower = follower
-        workflow = self._workflow = self._build(client, Ledger(stream, follower, self._folds))
+        subscription = Subscription(stream, self._link, self._health, self._folds.deliver, self._replaced)
+        await subscription.start()
+        self._subscription = subscription
+        workflow = self._workflow = self._build(client, Repository(stream, subscription, self._folds))
         await self._keep_flow(stream)
         self._watching = [
             asyncio.create_task(self._files.watch()),
             asyncio.create_task(self._flows.follow(client)),
         ]
         # Joining the durables that `switchboard setup` made, without FastStream's subscribers. Every input
-        # is delivered: over the follower's connection that costs a third of what it does over nats-py's.
+        # is delivered: over the subscription's connection that costs a third of what it does over nats-py's.
         self._subscriptions = [
             await client.subscribe(subjects.PRESENCE, cb=self._presence.hear),
             await client.subscribe(
                 subjects.TIMERS_DELIVERY, queue=subjects.TIMERS_DURABLE, cb=workflow.handle_firing
             ),
         ]
-        await follower.join(subjects.WORKFLOW_DELIVERY, subjects.WORKFLOW_DURABLE, workflow.handle)
+        await subscription.join(subjects.WORKFLOW_DELIVERY, subjects.WORKFLOW_DURABLE, workflow.handle)
         manager = client.jsm()
         while True:
             try:
                 await manager.consumer_info(subjects.TIMERS, subjects.TIMERS_DURABLE)
                 info = await manager.consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
                 self._lag.set(info.num_pending or 0)
-                self._vitals.ready("consumer")
+                self._health.ready("consumer")
             except Exception as error:
-                self._vitals.unready(
+                self._health.unready(
                     "consumer",
                     f"a consumer of the workflow's does not answer ({error!r}); run `switchboard setup`",
                 )
             await asyncio.sleep(CHECK_SECONDS)
 
-    def _build(self, client: Client, ledger: Ledger) -> Workflow:
+    def _build(self, client: Client, repository: Repository) -> Workflow:
         settings = self._settings
-        self._backends = Backends(client, settings.service_hosts, self._vitals.registry)
-        schedules = Schedules(ledger.log, self._fault)
-        asking = Asking(ledger, schedules, self._backends, self._speech, settings.turn_seconds, self._fault)
-        stuck = Stuck(ledger, schedules, settings.turn_seconds)
-        limits = Limits(settings.max_deliveries, inactivity=settings.inactivity_seconds)
+        self._backends = Backends(client, settings.service_hosts, self._health.registry)
+        schedules = Schedules(repository.log, self._fault)
+        asking = EffectRunner(
+            repository, schedules, self._backends, self._speech, settings.turn_seconds, self._fault
+        )
+        stuck = TurnWatchdog(repository, schedules, settings.turn_seconds)
+        limits = EffectLimits(settings.max_deliveries, inactivity=settings.inactivity_seconds)
         agents = {**BUILT_IN, **installed()}
-        deciding = Deciding(ledger, self._flows, self._presence, limits, agents)
-        helpers = Helpers(deciding, asking, schedules, stuck)
-        return Workflow(ledger, helpers, self._vitals, self._fault)
+        deciding = Decision(repository, self._flows, self._presence, limits, agents)
+        helpers = TurnParts(deciding, asking, schedules, stuck)
+        return Workflow(repository, helpers, self._health, self._fault)
 
     def _replaced(self) -> None:
         if self._workflow is not None:
@@ -161,5 +163,5 @@ class App:
             try:
                 return await self._flows.keep(stream)
             except LogError as error:
-                self._vitals.unready("consumer", f"the flow cannot be kept on the log: {error}")
+                self._health.unready("consumer", f"the flow cannot be kept on the log: {error}")
                 await asyncio.sleep(1.0)

@@ -41,7 +41,7 @@ _KEY = "Idempotency-Key"
 _JSON = ("application/json", "text/json")
 
 
-class Answer(NamedTuple):
+class BackendAnswer(NamedTuple):
     """What a backend answered; ``failure`` says why there is nothing, "" where there is."""
 
     value: Any = None
@@ -73,7 +73,7 @@ class Backends:
             "switchboard_service_seconds", "How long backends took to answer", registry=registry
         )
 
-    async def ask(self, need: CallService, conversation: str, cause: int) -> Answer:
+    async def ask(self, need: CallService, conversation: str, cause: int) -> BackendAnswer:
         """The backend's answer, or why there is none; never raises.
 
         The key is the same however often this is asked for this input and state, so that a backend
@@ -84,15 +84,15 @@ class Backends:
         try:
             async with asyncio.timeout(min(need.timeout, MAX_SECONDS)):
                 body, is_json = await (self._over_http if need.url else self._over_nats)(need, key)
-            answer = Answer(_value(body, is_json, need.pick))
+            answer = BackendAnswer(_value(body, is_json, need.pick))
         except TimeoutError:
-            answer = Answer(failure="timeout")
+            answer = BackendAnswer(failure="timeout")
         except _Failed as error:
-            answer = Answer(failure=error.failure)
+            answer = BackendAnswer(failure=error.failure)
             log.info("service_failed", state=need.state, failure=error.failure, detail=str(error)[:200])
         except Exception:  # whatever it is, the flow has an onError for it
             log.exception("service_failed", state=need.state)
-            answer = Answer(failure="bad_request")
+            answer = BackendAnswer(failure="bad_request")
         self._seconds.observe(perf_counter() - started)
         self._calls.labels(answer.failure or "answered").inc()
         return answer

@@ -14,18 +14,18 @@ import nats.errors
 from nats.aio.client import Client
 
 from shared.contract import subjects
-from shared.contract.times import parse_time
-from shared.runtime.log import Unreachable
+from shared.contract.timestamps import parse_time
+from shared.eventlog.log import Unreachable
 
 #: Words that come within this time of the piece before go into one piece (seconds).
 GATHER_SECONDS = 0.03
 #: The most characters of one piece: JSON may make six bytes of each, and the stream takes 64 KiB.
-MOST_CHARACTERS = 8_000
+MAX_CHARACTERS = 8_000
 
 End = Literal["committed", "interrupted", "failed"]
 
 
-class Draft:
+class DraftPublisher:
     """One attempt at one answer."""
 
     def __init__(self, client: Client, conversation: str, cause: int, attempt: int) -> None:
@@ -59,7 +59,7 @@ class Draft:
         """Publish all that was added."""
         self._some.clear()
         while self._text:
-            piece, self._text = self._text[:MOST_CHARACTERS], self._text[MOST_CHARACTERS:]
+            piece, self._text = self._text[:MAX_CHARACTERS], self._text[MAX_CHARACTERS:]
             offset, self._offset = self._offset, self._offset + len(piece)
             await self._publish(offset, {"text": piece})
 

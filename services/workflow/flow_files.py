@@ -11,10 +11,10 @@ from pathlib import Path
 
 import structlog
 
-from services.workflow.domain.language.flow import Flow, FlowError, Problem, parse
-from services.workflow.domain.language.problems import shown
+from services.workflow.domain.language.diagnostics import shown
+from services.workflow.domain.language.flow import Diagnostic, Flow, FlowError, parse
 from services.workflow.domain.releases import is_name
-from shared.runtime.settings import SettingError
+from shared.service.settings import SettingError
 
 log = structlog.get_logger()
 
@@ -153,7 +153,7 @@ def beside(file: Path) -> Callable[[str], bytes | None]:
     return find
 
 
-def told(file: Path, problem: Problem) -> str:
+def told(file: Path, problem: Diagnostic) -> str:
     """``file:line: words``, a form that terminals and editors make links of."""
     place = file.parent / problem.file if problem.file else file
     where = f"{place}:{problem.line}" if problem.line else str(place)

@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from services.workflow.domain.releases import Release
 from shared.contract import subjects
-from shared.runtime.log import LogError, Unknown, Unreachable
+from shared.eventlog.log import LogError, Unknown, Unreachable
 
 _STREAM = f"KV_{subjects.RELEASES}"
 #: Every release; core NATS brings their changes as they are made.
@@ -29,7 +29,7 @@ class Raced(LogError):
     """Somebody else changed the release meanwhile."""
 
 
-class Kept(NamedTuple):
+class StoredRelease(NamedTuple):
     """A release and its revision; 0 where there is none yet."""
 
     release: Release
@@ -75,17 +75,17 @@ async def all_releases(client: Client) -> dict[str, Release]:
     return {name: (await release_of(client, name)).release for name in names}
 
 
-async def release_of(client: Client, name: str) -> Kept:
+async def release_of(client: Client, name: str) -> StoredRelease:
     """One release, as the bucket's leader has it. Raises `Unreachable`."""
     body = msgspec.json.encode({"last_by_subj": subjects.release(name)})
     found = msgspec.json.decode(await _ask(client, f"STREAM.MSG.GET.{_STREAM}", body), type=_Found)
     if found.message is not None:
         try:
-            return Kept(msgspec.json.decode(found.message.data, type=Release), found.message.seq)
+            return StoredRelease(msgspec.json.decode(found.message.data, type=Release), found.message.seq)
         except msgspec.DecodeError as error:
             raise Unreachable(f"the release of {name} cannot be read: {error}") from error
     if found.error is not None and found.error.err_code == _NOT_FOUND:
-        return Kept(Release(), 0)
+        return StoredRelease(Release(), 0)
     reason = found.error.description if found.error else "no answer that can be read"
     raise Unreachable(f"the release of {name}: {reason}; run `switchboard setup`")
 

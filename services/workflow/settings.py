@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from services.workflow.assistant.profiles import Provider, choose
-from shared.runtime.settings import Common, Port, PositiveInt, Variable
+from shared.service.settings import Common, Port, PositiveInt, SettingVariable
 
 #: What a header can carry (RFC 9110, 5.5): a key with a space or a line end in it was copied badly.
 Key = Annotated[str, Meta(pattern=r"^[!-~]*$")]
@@ -55,10 +55,10 @@ class WorkflowSettings(Common, frozen=True, kw_only=True):
         Key, Meta(description="the provider's key; without one, GROQ_API_KEY or OPENAI_API_KEY is taken")
     ] = ""
     groq_api_key: Annotated[
-        Key, Variable("GROQ_API_KEY"), Meta(description="a key of Groq, sent to Groq alone")
+        Key, SettingVariable("GROQ_API_KEY"), Meta(description="a key of Groq, sent to Groq alone")
     ] = ""
     openai_api_key: Annotated[
-        Key, Variable("OPENAI_API_KEY"), Meta(description="a key of OpenAI, sent to OpenAI alone")
+        Key, SettingVariable("OPENAI_API_KEY"), Meta(description="a key of OpenAI, sent to OpenAI alone")
     ] = ""
     assistant_first_token_seconds: Annotated[
         Limit, Meta(description="time to the assistant's first word, all attempts together, in seconds")

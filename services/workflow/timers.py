@@ -14,16 +14,16 @@ from collections.abc import Sequence
 
 import structlog
 
-from services.workflow.faults import FaultPoint, no_fault
+from services.workflow.failpoints import FaultPoint, no_fault
 from shared.contract import subjects
 from shared.contract.conversation import Timer
-from shared.contract.times import parse_time
-from shared.runtime.log import Log, LogError, Unreachable
+from shared.contract.timestamps import parse_time
+from shared.eventlog.log import Log, LogError, Unreachable
 
 log = structlog.get_logger()
 
 #: Schedules that this replica remembers to have published.
-MOST_REMEMBERED = 50_000
+MAX_REMEMBERED = 50_000
 
 _ID = re.compile(r"[A-Za-z0-9:_-]+")
 
@@ -68,7 +68,7 @@ class Schedules:
             raise Unreachable(f"no timer can be scheduled: {error}") from error
         self._published[conversation, timer.id] = timer.at
         self._published.move_to_end((conversation, timer.id))
-        if len(self._published) > MOST_REMEMBERED:
+        if len(self._published) > MAX_REMEMBERED:
             self._published.popitem(last=False)
 
     def forget(self) -> None:

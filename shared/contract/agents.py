@@ -19,15 +19,15 @@ import re2
 #: The group of entry points in which packages name their agents.
 GROUP: Final = "switchboard.agents"
 
-MOST_WORDS: Final = 200
-LONGEST_WORD: Final = 100  # characters
-LONGEST_PATTERN: Final = 1_000  # characters
-LONGEST_QUESTION: Final = 2_000  # characters
+MAX_WORDS: Final = 200
+MAX_WORD: Final = 100  # characters
+MAX_PATTERN: Final = 1_000  # characters
+MAX_QUESTION: Final = 2_000  # characters
 #: Memory that one compiled pattern of a stranger may take (bytes).
 PATTERN_MEMORY: Final = 1024 * 1024
 
 
-class Request(msgspec.Struct, frozen=True):
+class AgentRequest(msgspec.Struct, frozen=True):
     """What the platform asks about. ``value`` and ``annotations`` are any JSON."""
 
     key: str
@@ -65,7 +65,9 @@ class Agent(Protocol):
     def configuration(self) -> type[msgspec.Struct]:
         """What may be configured, with defaults; its ``__post_init__`` refuses nonsense by ValueError."""
 
-    def answer(self, configuration: Any, memory: Any, request: Request, said: bool | None) -> Answered | Ask:
+    def answer(
+        self, configuration: Any, memory: Any, request: AgentRequest, said: bool | None
+    ) -> Answered | Ask:
         """Answer, or `Ask` first; ``said`` is then the assistant's yes or no.
 
         ``memory`` is what the last `Answered` remembered, None at first.
@@ -86,12 +88,12 @@ class MatchConfiguration(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     def __post_init__(self) -> None:
         if not self.words and not self.pattern:
             raise ValueError("needs `words` or a `pattern`")
-        if len(self.words) > MOST_WORDS:
-            raise ValueError(f"`words` may hold at most {MOST_WORDS}")
-        if any(not word.strip() or len(word) > LONGEST_WORD for word in self.words):
-            raise ValueError(f"a word has 1 to {LONGEST_WORD} characters")
-        if len(self.pattern) > LONGEST_PATTERN:
-            raise ValueError(f"`pattern` may have at most {LONGEST_PATTERN} characters")
+        if len(self.words) > MAX_WORDS:
+            raise ValueError(f"`words` may hold at most {MAX_WORDS}")
+        if any(not word.strip() or len(word) > MAX_WORD for word in self.words):
+            raise ValueError(f"a word has 1 to {MAX_WORD} characters")
+        if len(self.pattern) > MAX_PATTERN:
+            raise ValueError(f"`pattern` may have at most {MAX_PATTERN} characters")
         self.found_in("")  # compiles
 
     def found_in(self, text: str) -> bool:
@@ -107,8 +109,8 @@ class AssistantConfiguration(msgspec.Struct, frozen=True, kw_only=True, forbid_u
     def __post_init__(self) -> None:
         if not self.question.strip():
             raise ValueError("needs a `question`")
-        if len(self.question) > LONGEST_QUESTION:
-            raise ValueError(f"`question` may have at most {LONGEST_QUESTION} characters")
+        if len(self.question) > MAX_QUESTION:
+            raise ValueError(f"`question` may have at most {MAX_QUESTION} characters")
 
 
 #: The agents that come along.

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec.structs import replace
 
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     SILENT,
     AnswerStarted,
@@ -45,8 +45,8 @@ from shared.contract.facts import (
     TimerFired,
     VariableSaved,
 )
-from shared.contract.growing import Growing
 from shared.contract.persistent_queue import PersistentQueue
+from shared.contract.persistent_set import PersistentSet
 
 Owner = Literal["bot", "queue", "operator"]
 Status = Literal["open", "resolved"]
@@ -115,7 +115,7 @@ class Conversation(msgspec.Struct, frozen=True):
     ended: bool = False  # nothing follows `place`
     failed: bool = False  # the last outcome was a failure
     unanswered: PersistentQueue[Input] = PersistentQueue()  # oldest first
-    ids: Growing = Growing()  # "<author>:<id>" of every entry that was no answer
+    ids: PersistentSet = PersistentSet()  # "<author>:<id>" of every entry that was no answer
     needs: int = 1  # the highest contract level that any entry asks of deciders
     session: int = 0  # how many times the visitor began anew
     begun: Begun = Begun()
@@ -150,12 +150,12 @@ class Conversation(msgspec.Struct, frozen=True):
 NEW = Conversation()
 
 
-def evolve(state: Conversation, recorded: Recorded) -> Conversation:
+def evolve(state: Conversation, recorded: RecordedEntry) -> Conversation:
     """The state after one more entry."""
     return step(state, recorded)[0]
 
 
-def step(state: Conversation, recorded: Recorded) -> tuple[Conversation, tuple[Fact, ...]]:
+def step(state: Conversation, recorded: RecordedEntry) -> tuple[Conversation, tuple[Fact, ...]]:
     """The state after one more entry, and those of its facts that took effect."""
     if recorded.position <= state.position:
         return state, ()
@@ -194,19 +194,19 @@ def step(state: Conversation, recorded: Recorded) -> tuple[Conversation, tuple[F
     return state, tuple(effective)
 
 
-def _apply(state: Conversation, recorded: Recorded, fact: Fact) -> Conversation | None:
+def _apply(state: Conversation, recorded: RecordedEntry, fact: Fact) -> Conversation | None:
     """The state after ``fact``, or None where the fact takes no effect."""
     rule = _RULES.get(type(fact))
     return state if rule is None else rule(state, recorded, fact)
 
 
-def _said(state: Conversation, recorded: Recorded, fact: TextWritten | ChoiceMade) -> Conversation:
+def _said(state: Conversation, recorded: RecordedEntry, fact: TextWritten | ChoiceMade) -> Conversation:
     if state.owner != "bot":  # its outcome is: handed over
         return state
     return _owe(state, recorded, fact)
 
 
-def _started(state: Conversation, recorded: Recorded, fact: ConversationStarted) -> Conversation | None:
+def _started(state: Conversation, recorded: RecordedEntry, fact: ConversationStarted) -> Conversation | None:
     if state.started:
         return None
     begun = Begun(fact.door, fact.flow, fact.language, fact.user)
@@ -214,7 +214,7 @@ def _started(state: Conversation, recorded: Recorded, fact: ConversationStarted)
     return _owe(state, recorded, fact) if state.owner == "bot" else state
 
 
-def _reset(state: Conversation, recorded: Recorded, fact: ConversationReset) -> Conversation | None:
+def _reset(state: Conversation, recorded: RecordedEntry, fact: ConversationReset) -> Conversation | None:
     if state.engagement is not None:
         return None
     return Conversation(
@@ -229,7 +229,7 @@ def _reset(state: Conversation, recorded: Recorded, fact: ConversationReset) -> 
     )
 
 
-def _flow_started(state: Conversation, recorded: Recorded, fact: FlowStarted) -> Conversation:
+def _flow_started(state: Conversation, recorded: RecordedEntry, fact: FlowStarted) -> Conversation:
     return replace(
         state,
         flow=fact.flow,
@@ -245,7 +245,7 @@ def _flow_started(state: Conversation, recorded: Recorded, fact: FlowStarted) ->
     )
 
 
-def _flow_advanced(state: Conversation, recorded: Recorded, fact: FlowAdvanced) -> Conversation:
+def _flow_advanced(state: Conversation, recorded: RecordedEntry, fact: FlowAdvanced) -> Conversation:
     # What was to happen while the flow waited where it stood means nothing where it stands now.
     return replace(
         state,
@@ -257,7 +257,7 @@ def _flow_advanced(state: Conversation, recorded: Recorded, fact: FlowAdvanced) 
     )
 
 
-def _flow_migrated(state: Conversation, recorded: Recorded, fact: FlowMigrated) -> Conversation | None:
+def _flow_migrated(state: Conversation, recorded: RecordedEntry, fact: FlowMigrated) -> Conversation | None:
     if state.version != fact.before:
         return None
     return replace(
@@ -271,28 +271,30 @@ def _flow_migrated(state: Conversation, recorded: Recorded, fact: FlowMigrated) 
     )
 
 
-def _variable_saved(state: Conversation, recorded: Recorded, fact: VariableSaved) -> Conversation:
+def _variable_saved(state: Conversation, recorded: RecordedEntry, fact: VariableSaved) -> Conversation:
     return replace(state, variables={**state.variables, fact.name: fact.value})
 
 
-def _asked_again(state: Conversation, recorded: Recorded, fact: AskedAgain) -> Conversation:
+def _asked_again(state: Conversation, recorded: RecordedEntry, fact: AskedAgain) -> Conversation:
     return replace(state, tries=fact.tries, armed=_armed(state, "inactivity"))
 
 
-def _service_answered(state: Conversation, recorded: Recorded, fact: ServiceAnswered) -> Conversation | None:
+def _service_answered(
+    state: Conversation, recorded: RecordedEntry, fact: ServiceAnswered
+) -> Conversation | None:
     if not state.owes(fact.cause):
         return None
     return replace(state, services=(*state.services, fact))
 
 
-def _answer_started(state: Conversation, recorded: Recorded, fact: AnswerStarted) -> Conversation | None:
+def _answer_started(state: Conversation, recorded: RecordedEntry, fact: AnswerStarted) -> Conversation | None:
     if not state.owes(fact.cause) or fact.attempt <= state.attempts:
         return None
     generating = Generating(fact.cause, fact.attempt, recorded.position)
     return replace(state, generating=generating, attempts=fact.attempt)
 
 
-def _handoff(state: Conversation, recorded: Recorded, fact: HandoffRequested) -> Conversation:
+def _handoff(state: Conversation, recorded: RecordedEntry, fact: HandoffRequested) -> Conversation:
     # What is unanswered when a person is awaited has its outcome: handed over.
     return replace(
         _interrupted(state),
@@ -305,16 +307,16 @@ def _handoff(state: Conversation, recorded: Recorded, fact: HandoffRequested) ->
 
 
 def _handoff_withdrawn(
-    state: Conversation, recorded: Recorded, fact: HandoffWithdrawn
+    state: Conversation, recorded: RecordedEntry, fact: HandoffWithdrawn
 ) -> Conversation | None:
     return replace(state, owner="bot") if state.owner == "queue" else None
 
 
-def _failed(state: Conversation, recorded: Recorded, fact: DecisionFailed) -> Conversation:
+def _failed(state: Conversation, recorded: RecordedEntry, fact: DecisionFailed) -> Conversation:
     return replace(state, failed=True)
 
 
-def _claimed(state: Conversation, recorded: Recorded, fact: ConversationClaimed) -> Conversation | None:
+def _claimed(state: Conversation, recorded: RecordedEntry, fact: ConversationClaimed) -> Conversation | None:
     if state.owner == "operator":
         return None
     return replace(
@@ -328,28 +330,30 @@ def _claimed(state: Conversation, recorded: Recorded, fact: ConversationClaimed)
     )
 
 
-def _operator_said(state: Conversation, recorded: Recorded, fact: OperatorSaid) -> Conversation | None:
+def _operator_said(state: Conversation, recorded: RecordedEntry, fact: OperatorSaid) -> Conversation | None:
     return state if _owns(state, fact.operator) else None
 
 
 def _handed_back(
-    state: Conversation, recorded: Recorded, fact: ConversationHandedBack
+    state: Conversation, recorded: RecordedEntry, fact: ConversationHandedBack
 ) -> Conversation | None:
     return _owe(_released(state), recorded, fact) if _owns(state, fact.operator) else None
 
 
-def _resolved(state: Conversation, recorded: Recorded, fact: ConversationResolved) -> Conversation | None:
+def _resolved(
+    state: Conversation, recorded: RecordedEntry, fact: ConversationResolved
+) -> Conversation | None:
     if not _owns(state, fact.operator):
         return None
     return replace(_released(state), status="resolved", ended_by_bot=False, armed=())
 
 
-def _timer_armed(state: Conversation, recorded: Recorded, fact: TimerArmed) -> Conversation:
+def _timer_armed(state: Conversation, recorded: RecordedEntry, fact: TimerArmed) -> Conversation:
     others = tuple(timer for timer in state.armed if timer.id != fact.id)
     return replace(state, armed=(*others, Timer(fact.id, fact.at)))
 
 
-def _timer_fired(state: Conversation, recorded: Recorded, fact: TimerFired) -> Conversation | None:
+def _timer_fired(state: Conversation, recorded: RecordedEntry, fact: TimerFired) -> Conversation | None:
     """What follows from it is owed like the answer to an input: a crash in between loses nothing."""
     left = tuple(timer for timer in state.armed if timer.id != fact.id)
     if len(left) == len(state.armed):
@@ -357,11 +361,11 @@ def _timer_fired(state: Conversation, recorded: Recorded, fact: TimerFired) -> C
     return _owe(replace(state, armed=left, fired=state.fired + 1), recorded, fact)
 
 
-def _ended(state: Conversation, recorded: Recorded, fact: ConversationEnded) -> Conversation:
+def _ended(state: Conversation, recorded: RecordedEntry, fact: ConversationEnded) -> Conversation:
     return replace(_interrupted(_released(state)), status="resolved", ended=True, ended_by_bot=True, armed=())
 
 
-def _engaged(state: Conversation, recorded: Recorded, fact: EngagementBegan) -> Conversation | None:
+def _engaged(state: Conversation, recorded: RecordedEntry, fact: EngagementBegan) -> Conversation | None:
     """The same user may connect and drop at will: only what ended begins anew."""
     if state.started and state.engagement is None:  # a conversation of another kind
         return None
@@ -371,25 +375,25 @@ def _engaged(state: Conversation, recorded: Recorded, fact: EngagementBegan) -> 
     return _owe(state, recorded, fact) if anew else state
 
 
-def _requested(state: Conversation, recorded: Recorded, fact: RequestMade) -> Conversation | None:
+def _requested(state: Conversation, recorded: RecordedEntry, fact: RequestMade) -> Conversation | None:
     if state.engagement is None or state.engagement.over:
         return None
     return _owe(state, recorded, fact)
 
 
-def _disengaged(state: Conversation, recorded: Recorded, fact: EngagementEnded) -> Conversation | None:
+def _disengaged(state: Conversation, recorded: RecordedEntry, fact: EngagementEnded) -> Conversation | None:
     if state.engagement is None or state.engagement.over:
         return None
     return _owe(replace(state, engagement=replace(state.engagement, over=True)), recorded, fact)
 
 
-def _remembered(state: Conversation, recorded: Recorded, fact: RequestAnswered) -> Conversation:
+def _remembered(state: Conversation, recorded: RecordedEntry, fact: RequestAnswered) -> Conversation:
     return replace(state, memory=fact.memory)
 
 
 #: What each fact does to the state; facts that are not here change nothing. A table, since every
 #: service runs it for every entry: a chain of type tests costs more than the rules themselves.
-_RULES: Final[dict[type, Callable[[Conversation, Recorded, Any], Conversation | None]]] = {
+_RULES: Final[dict[type, Callable[[Conversation, RecordedEntry, Any], Conversation | None]]] = {
     TextWritten: _said,
     ChoiceMade: _said,
     ConversationStarted: _started,
@@ -418,7 +422,7 @@ _RULES: Final[dict[type, Callable[[Conversation, Recorded, Any], Conversation | 
 }
 
 
-def _owe(state: Conversation, recorded: Recorded, fact: Fact) -> Conversation:
+def _owe(state: Conversation, recorded: RecordedEntry, fact: Fact) -> Conversation:
     return replace(state, unanswered=state.unanswered.plus(Input(recorded.position, recorded.id, fact)))
 
 
@@ -440,5 +444,5 @@ def _armed(state: Conversation, purpose: str) -> tuple[Timer, ...]:
     return tuple(timer for timer in state.armed if timer.purpose == purpose)
 
 
-def _silent(recorded: Recorded) -> bool:
+def _silent(recorded: RecordedEntry) -> bool:
     return bool(recorded.facts) and all(type(fact) in SILENT for fact in recorded.facts)

@@ -57,7 +57,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     facts: tuple[Fact, ...]
 
 
-class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An entry as the log holds it.
 
     ``position`` is its stream sequence, ``time`` when the server stored it (nanoseconds since
@@ -107,7 +107,7 @@ _FACTS: Final = b',"facts":'
 #: leave brackets open before it.
 _TIMERS: Final = b',{"kind":"TimerArmed"'
 #: Longer facts are not kept: a flow's are short, and the assistant's are new each time (bytes).
-_MOST_KEPT: Final = 4096
+_MAX_KEPT: Final = 4096
 
 #: The bot's facts that hold any JSON, which whoever reads it may change in place: never shared.
 HOLD_ANY: Final[frozenset[type]] = frozenset(
@@ -141,7 +141,7 @@ def needed(facts: tuple[Fact, ...]) -> int:
     return 1
 
 
-def decode(position: int, conversation: str, author: str, time: int, data: bytes) -> Recorded:
+def decode(position: int, conversation: str, author: str, time: int, data: bytes) -> RecordedEntry:
     """Read one message of the log. Never raises: history is never refused."""
     known = MAY_WRITE.get(author, frozenset())
     entry: Entry | _Envelope | _Head
@@ -155,13 +155,13 @@ def decode(position: int, conversation: str, author: str, time: int, data: bytes
         try:
             entry = _envelope.decode(data)
         except _UNREADABLE:
-            return Recorded(position=position, conversation=conversation, author=author, time=time)
+            return RecordedEntry(position=position, conversation=conversation, author=author, time=time)
         facts = tuple(fact for raw in entry.facts if (fact := _lenient(raw)) is not None)
     for fact in facts:
         if type(fact) not in known:
             facts = tuple(fact for fact in facts if type(fact) in known)
             break
-    return Recorded(
+    return RecordedEntry(
         position=position,
         conversation=conversation,
         author=author,
@@ -187,7 +187,7 @@ def _of_bot(data: bytes) -> tuple[_Head, tuple[Fact, ...]]:
     if mark:
         said += b"]}"
     try:
-        facts = (_kept if len(said) <= _MOST_KEPT else _facts_of)(said)
+        facts = (_kept if len(said) <= _MAX_KEPT else _facts_of)(said)
     except _Unshared as unshared:
         facts = unshared.facts
     if mark:
@@ -237,7 +237,7 @@ __all__ = [
     "Author",
     "Entry",
     "EntryTooLarge",
-    "Recorded",
+    "RecordedEntry",
     "decode",
     "encode",
     "needed",

@@ -19,9 +19,9 @@ from services.workflow.domain.decide import Moment, respond
 from services.workflow.domain.language.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.conversation import NEW, evolve
-from shared.contract.entry import Entry, Recorded, encode
+from shared.contract.entry import Entry, RecordedEntry, encode
 from shared.contract.facts import Author, ChoiceMade, ConversationStarted, Fact
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
 from tests.bench.stage import FLOW, Stack
 
 #: Conversations that are under way at once, so that each is spread over its length times this many
@@ -61,7 +61,7 @@ def template(length: int, flow: Flow) -> Template:
         kinds = [type(fact).__name__ for fact in entry.facts]
         assert "InputRefused" not in kinds, "the template does not follow the flow"
         frames += sum(kind in ("BotSaid", "ChoiceAsked", "ChoiceMade") for kind in kinds)
-        recorded = Recorded(
+        recorded = RecordedEntry(
             position=position,
             conversation="",
             author=author,

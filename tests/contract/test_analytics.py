@@ -12,7 +12,7 @@ import pytest
 from nats.aio.client import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.analytics.handlers import Numbers
+from services.analytics.read_model import ReadModel
 from services.analytics.transports.metrics import NumbersCollector
 from shared.contract import subjects
 from shared.contract.entry import Entry
@@ -27,11 +27,11 @@ from shared.contract.facts import (
     OperatorSaid,
     TextWritten,
 )
-from shared.runtime.broker import Link
-from shared.runtime.declare import declare, wipe
-from shared.runtime.follower import Follower
-from shared.runtime.log import Log, Message
-from shared.runtime.vitals import Vitals
+from shared.eventlog.connection import ConnectionState
+from shared.eventlog.log import Log, StoredMessage
+from shared.eventlog.provisioning import declare, wipe
+from shared.eventlog.subscription import Subscription
+from shared.service.health import Health
 from tests.conftest import Connections, Services, connected
 from tests.processes import Service
 
@@ -88,7 +88,7 @@ class HeldLog(Log):
         super().__init__(client)
         self._go_on = go_on
 
-    async def read(self, start: int, subject: str = "chat.>") -> AsyncIterator[list[Message]]:
+    async def read(self, start: int, subject: str = "chat.>") -> AsyncIterator[list[StoredMessage]]:
         async for batch in super().read(start, subject):
             yield batch[:3]
             await self._go_on.wait()
@@ -192,15 +192,15 @@ async def test_no_numbers_before_the_log_is_read(logs: Logs, services: Services)
 
 
 async def test_a_half_read_log_gives_no_numbers(
-    logs: Logs, connections: Connections, link: Link, vitals: Vitals
+    logs: Logs, connections: Connections, link: ConnectionState, health: Health
 ) -> None:
     await asyncio.gather(*(logs.conversation(number) for number in range(4)))
-    numbers, go_on = Numbers(vitals), asyncio.Event()
+    numbers, go_on = ReadModel(health), asyncio.Event()
     collector = NumbersCollector(numbers)
     stream = HeldLog(await connections.client("analytics"), go_on)
-    follower = Follower(stream, link, vitals, numbers.take, numbers.reset, from_beginning=True)
+    subscription = Subscription(stream, link, health, numbers.on_message, numbers.reset, from_beginning=True)
     numbers.follow(stream)
-    starting = asyncio.create_task(follower.start())
+    starting = asyncio.create_task(subscription.start())
     async with asyncio.timeout(30):
         while numbers.projection.position < 3:
             await asyncio.sleep(0.01)
@@ -211,7 +211,7 @@ async def test_a_half_read_log_gives_no_numbers(
     await starting
     assert numbers.complete()
     assert len(list(collector.collect())) == 10
-    await follower.stop()
+    await subscription.stop()
 
 
 async def test_numbers_stay_while_the_log_is_away(logs: Logs, services: Services) -> None:

@@ -27,7 +27,7 @@ from shared.contract.facts import (
     HandoffRequested,
     OperatorSaid,
 )
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
 from tests.conftest import Connections, Services, flushed
 from tests.examples import OTHER_CONVERSATION
 from tests.llm_server import LlmServer, calls, cuts, refuses, says, stalls, words
@@ -278,7 +278,7 @@ async def test_a_text_before_the_prompt_is_made_waits_for_its_own_answer(
         await ask(visitor, "one?")
         await ask(visitor, "two?")
         async with asyncio.timeout(30):
-            while len(next(iter(replica.workflow._lanes.values()), ())) < 2:
+            while len(next(iter(replica.workflow._mailboxes.values()), ())) < 2:
                 await asyncio.sleep(0.01)
     entries = await answered(visitor)
     assert [each.text for each in said(entries, AssistantSaid)] == ["First.", "Second."]
@@ -295,7 +295,7 @@ async def test_a_takeover_while_a_question_waits_for_a_place_and_nothing_is_aske
     async with replica.speech.place():
         await ask(visitor)
         claim = await operator.append(C, "operator", CLAIM)
-        await replica.follower.reached(claim)
+        await replica.subscription.reached(claim)
     await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
     assert (await history(visitor))[-1].position == claim
     assert llm.requests == []
@@ -417,7 +417,10 @@ async def test_while_one_replica_speaks_another_that_is_woken_for_the_next_text_
     await until(visitor, generating(1))
     inputs += [await ask(visitor, f"{n}?") for n in range(1, 9)]
     async with asyncio.timeout(30):
-        while sum(len(lane) for each in (other, replica) for lane in each.workflow._lanes.values()) < 9:
+        while (
+            sum(len(mailbox) for each in (other, replica) for mailbox in each.workflow._mailboxes.values())
+            < 9
+        ):
             await asyncio.sleep(0.01)
     assert len(llm.requests) == 1
     go_on.set()

@@ -16,9 +16,15 @@ from email.utils import formatdate
 import pytest
 import structlog
 
-from services.workflow.assistant.client import Anew, AssistantClient, AssistantFailed, Limits, Piece
+from services.workflow.assistant.client import (
+    Anew,
+    AssistantClient,
+    AssistantFailed,
+    AssistantLimits,
+    StreamPiece,
+)
 from services.workflow.assistant.profiles import Provider
-from services.workflow.domain.assistant import Message, Prompt, ToolCall, Usage, tools
+from services.workflow.domain.assistant import ChatMessage, Prompt, ToolCall, Usage, tools
 from services.workflow.domain.completion import Finished
 from tests.llm_server import (
     CHUNK,
@@ -43,10 +49,10 @@ from tests.llm_server import (
 from tests.processes import ROOT, free_port
 
 KEY = "sk-secret-key"
-PROMPT = Prompt((Message("system", "Be brief."), Message("user", "Where is my order?")))
+PROMPT = Prompt((ChatMessage("system", "Be brief."), ChatMessage("user", "Where is my order?")))
 WITH_TOOLS = PROMPT._replace(tools=tools(handoff=True, states=("order", "returns")))
 #: Long enough that nothing of it is reached where all goes well.
-PATIENT = Limits(first_token=30, token=30, answer=60, characters=10_000, attempts=3)
+PATIENT = AssistantLimits(first_token=30, token=30, answer=60, characters=10_000, attempts=3)
 
 Make = Callable[..., AssistantClient]
 
@@ -56,7 +62,7 @@ async def client(llm: LlmServer) -> AsyncIterator[Make]:
     """Makes clients of the test's server, which are closed at the end. They never wait by chance."""
     made = []
 
-    def make(limits: Limits = PATIENT, url: str = llm.url, clock: float = 0.0) -> AssistantClient:
+    def make(limits: AssistantLimits = PATIENT, url: str = llm.url, clock: float = 0.0) -> AssistantClient:
         provider = Provider("openai", url, "small", KEY, "OPENAI_API_KEY")
         made.append(AssistantClient(provider, limits, chance=lambda: 0.0, clock=lambda: clock))
         return made[-1]
@@ -73,7 +79,7 @@ async def asked(client: AssistantClient, prompt: Prompt = PROMPT) -> tuple[list[
     async with aclosing(client.stream(prompt)) as answer:
         async for part in answer:
             assert finished is None
-            if isinstance(part, Piece):
+            if isinstance(part, StreamPiece):
                 assert part.text
                 pieces.append(part.text)
             elif isinstance(part, Anew):
@@ -91,7 +97,7 @@ async def failed(client: AssistantClient, prompt: Prompt = PROMPT) -> tuple[str,
     with pytest.raises(AssistantFailed) as failure:
         async with aclosing(client.stream(prompt)) as answer:
             async for part in answer:
-                assert isinstance(part, Piece)
+                assert isinstance(part, StreamPiece)
                 text += part.text
     assert failure.value.began == bool(text)
     return text, failure.value
@@ -112,9 +118,9 @@ async def test_a_word_is_given_away_before_the_next_is_there(llm: LlmServer, cli
     go_on = asyncio.Event()
     llm.will(says("First", go_on, " second"))
     async with aclosing(client().stream(PROMPT)) as answer:
-        assert await anext(answer) == Piece("First")
+        assert await anext(answer) == StreamPiece("First")
         go_on.set()
-        assert await anext(answer) == Piece(" second")
+        assert await anext(answer) == StreamPiece(" second")
 
 
 async def test_the_request_is_openais(llm: LlmServer, client: Make) -> None:
@@ -540,7 +546,7 @@ async def test_a_reader_who_takes_time_is_no_stall_of_the_provider(llm: LlmServe
         await anext(answer)
         await asyncio.sleep(1.1 * limits.token)
         go_on.set()
-        assert await anext(answer) == Piece(" two")
+        assert await anext(answer) == StreamPiece(" two")
 
 
 # --- stopping -----------------------------------------------------------------------------------
@@ -550,7 +556,7 @@ async def test_who_stops_reading_closes_the_stream_at_once(llm: LlmServer, clien
     llm.will(stalls("One"), says("Another."))
     each = client()
     answer = each.stream(PROMPT)
-    assert await anext(answer) == Piece("One")
+    assert await anext(answer) == StreamPiece("One")
     await answer.aclose()
     await (await llm.request()).left.wait()
     assert (await asked(each))[1].text == "Another."
@@ -620,7 +626,9 @@ async def test_a_person_can_try_it_without_a_key(client: Make) -> None:
         pieces, finished = await asked(each)
         assert finished.text.startswith('You said: "Where is my order?".')
         assert len(pieces) > 10
-        _, finished = await asked(each, WITH_TOOLS._replace(messages=(Message("user", "A person, please"),)))
+        _, finished = await asked(
+            each, WITH_TOOLS._replace(messages=(ChatMessage("user", "A person, please"),))
+        )
         assert finished.tool == ToolCall("handoff", {"reason": "A person, please"})
     finally:
         stand_in.kill()

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from prometheus_client import CollectorRegistry
 
 from services.workflow import backends
-from services.workflow.backends import MAX_ANSWER, Answer, Backends
+from services.workflow.backends import MAX_ANSWER, BackendAnswer, Backends
 from services.workflow.domain.decide import CallService
 from tests.backend import Backend, Request, says
 from tests.conftest import Connections, flushed
@@ -32,7 +32,7 @@ async def asker(connections: Connections) -> AsyncIterator[Backends]:
     await asker.close()
 
 
-async def ask(asker: Backends, url: str = "", **need: Any) -> Answer:
+async def ask(asker: Backends, url: str = "", **need: Any) -> BackendAnswer:
     return await asker.ask(CallService(state="look up", url=url, **need), C, 17)
 
 
@@ -40,16 +40,16 @@ async def test_json_is_kept_as_it_is_and_a_part_of_it_can_be_picked(
     asker: Backends, backend: Backend
 ) -> None:
     backend.will(says({"order": {"items": [{"state": "sent"}]}}))
-    assert await ask(asker, backend.url) == Answer({"order": {"items": [{"state": "sent"}]}})
-    assert await ask(asker, backend.url, pick="order.items.0.state") == Answer("sent")
-    assert await ask(asker, backend.url, pick="order.nothing") == Answer(None)
+    assert await ask(asker, backend.url) == BackendAnswer({"order": {"items": [{"state": "sent"}]}})
+    assert await ask(asker, backend.url, pick="order.items.0.state") == BackendAnswer("sent")
+    assert await ask(asker, backend.url, pick="order.nothing") == BackendAnswer(None)
 
 
 async def test_a_text_is_kept_as_a_text(asker: Backends, backend: Backend) -> None:
     backend.will(says("sent on Monday", kind="text/plain"), says(b"caf\xe9", kind="text/plain"), says(b""))
-    assert await ask(asker, backend.url) == Answer("sent on Monday")
-    assert await ask(asker, backend.url) == Answer("caf\ufffd")
-    assert await ask(asker, backend.url) == Answer(None)
+    assert await ask(asker, backend.url) == BackendAnswer("sent on Monday")
+    assert await ask(asker, backend.url) == BackendAnswer("caf\ufffd")
+    assert await ask(asker, backend.url) == BackendAnswer(None)
 
 
 async def test_method_headers_and_body_are_sent_and_the_key_is_the_same_for_a_repeat(
@@ -74,29 +74,29 @@ async def test_method_headers_and_body_are_sent_and_the_key_is_the_same_for_a_re
 async def test_a_header_may_hold_a_visitors_words_in_any_script(
     asker: Backends, backend: Backend, name: str
 ) -> None:
-    assert await ask(asker, backend.url, headers={"X-Name": name}) == Answer({"ok": True})
+    assert await ask(asker, backend.url, headers={"X-Name": name}) == BackendAnswer({"ok": True})
     (request,) = backend.requests
     assert request.headers["x-name"].encode("latin-1").decode() == name.strip()
 
 
 async def test_a_refusal_is_named_by_its_status(asker: Backends, backend: Backend) -> None:
     backend.will(says({"error": "no"}, status=404), says("down", status=503))
-    assert await ask(asker, backend.url) == Answer(failure="status_404")
-    assert await ask(asker, backend.url) == Answer(failure="status_503")
+    assert await ask(asker, backend.url) == BackendAnswer(failure="status_404")
+    assert await ask(asker, backend.url) == BackendAnswer(failure="status_503")
 
 
 async def test_redirects_are_not_followed(asker: Backends, backend: Backend) -> None:
     async with Backend() as elsewhere:
         backend.will(says("", status=302, location=f"{elsewhere.url}/secret"))
-        assert await ask(asker, backend.url) == Answer(failure="status_302")
+        assert await ask(asker, backend.url) == BackendAnswer(failure="status_302")
         assert elsewhere.requests == []
 
 
 async def test_nobody_there_is_unreachable(asker: Backends) -> None:
     async with Backend() as gone:
         url = gone.url
-    assert await ask(asker, url) == Answer(failure="unreachable")
-    assert await ask(asker, "http://no-such-host.invalid/") == Answer(failure="unreachable")
+    assert await ask(asker, url) == BackendAnswer(failure="unreachable")
+    assert await ask(asker, "http://no-such-host.invalid/") == BackendAnswer(failure="unreachable")
 
 
 async def test_a_broken_answer_is_unreachable(asker: Backends, backend: Backend) -> None:
@@ -108,8 +108,8 @@ async def test_a_broken_answer_is_unreachable(asker: Backends, backend: Backend)
         writer.close()
 
     backend.will(garbage, cut)
-    assert await ask(asker, backend.url) == Answer(failure="unreachable")
-    assert await ask(asker, backend.url) == Answer(failure="unreachable")
+    assert await ask(asker, backend.url) == BackendAnswer(failure="unreachable")
+    assert await ask(asker, backend.url) == BackendAnswer(failure="unreachable")
 
 
 async def test_a_backend_that_takes_too_long_is_a_timeout(asker: Backends, backend: Backend) -> None:
@@ -124,8 +124,8 @@ async def test_a_backend_that_takes_too_long_is_a_timeout(asker: Backends, backe
             await asyncio.sleep(0.01)
 
     backend.will(silent, trickling)
-    assert await ask(asker, backend.url, timeout=0.2) == Answer(failure="timeout")
-    assert await ask(asker, backend.url, timeout=0.2) == Answer(failure="timeout")
+    assert await ask(asker, backend.url, timeout=0.2) == BackendAnswer(failure="timeout")
+    assert await ask(asker, backend.url, timeout=0.2) == BackendAnswer(failure="timeout")
 
 
 async def test_no_flow_waits_longer_than_the_limit(
@@ -136,7 +136,7 @@ async def test_no_flow_waits_longer_than_the_limit(
 
     backend.will(silent)
     monkeypatch.setattr(backends, "MAX_SECONDS", 0.2)
-    assert await ask(asker, backend.url, timeout=3600) == Answer(failure="timeout")
+    assert await ask(asker, backend.url, timeout=3600) == BackendAnswer(failure="timeout")
 
 
 async def test_an_answer_that_is_too_large_is_cut_off_whatever_its_length_says(
@@ -151,14 +151,14 @@ async def test_an_answer_that_is_too_large_is_cut_off_whatever_its_length_says(
     backend.will(
         says("x" * (MAX_ANSWER + 1), kind="text/plain"), endless, says("x" * MAX_ANSWER, kind="text/plain")
     )
-    assert await ask(asker, backend.url) == Answer(failure="too_large")
-    assert await ask(asker, backend.url) == Answer(failure="too_large")
-    assert await ask(asker, backend.url) == Answer("x" * MAX_ANSWER)
+    assert await ask(asker, backend.url) == BackendAnswer(failure="too_large")
+    assert await ask(asker, backend.url) == BackendAnswer(failure="too_large")
+    assert await ask(asker, backend.url) == BackendAnswer("x" * MAX_ANSWER)
 
 
 async def test_what_is_packed_is_not_unpacked(asker: Backends, backend: Backend) -> None:
     backend.will(says(gzip.compress(b"0" * 50_000_000), content_encoding="gzip"))
-    assert await ask(asker, backend.url) == Answer(failure="not_json")
+    assert await ask(asker, backend.url) == BackendAnswer(failure="not_json")
     assert backend.requests[0].headers["accept-encoding"] == "identity"
 
 
@@ -167,18 +167,18 @@ async def test_what_says_that_it_is_json_and_is_none_is_not_json(
     asker: Backends, backend: Backend, body: bytes
 ) -> None:
     backend.will(says(body))
-    assert await ask(asker, backend.url) == Answer(failure="not_json")
+    assert await ask(asker, backend.url) == BackendAnswer(failure="not_json")
 
 
 async def test_numbers_of_any_length_are_kept(asker: Backends, backend: Backend) -> None:
     backend.will(says(b"[" + b"9" * 400 + b"]"), says(b"[1e999]"))
-    assert await ask(asker, backend.url) == Answer([int("9" * 400)])
-    assert await ask(asker, backend.url) == Answer(failure="not_json")
+    assert await ask(asker, backend.url) == BackendAnswer([int("9" * 400)])
+    assert await ask(asker, backend.url) == BackendAnswer(failure="not_json")
 
 
 async def test_picking_from_what_is_no_json_is_not_json(asker: Backends, backend: Backend) -> None:
     backend.will(says("<html>", kind="text/html"))
-    assert await ask(asker, backend.url, pick="a") == Answer(failure="not_json")
+    assert await ask(asker, backend.url, pick="a") == BackendAnswer(failure="not_json")
 
 
 async def test_no_cookie_of_one_call_is_sent_with_the_next(asker: Backends, backend: Backend) -> None:
@@ -237,7 +237,7 @@ async def test_a_backend_over_nats_answers_as_the_backend_user(
     await client.subscribe("service.orders.state", cb=answer)
     await flushed(client)
     found = await ask(asker, subject="service.orders.state", body=b'{"id": 7}', pick="state")
-    assert found == Answer("sent")
+    assert found == BackendAnswer("sent")
     assert heard[0].data == b'{"id": 7}'
     assert (heard[0].headers or {})["Idempotency-Key"] == f"{C}:17:look%20up"
 
@@ -261,12 +261,12 @@ async def test_what_goes_wrong_over_nats_has_a_name(connections: Connections, as
     for name, answer in (("fail", fail), ("silent", silent), ("large", large), ("text", text)):
         await client.subscribe(f"service.{name}", cb=answer)
     await flushed(client)
-    assert await ask(asker, subject="service.fail") == Answer(failure="status_404")
-    assert await ask(asker, subject="service.silent", timeout=0.2) == Answer(failure="timeout")
-    assert await ask(asker, subject="service.large") == Answer(failure="too_large")
-    assert await ask(asker, subject="service.text") == Answer("on its way")
-    assert await ask(asker, subject="service.text", pick="a") == Answer(failure="not_json")
-    assert await ask(asker, subject="service.nobody") == Answer(failure="unreachable")
+    assert await ask(asker, subject="service.fail") == BackendAnswer(failure="status_404")
+    assert await ask(asker, subject="service.silent", timeout=0.2) == BackendAnswer(failure="timeout")
+    assert await ask(asker, subject="service.large") == BackendAnswer(failure="too_large")
+    assert await ask(asker, subject="service.text") == BackendAnswer("on its way")
+    assert await ask(asker, subject="service.text", pick="a") == BackendAnswer(failure="not_json")
+    assert await ask(asker, subject="service.nobody") == BackendAnswer(failure="unreachable")
 
 
 async def test_without_a_connection_nothing_is_asked_later(connections: Connections, asker: Backends) -> None:

@@ -12,8 +12,8 @@ from nats.aio.client import Client
 
 from deploy.local.embedded import EmbeddedNats
 from shared.contract import subjects
-from shared.runtime import declare as declaring
-from shared.runtime.declare import SECOND, DeclareError, declare
+from shared.eventlog import provisioning as declaring
+from shared.eventlog.provisioning import SECOND, DeclareError, declare
 from tests.conftest import Connections
 
 CONSUMERS = [

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from services.proxy.domain.drafts import Draft
+from services.proxy.domain.drafts import DraftPiece
+from services.proxy.door_queues import MAX_EARLY, Inbox
 from services.proxy.history import History
 from services.proxy.hub import Hub
-from services.proxy.mailbox import MOST_EARLY, Inbox
 from services.proxy.settings import ProxySettings
 from shared.contract import subjects
-from shared.contract.entry import Entry, Recorded
-from shared.runtime.log import Log, Message, Unreachable
-from shared.runtime.vitals import Vitals
+from shared.contract.entry import Entry, RecordedEntry
+from shared.eventlog.log import Log, StoredMessage, Unreachable
+from shared.service.health import Health
 from tests import examples
 from tests.conftest import Connections
 from tests.long_histories import write_long
@@ -29,18 +29,18 @@ class Reader:
     """Keeps what it is told."""
 
     def __init__(self) -> None:
-        self.heard: asyncio.Queue[Recorded] = asyncio.Queue()
+        self.heard: asyncio.Queue[RecordedEntry] = asyncio.Queue()
         self.is_stale = False
         self.is_lost = False
 
-    def offer(self, recorded: Recorded) -> None:
+    def on_entry(self, recorded: RecordedEntry) -> None:
         self.heard.put_nowait(recorded)
 
     def typing(self) -> None: ...
 
-    def draft(self, draft: Draft) -> None: ...
+    def draft(self, draft: DraftPiece) -> None: ...
 
-    def stale(self) -> None:
+    def on_reset(self) -> None:
         self.is_stale = True
 
     def lost(self) -> None:
@@ -50,13 +50,13 @@ class Reader:
 class Faulty(Reader):
     """Can bear nothing."""
 
-    def offer(self, recorded: Recorded) -> None:
+    def on_entry(self, recorded: RecordedEntry) -> None:
         raise ValueError("a fault of the test")
 
     def typing(self) -> None:
         raise ValueError("a fault of the test")
 
-    def stale(self) -> None:
+    def on_reset(self) -> None:
         raise ValueError("a fault of the test")
 
 
@@ -64,7 +64,7 @@ class Faulty(Reader):
 async def hub(connections: Connections) -> AsyncIterator[Hub]:
     server = connections.server
     settings = ProxySettings(nats_url=server.url(), nats_user="proxy", nats_password=server.password("proxy"))
-    hub = Hub(settings, Vitals("proxy"))
+    hub = Hub(settings, Health("proxy"))
     await hub.start()
     async with asyncio.timeout(30):
         while not hub.serving:
@@ -123,7 +123,7 @@ async def test_a_long_history_is_read_once_for_all_who_come_together(
 
     async def counted(
         log: Log, start: int, subject: str, most: int, most_bytes: int
-    ) -> tuple[list[Message], bool]:
+    ) -> tuple[list[StoredMessage], bool]:
         nonlocal read
         messages, more = await batch(log, start, subject, most, most_bytes)
         read += len(messages)
@@ -175,7 +175,7 @@ async def test_more_than_is_kept_for_a_reader_is_read_from_the_log(
     """It hears of more while it is told the history than an inbox holds, and while it reads on again."""
     inbox: Inbox[str] = Inbox()
     reader = Reader()
-    reader.offer = inbox.offer  # type: ignore[method-assign]
+    reader.on_entry = inbox.on_entry  # type: ignore[method-assign]
     await hub.register(C, reader)
     positions: list[int] = []
 
@@ -183,9 +183,9 @@ async def test_more_than_is_kept_for_a_reader_is_read_from_the_log(
         for n in range(count):
             await hub.append(C, Entry(id=f"{name}{n}", facts=(examples.TEXT_WRITTEN,)), None)
 
-    await write(MOST_EARLY + 100, "before")
+    await write(MAX_EARLY + 100, "before")
     assert inbox.behind
-    more = asyncio.create_task(write(MOST_EARLY + 200, "meanwhile"))
+    more = asyncio.create_task(write(MAX_EARLY + 200, "meanwhile"))
     await inbox.catch_up(
         hub,
         C,
@@ -196,12 +196,12 @@ async def test_more_than_is_kept_for_a_reader_is_read_from_the_log(
             else None
         ),
     )
-    reader.offer = lambda recorded: positions.append(recorded.position)  # type: ignore[method-assign]
+    reader.on_entry = lambda recorded: positions.append(recorded.position)  # type: ignore[method-assign]
     await more
     async with asyncio.timeout(20):
-        while len(positions) < 2 * MOST_EARLY + 300:
+        while len(positions) < 2 * MAX_EARLY + 300:
             await asyncio.sleep(0.01)
-    assert positions == list(range(1, 2 * MOST_EARLY + 301))
+    assert positions == list(range(1, 2 * MAX_EARLY + 301))
 
 
 async def test_a_reader_that_fails_is_told_to_begin_again_and_the_others_miss_nothing(hub: Hub) -> None:
@@ -221,14 +221,14 @@ async def test_an_entry_that_cannot_be_read_loses_its_readers_alone(
     mine, other = Reader(), Reader()
     await joined(hub, mine, new=True)
     await hub.join("0" * 32, other, new=True)
-    decode = Message.decode
+    decode = StoredMessage.decode
 
-    def unreadable(message: Message) -> Recorded:
+    def unreadable(message: StoredMessage) -> RecordedEntry:
         if message.conversation == C:
             raise ValueError("a fault of the test")
         return decode(message)
 
-    monkeypatch.setattr(Message, "decode", unreadable)
+    monkeypatch.setattr(StoredMessage, "decode", unreadable)
     await hub.append(C, said(1), None)
     await hub.append("0" * 32, said(1), None)
     await asyncio.wait_for(other.heard.get(), 10)

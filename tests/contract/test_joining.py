@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
-from services.proxy.domain.chat import Chat
-from services.proxy.domain.closings import Closing
+from services.proxy.admission import Admission
+from services.proxy.domain.close_codes import CloseCode
 from services.proxy.domain.session import BEGIN
-from services.proxy.edge import Edge
+from services.proxy.domain.socketio_chat import Chat
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
-from services.proxy.transports.socketio_client import Client, Opening
+from services.proxy.transports.socketio_client import Opening, SocketioClient
 from services.proxy.transports.websocket import WebSocketDoor
-from shared.contract.entry import Entry, Recorded
+from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import BotSaid
 from shared.contract.subjects import conversation_of
-from shared.runtime.log import Unreachable
-from shared.runtime.pace import Pace
-from shared.runtime.vitals import Vitals
+from shared.eventlog.log import Unreachable
+from shared.service.health import Health
+from shared.service.pace import Pace
 from tests.conftest import Connections
 from tests.contract.test_hub import Reader
 from tests.long_histories import write_long
@@ -70,12 +70,12 @@ class Stage:
     def __init__(self, hub: Hub, settings: ProxySettings) -> None:
         self.hub = hub
         self.settings = settings
-        self.vitals = Vitals("doors")
-        self.edge = Edge(settings, self.vitals)
+        self.health = Health("doors")
+        self.edge = Admission(settings, self.health)
 
     async def websocket(self, secret: str, told: Told, modern: bool) -> None:
         """A socket of the visitor's, until cancelled."""
-        door = WebSocketDoor(self.hub, self.edge, self.settings, self.vitals)
+        door = WebSocketDoor(self.hub, self.edge, self.settings, self.health)
         events: list[dict[str, Any]] = [{"type": "websocket.connect"}]
 
         async def receive() -> dict[str, Any]:
@@ -105,11 +105,11 @@ class Stage:
 
             async def taken(self) -> None: ...
 
-            async def hang_up(self, closing: Closing) -> None: ...
+            async def hang_up(self, closing: CloseCode) -> None: ...
 
         conversation = conversation_of(secret, "socketio")
         opening = Opening(conversation, Chat(secret, self.hub.epoch, BEGIN, ""), new=False)
-        client = Client(
+        client = SocketioClient(
             self.hub, self.edge, "socketio", Line(), conversation, [opening], lambda outcome: None
         )
         client.open()
@@ -123,7 +123,7 @@ class Stage:
 async def stage(connections: Connections) -> AsyncIterator[Stage]:
     server = connections.server
     settings = ProxySettings(nats_url=server.url(), nats_user="proxy", nats_password=server.password("proxy"))
-    hub = Hub(settings, Vitals("proxy"))
+    hub = Hub(settings, Health("proxy"))
     await hub.start()
     yield Stage(hub, settings)
     await hub.stop()
@@ -173,7 +173,7 @@ async def _joined(hub: Hub, conversation: str, reader: Reader) -> Any:
             await asyncio.sleep(0.05)
 
 
-def _words(recorded: Recorded) -> str:
+def _words(recorded: RecordedEntry) -> str:
     (fact,) = recorded.facts
     assert isinstance(fact, BotSaid)
     return fact.text

@@ -16,20 +16,20 @@ from shared.contract import subjects
 from shared.contract.entry import Entry, EntryTooLarge
 from shared.contract.facts import BotSaid
 from shared.contract.subjects import STREAM, shard_of
-from shared.runtime.declare import DeclareError, declare, new_epoch, wipe
-from shared.runtime.feed import Feed
-from shared.runtime.log import (
-    MOST_IN_FLIGHT,
+from shared.eventlog.log import (
+    MAX_IN_FLIGHT,
     WINDOW_BYTES,
     Conflict,
     Full,
     IdReused,
     Log,
-    Message,
+    StoredMessage,
     Unknown,
     Unreachable,
 )
-from shared.runtime.requests import Push, Reply
+from shared.eventlog.protocol_reader import LiveConnection
+from shared.eventlog.provisioning import DeclareError, declare, new_epoch, wipe
+from shared.eventlog.request_multiplexer import Push, Reply
 from tests import examples
 from tests.conftest import Connections, connected
 
@@ -150,7 +150,7 @@ async def test_an_append_that_the_quicker_line_swallows_goes_the_clients_way(
 
 async def test_a_read_that_fails_in_an_unforeseen_way_lets_nobody_wait(connections: Connections) -> None:
     class Broken(Log):
-        async def at(self, position: int) -> Message | None:
+        async def at(self, position: int) -> StoredMessage | None:
             raise RuntimeError("the transport is closed")
 
     log = Broken(await connections.client("proxy"))
@@ -163,7 +163,7 @@ async def test_a_read_that_fails_in_an_unforeseen_way_lets_nobody_wait(connectio
 async def test_a_replay_whose_connection_is_lost_says_so(connections: Connections) -> None:
     lost = asyncio.Event()
     log = await connections.log("operator")
-    feed = Feed(log.client, lambda message: None, lost.set, lambda: None)
+    feed = LiveConnection(log.client, lambda message: None, lost.set, lambda: None)
     log.goes_over(feed)
     await feed.start()
     async with feed.hearing(subjects.replay_delivery("operator"), lambda subject, answer, data: None):
@@ -287,10 +287,12 @@ async def test_never_more_is_on_its_way_than_is_allowed_and_nothing_stays_taken(
     log = await connections.log("workflow")
     for n in range(40):
         await log.append(C, "bot", Entry(id=str(n), facts=(BotSaid(text="x" * 20_000),)))
-    least = MOST_IN_FLIGHT
+    least = MAX_IN_FLIGHT
     reading = log.batch
 
-    async def watched(start: int, subject: str, most: int, most_bytes: int) -> tuple[list[Message], bool]:
+    async def watched(
+        start: int, subject: str, most: int, most_bytes: int
+    ) -> tuple[list[StoredMessage], bool]:
         nonlocal least
         try:
             return await reading(start, subject, most, most_bytes)
@@ -305,9 +307,9 @@ async def test_never_more_is_on_its_way_than_is_allowed_and_nothing_stays_taken(
     read = await asyncio.gather(*readers, return_exceptions=True)
     assert all(isinstance(each, asyncio.CancelledError) or len(each) == 40 for each in read)  # type: ignore[arg-type]
     assert sum(not isinstance(each, BaseException) for each in read) == 66
-    assert 0 <= least < MOST_IN_FLIGHT  # they did wait for one another
+    assert 0 <= least < MAX_IN_FLIGHT  # they did wait for one another
     async with asyncio.timeout(10):
-        while log.unused < MOST_IN_FLIGHT:  # what was given up is on its way still
+        while log.unused < MAX_IN_FLIGHT:  # what was given up is on its way still
             await asyncio.sleep(0.01)
 
 
@@ -322,16 +324,16 @@ async def test_what_was_given_up_counts_until_it_is_here(connections: Connection
     try:
         readers = [asyncio.create_task(log.fetch(C)) for _ in range(5)]
         async with asyncio.timeout(10):
-            while log.unused > MOST_IN_FLIGHT - 5 * WINDOW_BYTES:
+            while log.unused > MAX_IN_FLIGHT - 5 * WINDOW_BYTES:
                 await asyncio.sleep(0)
         for _ in range(10):  # now they have asked, too
             await asyncio.sleep(0)
         for reader in readers:
             reader.cancel()
         await asyncio.wait(readers)
-        assert log.unused == MOST_IN_FLIGHT - 5 * WINDOW_BYTES
+        assert log.unused == MAX_IN_FLIGHT - 5 * WINDOW_BYTES
     finally:
         server.send_signal(signal.SIGCONT)
     async with asyncio.timeout(10):
-        while log.unused < MOST_IN_FLIGHT:
+        while log.unused < MAX_IN_FLIGHT:
             await asyncio.sleep(0.01)

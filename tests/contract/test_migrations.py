@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.flow_migrate import Migration
+from deploy.cli.flow_migrate import Migration
 from services.workflow.domain.language.flow import parse
 from shared.contract.entry import Entry
 from shared.contract.facts import (
@@ -23,7 +23,7 @@ from shared.contract.facts import (
     FlowMigrated,
     TimerArmed,
 )
-from shared.runtime.log import APPEND_SECONDS, Log
+from shared.eventlog.log import APPEND_SECONDS, Log
 from tests.conftest import Connections, Services
 from tests.flow_author import Author, Guest, greeting, said
 

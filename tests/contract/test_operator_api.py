@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local import accounts
+from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
 from services.operator.transports import events
-from services.operator.transports.events import MOST_WAITING, Hub
-from services.operator.transports.wire import Typing
-from shared.contract.entry import LEVEL, Entry, Recorded
+from services.operator.transports.events import MAX_WAITING, EventHub
+from services.operator.transports.schemas import TypingEvent
+from shared.contract.entry import LEVEL, Entry, RecordedEntry
 from shared.contract.facts import (
     BotSaid,
     ConversationClaimed,
@@ -32,8 +32,8 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.contract.subjects import PRESENCE, STREAM, conversation_of, typing
-from shared.runtime.declare import declare
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
+from shared.eventlog.provisioning import declare
 from tests.conftest import Connections, Services, connected, flushed
 from tests.examples import FLOW
 from tests.processes import Service
@@ -78,7 +78,7 @@ class Chat:
         fact = TextWritten(session="s", text=text)
         return await self.visitor.append(id, "visitor", Entry(id=str(uuid.uuid4()), facts=(fact,)))
 
-    async def history(self, id: str) -> list[Recorded]:
+    async def history(self, id: str) -> list[RecordedEntry]:
         return [message.decode() for message in await self.visitor.fetch(id)]
 
 
@@ -556,12 +556,12 @@ async def test_a_listener_that_does_not_keep_up_is_dropped() -> None:
     async def welcome() -> bool:
         return True
 
-    hub = Hub()
+    hub = EventHub()
     slow, quick = hub.listen(welcome), hub.listen(welcome)
     await anext(slow)
     await anext(quick)
-    for number in range(MOST_WAITING + 1):
-        hub.tell("typing", Typing(str(number)))
+    for number in range(MAX_WAITING + 1):
+        hub.publish("typing", TypingEvent(str(number)))
         assert str(number).encode() in await anext(quick)
     assert len(hub) == 1
     assert [frame async for frame in slow] == []
@@ -576,7 +576,7 @@ async def test_a_listener_to_whom_nothing_happens_hears_a_heartbeat(monkeypatch:
         return True
 
     monkeypatch.setattr(events, "PING_SECONDS", 0.01)
-    stream = Hub().listen(welcome)
+    stream = EventHub().listen(welcome)
     await anext(stream)
     for _ in range(2):
         assert await anext(stream) == b"event: heartbeat\ndata: {}\n\n"

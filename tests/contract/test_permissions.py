@@ -18,9 +18,9 @@ from deploy.local.embedded import USERS, EmbeddedNats
 from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import Author, BotSaid, ConversationStarted, OperatorSaid
-from shared.runtime.broker import inbox_prefix
-from shared.runtime.declare import declare
-from shared.runtime.log import Log
+from shared.eventlog.connection import inbox_prefix
+from shared.eventlog.log import Log
+from shared.eventlog.provisioning import declare
 from tests.conftest import flushed
 
 CONVERSATION = subjects.conversation_of("a secret", "web")

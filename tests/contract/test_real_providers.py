@@ -20,14 +20,14 @@ from services.workflow.assistant.client import (
     Anew,
     AssistantClient,
     AssistantFailed,
-    Limits,
-    Piece,
+    AssistantLimits,
+    StreamPiece,
 )
 from services.workflow.assistant.profiles import ProfileName, Provider
-from services.workflow.domain.assistant import Message, Prompt, ToolCall, Usage, tools
+from services.workflow.domain.assistant import ChatMessage, Prompt, ToolCall, Usage, tools
 from services.workflow.domain.completion import Finished
 from shared.contract.facts import AnswerFailed, AnswerStarted, AssistantSaid, BotSaid, HandoffRequested
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
 from tests.conftest import Connections
 from tests.contract.test_assistant import Reader, ask, flow_with
 from tests.llm_server import (
@@ -50,9 +50,9 @@ from tests.llm_server import (
 )
 from tests.replica import Replica, answered, greet, said
 
-PROMPT = Prompt((Message("system", "Be brief."), Message("user", "Where is my order?")))
+PROMPT = Prompt((ChatMessage("system", "Be brief."), ChatMessage("user", "Where is my order?")))
 WITH_TOOLS = PROMPT._replace(tools=tools(handoff=True, states=("order", "returns")))
-LIMITS = Limits(first_token=30, token=30, answer=60, attempts=1)
+LIMITS = AssistantLimits(first_token=30, token=30, answer=60, attempts=1)
 SAID = "It arrives on Monday."
 
 Make = Callable[..., AssistantClient]
@@ -62,7 +62,7 @@ Make = Callable[..., AssistantClient]
 async def client(llm: LlmServer) -> AsyncIterator[Make]:
     made = []
 
-    def make(profile: ProfileName = "other", limits: Limits = LIMITS) -> AssistantClient:
+    def make(profile: ProfileName = "other", limits: AssistantLimits = LIMITS) -> AssistantClient:
         made.append(AssistantClient(Provider(profile, llm.url, "small"), limits, chance=lambda: 0.0))
         return made[-1]
 
@@ -77,7 +77,7 @@ async def asked(client: AssistantClient, prompt: Prompt = PROMPT) -> Finished:
     finished = None
     async with aclosing(client.stream(prompt)) as answer:
         async for part in answer:
-            if isinstance(part, Piece):
+            if isinstance(part, StreamPiece):
                 pieces.append(part.text)
             elif isinstance(part, Anew):
                 pieces.clear()
@@ -255,7 +255,7 @@ async def test_markdown_that_shows_nothing_is_no_answer(llm: LlmServer, client: 
 async def test_white_space_before_the_first_word_is_given_away_with_it(llm: LlmServer, client: Make) -> None:
     llm.will(says("\u200b", " ", "\n", "One"))
     async with aclosing(client().stream(PROMPT)) as answer:
-        assert await anext(answer) == Piece("\u200b \nOne")
+        assert await anext(answer) == StreamPiece("\u200b \nOne")
 
 
 @pytest.mark.parametrize(
@@ -448,7 +448,11 @@ async def test_a_refusal_that_stays_is_an_outcome(llm: LlmServer, client: Make) 
     assert len(llm.requests) <= 6
 
 
-GREETED = (Message("system", "Be brief."), Message("assistant", "Hello!"), Message("user", "Where is it?"))
+GREETED = (
+    ChatMessage("system", "Be brief."),
+    ChatMessage("assistant", "Hello!"),
+    ChatMessage("user", "Where is it?"),
+)
 
 
 @pytest.mark.parametrize(
@@ -456,10 +460,10 @@ GREETED = (Message("system", "Be brief."), Message("assistant", "Hello!"), Messa
     [
         GREETED,
         GREETED[1:],
-        (Message("system", "Greet the visitor."),),
-        (Message("system", "Greet the visitor."), Message("assistant", "Hello!")),
-        (*GREETED, Message("assistant", "On its way."), Message("assistant", "Bye.")),
-        (Message("user", "One."), Message("user", "Two.")),
+        (ChatMessage("system", "Greet the visitor."),),
+        (ChatMessage("system", "Greet the visitor."), ChatMessage("assistant", "Hello!")),
+        (*GREETED, ChatMessage("assistant", "On its way."), ChatMessage("assistant", "Bye.")),
+        (ChatMessage("user", "One."), ChatMessage("user", "Two.")),
     ],
 )
 @pytest.mark.parametrize(
@@ -475,7 +479,7 @@ GREETED = (Message("system", "Be brief."), Message("assistant", "Hello!"), Messa
     ],
 )
 async def test_a_server_that_demands_alternating_roles_is_given_them(
-    llm: LlmServer, client: Make, messages: tuple[Message, ...], status: int, message: str
+    llm: LlmServer, client: Make, messages: tuple[ChatMessage, ...], status: int, message: str
 ) -> None:
     llm.always(demands(alternating, message, says(SAID), status))
     each = client()
@@ -507,7 +511,7 @@ async def test_a_quick_model_that_leaves_out_the_beginning_of_its_reasoning_show
     llm.will(says(*words(f"The user wants to know it.\n</think>\n\n{SAID}")))
     async with aclosing(client().stream(PROMPT)) as answer:
         parts = [part async for part in answer]
-    assert "".join(part.text for part in parts if isinstance(part, Piece)) == SAID
+    assert "".join(part.text for part in parts if isinstance(part, StreamPiece)) == SAID
 
 
 async def test_a_slow_one_is_found_out_at_its_end_and_remembered(llm: LlmServer, client: Make) -> None:
@@ -519,11 +523,11 @@ async def test_a_slow_one_is_found_out_at_its_end_and_remembered(llm: LlmServer,
         async for part in answer:
             parts.append(part)
             go_on.set()
-    assert parts[:2] == [Piece("A question"), Anew()]
-    assert "".join(part.text for part in parts if isinstance(part, Piece)) == f"A question{SAID}"
+    assert parts[:2] == [StreamPiece("A question"), Anew()]
+    assert "".join(part.text for part in parts if isinstance(part, StreamPiece)) == f"A question{SAID}"
     assert parts[-1].text == SAID  # type: ignore[attr-defined]
     async with aclosing(each.stream(PROMPT)) as answer:
-        assert [part async for part in answer][:-1] == [Piece(SAID)]
+        assert [part async for part in answer][:-1] == [StreamPiece(SAID)]
 
 
 MUSINGS = [
@@ -540,7 +544,7 @@ LONG = GRACE_SECONDS * 1.5
 @pytest.mark.parametrize("musing", MUSINGS)
 async def test_a_slow_one_that_muses_shows_none_of_it(llm: LlmServer, client: Make, musing: str) -> None:
     llm.will(says(*words(musing), LONG, " So.", LONG, "</think>", "\n\n", SAID))
-    assert await shown(client()) == [Piece(SAID)]
+    assert await shown(client()) == [StreamPiece(SAID)]
 
 
 @pytest.mark.parametrize(
@@ -550,7 +554,7 @@ async def test_a_slow_one_that_is_known_by_its_name_shows_none_of_it(
     llm: LlmServer, client: Make, model: str
 ) -> None:
     llm.always(says("A question of", LONG, " orders.</think>", SAID))
-    assert await shown(client(), PROMPT._replace(model=model)) == [Piece(SAID)]
+    assert await shown(client(), PROMPT._replace(model=model)) == [StreamPiece(SAID)]
 
 
 async def test_the_name_may_be_in_the_chunks_alone(llm: LlmServer, client: Make) -> None:
@@ -567,7 +571,7 @@ async def test_the_name_may_be_in_the_chunks_alone(llm: LlmServer, client: Make)
         await exchange.end()
 
     llm.will(play)
-    assert await shown(client()) == [Piece(SAID)]
+    assert await shown(client()) == [StreamPiece(SAID)]
 
 
 async def test_a_reasoning_field_ends_the_wait(llm: LlmServer, client: Make) -> None:
@@ -584,9 +588,9 @@ async def test_a_reasoning_field_ends_the_wait(llm: LlmServer, client: Make) -> 
 
     llm.will(play)
     async with aclosing(client().stream(PROMPT._replace(model="deepseek-r1"))) as answer:
-        assert await anext(answer) == Piece("It ")
+        assert await anext(answer) == StreamPiece("It ")
         go_on.set()
-        assert await anext(answer) == Piece("arrives.")
+        assert await anext(answer) == StreamPiece("arrives.")
 
 
 @pytest.mark.parametrize("model", ["deepseek-r1", "small"])
@@ -604,7 +608,7 @@ async def test_a_long_answer_that_only_looks_like_reasoning_is_given_away_in_tim
     llm.will(says("We need ", go_on, "your number."))
     limits = LIMITS._replace(first_token=3)
     async with aclosing(client(limits=limits).stream(PROMPT)) as answer:
-        assert await anext(answer) == Piece("We need ")
+        assert await anext(answer) == StreamPiece("We need ")
         go_on.set()
 
 
@@ -612,11 +616,11 @@ async def test_settings_may_say_that_all_words_wait_or_none(llm: LlmServer) -> N
     go_on = asyncio.Event()
     llm.will(says("A question", LONG, ".</think>", SAID), says("We need", go_on, "."))
     each = AssistantClient(Provider("other", llm.url, "small"), LIMITS, reasoning="yes")
-    assert await shown(each) == [Piece(SAID)]
+    assert await shown(each) == [StreamPiece(SAID)]
     await each.close()
     each = AssistantClient(Provider("other", llm.url, "deepseek-r1"), LIMITS, reasoning="no")
     async with aclosing(each.stream(PROMPT)) as answer:
-        assert await anext(answer) == Piece("We need")
+        assert await anext(answer) == StreamPiece("We need")
         go_on.set()
     await each.close()
 

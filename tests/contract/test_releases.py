@@ -14,7 +14,7 @@ import pytest
 from services.workflow import releases
 from services.workflow.domain.releases import Release, chosen, published
 from shared.contract.facts import ChoiceMade, FlowStarted
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
 from tests.conftest import Connections, Services
 from tests.flow_author import Author, Guest, greeting, said
 

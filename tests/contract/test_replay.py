@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.contract.facts import ChoiceMade
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
 from tests.conftest import Connections, Services
 from tests.flow_author import Author, Guest, greeting
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from joserfc import jwk, jwt
 
-from services.proxy.domain.drafts import Draft
+from services.proxy.domain.drafts import DraftPiece
 from shared.contract.entry import Entry
 from shared.contract.facts import (
     AssistantSaid,
@@ -389,7 +389,7 @@ async def test_a_stream_ends_with_its_token_while_words_flow(services: Services,
     async def talk() -> None:
         offset = 0
         while True:
-            await bot.draft(sam.conversation, Draft(cause, 1, offset, "on and "))
+            await bot.draft(sam.conversation, DraftPiece(cause, 1, offset, "on and "))
             offset += 7
             await asyncio.sleep(0.02)
 
@@ -486,7 +486,7 @@ async def test_streams_opened_before_during_and_after_tell_the_same(
     answer = "Because it is so, and not otherwise."
     async with sam.listen() as listened:
         for offset in range(0, 20, 2):
-            await bot.draft(sam.conversation, Draft(cause, 1, offset, answer[offset : offset + 2]))
+            await bot.draft(sam.conversation, DraftPiece(cause, 1, offset, answer[offset : offset + 2]))
         heard = [await anext(listened) for _ in range(3)]
         assert said(heard) == "Because it is"  # word by word, long before it is stored
         during = [asyncio.create_task(client.events()) for client in (sam, other) for _ in range(5)]
@@ -507,7 +507,7 @@ async def test_markdown_is_streamed_as_the_plain_text_that_is_stored(sam: Client
     plain = "On the page (https://shop.example/a_b):\n\n- one\n- 2 * 3\n\nx ** y\nEnd"
     async with sam.listen() as listened:
         for offset in range(0, len(answer), 3):
-            await bot.draft(sam.conversation, Draft(cause, 1, offset, answer[offset : offset + 3]))
+            await bot.draft(sam.conversation, DraftPiece(cause, 1, offset, answer[offset : offset + 3]))
         heard = [await anext(listened) for _ in range(4)]
         assert said(heard).startswith("On the page (")  # long before it is stored
         await bot.answer(sam.conversation, AssistantSaid(text=answer, attempt=1))
@@ -545,13 +545,13 @@ async def test_an_answer_taken_anew_after_a_crash_is_told_whole(sam: Client, bot
     await sam.say("why?")
     cause = await bot.start(sam.conversation, attempt=1)
     async with sam.listen() as listened:
-        await bot.draft(sam.conversation, Draft(cause, 1, 0, "It is because of "))
+        await bot.draft(sam.conversation, DraftPiece(cause, 1, 0, "It is because of "))
         assert said([await anext(listened) for _ in range(4)]) == "It is because of"
         await bot.start(sam.conversation, attempt=2)
         error = await anext(listened)
         assert (error.kind, error.data) == ("error", "The answer was interrupted.")
-        await bot.draft(sam.conversation, Draft(cause, 1, 17, "nothing"))  # of the one that crashed
-        await bot.draft(sam.conversation, Draft(cause, 2, 0, "Nobody knows "))
+        await bot.draft(sam.conversation, DraftPiece(cause, 1, 17, "nothing"))  # of the one that crashed
+        await bot.draft(sam.conversation, DraftPiece(cause, 2, 0, "Nobody knows "))
         await bot.answer(sam.conversation, AssistantSaid(text="Nobody knows why.", attempt=2))
         again = [event async for event in listened]
     assert said(again) == "Nobody knows why."
@@ -569,7 +569,7 @@ async def test_a_proxy_killed_in_the_middle_of_an_answer_is_replaced_by_another(
     heard = []
     with pytest.raises(httpx.TransportError):
         async with sam.listen() as listened:
-            await bot.draft(sam.conversation, Draft(cause, 1, 0, "Because it is so, "))
+            await bot.draft(sam.conversation, DraftPiece(cause, 1, 0, "Because it is so, "))
             async for event in listened:
                 heard.append(event)
                 if len(heard) == 4:

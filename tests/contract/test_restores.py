@@ -1,4 +1,4 @@
-"""The follower when the store is put back from a copy: no mixture of two logs, nothing in doubt is used."""
+"""The subscription when the store is put back from a copy: no mixture of two logs, nothing in doubt is used."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import pytest
 from nats.aio.client import Client
 
 from deploy.local.embedded import EmbeddedNats
-from services.workflow.folds import Folds
-from services.workflow.ledger import Ledger
+from services.workflow.repository import Repository
+from services.workflow.state_cache import StateCache
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import Entry
-from shared.runtime import follower as following
-from shared.runtime.broker import Link, inbox_prefix
-from shared.runtime.declare import new_epoch
-from shared.runtime.feed import Feed
-from shared.runtime.log import MOST_IN_FLIGHT, Appended, Conflict, Log, Message, Unreachable
-from shared.runtime.vitals import Vitals
+from shared.eventlog import subscription as following
+from shared.eventlog.connection import ConnectionState, inbox_prefix
+from shared.eventlog.log import MAX_IN_FLIGHT, Appended, Conflict, Log, StoredMessage, Unreachable
+from shared.eventlog.protocol_reader import LiveConnection
+from shared.eventlog.provisioning import new_epoch
+from shared.service.health import Health
 from tests import examples
 from tests.conftest import Connections
-from tests.contract.test_follower import Followed, grow
+from tests.contract.test_subscription import Followed, grow
 from tests.faults.injectors import Pause, halting, hesitant, late, late_proof, late_question, lossy
 
 
@@ -52,16 +52,16 @@ class Watching(Followed):
     def __init__(
         self,
         log: Log,
-        link: Link,
-        feed: Callable[..., Feed] = Feed,
+        link: ConnectionState,
+        feed: Callable[..., LiveConnection] = LiveConnection,
         from_beginning: bool = True,
     ) -> None:
         super().__init__(log, link, from_beginning=from_beginning, feed=feed)
         self.log = log
-        self.ever: list[Message] = []
-        self.beside: Folds | None = None
+        self.ever: list[StoredMessage] = []
+        self.beside: StateCache | None = None
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: StoredMessage) -> None:
         super()._take(message)
         self.ever.append(message)
         if self.beside is not None:
@@ -78,7 +78,7 @@ class Watching(Followed):
 
 
 class Lab:
-    """A follower whose connections notice each loss, and a writer beside it."""
+    """A subscription whose connections notice each loss, and a writer beside it."""
 
     def __init__(self, connections: Connections, writer: Log, folder: Path) -> None:
         self._connections = connections
@@ -91,12 +91,12 @@ class Lab:
     async def follow(
         self,
         reads: Callable[[Client], Log] = Log,
-        feed: Callable[..., Feed] = Feed,
+        feed: Callable[..., LiveConnection] = LiveConnection,
         from_beginning: bool = True,
         user: str = "analytics",
-        link: Link | None = None,
+        link: ConnectionState | None = None,
     ) -> Watching:
-        link = link or Link(Vitals("test"))
+        link = link or ConnectionState(Health("test"))
         client = Client()
         self._clients.append(client)
         await client.connect(
@@ -110,7 +110,7 @@ class Lab:
         )
         followed = Watching(reads(client), link, feed, from_beginning)
         self.started.append(followed)
-        await followed.follower.start()
+        await followed.subscription.start()
         return followed
 
     async def grow(self, count: int) -> None:
@@ -130,7 +130,7 @@ class Lab:
 
     async def close(self) -> None:
         for followed in self.started:
-            await followed.follower.stop()
+            await followed.subscription.stop()
         for client in self._clients:
             await client.close()
 
@@ -143,10 +143,10 @@ async def lab(connections: Connections, tmp_path: Path) -> AsyncIterator[Lab]:
 
 
 async def settled(lab: Lab, followed: Watching) -> None:
-    """Until the follower has what is stored now, and is certain of it."""
+    """Until the subscription has what is stored now, and is certain of it."""
     stored = await lab.content()
     async with asyncio.timeout(20):
-        while not followed.follower.certain or followed.follower.position < len(stored):
+        while not followed.subscription.certain or followed.subscription.position < len(stored):
             await asyncio.sleep(0.02)
     assert followed.content == stored
 
@@ -163,7 +163,7 @@ async def test_what_was_fetched_between_two_losses_is_proven_too(
     ends, reads = Pause(), Pause()
     followed = await lab.follow(halting(ends, reads))
     await lab.grow(first)
-    await followed.follower.reached(first)
+    await followed.subscription.reached(first)
     ends.begin()
     await ends.felt.wait()
     await lab.grow(copied)
@@ -174,7 +174,7 @@ async def test_what_was_fetched_between_two_losses_is_proven_too(
     await reads.felt.wait()
     newest = first + copied + lost
     assert followed.positions == list(range(1, newest + 1))
-    assert not followed.follower.certain
+    assert not followed.subscription.certain
     await lab.store.put_back()  # the second
     await lab.grow(grown)
     reads.end()
@@ -206,13 +206,13 @@ async def test_a_proof_that_was_given_before_a_loss_counts_no_more_after_it(lab:
     await lab.grow(3)
     await lab.store.copy()
     await lab.grow(2)
-    await followed.follower.reached(5)
+    await followed.subscription.reached(5)
     pause.begin()
     await pause.felt.wait()
     await lab.store.put_back()
     await lab.grow(9)
     async with asyncio.timeout(20):
-        while followed.follower.certain or followed.vitals.reasons.keys() & {"feed", "nats"}:
+        while followed.subscription.certain or followed.health.reasons.keys() & {"feed", "nats"}:
             await asyncio.sleep(0.02)
     pause.end()
     await settled(lab, followed)
@@ -233,8 +233,8 @@ async def test_where_a_follower_begins_is_proven_too(lab: Lab) -> None:
     pause.end()
     followed = await starting
     async with asyncio.timeout(20):
-        await followed.follower.known()
-        while not followed.follower.certain or followed.follower.position != 12:
+        await followed.subscription.known()
+        while not followed.subscription.certain or followed.subscription.position != 12:
             await asyncio.sleep(0.02)
     assert followed.resets == 1
 
@@ -251,7 +251,7 @@ async def test_a_follower_does_not_begin_at_an_end_that_is_no_more(lab: Lab) -> 
     await lab.store.put_back()
     pause.end()
     followed = await starting
-    assert followed.follower.position == 3
+    assert followed.subscription.position == 3
 
 
 async def test_a_log_that_is_shorter_than_it_was_said_to_be_holds_nobody_up(lab: Lab) -> None:
@@ -261,7 +261,7 @@ async def test_a_log_that_is_shorter_than_it_was_said_to_be_holds_nobody_up(lab:
     await lab.grow(7)
     await lab.store.copy()
     await lab.grow(3)
-    await followed.follower.reached(5)
+    await followed.subscription.reached(5)
     pause.begin()
     await pause.felt.wait()
     await lab.store.put_back()
@@ -277,7 +277,7 @@ async def test_another_log_that_is_longer_is_known_by_the_time_of_the_newest_ent
     await lab.grow(5)
     await lab.store.copy()
     await lab.grow(5)
-    await followed.follower.reached(10)
+    await followed.subscription.reached(10)
     pause.begin()
     await pause.felt.wait()
     await lab.store.put_back()
@@ -292,7 +292,7 @@ async def test_another_log_that_is_shorter_is_known_by_what_it_lacks(lab: Lab) -
     await lab.grow(5)
     await lab.store.copy()
     await lab.grow(5)
-    await followed.follower.reached(10)
+    await followed.subscription.reached(10)
     await lab.store.put_back()
     async with asyncio.timeout(20):
         while not followed.resets:
@@ -306,14 +306,14 @@ async def test_a_new_epoch_begins_all_anew_though_every_entry_is_the_same(
 ) -> None:
     followed = await lab.follow()
     await lab.grow(5)
-    await followed.follower.reached(5)
-    before = followed.follower.epoch
+    await followed.subscription.reached(5)
+    before = followed.subscription.epoch
     epoch = await new_epoch(await connections.client("admin"))
     async with asyncio.timeout(20):
         while not followed.resets:
             await asyncio.sleep(0.02)
     await settled(lab, followed)
-    assert followed.follower.epoch == epoch != before
+    assert followed.subscription.epoch == epoch != before
 
 
 @pytest.mark.parametrize("grown", [6, 9], ids=["what is next", "and more"])
@@ -321,8 +321,10 @@ async def test_what_comes_live_while_in_doubt_waits(lab: Lab, grown: int) -> Non
     """An entry of the new log, at the position that would have been next on the old one."""
     pause, heard, found = Pause(), list[int](), asyncio.Event()
 
-    def told(client: Client, take: Callable[[Message], None], *told: Callable[[], None]) -> Feed:
-        def listen(message: Message) -> None:
+    def told(
+        client: Client, take: Callable[[StoredMessage], None], *told: Callable[[], None]
+    ) -> LiveConnection:
+        def listen(message: StoredMessage) -> None:
             take(message)
             heard.append(message.position)
 
@@ -330,13 +332,13 @@ async def test_what_comes_live_while_in_doubt_waits(lab: Lab, grown: int) -> Non
             told[1]()
             found.set()
 
-        return Feed(client, listen, told[0], back)
+        return LiveConnection(client, listen, told[0], back)
 
     followed = await lab.follow(hesitant(pause), told)
     await lab.grow(5)
     await lab.store.copy()
     await lab.grow(5)
-    await followed.follower.reached(10)
+    await followed.subscription.reached(10)
     pause.begin()
     await pause.felt.wait()
     heard.clear()
@@ -360,13 +362,13 @@ async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> 
     await lab.grow(3)
     await lab.store.copy()
     await lab.grow(3)
-    await followed.follower.reached(6)
-    ledger = Ledger(followed.log, followed.follower, Folds())
+    await followed.subscription.reached(6)
+    ledger = Repository(followed.log, followed.subscription, StateCache())
     pause.begin()
     await pause.felt.wait()
     await lab.store.put_back()
     async with asyncio.timeout(20):
-        while followed.vitals.reasons.keys() & {"feed", "nats"} or followed.follower.certain:
+        while followed.health.reasons.keys() & {"feed", "nats"} or followed.subscription.certain:
             await asyncio.sleep(0.02)
     folding = asyncio.create_task(ledger.fold(examples.CONVERSATION))
     for _ in range(3):  # it could have been loaded as often
@@ -379,32 +381,32 @@ async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> 
 
 @pytest.mark.parametrize("grown", [0, 2, 5, 30], ids=["still shorter", "not as long", "as long", "beyond"])
 async def test_what_was_folded_ahead_of_the_follower_is_proven_too(lab: Lab, grown: int) -> None:
-    """The store that is put back ends between the follower's position and the fold's newest entry."""
+    """The store that is put back ends between the subscription's position and the fold's newest entry."""
     pause = Pause()
     followed = await lab.follow(hesitant(pause), lossy(lambda message: message.position > 5))
     await lab.grow(5)
-    await followed.follower.reached(5)
+    await followed.subscription.reached(5)
     pause.begin()
     await pause.felt.wait()
     await lab.grow(2)
     await lab.store.copy()
     pause.end()
     async with asyncio.timeout(20):
-        while followed.follower.position < 7 or not followed.follower.certain:
+        while followed.subscription.position < 7 or not followed.subscription.certain:
             await asyncio.sleep(0.02)
     pause.begin()
     await pause.felt.wait()
     await lab.grow(5)
-    folds = Folds()
+    folds = StateCache()
     followed.beside = folds
-    ahead = await Ledger(followed.log, followed.follower, folds).fold(examples.CONVERSATION)
-    assert (ahead.position, followed.follower.position) == (12, 7)
+    ahead = await Repository(followed.log, followed.subscription, folds).fold(examples.CONVERSATION)
+    assert (ahead.position, followed.subscription.position) == (12, 7)
     await lab.store.put_back()
     await lab.grow(grown)
     pause.end()
     await settled(lab, followed)
     assert followed.resets == 1
-    again = await Ledger(followed.log, followed.follower, folds).fold(examples.CONVERSATION)
+    again = await Repository(followed.log, followed.subscription, folds).fold(examples.CONVERSATION)
     assert again == await fresh(lab)
 
 
@@ -416,20 +418,20 @@ async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: Lab, g
         hesitant(pause), lossy(lambda message: message.position > 5), from_beginning=True, user="workflow"
     )
     await lab.grow(5)
-    await followed.follower.reached(5)
+    await followed.subscription.reached(5)
     await lab.store.copy()
     async with asyncio.timeout(20):
-        while followed.vitals.reasons.keys() & {"feed", "nats"} or not followed.follower.certain:
+        while followed.health.reasons.keys() & {"feed", "nats"} or not followed.subscription.certain:
             await asyncio.sleep(0.02)
     pause.begin()
     await pause.felt.wait()
-    folds = Folds()
+    folds = StateCache()
     followed.beside = folds
-    ledger = Ledger(followed.log, followed.follower, folds)
+    ledger = Repository(followed.log, followed.subscription, folds)
     state = await ledger.fold(examples.CONVERSATION)
     said = Entry(id="1", cause=1, facts=(examples.BOT_SAID,))
     assert (await ledger.append(examples.CONVERSATION, said, state)).position == 6
-    assert followed.follower.position == 5
+    assert followed.subscription.position == 5
     await lab.store.put_back()
     await lab.grow(grown)
     pause.end()
@@ -442,13 +444,13 @@ async def test_what_was_read_or_appended_and_is_still_there_resets_nobody(lab: L
     pause = Pause()
     followed = await lab.follow(hesitant(pause), lossy(lambda message: message.position > 5), user="workflow")
     await lab.grow(5)
-    await followed.follower.reached(5)
+    await followed.subscription.reached(5)
     pause.begin()
     await pause.felt.wait()
     await lab.grow(5)
-    folds = Folds()
+    folds = StateCache()
     followed.beside = folds
-    ledger = Ledger(followed.log, followed.follower, folds)
+    ledger = Repository(followed.log, followed.subscription, folds)
     state = await ledger.fold(examples.CONVERSATION)
     said = Entry(id="1", cause=1, facts=(examples.BOT_SAID,))
     state = await ledger.append(examples.CONVERSATION, said, state)
@@ -463,21 +465,23 @@ async def test_a_store_that_is_put_back_without_a_loss_is_known_by_what_was_read
     """As when an administrator restores the stream under a server that goes on."""
     pause, deaf = Pause(), list[bool]()
 
-    def silent(client: Client, take: Callable[[Message], None], *told: Callable[[], None]) -> Feed:
+    def silent(
+        client: Client, take: Callable[[StoredMessage], None], *told: Callable[[], None]
+    ) -> LiveConnection:
         def lost() -> None:
             if not deaf:
                 told[0]()
 
         return lossy(lambda message: message.position > 5)(client, take, lost, told[1])
 
-    class Unaware(Link):
+    class Unaware(ConnectionState):
         async def disconnected(self) -> None:
             if not deaf:
                 await super().disconnected()
 
-    followed = await lab.follow(hesitant(pause), silent, link=Unaware(Vitals("test")))
+    followed = await lab.follow(hesitant(pause), silent, link=Unaware(Health("test")))
     await lab.grow(5)
-    await followed.follower.reached(5)
+    await followed.subscription.reached(5)
     await lab.store.copy()
     await settled(lab, followed)
     pause.begin()
@@ -495,8 +499,8 @@ async def test_a_store_that_is_put_back_without_a_loss_is_known_by_what_was_read
 async def test_something_else_in_the_place_of_what_was_appended_is_of_another_log(lab: Lab) -> None:
     followed = await lab.follow()
     await lab.grow(3)
-    await followed.follower.reached(3)
-    followed.follower.stored(4, Appended(examples.CONVERSATION, "visitor", b"was here"))
+    await followed.subscription.reached(3)
+    followed.subscription.stored(4, Appended(examples.CONVERSATION, "visitor", b"was here"))
     await lab.grow(2)
     async with asyncio.timeout(20):
         while not followed.resets:
@@ -509,25 +513,25 @@ async def test_a_read_during_which_a_connection_was_lost_says_nothing(lab: Lab) 
     followed = await lab.follow()
     await lab.grow(3)
     reading = asyncio.create_task(followed.log.fetch(examples.CONVERSATION))
-    while not followed.log.unused < MOST_IN_FLIGHT:
+    while not followed.log.unused < MAX_IN_FLIGHT:
         await asyncio.sleep(0)
-    followed.follower._feed_lost()
+    followed.subscription._feed_lost()
     with pytest.raises(Unreachable):
         await reading
-    followed.follower._feed_found()
+    followed.subscription._feed_found()
     assert len(await followed.log.fetch(examples.CONVERSATION)) == 3
 
 
 async def test_nothing_is_appended_to_another_log_that_is_as_long(lab: Lab) -> None:
     """The server compares positions alone: there the expectation of what was folded before holds."""
     followed = await lab.follow(user="workflow")
-    followed.beside = folds = Folds()
-    ledger = Ledger(followed.log, followed.follower, folds)
+    followed.beside = folds = StateCache()
+    ledger = Repository(followed.log, followed.subscription, folds)
     await lab.grow(3)
     await lab.store.copy()
     await settled(lab, followed)
     await lab.grow(2)
-    await followed.follower.reached(5)
+    await followed.subscription.reached(5)
     state = await ledger.fold(examples.CONVERSATION)
     assert state.position == 5
     await lab.store.put_back()
@@ -554,8 +558,8 @@ async def test_whoever_waits_has_the_log_asked_where_the_feed_brings_nothing(
     followed = await lab.follow(feed=lossy(lambda message: True))
     await lab.grow(3)
     async with asyncio.timeout(20):
-        await followed.follower.reached(3)
+        await followed.subscription.reached(3)
     await lab.grow(3)  # and the next one, too
     async with asyncio.timeout(20):
-        await followed.follower.reached(6)
+        await followed.subscription.reached(6)
     assert followed.positions == [1, 2, 3, 4, 5, 6]

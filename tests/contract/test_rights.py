@@ -17,17 +17,17 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError
 from prometheus_client import Counter
 
-from deploy.local import accounts
-from deploy.local.cli import main
+from deploy.cli import accounts
+from deploy.cli.main import main
 from deploy.local.embedded import EmbeddedNats
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import Desk
 from services.operator.handlers import Handlers
 from shared.contract.facts import ConversationClaimed, OperatorSaid
-from shared.runtime.broker import Link
-from shared.runtime.declare import OPERATOR_SESSIONS, SECOND
-from shared.runtime.follower import Follower
-from shared.runtime.vitals import Vitals
+from shared.eventlog.connection import ConnectionState
+from shared.eventlog.provisioning import OPERATOR_SESSIONS, SECOND
+from shared.eventlog.subscription import Subscription
+from shared.service.health import Health
 from tests.conftest import Connections, Services
 from tests.contract.test_operator_api import PASSWORDS, Api, Chat, chat, clients  # noqa: F401
 from tests.flow_author import Ran
@@ -231,19 +231,19 @@ async def test_a_command_that_is_tried_again_asks_again(
 ) -> None:
     """Somebody comes between, and meanwhile the login ends."""
     id = await chat.waiting("visitor 1")
-    vitals, desk = Vitals("test"), Desk()
+    health, desk = Health("test"), Desk()
     log = await connections.log("operator")
-    follower = Follower(
+    subscription = Subscription(
         log,
-        Link(vitals),
-        vitals,
+        ConnectionState(health),
+        health,
         lambda message: [desk.apply(message.decode())].clear(),
         desk.clear,
         from_beginning=True,
     )
-    await follower.start()
-    counter = Counter("test_commands", "", ["command", "outcome"], registry=vitals.registry)
-    handlers = Handlers(desk, log, follower, counter)
+    await subscription.start()
+    counter = Counter("test_commands", "", ["command", "outcome"], registry=health.registry)
+    handlers = Handlers(desk, log, subscription, counter)
     asked = 0
 
     async def still() -> None:
@@ -258,12 +258,12 @@ async def test_a_command_that_is_tried_again_asks_again(
         assert desk.find(id).state.position == before  # type: ignore[union-attr]
 
     # What the live feed brings waits while nothing is awaited: the append is refused for certain.
-    follower._doubtful = True
-    lift = asyncio.get_running_loop().call_later(1.0, setattr, follower, "_doubtful", False)
+    subscription._doubtful = True
+    lift = asyncio.get_running_loop().call_later(1.0, setattr, subscription, "_doubtful", False)
     with pytest.raises(Gone):
         await handlers.claim(id, Operator("ada", "Ada"), still)
     lift.cancel()
-    await follower.stop()
+    await subscription.stop()
     assert asked == 2
     facts = [fact for entry in await chat.history(id) for fact in entry.facts]
     assert not [fact for fact in facts if isinstance(fact, ConversationClaimed)]

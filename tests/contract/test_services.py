@@ -14,7 +14,7 @@ from services.workflow import handlers
 from services.workflow.domain.language.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.facts import BotSaid, DecisionFailed, ServiceAnswered, VariableSaved
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
 from tests.backend import Backend, Request, Respond, response, says
 from tests.conftest import Connections, Services, flushed
 from tests.examples import OTHER_CONVERSATION
@@ -227,7 +227,10 @@ async def test_only_the_holder_of_the_lease_asks_however_many_replicas_are_woken
     await backend.asked.wait()
     inputs += [await visitor.append(C, "visitor", text(f"1{n}")) for n in range(8)]
     async with asyncio.timeout(30):
-        while sum(len(lane) for each in (other, replica) for lane in each.workflow._lanes.values()) < 9:
+        while (
+            sum(len(mailbox) for each in (other, replica) for mailbox in each.workflow._mailboxes.values())
+            < 9
+        ):
             await asyncio.sleep(0.01)
     assert len(backend.requests) == 1
     go_on.set()

@@ -20,7 +20,7 @@ from deploy.local.embedded import EmbeddedNats
 from shared.contract.entry import Entry
 from shared.contract.facts import ConversationClaimed, OperatorSaid
 from shared.contract.subjects import conversation_of
-from shared.runtime.declare import declare
+from shared.eventlog.provisioning import declare
 from tests.conftest import Connections, Services, connected
 from tests.processes import Service
 from tests.socketio_client import Balancer, Client

@@ -22,7 +22,7 @@ from urllib.request import urlopen
 import pytest
 
 from deploy.local.embedded import EmbeddedNats
-from deploy.local.part import Part, PartError, warning
+from deploy.local.supervised_process import ProcessError, SupervisedProcess, warning
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("nats-server", "streams", "proxy", "workflow", "operator", "analytics")
@@ -51,7 +51,7 @@ class Run:
         self.text = ""
         self._lines: queue.Queue[str] = queue.Queue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.local.cli", *(arguments or ("run",))],
+            [sys.executable, "-m", "deploy.cli.main", *(arguments or ("run",))],
             env=env,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -287,17 +287,17 @@ def test_a_bad_flow(start: Starter, tmp_path: Path) -> None:
     assert "nowhere" in check.text
 
 
-def part(program: str, logs: Path, said: list[str]) -> Part:
+def part(program: str, logs: Path, said: list[str]) -> SupervisedProcess:
     async def ready(pid: int) -> bool:
         return (logs / "ready").exists()
 
-    return Part("it", [sys.executable, "-c", program], os.environ, ready, logs, said.append)
+    return SupervisedProcess("it", [sys.executable, "-c", program], os.environ, ready, logs, said.append)
 
 
 async def test_a_part_that_cannot_start_says_why(tmp_path: Path) -> None:
     program = "print('SWITCHBOARD_X may not be 1.'); raise SystemExit(2)"
     with pytest.raises(
-        PartError, match=r"it ended with exit code 2: SWITCHBOARD_X may not be 1\. \(all of it"
+        ProcessError, match=r"it ended with exit code 2: SWITCHBOARD_X may not be 1\. \(all of it"
     ):
         await part(program, tmp_path, []).start()
 

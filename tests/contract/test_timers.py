@@ -13,9 +13,9 @@ import pytest
 from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import ConversationReset, TimerArmed, TimerFired
-from shared.contract.times import format_time
-from shared.runtime.declare import declare
-from shared.runtime.log import Conflict, Log
+from shared.contract.timestamps import format_time
+from shared.eventlog.log import Conflict, Log
+from shared.eventlog.provisioning import declare
 from tests.conftest import Connections, Services
 from tests.replica import (
     C,

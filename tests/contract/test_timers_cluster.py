@@ -12,9 +12,9 @@ import pytest
 from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import TimerArmed, TimerFired
-from shared.contract.times import format_time
-from shared.runtime.declare import declare
-from shared.runtime.log import Log, Unreachable
+from shared.contract.timestamps import format_time
+from shared.eventlog.log import Log, Unreachable
+from shared.eventlog.provisioning import declare
 from tests.conftest import Connections
 from tests.faults.nodes import Cluster
 from tests.replica import Replica, answered, causes, greet, history, said, until
@@ -62,7 +62,7 @@ async def test_timers_survive_the_death_of_their_leader_and_take_effect_once(clu
             armed = Entry(id="arm", needs=2, facts=(TimerArmed(id="after:1:0", at=at),))
             await bot.append(name, "bot", armed, expect=await bot.last(name))
             again = await visitor.append(name, "visitor", Entry(id="wake", facts=()))
-            await replica.follower.reached(again)
+            await replica.subscription.reached(again)
         info = await admin.jsm().stream_info(subjects.TIMERS)
         async with asyncio.timeout(30):
             while (info.state.messages or 0) < len(NAMES):

@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from deploy.local.embedded import EmbeddedNats
 from shared.contract.entry import Entry
 from shared.contract.facts import BotSaid
-from shared.runtime.declare import declare
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
+from shared.eventlog.provisioning import declare
 from tests.conftest import Services, connected
 from tests.faults.faulty_proxy import POISONS
 from tests.processes import Service

@@ -9,7 +9,7 @@ from time import time_ns
 
 import pytest
 
-from services.workflow import ledger
+from services.workflow import repository
 from services.workflow.domain.language.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.entry import Entry
@@ -26,7 +26,7 @@ from shared.contract.facts import (
     RequestMade,
     TimerFired,
 )
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
 from tests.conftest import Connections, Services
 from tests.replica import (
     CLAIM,
@@ -222,7 +222,7 @@ async def test_a_clock_that_is_behind_the_logs_lets_no_timer_fire_over_and_over(
     replica: Replica, visitor: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By this machine's clock the silence would last five minutes more, each time it is looked at."""
-    monkeypatch.setattr(ledger, "time_ns", lambda: time_ns() - 300_000_000_000)
+    monkeypatch.setattr(repository, "time_ns", lambda: time_ns() - 300_000_000_000)
     await replica.start(inactivity=1)
     await greet(visitor)
     await until(visitor, lambda state: state.ended_by_bot)

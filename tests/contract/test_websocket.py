@@ -22,7 +22,7 @@ from services.proxy.transports.pages import STATIC
 from shared.contract import facts
 from shared.contract.entry import Entry
 from shared.contract.subjects import conversation_of
-from shared.runtime.declare import declare
+from shared.eventlog.provisioning import declare
 from tests.conftest import Connections, Services, connected
 from tests.processes import Service
 from tests.visitor import V1, Visitor

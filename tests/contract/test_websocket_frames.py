@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from deploy.local.embedded import EmbeddedNats
-from shared.runtime.declare import declare
+from shared.eventlog.provisioning import declare
 from tests.conftest import Services, connected
 from tests.contract.test_websocket import ASK, HI, OTHER, PICK, TEXT, Stage, prepare, ready, tell, told
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from services.workflow import deciding, handlers
+from services.workflow import decision, handlers
 from services.workflow.domain.language.flow import parse
 from shared.contract import subjects
 from shared.contract.conversation import NEW
@@ -23,8 +23,8 @@ from shared.contract.facts import (
     InputRefused,
     TextWritten,
 )
-from shared.runtime.declare import declare, wipe
-from shared.runtime.log import Log, Message
+from shared.eventlog.log import Log, StoredMessage
+from shared.eventlog.provisioning import declare, wipe
 from tests import examples
 from tests import replica as replicas
 from tests.conftest import Connections, flushed
@@ -121,7 +121,7 @@ async def test_nothing_is_decided_on_a_state_that_missed_a_claim(
 ) -> None:
     """The claim of another process comes between two messages, and this replica is not told."""
 
-    def lose(message: Message) -> bool:
+    def lose(message: StoredMessage) -> bool:
         return message.author == "operator"
 
     await replica.start(lose=lose)
@@ -130,7 +130,7 @@ async def test_nothing_is_decided_on_a_state_that_missed_a_claim(
     await answered(visitor)
     await operator.append(C, "operator", CLAIM)
     second = await visitor.append(C, "visitor", text(2))
-    await replica.follower.reached(second)
+    await replica.subscription.reached(second)
     await operator.append(C, "operator", HANDBACK)
     entries = await answered(visitor)
     assert len(said(entries, BotSaid)) == 1  # the answer to the first text; the second is a person's
@@ -140,7 +140,7 @@ async def test_nothing_is_decided_on_a_state_that_missed_a_claim(
 async def test_what_comes_while_a_conversation_is_loaded_is_not_taken_for_answered(
     connections: Connections, replica: Replica, visitor: Log
 ) -> None:
-    """A delivery may enter the lane before its entry is in the fold that the lane looks at."""
+    """A delivery may enter the mailbox before its entry is in the fold that the mailbox looks at."""
     held, go_on = asyncio.Event(), asyncio.Event()
 
     async def hold(point: str, conversation: str) -> None:
@@ -154,7 +154,7 @@ async def test_what_comes_while_a_conversation_is_loaded_is_not_taken_for_answer
     await held.wait()
     await visitor.append(C, "visitor", text(1))
     async with asyncio.timeout(30):
-        while len(replica.workflow._lanes[C]) < 2:
+        while len(replica.workflow._mailboxes[C]) < 2:
             await asyncio.sleep(0.01)
     go_on.set()
     assert causes(await answered(visitor)) == [1, 2]
@@ -176,7 +176,7 @@ async def test_redelivered_out_of_order_they_are_answered_in_order(
         await visitor.append(C, "visitor", text(n))
     await taken.wait()
     async with asyncio.timeout(30):
-        while len(next(iter(doomed.workflow._lanes.values()))) < 4:
+        while len(next(iter(doomed.workflow._mailboxes.values()))) < 4:
             await asyncio.sleep(0.01)
     await doomed.crash()
     await replica.start()
@@ -250,7 +250,7 @@ async def test_what_older_programs_gave_back_does_not_count_as_delivered_too_oft
 async def test_in_the_end_even_what_older_programs_may_have_given_back_is_a_failed_outcome(
     replica: Replica, visitor: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deciding, "NEWER_DELIVERIES", 0)
+    monkeypatch.setattr(decision, "NEWER_DELIVERIES", 0)
     started = Entry(id="s", needs=2, facts=(examples.CONVERSATION_STARTED,))
     await visitor.append(C, "visitor", started, expect=0)
     await replica.start(max_deliveries=0)
@@ -324,7 +324,7 @@ async def test_an_orderly_end_finishes_what_is_in_hand(replica: Replica, visitor
     await asyncio.sleep(0)
     go_on.set()
     await stopping
-    await replica.follower.leave()  # and what was acknowledged has reached the server
+    await replica.subscription.leave()  # and what was acknowledged has reached the server
     assert causes(await history(visitor)) == [1]
     info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
     assert info.num_ack_pending == 0
@@ -393,7 +393,7 @@ async def test_a_store_put_back_while_a_delivery_is_in_hand_stops_nobody(
     shutil.copytree(tmp_path / "copy", server.folder / "nats")
     await asyncio.to_thread(server.start)
     async with asyncio.timeout(10):
-        while replica.follower.position != 2:
+        while replica.subscription.position != 2:
             await asyncio.sleep(0.02)
     holding = False
     go_on.set()
@@ -482,7 +482,7 @@ async def test_a_condition_that_cannot_be_told_is_counted_and_on_the_log(
 async def test_the_metric_of_untold_conditions_is_bounded(
     replica: Replica, visitor: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "MOST_UNTOLD_STATES", 2)
+    monkeypatch.setattr(handlers, "MAX_UNTOLD_STATES", 2)
     tell = {
         f"s{n}": {"next": [{"when": "words > 3", "next": "ask"}, {"next": f"s{n + 1}"}]} for n in range(4)
     }

@@ -12,8 +12,8 @@ import pytest
 from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import Author, BotSaid, TimerArmed, TimerFired
-from shared.contract.times import format_time
-from shared.runtime.log import Log, Message
+from shared.contract.timestamps import format_time
+from shared.eventlog.log import Log, StoredMessage
 from tests.conftest import Connections, flushed
 from tests.faults.injectors import Pause, hesitant
 from tests.replica import (
@@ -65,14 +65,14 @@ async def test_nothing_is_acknowledged_while_the_log_is_in_doubt(
     await gate.held.wait()
     pause.begin()
     await pause.felt.wait()
-    replica.follower._feed_lost()
+    replica.subscription._feed_lost()
     gate.open()
     async with asyncio.timeout(10):
-        while not replica.follower._waiting:  # the lane, for the follower to be certain
+        while not replica.subscription._waiting:  # the mailbox, for the subscription to be certain
             await asyncio.sleep(0.01)
     await flushed(replica.client)
     assert await in_hand(replica) == 1
-    replica.follower._feed_found()
+    replica.subscription._feed_found()
     pause.end()
     await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
     assert causes(await history(visitor)) == [1]
@@ -130,7 +130,7 @@ async def test_after_a_conflict_the_log_is_asked_and_not_tried_over_and_over(
             tries.append(entry)
         return append(log, c, author, entry, *rest, **more)
 
-    def lose(message: Message) -> bool:
+    def lose(message: StoredMessage) -> bool:
         return message.author == "operator"
 
     gate.open()
@@ -170,7 +170,7 @@ async def test_an_outcome_that_the_fold_dropped_is_not_stored_over_and_over(
     async with asyncio.timeout(20):
         while not (await folded(visitor)).unanswered:
             await asyncio.sleep(0.01)
-        while C in replica.workflow._lanes:
+        while C in replica.workflow._mailboxes:
             await asyncio.sleep(0.01)
     entries = await history(visitor)
     fired = next(each.position for each in entries if TimerFired(id="inactivity:9") in each.facts)

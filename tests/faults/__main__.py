@@ -16,13 +16,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from shared.runtime.tasks import end_others
+from shared.service.tasks import end_others
+from tests.faults.run import Skipped, Trial
 from tests.faults.scenarios import ALL
-from tests.faults.trial import Skipped, Trial
 from tests.faults.volumes import release
 
 #: No scenario takes as long; one that does is stuck (seconds).
-MOST_SECONDS = 600.0
+MAX_SECONDS = 600.0
 
 
 def main() -> int:
@@ -91,7 +91,7 @@ def run(name: str, folder: Path, seed: int, short: bool) -> dict[str, Any]:
 async def _alone(trial: Trial) -> None:
     """One scenario, of which nothing goes on afterwards."""
     try:
-        await asyncio.wait_for(ALL[trial.name].run(trial), MOST_SECONDS)
+        await asyncio.wait_for(ALL[trial.name].run(trial), MAX_SECONDS)
     finally:
         await end_others()
 

@@ -26,8 +26,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.faults.armed import Armed
 from tests.faults.history import Deed, Outcome
+from tests.faults.timer_checks import Armed
 
 #: One line of the log: {"position", "conversation", "author", "time" (seconds), "entry": {...}}.
 Line = dict[str, Any]

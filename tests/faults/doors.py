@@ -17,7 +17,7 @@ from socketio.exceptions import SocketIOError
 from shared.contract.subjects import conversation_of
 from tests.faults.checker import position_of
 from tests.faults.history import History, Outcome
-from tests.faults.plainly import Heard
+from tests.faults.text_door_checks import Heard
 
 #: How long a client waits for an answer before it says something more (seconds).
 PATIENCE = 8.0

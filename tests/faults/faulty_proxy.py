@@ -13,15 +13,15 @@ from collections.abc import Callable
 from typing import Any
 
 from services.proxy.app import Proxy
-from services.proxy.domain import telling
-from services.proxy.domain.chat import Chat
-from services.proxy.domain.engagement import AgentTalk
-from services.proxy.domain.session import Session
+from services.proxy.domain import sse_events
+from services.proxy.domain.agent_session import AgentTalk
+from services.proxy.domain.session import ClientSession
+from services.proxy.domain.socketio_chat import Chat
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
 from shared.contract.entry import Entry
-from shared.runtime.log import Message
-from shared.runtime.service import main
+from shared.eventlog.log import StoredMessage
+from shared.service.lifecycle import main
 
 #: Each ends the connection of who says it, and nothing of it is stored.
 POISONS = ("raised", "failed", "cancelled", "heard")
@@ -60,8 +60,8 @@ def poisoned(function: Callable[..., Any], word: str, about: Callable[..., objec
 
 if __name__ == "__main__":
     Hub.append = faulty  # type: ignore[method-assign]
-    for side in (Session, Chat, AgentTalk):
+    for side in (ClientSession, Chat, AgentTalk):
         setattr(side, "receive", poisoned(side.receive, "heard", lambda _, *said: said))  # noqa: B010
-    Message.decode = poisoned(Message.decode, "stored", lambda message: bytes(message.data))  # type: ignore[method-assign]
-    telling.encode = poisoned(telling.encode, "streamed", lambda events, _: events)
+    StoredMessage.decode = poisoned(StoredMessage.decode, "stored", lambda message: bytes(message.data))  # type: ignore[method-assign]
+    sse_events.encode = poisoned(sse_events.encode, "streamed", lambda events, _: events)
     main("proxy", ProxySettings, lambda settings: settings.proxy_port, Proxy)

@@ -15,10 +15,10 @@ import os
 import random
 import signal
 
-from services.workflow.app import App
+from services.workflow.app import WorkflowApp
 from services.workflow.settings import WorkflowSettings
-from shared.runtime.service import main
-from shared.runtime.vitals import Vitals
+from shared.service.health import Health
+from shared.service.lifecycle import main
 
 POINTS = ("after_fetch", "before_append", "after_append")
 ANSWER_POINTS = ("before_generation", "before_append", "after_append")
@@ -26,7 +26,7 @@ BACKEND_POINTS = ("before_record", "before_append", "after_append")
 TIMER_POINTS = ("before_schedule", "after_schedule", "before_fire", "after_fire", "before_append")
 
 
-def faulty(settings: WorkflowSettings, vitals: Vitals) -> App:
+def faulty(settings: WorkflowSettings, health: Health) -> WorkflowApp:
     """The workflow's app with the faults that the environment names."""
     at, lives = os.environ.get("DIE_AT", ""), int(os.environ.get("DIE_AFTER", "0"))
     dawdle = float(os.environ.get("DAWDLE", "0"))
@@ -40,7 +40,7 @@ def faulty(settings: WorkflowSettings, vitals: Vitals) -> App:
             if lives < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    return App(settings, vitals, fault)
+    return WorkflowApp(settings, health, fault)
 
 
 if __name__ == "__main__":

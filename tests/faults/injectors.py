@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator, Callable
 
 from nats.aio.client import Client
 
-from shared.runtime.feed import Feed
-from shared.runtime.log import Log, Message, Tail
+from shared.eventlog.log import Log, StoredMessage, Tail
+from shared.eventlog.protocol_reader import LiveConnection
 
 
-def lossy(lose: Callable[[Message], bool]) -> Callable[..., Feed]:
-    """A live feed for a follower that loses the entries for which ``lose`` says so."""
+def lossy(lose: Callable[[StoredMessage], bool]) -> Callable[..., LiveConnection]:
+    """A live feed for a subscription that loses the entries for which ``lose`` says so."""
 
-    def make(client: Client, take: Callable[[Message], None], *told: Callable[[], None]) -> Feed:
-        return Feed(client, lambda message: None if lose(message) else take(message), *told)
+    def make(
+        client: Client, take: Callable[[StoredMessage], None], *told: Callable[[], None]
+    ) -> LiveConnection:
+        return LiveConnection(client, lambda message: None if lose(message) else take(message), *told)
 
     return make
 
@@ -43,7 +45,7 @@ class Pause:
 
 
 def hesitant(pause: Pause) -> Callable[[Client], Log]:
-    """A log whose end is not told during the pause: a follower cannot find out that it is another."""
+    """A log whose end is not told during the pause: a subscription cannot find out that it is another."""
 
     class Hesitant(Log):
         async def tail(self, timeout: float = 2.0) -> Tail:
@@ -69,7 +71,7 @@ def late_proof(pause: Pause) -> Callable[[Client], Log]:
     """A log that tells what is at a position as it was before the pause, once that is over."""
 
     class LateProof(Log):
-        async def at(self, position: int) -> Message | None:
+        async def at(self, position: int) -> StoredMessage | None:
             found = await super().at(position)
             await pause.passed()
             return found
@@ -81,7 +83,7 @@ def late_question(pause: Pause) -> Callable[[Client], Log]:
     """A log that is asked what is at a position only when the pause is over and the client is connected."""
 
     class LateQuestion(Log):
-        async def at(self, position: int) -> Message | None:
+        async def at(self, position: int) -> StoredMessage | None:
             await pause.passed()
             while not self.client.is_connected:
                 await asyncio.sleep(0.02)
@@ -98,7 +100,7 @@ def halting(ends: Pause, reads: Pause) -> Callable[[Client], Log]:
             await ends.passed()
             return await super().tail(timeout)
 
-        async def read(self, start: int, subject: str = "chat.>") -> AsyncIterator[list[Message]]:
+        async def read(self, start: int, subject: str = "chat.>") -> AsyncIterator[list[StoredMessage]]:
             async for batch in super().read(start, subject):
                 yield batch
                 await reads.passed()

@@ -17,11 +17,11 @@ import msgspec
 import nats
 from nats.aio.client import Client
 
-from deploy.local import accounts
+from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
-from shared.runtime.broker import inbox_prefix
-from shared.runtime.declare import declare
-from shared.runtime.log import Log, LogError
+from shared.eventlog.connection import inbox_prefix
+from shared.eventlog.log import Log, LogError
+from shared.eventlog.provisioning import declare
 from tests.faults.checker import (
     LATE,
     Line,
@@ -33,17 +33,17 @@ from tests.faults.checker import (
     silent,
     unanswered,
 )
+from tests.faults.external_checks import Break
 from tests.faults.history import History
-from tests.faults.trial import LawBroken, Trial, quantile
-from tests.faults.witnesses import Break
+from tests.faults.run import LawBroken, Trial, quantile
 from tests.faults.workload import PATIENCE, Clerk, Guest, serve_until_done
 from tests.processes import TOUR, Service
 
 PASSWORD = "correct horse"
 #: What a service may grow by in a scenario (MiB): caches fill, nothing else.
-MOST_GROWTH = 150.0
+MAX_GROWTH = 150.0
 #: How long an answer may be behind when nobody waits for it (seconds): some leases.
-MOST_BEHIND = 30.0
+MAX_BEHIND = 30.0
 #: How soon after its end the last client of something broken is back (seconds).
 BACK_SECONDS = 3.0
 #: Views of the desk that are compared before and after a replay.
@@ -282,7 +282,7 @@ class Lab:
             waits = [*map(_settled, guests or self.guests), self._nobody_waits()]
             await serve_until_done(self.clerks, [asyncio.create_task(wait) for wait in waits])
             # A handback's answer may be on its way yet, behind the lease of a replica that was killed.
-            end = time.monotonic() + MOST_BEHIND
+            end = time.monotonic() + MAX_BEHIND
             while unanswered(await self.lines()) and time.monotonic() < end:
                 await asyncio.sleep(0.2)
             if await self._queue() == 0:  # else such an answer was one that asks for a person
@@ -336,7 +336,7 @@ class Lab:
         (self.trial.folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         violations += check(lines, transcripts, self.history.deeds(), time.time(), late)
         for service, (rest, peak) in self._memory.items():
-            violations += bounded(service, rest, peak, MOST_GROWTH)
+            violations += bounded(service, rest, peak, MAX_GROWTH)
         if replay:
             violations += await self.replayed()
         deeds = self.history.deeds()

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 
 from deploy.local.embedded import EmbeddedNats
 from shared.contract.subjects import STREAM
-from shared.runtime.broker import inbox_prefix
+from shared.eventlog.connection import inbox_prefix
 from tests.processes import free_port
 
 

@@ -19,12 +19,12 @@ from tests.faults.checker import (
     same_state,
     silent,
 )
+from tests.faults.external_checks import Break, Call, Piece, Stream, as_streamed, asked_once
 from tests.faults.history import Deed, History, Outcome
 from tests.faults.lab import read_log
-from tests.faults.plainly import Heard, heard, session_of, to_be_heard
 from tests.faults.scenarios.races import taken_within_turns
 from tests.faults.test_kill import converse, transcript_of
-from tests.faults.witnesses import Break, Call, Piece, Stream, as_streamed, asked_once
+from tests.faults.text_door_checks import Heard, heard, session_of, to_be_heard
 from tests.processes import TOUR
 from tests.visitor import Visitor
 

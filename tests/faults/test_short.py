@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.run import Skipped, Trial
 from tests.faults.scenarios import ALL
-from tests.faults.trial import Skipped, Trial
 
 #: What `make test` has time for: two minutes in all, on two idle cores. The kills at random moments and the
 #: frozen replica are tests of their own; the rest is left to `make faults`.

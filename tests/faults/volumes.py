@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.faults.trial import Skipped
+from tests.faults.run import Skipped
 
 
 def run(*command: str) -> None:

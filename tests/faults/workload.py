@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from shared.contract.subjects import conversation_of
-from shared.runtime.tasks import end
+from shared.service.tasks import end
 from tests.faults.checker import position_of
 from tests.faults.history import History
 from tests.visitor import Visitor, address

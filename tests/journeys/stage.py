@@ -7,12 +7,12 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
-from deploy.local import accounts
+from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
-from shared.contract.entry import Entry, Recorded
+from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import BotSaid, Fact
-from shared.runtime.declare import declare
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
+from shared.eventlog.provisioning import declare
 from tests.conftest import connected
 from tests.processes import TOUR, Service
 
@@ -74,7 +74,7 @@ class Stage:
                 service.launch()
         await asyncio.gather(*(service.ready() for service in services))
 
-    async def entries(self, conversation: str) -> list[Recorded]:
+    async def entries(self, conversation: str) -> list[RecordedEntry]:
         """The whole conversation, as the log holds it."""
         return [message.decode() for message in await self._log.fetch(conversation)]
 

@@ -20,7 +20,7 @@ from shared.contract.facts import (
     Fact,
     TextWritten,
 )
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
 from tests.conftest import connected, flushed
 from tests.journeys.conftest import People
 from tests.journeys.pages import Chat, note

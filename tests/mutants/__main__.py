@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 #: What the copy does without.
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "data", ".hypothesis")
 #: After so long the tests hang, which is a way to notice (seconds).
-MOST_SECONDS = 180
+MAX_SECONDS = 180
 #: Simulated worlds of a run: fewer than the tests' own, and enough for each of these rules.
 SIMULATIONS = "4000"
 
@@ -41,11 +41,11 @@ def without(mutation: Mutation, tree: Path) -> str | None:
             env={**environment(), "PYTHONPATH": str(tree), "SWITCHBOARD_SIMULATIONS": SIMULATIONS},
             capture_output=True,
             text=True,
-            timeout=MOST_SECONDS,
+            timeout=MAX_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"none ended within {MOST_SECONDS} s"
+        return f"none ended within {MAX_SECONDS} s"
     finally:
         file.write_text(text, "utf-8")
     if ran.returncode == 0:

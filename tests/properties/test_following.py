@@ -1,6 +1,6 @@
-"""The follower over a log that is lost, copied, put back and replaced, at any moment, in any order.
+"""The subscription over a log that is lost, copied, put back and replaced, at any moment, in any order.
 
-Real is the follower. Simulated are the log and its two connections, in virtual time: a request takes a
+Real is the subscription. Simulated are the log and its two connections, in virtual time: a request takes a
 while, and whatever happens meanwhile happens in its middle.
 """
 
@@ -17,11 +17,11 @@ from typing import Any, TypeVar, cast
 import pytest
 from nats.aio.client import Client
 
-from shared.runtime.broker import Link
-from shared.runtime.feed import Feed
-from shared.runtime.follower import Follower
-from shared.runtime.log import Appended, Log, Message, Tail, Unreachable, Witness
-from shared.runtime.vitals import Vitals
+from shared.eventlog.connection import ConnectionState
+from shared.eventlog.log import Appended, Log, StoredMessage, Tail, Unreachable, Witness
+from shared.eventlog.protocol_reader import LiveConnection
+from shared.eventlog.subscription import Subscription
+from shared.service.health import Health
 from tests import examples, virtual_time
 
 SEEDS = int(os.environ.get("SWITCHBOARD_SIMULATIONS", "2000")) // 4
@@ -37,9 +37,9 @@ class World:
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
-        self.log: list[Message] = []
+        self.log: list[StoredMessage] = []
         self.epoch = "first"
-        self.copies: list[list[Message]] = []
+        self.copies: list[list[StoredMessage]] = []
         self.up = True
         self.client_up = True
         self.feed_up = True
@@ -47,10 +47,10 @@ class World:
         self.lossy = 0.0  # how much the live feed loses
         self._time = 0
         self.loop = asyncio.get_running_loop()
-        self.take: Callable[[Message], None] = lambda message: None
+        self.take: Callable[[StoredMessage], None] = lambda message: None
         self.lost: Callable[[], None] = lambda: None
         self.found: Callable[[], None] = lambda: None
-        self.link = Link(Vitals("test"))
+        self.link = ConnectionState(Health("test"))
 
     # --- what may happen ---
 
@@ -58,22 +58,22 @@ class World:
         if not self.up:
             return
         self._time += 1
-        message = Message(len(self.log) + 1, examples.CONVERSATION, "visitor", self._time, b"")
+        message = StoredMessage(len(self.log) + 1, examples.CONVERSATION, "visitor", self._time, b"")
         self.log.append(message)
         if self.feed_up and self.chance.random() >= self.lossy:
             self.take(message)
 
-    def write(self) -> Message:
+    def write(self) -> StoredMessage:
         """One more entry, acknowledged to whoever appended it; the feed brings it later, or not."""
         self._time += 1
         data = b"%d" % self._time
-        message = Message(len(self.log) + 1, examples.CONVERSATION, "bot", self._time, data)
+        message = StoredMessage(len(self.log) + 1, examples.CONVERSATION, "bot", self._time, data)
         self.log.append(message)
         if self.feed_up and self.chance.random() >= self.lossy:
             self.loop.call_later(self.chance.choice((0, 0.01, 0.2)), self._bring, message, self.losses)
         return message
 
-    def _bring(self, message: Message, losses: int) -> None:
+    def _bring(self, message: StoredMessage, losses: int) -> None:
         if self.feed_up and losses == self.losses:
             self.take(message)
 
@@ -155,7 +155,7 @@ class World:
 
 
 class SimulatedLog:
-    """What a follower asks of a `Log`."""
+    """What a subscription asks of a `Log`."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -188,17 +188,17 @@ class SimulatedLog:
     async def tail(self, timeout: float = 2.0) -> Tail:
         return await self._ask(lambda: Tail(len(self._world.log), self._world.epoch, False))
 
-    async def at(self, position: int) -> Message | None:
-        def found() -> Message | None:
+    async def at(self, position: int) -> StoredMessage | None:
+        def found() -> StoredMessage | None:
             log = self._world.log
             return log[position - 1] if 0 < position <= len(log) else None
 
         return await self._ask(found)
 
-    def _from(self, start: int) -> list[Message]:
+    def _from(self, start: int) -> list[StoredMessage]:
         return self._world.log[start - 1 : start - 1 + BATCH]
 
-    async def read(self, start: int, subject: str = "") -> AsyncIterator[list[Message]]:
+    async def read(self, start: int, subject: str = "") -> AsyncIterator[list[StoredMessage]]:
         assert self.witness is not None
         while True:
             losses = self.witness.losses
@@ -212,16 +212,16 @@ class SimulatedLog:
 
 
 class Fold:
-    """Somebody beside the follower, who is told all that it delivers, and reads and appends ahead of it."""
+    """Somebody beside the subscription, who is told all that it delivers, and reads and appends ahead of it."""
 
     def __init__(self, world: World, log: SimulatedLog) -> None:
         self._world = world
         self._log = log
-        self.known: list[Message] = []
+        self.known: list[StoredMessage] = []
         self.ahead = 0
         self.resets = 0
 
-    def deliver(self, message: Message) -> None:
+    def deliver(self, message: StoredMessage) -> None:
         if self.known and message.position == self.known[-1].position + 1:
             self.known.append(message)
 
@@ -258,7 +258,7 @@ class SimulatedFeed:
     def __init__(
         self,
         world: World,
-        take: Callable[[Message], None],
+        take: Callable[[StoredMessage], None],
         lost: Callable[[], None],
         found: Callable[[], None],
     ) -> None:
@@ -271,10 +271,10 @@ class SimulatedFeed:
 
 async def _follow(seed: int, from_beginning: bool, steps: int) -> int:
     world = World(random.Random(seed))
-    delivered: list[Message] = []
+    delivered: list[StoredMessage] = []
     start = 0
 
-    def deliver(message: Message) -> None:
+    def deliver(message: StoredMessage) -> None:
         nonlocal start
         if not delivered:
             start = message.position
@@ -285,17 +285,17 @@ async def _follow(seed: int, from_beginning: bool, steps: int) -> int:
         delivered.clear()
         fold.forget()
 
-    def feed(client: Client, take: Any, lost: Any, found: Any) -> Feed:
-        return cast(Feed, SimulatedFeed(world, take, lost, found))
+    def feed(client: Client, take: Any, lost: Any, found: Any) -> LiveConnection:
+        return cast(LiveConnection, SimulatedFeed(world, take, lost, found))
 
     for _ in range(world.chance.randint(0, 12)):
         world.append()
     log = SimulatedLog(world)
     fold = Fold(world, log)
-    follower = Follower(
+    subscription = Subscription(
         cast(Log, log),
         world.link,
-        Vitals("test"),
+        Health("test"),
         deliver,
         reset,
         from_beginning=from_beginning,
@@ -304,41 +304,41 @@ async def _follow(seed: int, from_beginning: bool, steps: int) -> int:
 
     def right() -> None:
         """What counts as certain is the log as it stands, without a gap, from where it was begun."""
-        assert follower.position == (delivered[-1].position if delivered else follower.position)
+        assert subscription.position == (delivered[-1].position if delivered else subscription.position)
         assert delivered == world.log[start - 1 : start - 1 + len(delivered)] if delivered else True
         assert fold.known == world.log[: len(fold.known)]
         if from_beginning:
-            assert len(delivered) == follower.position
+            assert len(delivered) == subscription.position
             assert not delivered or start == 1
 
-    starting = asyncio.create_task(follower.start())
+    starting = asyncio.create_task(subscription.start())
     reading: list[asyncio.Task[None]] = []
     for _ in range(steps):
         if world.chance.random() < 0.3:
             reading.append(asyncio.create_task(fold.read()))
-        if follower.certain and world.chance.random() < 0.3:
+        if subscription.certain and world.chance.random() < 0.3:
             fold.append()
         await world.something()
-        if follower.certain:
+        if subscription.certain:
             right()
         # However often the connection is lost, a handful of proofs is enough: each costs a request.
-        assert len(follower._anchors) <= 6
+        assert len(subscription._anchors) <= 6
     world.lossy = 0.0
     await world.back()
     await starting
     await asyncio.gather(*reading)
     async with asyncio.timeout(60):
-        await follower.known()
-        await follower.reached(len(world.log))
-        while not follower.certain or follower.position < len(world.log):
+        await subscription.known()
+        await subscription.reached(len(world.log))
+        while not subscription.certain or subscription.position < len(world.log):
             await asyncio.sleep(0.1)
     right()
     before = fold.resets
     await asyncio.sleep(10)
     assert fold.resets == before  # it is the same log now
-    assert follower.position == len(world.log)
-    assert follower.epoch == world.epoch
-    await follower.stop()
+    assert subscription.position == len(world.log)
+    assert subscription.epoch == world.epoch
+    await subscription.stop()
     return fold.ahead
 
 

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from services.workflow.domain.decide import (
     CallService,
+    Effect,
     Generated,
     GenerationFailed,
     GoTo,
-    Handoff,
+    HandoffRequest,
     Moment,
-    Need,
     respond,
 )
 from services.workflow.domain.language.flow import Flow, FlowError, parse
-from services.workflow.domain.language.languages import lookup, wishes
-from services.workflow.domain.language.texts import Voice, html, plain, template, url
+from services.workflow.domain.language.locales import lookup, wishes
+from services.workflow.domain.language.templates import Voice, html, plain, template, url
 from services.workflow.domain.language.values import Kind, Misfit, Save, captured, found, written
 from shared.contract.conversation import Begun, Input
 from shared.contract.entry import MAX_ENTRY, Entry, decode, encode, needed
@@ -234,7 +234,7 @@ def parsed(file: dict[str, Any]) -> Flow | None:
 
 results = st.one_of(
     st.builds(Generated, text=st.sampled_from(["Yes.", ""]), tool=st.none() | st.builds(GoTo, names)),
-    st.builds(Generated, text=st.sampled_from(["Yes.", ""]), tool=st.none() | st.just(Handoff("why"))),
+    st.builds(Generated, text=st.sampled_from(["Yes.", ""]), tool=st.none() | st.just(HandoffRequest("why"))),
     st.builds(GenerationFailed, reason=st.sampled_from(["cut", "no_key"])),
 )
 moves = st.one_of(
@@ -401,7 +401,7 @@ def test_an_odd_file_is_refused_with_words_or_can_run(states: dict[str, Any], fl
     if flow is None:
         return
     dialogue = Dialogue(flow)
-    answer: tuple[Any, ...] | Need = dialogue.happens(ConversationStarted(door="web"))
+    answer: tuple[Any, ...] | Effect = dialogue.happens(ConversationStarted(door="web"))
     assert isinstance(answer, tuple) or answer.state in flow.states
 
 

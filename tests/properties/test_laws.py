@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.workflow.domain.decide import Moment, decide, respond
 from services.workflow.domain.language.flow import Flow, FlowError, parse
 from shared.contract.conversation import NEW, Conversation, Input, evolve, step
-from shared.contract.entry import Entry, Recorded, decode, encode
+from shared.contract.entry import Entry, RecordedEntry, decode, encode
 from shared.contract.facts import (
     BotSaid,
     Choice,
@@ -113,7 +113,7 @@ def _effect(draw: st.DrawFn, effect: str) -> dict[str, Any]:
             return {}
 
 
-def fold(history: Sequence[Recorded], state: Conversation = NEW) -> Conversation:
+def fold(history: Sequence[RecordedEntry], state: Conversation = NEW) -> Conversation:
     for entry in history:
         state = evolve(state, entry)
     return state
@@ -124,13 +124,13 @@ def fold(history: Sequence[Recorded], state: Conversation = NEW) -> Conversation
 
 @given(histories, st.integers(min_value=0, max_value=12))
 @quick
-def test_replay_may_stop_anywhere_and_go_on(history: list[Recorded], cut: int) -> None:
+def test_replay_may_stop_anywhere_and_go_on(history: list[RecordedEntry], cut: int) -> None:
     assert fold(history[cut:], fold(history[:cut])) == fold(history)
 
 
 @given(histories, st.data())
 @quick
-def test_an_entry_that_comes_again_changes_nothing(history: list[Recorded], data: st.DataObject) -> None:
+def test_an_entry_that_comes_again_changes_nothing(history: list[RecordedEntry], data: st.DataObject) -> None:
     state = fold(history)
     for entry in history:
         assert step(state, entry) == (state, ())
@@ -141,7 +141,7 @@ def test_an_entry_that_comes_again_changes_nothing(history: list[Recorded], data
 
 @given(histories)
 @quick
-def test_the_fold_never_fails_and_its_state_makes_sense(history: list[Recorded]) -> None:
+def test_the_fold_never_fails_and_its_state_makes_sense(history: list[RecordedEntry]) -> None:
     state = NEW
     for entry in history:
         before = state
@@ -206,7 +206,7 @@ def test_an_odd_flow_is_refused_and_any_other_can_be_stored(states: dict[str, An
 
 @given(flows(), histories, facts)
 @quick
-def test_there_is_a_decision_for_everything(flow: Flow, history: list[Recorded], fact: Fact) -> None:
+def test_there_is_a_decision_for_everything(flow: Flow, history: list[RecordedEntry], fact: Fact) -> None:
     state = fold(history)
     item = Input(position=state.position + 1, id="x", fact=fact)
     decided = decide(state, item, flow, MOMENT)
@@ -265,7 +265,7 @@ class Simulation(Story):
             self.append(move, fact)
 
     def bot_answers_oldest(self) -> None:
-        """As a lane of the workflow does."""
+        """As a mailbox of the workflow does."""
         if self.state.unanswered:
             entry = respond(self.state, self.state.unanswered[0], self.flow, MOMENT)
             assert isinstance(entry, Entry)

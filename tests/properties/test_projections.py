@@ -8,10 +8,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.analytics.domain.projections import MOST_QUEUES, REASONS, Projection
+from services.analytics.domain.projections import MAX_QUEUES, REASONS, Projection
 from services.analytics.transports.metrics import families
 from services.analytics.transports.summary import summarize
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     ChoiceMade,
     ConversationClaimed,
@@ -43,9 +43,9 @@ conversations = st.sampled_from(["a" * 32, "b" * 32, "c" * 32, ""])
 
 
 @st.composite
-def wild(draw: st.DrawFn) -> Recorded:
+def wild(draw: st.DrawFn) -> RecordedEntry:
     """Any entry at all, whoever wrote it."""
-    return Recorded(
+    return RecordedEntry(
         position=draw(st.integers(0, 20)),
         conversation=draw(conversations),
         author=draw(st.sampled_from(["visitor", "bot", "operator", "stranger", ""])),
@@ -57,9 +57,9 @@ def wild(draw: st.DrawFn) -> Recorded:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Recorded]:
+def histories(draw: st.DrawFn) -> list[RecordedEntry]:
     """A log that goes on as real ones do: rising positions, outcomes of inputs that were there."""
-    history: list[Recorded] = []
+    history: list[RecordedEntry] = []
     inputs: list[int] = []
     for position in range(1, draw(st.integers(1, 25)) + 1):
         author, its = draw(
@@ -76,7 +76,7 @@ def histories(draw: st.DrawFn) -> list[Recorded]:
             inputs.append(position)
         facts = draw(st.lists(st.sampled_from(its), min_size=1, max_size=3))
         history.append(
-            Recorded(
+            RecordedEntry(
                 position=position,
                 conversation=draw(st.sampled_from(["a" * 32, "b" * 32])),
                 author=author,
@@ -89,7 +89,7 @@ def histories(draw: st.DrawFn) -> list[Recorded]:
     return history
 
 
-def fold(projection: Projection, history: list[Recorded]) -> Projection:
+def fold(projection: Projection, history: list[RecordedEntry]) -> Projection:
     for entry in history:
         projection.fold(entry)
     return projection
@@ -104,21 +104,21 @@ def shown(projection: Projection) -> Any:
 
 @given(histories(), st.integers(0, 25))
 @quick
-def test_reading_the_log_in_two_parts_gives_the_same_numbers(history: list[Recorded], cut: int) -> None:
+def test_reading_the_log_in_two_parts_gives_the_same_numbers(history: list[RecordedEntry], cut: int) -> None:
     parts = fold(fold(Projection(), history[:cut]), history[cut:])
     assert shown(parts) == shown(fold(Projection(), history))
 
 
 @given(histories(), st.integers(0, 25), st.integers(0, 25))
 @quick
-def test_entries_that_come_again_change_nothing(history: list[Recorded], at: int, back: int) -> None:
+def test_entries_that_come_again_change_nothing(history: list[RecordedEntry], at: int, back: int) -> None:
     again = [*history[:at], *history[max(0, at - back) : at], *history[at:]]
     assert shown(fold(Projection(), again)) == shown(fold(Projection(), history))
 
 
 @given(st.lists(wild(), max_size=25))
 @quick
-def test_no_history_is_refused_and_the_numbers_make_sense(history: list[Recorded]) -> None:
+def test_no_history_is_refused_and_the_numbers_make_sense(history: list[RecordedEntry]) -> None:
     projection = Projection()
     for entry in history:
         projection.fold(entry)
@@ -128,7 +128,7 @@ def test_no_history_is_refused_and_the_numbers_make_sense(history: list[Recorded
 
 @given(histories())
 @quick
-def test_the_numbers_of_a_likely_history_make_sense(history: list[Recorded]) -> None:
+def test_the_numbers_of_a_likely_history_make_sense(history: list[RecordedEntry]) -> None:
     _make_sense(fold(Projection(), history))
 
 
@@ -138,7 +138,7 @@ def _make_sense(projection: Projection) -> None:
     assert projection.answers.cumulative()[-1] == projection.answer_times.count == projection.turns
     assert sum(projection.statuses.values()) <= max(projection.started, 0)
     assert projection.ratings <= projection.score_sum <= 5 * projection.ratings
-    assert len(projection.waiting) <= MOST_QUEUES + 1
+    assert len(projection.waiting) <= MAX_QUEUES + 1
     assert set(projection.refusals) == set(REASONS)
     counts = [
         *projection.open.values(),

@@ -20,7 +20,7 @@ from services.operator.domain.decisions import NotYours, Operator
 from services.workflow.domain.decide import Moment, respond
 from services.workflow.domain.language.flow import parse
 from shared.contract.conversation import NEW, Conversation, evolve, step
-from shared.contract.entry import Entry, Recorded, decode, encode
+from shared.contract.entry import Entry, RecordedEntry, decode, encode
 from shared.contract.facts import (
     BotSaid,
     ChoiceAsked,
@@ -64,7 +64,7 @@ class Log:
     """The conversation's log: appends with an expectation, and the ids that the server remembers."""
 
     def __init__(self, chance: random.Random, bugs: Bugs) -> None:
-        self.entries: list[Recorded] = []
+        self.entries: list[RecordedEntry] = []
         self._ids: dict[str, int] = {}
         self._chance = chance
         self.bugs = bugs
@@ -101,7 +101,7 @@ class Replica:
         for recorded in unread[:most]:
             self.state = self.fold(recorded)
 
-    def fold(self, recorded: Recorded) -> Conversation:
+    def fold(self, recorded: RecordedEntry) -> Conversation:
         return evolve(self.state, recorded)
 
     def crash(self) -> None:
@@ -109,9 +109,9 @@ class Replica:
 
 
 class Workflow(Replica):
-    """The lane of `services.workflow.handlers`, one step at a time."""
+    """The mailbox of `services.workflow.handlers`, one step at a time."""
 
-    def fold(self, recorded: Recorded) -> Conversation:
+    def fold(self, recorded: RecordedEntry) -> Conversation:
         if self.log.bugs.holes and recorded.author == "operator":
             return replace(self.state, position=recorded.position)
         return super().fold(recorded)
@@ -218,7 +218,7 @@ class World:
         if self.unacknowledged:
             position = self.chance.choice(sorted(self.unacknowledged))
             workflow = self.chance.choice(self.workflows)
-            if not any(runs is workflow for _, _, runs in self.running):  # one lane for a conversation
+            if not any(runs is workflow for _, _, runs in self.running):  # one mailbox for a conversation
                 self.running.append((position, workflow.turn(position, self.chance, self.bugs), workflow))
 
     def advance(self) -> None:
@@ -252,7 +252,7 @@ ANSWERS: tuple[Fact, ...] = (
 )
 
 
-def broken_laws(entries: list[Recorded]) -> list[str]:
+def broken_laws(entries: list[RecordedEntry]) -> list[str]:
     """What the log says against the promise. It looks at the log alone, not at how it came about."""
     wrong: list[str] = []
     state, owner = NEW, ""

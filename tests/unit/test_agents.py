@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 
 from services.workflow.domain.agents import BUILT_IN, STATE, respond_agent
 from services.workflow.domain.agents.emoji import contains_emoji
-from services.workflow.domain.needs import Generate, Generated, GenerationFailed, Moment
+from services.workflow.domain.effects import Generate, Generated, GenerationFailed, Moment
 from shared.contract.agents import (
     CONFIGURATIONS,
     Agent,
+    AgentRequest,
     Answered,
     Ask,
     BadConfiguration,
     MatchConfiguration,
-    Request,
     configured,
 )
 from shared.contract.conversation import NEW, Conversation, evolve
-from shared.contract.entry import Entry, Recorded
+from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import (
     DecisionFailed,
     EngagementBegan,
@@ -71,7 +71,7 @@ class Talk:
         return self.happens(RequestMade(key="answer", value=value), said, failed)
 
     def _record(self, author: str, entry: Entry) -> None:
-        recorded = Recorded(
+        recorded = RecordedEntry(
             position=self.state.position + 1,
             conversation="c",
             author=author,
@@ -245,7 +245,9 @@ class Endless:
 
     configuration = MatchConfiguration
 
-    def answer(self, configuration: Any, memory: Any, request: Request, said: bool | None) -> Answered | Ask:
+    def answer(
+        self, configuration: Any, memory: Any, request: AgentRequest, said: bool | None
+    ) -> Answered | Ask:
         if request.value == "much":
             return Answered(result=True, memory="x" * 600_000)
         return Ask(question="and now?", text="")

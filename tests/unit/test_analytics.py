@@ -8,13 +8,13 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 
-from services.analytics.domain.drop_off import MOST_STATES, MOST_VERSIONS
-from services.analytics.domain.durations import LEAST, MOST, Durations, Histogram
-from services.analytics.domain.projections import HOUR, MOST_QUEUES, Projection
-from services.analytics.handlers import Numbers
+from services.analytics.domain.drop_off import MAX_STATES, MAX_VERSIONS
+from services.analytics.domain.durations import LEAST, MAX_LENGTH, Durations, Histogram
+from services.analytics.domain.projections import HOUR, MAX_QUEUES, Projection
+from services.analytics.read_model import ReadModel
 from services.analytics.transports.metrics import NumbersCollector, families
 from services.analytics.transports.summary import Summary, summarize
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     BotSaid,
     ChoiceMade,
@@ -32,7 +32,7 @@ from shared.contract.facts import (
     OperatorSaid,
     TextWritten,
 )
-from shared.runtime.vitals import Vitals
+from shared.service.health import Health
 from tests import examples
 from tests.examples import FIRST_TIME, SECOND, Story, recorded
 
@@ -47,7 +47,7 @@ HAND_BACK = ConversationHandedBack(operator="desk-1")
 RESOLVE = ConversationResolved(operator="desk-1")
 
 
-def numbers(entries: Iterable[Recorded]) -> Projection:
+def numbers(entries: Iterable[RecordedEntry]) -> Projection:
     projection = Projection()
     for entry in entries:
         projection.fold(entry)
@@ -172,7 +172,7 @@ def test_a_reset_begins_another_conversation() -> None:
 
 def test_more_queues_than_labels_become_other() -> None:
     projection = Projection()
-    for number in range(MOST_QUEUES + 10):
+    for number in range(MAX_QUEUES + 10):
         conversation = f"{number:032x}"
         at = 3 * number
         for entry in (
@@ -182,9 +182,9 @@ def test_more_queues_than_labels_become_other() -> None:
             ),
         ):
             projection.fold(entry)
-    assert len(projection.handoffs) == MOST_QUEUES + 1
+    assert len(projection.handoffs) == MAX_QUEUES + 1
     assert projection.handoffs["other"] == projection.waiting["other"] == 10
-    last = f"{MOST_QUEUES + 9:032x}"
+    last = f"{MAX_QUEUES + 9:032x}"
     projection.fold(recorded(1000, "operator", CLAIM, conversation=last))
     assert projection.waiting["other"] == 9
 
@@ -291,15 +291,15 @@ def test_a_conversation_with_a_person_has_not_dropped_off() -> None:
 
 def test_states_and_versions_are_bounded() -> None:
     projection = Projection()
-    for number in range(MOST_VERSIONS + 5):
+    for number in range(MAX_VERSIONS + 5):
         conversation, at = f"{number:032x}", 2 * number
-        path = tuple(f"state {index}" for index in range(MOST_STATES + 50))
+        path = tuple(f"state {index}" for index in range(MAX_STATES + 50))
         facts = (FlowStarted(flow="f", version=f"v{number}"), FlowAdvanced(path=path))
         projection.fold(recorded(at + 1, "visitor", START, conversation=conversation))
         projection.fold(recorded(at + 2, "bot", *facts, cause=at + 1, conversation=conversation))
     versions = projection.drop_off.versions
-    assert list(versions) == [f"v{number}" for number in range(5, MOST_VERSIONS + 5)]
-    assert all(len(flow.states) == MOST_STATES + 1 for flow in versions.values())
+    assert list(versions) == [f"v{number}" for number in range(5, MAX_VERSIONS + 5)]
+    assert all(len(flow.states) == MAX_STATES + 1 for flow in versions.values())
     assert versions["v5"].states["other"].reached == 50
     projection.fold(recorded(1000, "visitor", ConversationReset(), conversation=f"{0:032x}"))
 
@@ -318,7 +318,7 @@ def test_quantiles_are_near_enough() -> None:
     for seconds in (-1.0, 0.0, 1e300):
         durations.add(seconds)
     assert durations.quantile(0.5) == pytest.approx(LEAST)
-    assert durations.quantile(1) == pytest.approx(MOST, rel=0.03)
+    assert durations.quantile(1) == pytest.approx(MAX_LENGTH, rel=0.03)
 
 
 def test_a_histogram_counts_what_lies_at_or_below_its_bounds() -> None:
@@ -403,8 +403,8 @@ def test_a_conversation_ended_by_silence_is_no_longer_open() -> None:
     assert (conversations.ended, conversations.open, conversations.resolved) == (1, 0, 1)
 
 
-def test_no_numbers_are_shown_before_the_log_is_read(vitals: Vitals) -> None:
-    shown = Numbers(vitals)
+def test_no_numbers_are_shown_before_the_log_is_read(health: Health) -> None:
+    shown = ReadModel(health)
     registry = CollectorRegistry()
     registry.register(NumbersCollector(shown))
     assert not shown.complete()

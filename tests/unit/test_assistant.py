@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.workflow.assistant.client import AssistantClient, Limits
+from services.workflow.assistant.client import AssistantClient, AssistantLimits
 from services.workflow.assistant.profiles import PROFILES, Provider
 from services.workflow.domain.assistant import (
     UNKNOWN,
     BadCall,
-    Line,
-    Message,
+    ChatMessage,
     Prices,
     Prompt,
+    PromptLine,
     ToolCall,
     Usage,
     Who,
@@ -27,10 +27,10 @@ from services.workflow.domain.assistant import (
     estimated,
     tools,
 )
-from services.workflow.domain.completion import Answer
-from services.workflow.domain.refusals import Trouble, retry_after
+from services.workflow.domain.completion import Completion
+from services.workflow.domain.provider_errors import Trouble, retry_after
 from services.workflow.settings import WorkflowSettings
-from shared.runtime.settings import SettingError, load
+from shared.service.settings import SettingError, load
 from tests.llm_server import CHUNK, delta, words
 
 PLENTY = 10_000
@@ -41,63 +41,76 @@ PLENTY = 10_000
 
 def test_everyone_who_is_not_the_visitor_is_the_assistant() -> None:
     lines = [
-        Line("bot", "<p>Hi &amp; welcome</p>"),
-        Line("visitor", "a < b & <b>c</b>"),
-        Line("assistant", "I see <code>"),
-        Line("visitor", "A person, please"),
-        Line("operator", "Ada here"),
-        Line("visitor", "Hello"),
+        PromptLine("bot", "<p>Hi &amp; welcome</p>"),
+        PromptLine("visitor", "a < b & <b>c</b>"),
+        PromptLine("assistant", "I see <code>"),
+        PromptLine("visitor", "A person, please"),
+        PromptLine("operator", "Ada here"),
+        PromptLine("visitor", "Hello"),
     ]
     assert conversation("Be brief.", lines, PLENTY) == (
-        Message("system", "Be brief."),
-        Message("assistant", "Hi & welcome"),
-        Message("user", "a < b & <b>c</b>"),
-        Message("assistant", "I see <code>"),
-        Message("user", "A person, please"),
-        Message("assistant", "Ada here"),
-        Message("user", "Hello"),
+        ChatMessage("system", "Be brief."),
+        ChatMessage("assistant", "Hi & welcome"),
+        ChatMessage("user", "a < b & <b>c</b>"),
+        ChatMessage("assistant", "I see <code>"),
+        ChatMessage("user", "A person, please"),
+        ChatMessage("assistant", "Ada here"),
+        ChatMessage("user", "Hello"),
     )
 
 
 def test_what_one_side_says_in_a_row_is_one_message() -> None:
-    lines = [Line("bot", "One"), Line("assistant", "Two"), Line("visitor", "Three"), Line("visitor", "Four")]
+    lines = [
+        PromptLine("bot", "One"),
+        PromptLine("assistant", "Two"),
+        PromptLine("visitor", "Three"),
+        PromptLine("visitor", "Four"),
+    ]
     assert conversation("", lines, PLENTY) == (
-        Message("assistant", "One\n\nTwo"),
-        Message("user", "Three\n\nFour"),
+        ChatMessage("assistant", "One\n\nTwo"),
+        ChatMessage("user", "Three\n\nFour"),
     )
 
 
 def test_what_shows_no_text_is_left_out() -> None:
-    lines = [Line("bot", '<img src="hello.png">'), Line("visitor", " "), Line("visitor", "Hello")]
-    assert conversation("", lines, PLENTY) == (Message("user", "Hello"),)
+    lines = [
+        PromptLine("bot", '<img src="hello.png">'),
+        PromptLine("visitor", " "),
+        PromptLine("visitor", "Hello"),
+    ]
+    assert conversation("", lines, PLENTY) == (ChatMessage("user", "Hello"),)
 
 
 def test_the_newest_whole_lines_are_kept() -> None:
-    lines = [Line("visitor" if number % 2 else "bot", f"{number}" * 40) for number in range(10)]
+    lines = [PromptLine("visitor" if number % 2 else "bot", f"{number}" * 40) for number in range(10)]
     kept = conversation("", lines, 3 * (10 + 4))
     assert [message.content[0] for message in kept] == ["7", "8", "9"]
     assert all(len(message.content) == 40 for message in kept)
 
 
 def test_the_visitors_newest_line_and_the_instructions_are_there_beyond_any_budget() -> None:
-    lines = [Line("visitor", "old"), Line("visitor", "x" * 1000), Line("bot", "One moment.")]
+    lines = [
+        PromptLine("visitor", "old"),
+        PromptLine("visitor", "x" * 1000),
+        PromptLine("bot", "One moment."),
+    ]
     assert conversation("Be brief.", lines, 1) == (
-        Message("system", "Be brief."),
-        Message("user", "x" * 1000),
+        ChatMessage("system", "Be brief."),
+        ChatMessage("user", "x" * 1000),
     )
-    assert conversation("Greet the visitor.", [], 1) == (Message("system", "Greet the visitor."),)
+    assert conversation("Greet the visitor.", [], 1) == (ChatMessage("system", "Greet the visitor."),)
 
 
 WHO = st.sampled_from(Who.__args__)  # type: ignore[attr-defined]
 
 
 @given(
-    lines=st.lists(st.builds(Line, WHO, st.text(max_size=60)), max_size=20),
+    lines=st.lists(st.builds(PromptLine, WHO, st.text(max_size=60)), max_size=20),
     system=st.text(max_size=40),
     budget=st.integers(0, 200),
 )
 def test_a_budget_is_kept_and_more_of_it_never_keeps_less(
-    lines: list[Line], system: str, budget: int
+    lines: list[PromptLine], system: str, budget: int
 ) -> None:
     messages = conversation(system, lines, budget)
     least = conversation(system, lines, 0)
@@ -155,7 +168,7 @@ def test_tokens_are_estimated_by_bytes() -> None:
 
 
 def test_what_the_provider_did_not_count_is_marked() -> None:
-    prompt = Prompt((Message("system", "x" * 40), Message("user", "y" * 40)))
+    prompt = Prompt((ChatMessage("system", "x" * 40), ChatMessage("user", "y" * 40)))
     assert estimated(prompt, "z" * 20) == Usage(tokens_in=28, tokens_out=5, estimated=True)
     offered = estimated(prompt._replace(tools=tools(handoff=True)), "").tokens_in
     assert offered > 28
@@ -193,7 +206,7 @@ CHUNKS = st.one_of(
 
 @given(st.lists(CHUNKS, max_size=8))
 def test_whatever_comes_is_text_or_trouble_and_the_answer_is_its_pieces(events: list[str]) -> None:
-    answer = Answer(tools(handoff=True), limit=30)
+    answer = Completion(tools(handoff=True), limit=30)
     pieces = []
     with contextlib.suppress(Trouble):
         for event in events:
@@ -205,7 +218,7 @@ def test_whatever_comes_is_text_or_trouble_and_the_answer_is_its_pieces(events: 
 
 
 def test_words_after_the_end_and_other_choices_do_not_count() -> None:
-    answer = Answer((), limit=100)
+    answer = Completion((), limit=100)
     other = {**CHUNK, "choices": [{"index": 1, "delta": {"content": "other"}}]}
     events = [other, delta(content="One"), delta("stop"), delta(content="late"), delta("length")]
     assert [answer.take(json.dumps(event)) for event in events] == ["", "One", "", "", ""]
@@ -213,7 +226,7 @@ def test_words_after_the_end_and_other_choices_do_not_count() -> None:
 
 
 def test_a_tool_call_without_an_end_is_cut_and_makes_no_sense() -> None:
-    answer = Answer(tools(handoff=True), limit=10)
+    answer = Completion(tools(handoff=True), limit=10)
     call = [{"index": 0, "id": "a", "function": {"name": "handoff", "arguments": '{"reason": "xxxxxxx'}}]
     assert answer.take(json.dumps(delta(tool_calls=call, content="too much"))) == ""
     assert answer.full
@@ -348,12 +361,12 @@ def test_the_settings_reach_the_client() -> None:
     env = {f"SWITCHBOARD_ASSISTANT_{name.upper()}": str(number) for number, name in enumerate(names, 1)}
     env |= {"SWITCHBOARD_ASSISTANT_PRICE_IN": "0.4", "SWITCHBOARD_ASSISTANT_PRICE_OUT": "1.6"}
     client = AssistantClient.of(load(WorkflowSettings, env))
-    assert client.limits == Limits(1.0, 2.0, 3.0, 4, 5)
+    assert client.limits == AssistantLimits(1.0, 2.0, 3.0, 4, 5)
     assert client.prices == Prices(0.4, 1.6)
 
 
 def test_a_client_without_settings_has_the_settings_defaults() -> None:
-    assert AssistantClient.of(load(WorkflowSettings, {})).limits == Limits()
+    assert AssistantClient.of(load(WorkflowSettings, {})).limits == AssistantLimits()
 
 
 def test_every_profile_can_be_chosen() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.workflow.domain.language.texts import Voice
+from services.workflow.domain.language.templates import Voice
 from services.workflow.domain.language.values import Kind, Misfit, Save, captured
 from shared.contract.conversation import Begun
 from shared.contract.facts import AskedAgain, ConversationStarted, Fact, VariableSaved

@@ -19,17 +19,17 @@ from shared.contract.facts import (
     OperatorSaid,
     TextWritten,
 )
-from shared.contract.growing import Growing
 from shared.contract.persistent_queue import PersistentQueue
+from shared.contract.persistent_set import PersistentSet
 from tests import examples
 from tests.examples import Story, recorded
 
 RIVAL = ConversationClaimed(operator="desk-2")
 
 
-def grown(*ids: str) -> Growing:
+def grown(*ids: str) -> PersistentSet:
     """The ids seen, in their order."""
-    return reduce(Growing.plus, ids, Growing())
+    return reduce(PersistentSet.plus, ids, PersistentSet())
 
 
 @pytest.fixture

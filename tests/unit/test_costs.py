@@ -19,23 +19,23 @@ import pytest
 from msgspec.structs import replace
 
 from services.operator.domain.transcript import transcript
-from services.operator.transports.gate import _own_page
-from services.proxy.domain import engagement, packets, telling
+from services.operator.transports.middleware import _own_page
+from services.proxy.domain import agent_session, packets, sse_events
 from services.proxy.domain.addresses import counted, last_hop
-from services.proxy.domain.chat import Chat, session_id
+from services.proxy.domain.connect_params import flow_name, languages
 from services.proxy.domain.flow_ids import flow_ids
 from services.proxy.domain.frames import as_html, lines_as_html
 from services.proxy.domain.markdown_html import markdown_as_html
-from services.proxy.domain.opening import flow_name, languages
 from services.proxy.domain.origins import allowed, is_loopback
 from services.proxy.domain.plain_text import lines
 from services.proxy.domain.rendering import BARE, MODERN
-from services.proxy.domain.session import BEGIN, Session
+from services.proxy.domain.session import BEGIN, ClientSession
+from services.proxy.domain.socketio_chat import Chat, session_id
 from services.proxy.domain.tokens import BadToken, Tokens
 from services.proxy.domain.turns import Turns
 from services.proxy.transports.websocket import _asked, _secret
 from services.workflow.domain.agents.emoji import contains_emoji
-from services.workflow.domain.assistant import Line, conversation
+from services.workflow.domain.assistant import PromptLine, conversation
 from services.workflow.domain.decide import Moment, respond
 from services.workflow.domain.language import days, numbers
 from services.workflow.domain.language.choices import Option, meant
@@ -58,8 +58,8 @@ from shared.contract.facts import (
     OperatorSaid,
     TextWritten,
 )
+from shared.contract.html_text import plain
 from shared.contract.markdown import plain_markdown
-from shared.contract.plain import plain
 from shared.contract.visible import cleaned, cleaned_json
 from tests import examples
 from tests.dialogue import asks, flow_of, got, offers, picked, says
@@ -72,7 +72,7 @@ LONG: Final = 4 * SHORT
 #: What is too quick to be told apart from the machine's own moods (seconds).
 FLOOR: Final = 100e-6
 #: How many times as much four times the text may cost. A square would be 16.
-MOST: Final = 10
+MAX_LENGTH: Final = 10
 TRIES: Final = 12
 #: How often it must have done so to be believed: others may use the machine too.
 AGAIN: Final = 4
@@ -200,7 +200,7 @@ def received(make: Callable[[str], str]) -> Reader:
     numbers = count()
 
     def read(text: str) -> Any:
-        session = Session("e", True)
+        session = ClientSession("e", True)
         return session.receive(make(text), lambda: str(next(numbers)))
 
     return read
@@ -221,14 +221,14 @@ def in_chat(text: str) -> Any:
 def engaged(text: str) -> Any:
     auth = {"agent": {"name": text, "id": text}, "user": {"id": text, "name": text}, "token": text}
     try:
-        return engagement.engage(auth, engagement.offers("", CONFIGURATIONS), CONFIGURATIONS)
-    except engagement.Refused as refused:
+        return agent_session.engage(auth, agent_session.offers("", CONFIGURATIONS), CONFIGURATIONS)
+    except agent_session.EngagementRefused as refused:
         return str(refused)
 
 
 def greeted(text: str) -> Any:
     auth = {"agent": {"name": "emoji"}, "user": {"id": 1, "name": text, "username": " " + text}}
-    return engagement.engage(auth, engagement.offers("", CONFIGURATIONS), CONFIGURATIONS)
+    return agent_session.engage(auth, agent_session.offers("", CONFIGURATIONS), CONFIGURATIONS)
 
 
 def configured(text: str) -> Any:
@@ -237,8 +237,8 @@ def configured(text: str) -> Any:
         "user": {"id": 1},
     }
     try:
-        return engagement.engage(auth, engagement.offers("", CONFIGURATIONS), CONFIGURATIONS)
-    except engagement.Refused as refused:
+        return agent_session.engage(auth, agent_session.offers("", CONFIGURATIONS), CONFIGURATIONS)
+    except agent_session.EngagementRefused as refused:
         return str(refused)
 
 
@@ -259,10 +259,10 @@ def told(text: str) -> Any:
     turns = Turns()
     for entry in talk(text):
         turns.add(entry)
-    return telling.encode(telling.tell(turns, telling.newest(turns), "s")[0], "e")
+    return sse_events.encode(sse_events.tell(turns, sse_events.newest(turns), "s")[0], "e")
 
 
-def talk(text: str) -> list[codec.Recorded]:
+def talk(text: str) -> list[codec.RecordedEntry]:
     """Everybody says it once."""
     story = Story()
     story.visitor(examples.CONVERSATION_STARTED)
@@ -280,7 +280,9 @@ def asked(text: str) -> ChoiceAsked:
 
 
 def greedy(text: str) -> Any:
-    return conversation("", [Line("bot", text), Line("visitor", text), Line("assistant", text)], 10**6)
+    return conversation(
+        "", [PromptLine("bot", text), PromptLine("visitor", text), PromptLine("assistant", text)], 10**6
+    )
 
 
 OPTIONS: Final = (Option("1", "Yes, please"), Option("2", "¿Dónde está?"), Option("3", "4"))
@@ -333,7 +335,7 @@ READERS: Final[dict[str, Reader]] = {
     "languages": lambda text: languages(text, text),
     "a flow's name": flow_name,
     "a cursor": cursors.decode,
-    "a Last-Event-ID": lambda text: telling.place_of(text, "e", Turns()),
+    "a Last-Event-ID": lambda text: sse_events.place_of(text, "e", Turns()),
     # understanding
     "an emoji": contains_emoji,
     "an agent's words": WORDS.found_in,
@@ -386,7 +388,7 @@ def seconds(read: Reader, text: str, enough: float) -> float:
 def grows(read: Reader, name: str) -> float:
     """How many times as much four times the text costs."""
     short = max(FLOOR, min(seconds(read, written(name, SHORT), FLOOR) for _ in range(2)))
-    return seconds(read, written(name, LONG), MOST * short) / short
+    return seconds(read, written(name, LONG), MAX_LENGTH * short) / short
 
 
 @pytest.fixture(autouse=True)
@@ -402,7 +404,7 @@ def test_four_times_the_text_costs_about_four_times_as_much(reader: str) -> None
     slow = list(HOSTILE)
     for _ in range(AGAIN):
         ratios = {name: grows(READERS[reader], name) for name in slow}
-        slow = [name for name, ratio in ratios.items() if ratio > MOST]
+        slow = [name for name, ratio in ratios.items() if ratio > MAX_LENGTH]
     assert slow == [], {name: round(ratios[name], 1) for name in slow}
 
 
@@ -410,4 +412,4 @@ def test_what_takes_the_square_of_its_text_is_seen() -> None:
     def square(text: str) -> int:
         return sum(text.count("<", at) for at in range(0, len(text), 16))
 
-    assert grows(square, "<") > MOST
+    assert grows(square, "<") > MAX_LENGTH

@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from services.workflow.domain.decide import Moment, decide, failed, respond
-from services.workflow.domain.language.flow import LONGEST_WALK, Flow, parse
+from services.workflow.domain.language.flow import MAX_WALK, Flow, parse
 from services.workflow.domain.language.flow_file import MAX_FILE
-from services.workflow.domain.language.state import State
+from services.workflow.domain.language.state import FlowState
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import MAX_ENTRY, Entry
 from shared.contract.facts import (
@@ -247,11 +247,11 @@ def test_a_text_reopens_what_was_resolved() -> None:
 
 
 def test_a_flow_that_never_seems_to_end_fails() -> None:
-    longest = {str(n): says("", str(n + 1)) for n in range(1, LONGEST_WALK)}
-    fine = flow_of(**longest, **{str(LONGEST_WALK): {}})
-    assert len(Dialogue(fine).when(STARTED)) == LONGEST_WALK + 1
+    longest = {str(n): says("", str(n + 1)) for n in range(1, MAX_WALK)}
+    fine = flow_of(**longest, **{str(MAX_WALK): {}})
+    assert len(Dialogue(fine).when(STARTED)) == MAX_WALK + 1
     # The checker lets no such flow through; one that came by another way must not hang the bot.
-    last = fine.states[str(LONGEST_WALK)]
+    last = fine.states[str(MAX_WALK)]
     over = replace(fine, states={**fine.states, last.name: replace(last, next="1")})
     dialogue = Dialogue(over)
     assert dialogue.when(STARTED) == (DecisionFailed(reason="endless_flow"),)
@@ -280,7 +280,7 @@ def test_beyond_what_the_log_takes_no_limit_helps() -> None:
     story = Story()
     story.visitor(STARTED)
     [item] = story.state.unanswered
-    hello = State(name="hello", effect=BotSaid(text="x" * MAX_ENTRY))
+    hello = FlowState(name="hello", effect=BotSaid(text="x" * MAX_ENTRY))
     flow = Flow(name="unchecked", version="1", content=b"", states={"hello": hello}, answers={})
     entry = respond(story.state, item, flow, MOMENT, max_entry=2 * MAX_ENTRY)
     assert isinstance(entry, Entry)

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from services.workflow.domain.decide import (
-    MOST_FIRED,
+    MAX_FIRED,
     CallService,
     Generate,
     Generated,
     GenerationFailed,
     GoTo,
-    Handoff,
+    HandoffRequest,
     begins,
     decide,
 )
 from services.workflow.domain.language.flow import Flow, parse
-from services.workflow.domain.turn import MOST_NEEDS, MOST_UNTOLD
+from services.workflow.domain.turn import MAX_NEEDS, MAX_UNTOLD
 from shared.contract.conversation import Input
 from shared.contract.entry import needed
 from shared.contract.facts import (
@@ -351,7 +351,7 @@ def test_untold_conditions_never_make_an_answer_too_large() -> None:
         end={"end": True},
     )
     facts = Dialogue(flow).given(STARTED).when(text("1"))
-    assert sum(isinstance(fact, ConditionUntold) for fact in facts) == MOST_UNTOLD
+    assert sum(isinstance(fact, ConditionUntold) for fact in facts) == MAX_UNTOLD
     short = Dialogue(flow, max_entry=1_500).given(STARTED).when(text("1"))
     assert said(short) == ["There."]
     assert not any(isinstance(fact, ConditionUntold) for fact in short)
@@ -452,10 +452,10 @@ def test_timers_that_lead_round_are_cut_unless_somebody_does_something() -> None
         (timer,) = dialogue.state.armed
         return dialogue.when(TimerFired(id=timer.id))
 
-    for _ in range(MOST_FIRED - 1):
+    for _ in range(MAX_FIRED - 1):
         assert path(fires()) == ("again", "ask")
     dialogue.given(text("yes"))  # from here it is counted anew
-    for _ in range(MOST_FIRED):
+    for _ in range(MAX_FIRED):
         assert path(fires()) == ("again", "ask")
     assert fires() == (DecisionFailed(reason="endless_flow"),)
     assert dialogue.state.armed == ()
@@ -721,11 +721,11 @@ def test_without_on_error_a_failure_is_null() -> None:
 
 def test_more_questions_than_a_turn_may_ask_fail() -> None:
     states: dict[str, Any] = {
-        f"s{n}": {"service": {"subject": f"service.s{n}"}, "next": f"s{n + 1}"} for n in range(MOST_NEEDS + 1)
+        f"s{n}": {"service": {"subject": f"service.s{n}"}, "next": f"s{n + 1}"} for n in range(MAX_NEEDS + 1)
     }
-    dialogue = Dialogue(flow_of(**states, **{f"s{MOST_NEEDS + 1}": says("Done.")}))
+    dialogue = Dialogue(flow_of(**states, **{f"s{MAX_NEEDS + 1}": says("Done.")}))
     answer = dialogue.happens(STARTED)
-    for number in range(MOST_NEEDS):
+    for number in range(MAX_NEEDS):
         assert isinstance(answer, CallService)
         answer = dialogue.served(f"s{number}")
     assert answer == (DecisionFailed(reason="endless_flow"),)
@@ -817,7 +817,7 @@ def test_the_assistant_may_go_to_a_state() -> None:
 def test_the_assistant_may_ask_for_a_person() -> None:
     dialogue = assisted()
     dialogue.happens(question())
-    assert dialogue.spoken("help", Generated(text="", tool=Handoff("is angry"))) == (
+    assert dialogue.spoken("help", Generated(text="", tool=HandoffRequest("is angry"))) == (
         HandoffRequested(queue="service", reason="is angry"),
         BotSaid(text="One moment."),
     )
@@ -896,7 +896,7 @@ def test_the_assistant_that_speaks_once_may_ask_for_a_person() -> None:
     )
     dialogue = Dialogue(flow)
     dialogue.happens(STARTED)
-    facts = dialogue.spoken("judge", Generated(text="Hm.", tool=Handoff()))
+    facts = dialogue.spoken("judge", Generated(text="Hm.", tool=HandoffRequest()))
     assert isinstance(facts, tuple)
     assert facts[1:] == (
         FlowAdvanced(path=("judge",)),

@@ -13,11 +13,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from deploy.cli.run import SETTINGS
+from deploy.cli.settings import PASSWORD_VARIABLES, Local, password_variable
 from deploy.health import PORTS
 from deploy.local.embedded import USERS
-from deploy.local.run import SETTINGS
-from deploy.local.settings import PASSWORD_VARIABLES, Local, password_variable
-from shared.runtime.settings import load, variables
+from shared.service.settings import load, variables
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("proxy", "workflow", "operator", "analytics")

@@ -15,17 +15,17 @@ import pytest
 from services.analytics.domain.projections import Projection
 from services.operator.domain.desk import Desk
 from services.operator.domain.transcript import lines, transcript
-from services.proxy.domain import telling
-from services.proxy.domain.chat import Chat
-from services.proxy.domain.engagement import AgentTalk, engage, offers
-from services.proxy.domain.session import BEGIN, Session
-from services.proxy.domain.turn_states import state_of
+from services.proxy.domain import sse_events
+from services.proxy.domain.agent_session import AgentTalk, engage, offers
+from services.proxy.domain.rest_state import state_of
+from services.proxy.domain.session import BEGIN, ClientSession
+from services.proxy.domain.socketio_chat import Chat
 from services.proxy.domain.turns import Turns
 from services.workflow.domain.assistant import conversation
-from services.workflow.domain.so_far import so_far
+from services.workflow.domain.prompt_history import so_far
 from shared.contract.agents import CONFIGURATIONS
 from shared.contract.conversation import NEW, evolve
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AnswerStarted,
     AssistantSaid,
@@ -43,7 +43,7 @@ from shared.contract.facts import (
     TextWritten,
 )
 from tests import examples
-from tests.unit.test_costs import AGAIN, MOST, no_collector
+from tests.unit.test_costs import AGAIN, MAX_LENGTH, no_collector
 
 SHORT: Final = 1_000
 LONG: Final = 4 * SHORT
@@ -52,11 +52,11 @@ FLOOR: Final = 1e-3
 
 __all__ = ["no_collector"]  # a fixture that every test here uses
 
-Entries = list[Recorded]
+Entries = list[RecordedEntry]
 
 
-def entry(position: int, author: str, *facts: Fact, cause: int | None = None) -> Recorded:
-    return Recorded(
+def entry(position: int, author: str, *facts: Fact, cause: int | None = None) -> RecordedEntry:
+    return RecordedEntry(
         position=position,
         conversation=examples.CONVERSATION,
         author=author,
@@ -75,11 +75,11 @@ def begins() -> Entries:
     ]
 
 
-def asks(position: int) -> Recorded:
+def asks(position: int) -> RecordedEntry:
     return entry(position, "visitor", TextWritten(session="s", text="hello"))
 
 
-def answers(position: int, cause: int) -> list[Recorded]:
+def answers(position: int, cause: int) -> list[RecordedEntry]:
     """The assistant's attempt, and its answer."""
     return [
         entry(position, "bot", AnswerStarted(cause=cause, attempt=1)),
@@ -144,12 +144,12 @@ def folded(entries: Entries) -> Any:
 
 
 def resumed(entries: Entries) -> Any:
-    return Session("e", True).resume(entries, "new")
+    return ClientSession("e", True).resume(entries, "new")
 
 
 def followed(entries: Entries) -> Any:
     """A socket that was there from the beginning, of a client that says it all."""
-    session = Session("e", True)
+    session = ClientSession("e", True)
     session.resume([], "new")
     for each in entries:
         session.follow(each)
@@ -171,10 +171,10 @@ def engaged(entries: Entries) -> Any:
 
 
 def in_turns(entries: Entries) -> Any:
-    turns, place = Turns(), telling.newest(Turns())
+    turns, place = Turns(), sse_events.newest(Turns())
     for each in entries:
         turns.add(each)
-        _, place = telling.tell(turns, place, "s")
+        _, place = sse_events.tell(turns, place, "s")
         state_of(turns)
     return turns
 
@@ -221,7 +221,7 @@ def test_four_times_the_conversation_costs_about_four_times_as_much(reader: str,
     for _ in range(AGAIN):
         least = max(FLOOR, min(seconds(read, short) for _ in range(2)))
         ratios.append(seconds(read, long) / least)
-        if ratios[-1] <= MOST:
+        if ratios[-1] <= MAX_LENGTH:
             return
     pytest.fail(f"{min(ratios):.1f} times")
 

@@ -10,7 +10,7 @@ from services.operator.domain.desk import Desk, View
 from services.operator.domain.limits import Failures
 from services.operator.domain.transcript import lines, transcript
 from shared.contract.conversation import NEW
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     BotSaid,
     ChoiceMade,
@@ -25,7 +25,7 @@ from shared.contract.facts import (
     ServiceAnswered,
     TextWritten,
 )
-from shared.contract.plain import plain
+from shared.contract.html_text import plain
 from tests import examples
 from tests.examples import (
     CHOICE_ASKED,
@@ -44,7 +44,7 @@ BOB = Operator("bob", "Bob")
 CLAIMED = ConversationClaimed(operator="ada", name="Ada")
 
 
-def desk_of(*entries: Recorded) -> Desk:
+def desk_of(*entries: RecordedEntry) -> Desk:
     desk = Desk()
     for entry in entries:
         desk.apply(entry)

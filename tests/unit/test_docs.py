@@ -12,17 +12,17 @@ import msgspec
 import pytest
 from msgspec.structs import fields
 
-from deploy.local.run import SETTINGS
-from deploy.local.settings import PASSWORD_VARIABLES
-from services.proxy.domain import closings, frames
+from deploy.cli.run import SETTINGS
+from deploy.cli.settings import PASSWORD_VARIABLES
+from services.proxy.domain import close_codes, frames
 from services.workflow.assistant.profiles import PROFILES
 from services.workflow.domain.decide import Failure, Refusal
 from services.workflow.domain.language.flow import FlowError, parse
-from services.workflow.domain.refusals import PASSING, Reason
+from services.workflow.domain.provider_errors import PASSING, Reason
 from services.workflow.settings import WorkflowSettings
 from shared.contract.entry import Entry
 from shared.contract.facts import MAY_WRITE
-from shared.runtime.settings import load, variables
+from shared.service.settings import load, variables
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -112,7 +112,7 @@ def test_python_is_python(name: str) -> None:
 
 def test_the_closings_are_those_of_the_code() -> None:
     table = [tuple(row[:3]) for row in rows(section("docs/protocol.md", "## Closings"))]
-    assert table == sorted((str(each.code), each.reason, each.reconnect) for each in closings.ALL)
+    assert table == sorted((str(each.code), each.reason, each.reconnect) for each in close_codes.ALL)
 
 
 def test_the_assistants_providers_and_failures_are_those_of_the_code() -> None:

@@ -14,7 +14,7 @@ from shared.contract.entry import (
     MAX_MESSAGE,
     Entry,
     EntryTooLarge,
-    Recorded,
+    RecordedEntry,
     decode,
     encode,
     schema,
@@ -32,7 +32,7 @@ from shared.contract.facts import (
 from tests import examples, golden
 
 
-def read(data: bytes, author: str = "bot") -> Recorded:
+def read(data: bytes, author: str = "bot") -> RecordedEntry:
     return decode(7, examples.CONVERSATION, author, examples.FIRST_TIME, data)
 
 
@@ -44,7 +44,7 @@ def author_of(fact: Fact) -> str:
 @pytest.mark.parametrize("fact", examples.EXAMPLES.values(), ids=examples.EXAMPLES)
 def test_every_fact_survives_the_wire(fact: Fact) -> None:
     entry = Entry(id="5f0c", cause=3, needs=2, facts=(fact,))
-    assert read(encode(entry), author_of(fact)) == Recorded(
+    assert read(encode(entry), author_of(fact)) == RecordedEntry(
         position=7,
         conversation=examples.CONVERSATION,
         author=author_of(fact),
@@ -175,7 +175,9 @@ def test_an_entry_of_a_newer_program() -> None:
     ],
 )
 def test_an_unreadable_message_is_an_entry_without_facts(data: bytes) -> None:
-    nothing = Recorded(position=7, conversation=examples.CONVERSATION, author="bot", time=examples.FIRST_TIME)
+    nothing = RecordedEntry(
+        position=7, conversation=examples.CONVERSATION, author="bot", time=examples.FIRST_TIME
+    )
     assert read(data) == nothing
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.proxy.domain import telling
-from services.proxy.domain.drafts import Draft
+from services.proxy.domain import sse_events
+from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.turns import Turns
 from services.proxy.transports.event_stream import EventStream
 from shared.contract.facts import AnswerStarted, BotSaid, ConversationStarted, TextWritten
@@ -106,8 +106,8 @@ async def test_thousands_of_turns_are_told_in_parts_with_others_in_between(room:
     for number in range(5, 5 + 2 * turns, 2):
         room.add(room.story.visitor(TextWritten(session="", text="more")))
         room.add(room.story.bot(BotSaid(text=f"answer {number}"), cause=number))
-    place = telling.Place(first.position, first.time)
-    ids = telling.encode([telling.Event("token", "", place)], "e").decode()
+    place = sse_events.StreamPlace(first.position, first.time)
+    ids = sse_events.encode([sse_events.SseEvent("token", "", place)], "e").decode()
     last = ids.split("\n")[0].removeprefix("id: ")
     left, others = asyncio.Event(), 0
     bodies: list[bytes] = []
@@ -157,7 +157,7 @@ async def test_a_stream_ends_with_its_right_while_there_is_always_more_to_tell(
         room.add(room.story.bot_alone(AnswerStarted(cause=3, attempt=1)))
         offset = 0
         while True:
-            room.turns.hear(Draft(3, 1, offset, "and on "))
+            room.turns.hear(DraftPiece(3, 1, offset, "and on "))
             room.notify()
             offset += 7
             await asyncio.sleep(0.01)

@@ -12,7 +12,7 @@ import pytest
 
 from services.workflow.domain.language.flow import FlowError, parse
 from services.workflow.domain.language.flow_file import MAX_FILE
-from services.workflow.domain.language.state import Answer
+from services.workflow.domain.language.state import ExpectedAnswer
 from shared.contract.facts import BotSaid, EditorOpened, HandoffRequested
 from tests import examples
 
@@ -86,8 +86,8 @@ def test_states_hold_what_happens_on_entering_them() -> None:
     assert flow.states["ask"].effect == EditorOpened(
         session="fav", prompt="Type it here...", text="The editor is open"
     )
-    assert flow.answers[Answer("lang", "rust")] == "isRust"
-    assert flow.answers[Answer("fav")] == "got"
+    assert flow.answers[ExpectedAnswer("lang", "rust")] == "isRust"
+    assert flow.answers[ExpectedAnswer("fav")] == "got"
     assert flow.warnings == ()
 
 

@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from deploy.local.cli import main
-from deploy.local.flow_try import Stage
+from deploy.cli.flow_try import TryStage
+from deploy.cli.main import main
+from services.workflow.domain.authoring.dialogue_runner import perform
 from services.workflow.domain.authoring.dialogues import read_dialogues
 from services.workflow.domain.authoring.drawing import drawing, mermaid
-from services.workflow.domain.authoring.json_lines import parse as parse_lines
-from services.workflow.domain.authoring.layout import Edge, Size, layout
-from services.workflow.domain.authoring.performance import perform
+from services.workflow.domain.authoring.json_positions import parse as parse_lines
+from services.workflow.domain.authoring.layout import LayoutEdge, Size, layout
 from services.workflow.domain.authoring.svg import svg
 from services.workflow.domain.language.flow import Flow, FlowError, parse
 from tests import examples
@@ -279,7 +279,7 @@ def tried(*lines: str, states: dict[str, Any] = ORDER) -> str:
         shown.append(f"{prompt}{line}")
         return line
 
-    Stage(flow(states), ask, shown.append).run()
+    TryStage(flow(states), ask, shown.append).run()
     return "\n".join(shown)
 
 
@@ -359,7 +359,7 @@ def test_mermaid_gets_no_text_that_would_end_its_own() -> None:
 def test_boxes_do_not_overlap_and_lines_begin_and_end_at_them() -> None:
     names = [f"b{n}" for n in range(30)]
     boxes = {name: Size(60 + 7 * (n % 5), 30 + 5 * (n % 3)) for n, name in enumerate(names)}
-    edges = [Edge(names[n], names[(n * 7 + k) % 30], Size(20, 12)) for n in range(30) for k in (1, 4)]
+    edges = [LayoutEdge(names[n], names[(n * 7 + k) % 30], Size(20, 12)) for n in range(30) for k in (1, 4)]
     edges = [edge for edge in edges if edge.source != edge.target]
     placed = layout(boxes, edges)
     spots = [(placed.boxes[name], boxes[name]) for name in names]

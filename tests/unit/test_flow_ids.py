@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from services.proxy.domain.flow_ids import FlowIds, Unread, binds, flow_ids, unknown
-from services.proxy.domain.session import Append, Send, Session
+from services.proxy.domain.session import Append, ClientSession, Send
 from services.workflow.domain.language.flow import parse
 from shared.contract.conversation import NEW, Conversation
 from shared.contract.facts import ChoiceMade, ConversationReset, Fact, FlowAdvanced, TextWritten
@@ -136,13 +136,13 @@ def asked() -> Story:
     return story
 
 
-def opened(ids: FlowIds | Unread | None, modern: bool = True) -> Session:
-    session = Session("e1", modern, ids=lambda version: ids)
+def opened(ids: FlowIds | Unread | None, modern: bool = True) -> ClientSession:
+    session = ClientSession("e1", modern, ids=lambda version: ids)
     session.resume(asked().entries, "new")
     return session
 
 
-def sent(session: Session, **frame: Any) -> list[Any]:
+def sent(session: ClientSession, **frame: Any) -> list[Any]:
     """Frames as they are, and of an append its id and the version of the flow that is to be asked."""
     output = session.receive(json.dumps({**frame, "id": ID}), lambda: "made-up")
     return [

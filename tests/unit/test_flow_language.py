@@ -10,10 +10,10 @@ import jsonschema
 import pytest
 
 from services.workflow.domain.decide import CallService
-from services.workflow.domain.language.checks import DEEPEST_CALL
 from services.workflow.domain.language.flow import Flow, FlowError, parse
 from services.workflow.domain.language.flow_file import MAX_FILE
-from services.workflow.domain.language.graph import Way
+from services.workflow.domain.language.graph import Edge
+from services.workflow.domain.language.validation import DEEPEST_CALL
 from shared.contract.facts import ConversationStarted, DecisionFailed
 from tests.dialogue import Dialogue, asks, got, offers, picked, says
 
@@ -817,16 +817,16 @@ def test_every_way_is_part_of_the_graph() -> None:
         }
     )
     assert set(flow.ways) == {
-        Way("pick", "one", "answer", "1"),
-        Way("pick", "desk", "fallback"),
-        Way("one", "sub", "next", "", True),
-        Way("sub", "sub/x", "call", "", True),
-        Way("sub", "help", "when", "true", True),
-        Way("sub", "desk", "next", "", True),
-        Way("sub/x", "sub/got", "answer"),
-        Way("sub/x", "desk", "fallback"),
-        Way("help", "desk", "onError"),
-        Way("help", "end", "goTo"),
-        Way("help", "end", "after", "60 s"),
-        Way("desk", "end", "nobody", "", True),
+        Edge("pick", "one", "answer", "1"),
+        Edge("pick", "desk", "fallback"),
+        Edge("one", "sub", "next", "", True),
+        Edge("sub", "sub/x", "call", "", True),
+        Edge("sub", "help", "when", "true", True),
+        Edge("sub", "desk", "next", "", True),
+        Edge("sub/x", "sub/got", "answer"),
+        Edge("sub/x", "desk", "fallback"),
+        Edge("help", "desk", "onError"),
+        Edge("help", "end", "goTo"),
+        Edge("help", "end", "after", "60 s"),
+        Edge("desk", "end", "nobody", "", True),
     }

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from services.workflow.domain.language.conditions import BadCondition, Unclear, condition
-from services.workflow.domain.language.forms import seconds
-from services.workflow.domain.language.languages import lookup, wishes
+from services.workflow.domain.language.locales import lookup, wishes
 from services.workflow.domain.language.patterns import BadPattern, pattern, words
-from services.workflow.domain.language.texts import (
+from services.workflow.domain.language.schema import seconds
+from services.workflow.domain.language.templates import (
     TooLong,
     Voice,
     header,

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from services.operator.transports.events import Hub
-from services.operator.transports.wire import Typing
+from services.operator.transports.events import EventHub
+from services.operator.transports.schemas import TypingEvent
 from tests import virtual_time
 
 #: What is promised (seconds).
@@ -18,7 +18,7 @@ PROMISED = 5.0
 class Listener:
     """Reads a hub's stream and remembers when what came."""
 
-    def __init__(self, hub: Hub, still_welcome: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, hub: EventHub, still_welcome: Callable[[], Awaitable[bool]]) -> None:
         self.frames: list[bytes] = []
         self.ended = 0.0
         self._stream = hub.listen(still_welcome)
@@ -30,17 +30,17 @@ class Listener:
         self.ended = asyncio.get_running_loop().time()
 
 
-async def chatter(hub: Hub) -> None:
+async def chatter(hub: EventHub) -> None:
     """Events without a pause: nobody who listens is ever idle."""
     number = 0
     while True:
-        hub.tell("typing", Typing(str(number)))
+        hub.publish("typing", TypingEvent(str(number)))
         number += 1
         await asyncio.sleep(0.05)
 
 
 async def _for(seconds: float, busy: bool, still_welcome: Callable[[], Awaitable[bool]]) -> Listener:
-    hub = Hub()
+    hub = EventHub()
     listener = Listener(hub, still_welcome)
     await asyncio.sleep(0)
     told = asyncio.create_task(chatter(hub)) if busy else None
@@ -108,7 +108,7 @@ def test_one_question_without_an_answer_ends_nothing() -> None:
 
 def test_who_does_not_read_is_told_nothing_more_once_the_right_has_ended() -> None:
     async def scene() -> None:
-        hub = Hub()
+        hub = EventHub()
         end = 30.0
 
         async def welcome() -> bool:
@@ -130,7 +130,7 @@ def test_who_does_not_read_is_told_nothing_more_once_the_right_has_ended() -> No
 
 def test_a_logout_here_ends_the_stream_at_once() -> None:
     async def scene() -> None:
-        hub = Hub()
+        hub = EventHub()
         welcome = True
 
         async def still_welcome() -> bool:

@@ -8,11 +8,11 @@ from time import time_ns
 
 import msgspec
 
-from shared.contract.times import parse_time
+from shared.contract.timestamps import parse_time
 
 WRITES = """
 import asyncio, structlog
-from shared.runtime import logging
+from shared.service import logging
 
 logging.configure("workflow", "info", "json")
 log = structlog.get_logger()

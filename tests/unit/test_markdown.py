@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.proxy.domain.drafts import Draft
+from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.markdown_html import markdown_as_html
 from services.proxy.domain.plain_text import text as shown
 from services.proxy.domain.turns import Heard
@@ -95,8 +95,8 @@ def test_what_was_given_is_the_beginning_of_the_whole_however_it_is_cut(
 def test_the_words_that_are_heard_are_the_beginning_of_what_is_stored(text: str, size: int) -> None:
     heard = Heard()
     for at in range(0, len(text), size):
-        heard.take(Draft(1, 1, at, text[at : at + size]))
-        heard.take(Draft(1, 1, max(0, at - 3), text[max(0, at - 3) : at + size]))  # a part of it again
+        heard.take(DraftPiece(1, 1, at, text[at : at + size]))
+        heard.take(DraftPiece(1, 1, max(0, at - 3), text[max(0, at - 3) : at + size]))  # a part of it again
         stored = shown(AssistantSaid(text=text))
         assert not stored or stored.startswith(heard.text)
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from services.workflow.domain.authoring.rehearsal import Rehearsal
+from services.workflow.domain.authoring.simulator import Simulator
+from services.workflow.domain.effects import Moment
 from services.workflow.domain.language.flow import Flow, parse
 from services.workflow.domain.migration import NoPlace, destination, migrated
-from services.workflow.domain.needs import Moment
 from services.workflow.domain.releases import (
     Release,
     ReleaseError,
@@ -27,7 +27,7 @@ from services.workflow.domain.releases import (
     withdrawn,
 )
 from shared.contract.conversation import Conversation, evolve
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     ConversationClaimed,
     EditorClosed,
@@ -68,7 +68,7 @@ def flow(**states: Any) -> Flow:
 
 def standing(at: str) -> Conversation:
     """A conversation that stands there in the old flow."""
-    rehearsal = Rehearsal(flow(), now=examples.FIRST_TIME)
+    rehearsal = Simulator(flow(), now=examples.FIRST_TIME)
     rehearsal.begin()
     place = {"ask": (), "more/deep": ("s",), "desk": ("s", "d")}
     for session in place[at]:
@@ -79,7 +79,7 @@ def standing(at: str) -> Conversation:
 
 def moved(state: Conversation, new: Flow, places: dict[str, str] | None = None) -> tuple[Fact, ...]:
     entry = migrated(state, flow(), new, places or {}, MOMENT)
-    recorded = Recorded(
+    recorded = RecordedEntry(
         position=state.position + 1,
         conversation="",
         author="bot",
@@ -126,7 +126,7 @@ def test_who_waits_in_the_queue_hears_nothing_and_its_timers_are_armed_anew() ->
 
 def test_under_an_operator_nothing_is_said() -> None:
     state = standing("ask")
-    claimed = Recorded(
+    claimed = RecordedEntry(
         position=state.position + 1,
         conversation="",
         author="operator",

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from services.operator.domain.transcript import spoken
 from services.proxy.domain.plain_text import lines
-from services.workflow.domain.assistant import Line, conversation
+from services.workflow.domain.assistant import PromptLine, conversation
 from shared.contract.facts import BotSaid, Choice, ChoiceAsked, EditorOpened
-from shared.contract.plain import plain
+from shared.contract.html_text import plain
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_text_doors_operators_and_the_assistant_are_told_addresses() -> None:
     assert lines(asked) == [TOLD, f"1. {TOLD}"]
     assert spoken(BotSaid(text=LINKED), None) == TOLD
     assert spoken(asked, None) == f"{TOLD}\n• {TOLD}"
-    assert conversation("", [Line("bot", LINKED)], 1_000)[0].content == TOLD
+    assert conversation("", [PromptLine("bot", LINKED)], 1_000)[0].content == TOLD

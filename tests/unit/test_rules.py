@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from services.workflow.lanes import Delivery, Firing, Lane
+from services.workflow.mailboxes import Delivery, Firing, Mailbox
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, Input, Timer, evolve, step
 from shared.contract.facts import (
@@ -153,7 +153,7 @@ def test_timers_in_a_row_are_counted_until_somebody_does_something() -> None:
     assert story.state.fired == 0
 
 
-# --- lanes: what may be acknowledged ---
+# --- mailboxes: what may be acknowledged ---
 
 
 def delivery(position: int, caught_up: bool = True) -> Delivery:
@@ -171,11 +171,11 @@ def firing(at: str = "2030-01-01T00:00:00Z", caught_up: bool = True) -> Firing:
     return taken
 
 
-def in_hand(*wake_ups: Delivery | Firing) -> Lane:
-    lane = Lane(examples.CONVERSATION)
+def in_hand(*wake_ups: Delivery | Firing) -> Mailbox:
+    mailbox = Mailbox(examples.CONVERSATION)
     for each in wake_ups:
-        lane.add(each)
-    return lane
+        mailbox.add(each)
+    return mailbox
 
 
 def at(position: int, *owed: int, **more: Any) -> Conversation:
@@ -185,23 +185,23 @@ def at(position: int, *owed: int, **more: Any) -> Conversation:
 
 def test_a_delivery_that_the_fold_has_not_reached_is_not_acknowledged() -> None:
     """Its input is not owed only because nobody has looked yet."""
-    lane = in_hand(delivery(7))
-    assert lane.finished(at(6)) == []
-    assert len(lane) == 1
-    assert [each.sequence for each in lane.finished(at(7))] == [7]
-    assert len(lane) == 0
+    mailbox = in_hand(delivery(7))
+    assert mailbox.finished(at(6)) == []
+    assert len(mailbox) == 1
+    assert [each.sequence for each in mailbox.finished(at(7))] == [7]
+    assert len(mailbox) == 0
 
 
 def test_a_delivery_that_was_not_waited_for_is_not_acknowledged() -> None:
     """The fold may be of another log, and be past the number that this one uses anew."""
-    lane = in_hand(delivery(7, caught_up=False))
-    assert lane.finished(at(100)) == []
-    assert len(lane) == 1
+    mailbox = in_hand(delivery(7, caught_up=False))
+    assert mailbox.finished(at(100)) == []
+    assert len(mailbox) == 1
 
 
 def test_a_delivery_whose_input_is_owed_is_not_acknowledged() -> None:
-    lane = in_hand(delivery(7), delivery(8))
-    assert [each.sequence for each in lane.finished(at(9, 7))] == [8]
+    mailbox = in_hand(delivery(7), delivery(8))
+    assert [each.sequence for each in mailbox.finished(at(9, 7))] == [8]
 
 
 def test_a_firing_is_not_acknowledged_before_the_fold_was_asked_or_while_it_means_something() -> None:
@@ -226,17 +226,17 @@ def test_a_lane_waits_only_for_what_is_in_hand() -> None:
 
 
 def test_only_the_wake_up_of_an_input_is_its_lease() -> None:
-    lane = in_hand(delivery(7), firing())
+    mailbox = in_hand(delivery(7), firing())
     text = Input(7, "7", examples.TEXT_WRITTEN)
-    assert lane.lease(text) is lane.deliveries[7]
-    assert lane.lease(replace(text, position=8)) is None
+    assert mailbox.lease(text) is mailbox.deliveries[7]
+    assert mailbox.lease(replace(text, position=8)) is None
     fired = Input(9, "9", TimerFired(id="after:1"))
-    assert lane.lease(fired) is lane.firings[9]
-    assert lane.lease(replace(fired, fact=TimerFired(id="after:2"))) is None
+    assert mailbox.lease(fired) is mailbox.firings[9]
+    assert mailbox.lease(replace(fired, fact=TimerFired(id="after:2"))) is None
 
 
 def test_what_was_heard_for_one_input_does_not_count_for_the_next() -> None:
-    lane = in_hand(delivery(7), delivery(8))
-    turn = lane.turn_of(Input(7, "7", examples.TEXT_WRITTEN))
-    assert lane.turn_of(Input(7, "7", examples.TEXT_WRITTEN)) is turn
-    assert lane.turn_of(Input(8, "8", examples.TEXT_WRITTEN)) is not turn
+    mailbox = in_hand(delivery(7), delivery(8))
+    turn = mailbox.turn_of(Input(7, "7", examples.TEXT_WRITTEN))
+    assert mailbox.turn_of(Input(7, "7", examples.TEXT_WRITTEN)) is turn
+    assert mailbox.turn_of(Input(8, "8", examples.TEXT_WRITTEN)) is not turn

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.proxy.domain import closings
-from services.proxy.domain.drafts import Draft
-from services.proxy.domain.session import Append, Listen, Look, Output, Send, Session, Typed
+from services.proxy.domain import close_codes
+from services.proxy.domain.drafts import DraftPiece
+from services.proxy.domain.session import Append, ClientSession, Listen, Look, Output, Send, Typed
 from shared.contract import cursor as cursors
 from shared.contract.facts import (
     AnswerStarted,
@@ -50,12 +50,12 @@ def asked() -> Story:
     return story
 
 
-def opened(story: Story, modern: bool = True, cursor: str = "") -> tuple[Session, list[Output]]:
-    session = Session(EPOCH, modern, cursors.decode(cursor) if cursor else None)
+def opened(story: Story, modern: bool = True, cursor: str = "") -> tuple[ClientSession, list[Output]]:
+    session = ClientSession(EPOCH, modern, cursors.decode(cursor) if cursor else None)
     return session, session.resume(story.entries, "new")
 
 
-def sent(session: Session, **frame: Any) -> list[Output]:
+def sent(session: ClientSession, **frame: Any) -> list[Output]:
     return session.receive(json.dumps(frame), lambda: "made-up")
 
 
@@ -73,7 +73,7 @@ def test_a_new_visitor_starts_the_conversation_with_nothing_before_it() -> None:
 
 def test_a_new_visitor_comes_with_what_the_page_asks_for() -> None:
     wish = ConversationStarted(door="websocket", flow="support", language="de, en")
-    (append,) = Session(EPOCH, False).resume([], "new", wish)
+    (append,) = ClientSession(EPOCH, False).resume([], "new", wish)
     assert isinstance(append, Append)
     assert append.entry.facts == (wish,)
 
@@ -198,7 +198,7 @@ def test_a_reset_that_could_not_be_stored_closes_a_socket_that_was_held_back() -
     session, _ = opened(asked(), modern=False)
     (append,) = sent(session, kind="ResetSession")
     assert isinstance(append, Append)
-    assert session.refuse(append.entry.id, "log_full") == [closings.STALE]
+    assert session.refuse(append.entry.id, "log_full") == [close_codes.STALE]
 
 
 def test_another_tabs_reset_makes_a_bare_client_come_back() -> None:
@@ -206,7 +206,7 @@ def test_another_tabs_reset_makes_a_bare_client_come_back() -> None:
     bare, _ = opened(story, modern=False)
     modern, _ = opened(story)
     reset = story.visitor(examples.CONVERSATION_RESET)
-    assert bare.follow(reset) == [closings.STALE]
+    assert bare.follow(reset) == [close_codes.STALE]
     assert told(modern.follow(reset))[0] == {"kind": "Resumed", "cursor": None, "reset": True}
 
 
@@ -267,8 +267,8 @@ def answering() -> Story:
     return story
 
 
-def words(text: str, offset: int = 0, attempt: int = 1, cause: int = 3) -> Draft:
-    return Draft(cause, attempt, offset, text)
+def words(text: str, offset: int = 0, attempt: int = 1, cause: int = 3) -> DraftPiece:
+    return DraftPiece(cause, attempt, offset, text)
 
 
 def test_drafts_are_listened_to_while_an_answer_is_made_and_by_modern_clients_only() -> None:
@@ -375,12 +375,12 @@ def test_whatever_a_client_sends_is_stored_refused_or_closed_and_never_raises(
     numbers = iter(range(100))
     for text in texts:
         for item in session.receive(text, lambda: f"made-up-{next(numbers)}"):
-            assert isinstance(item, Send | Append | Typed | closings.Closing)
+            assert isinstance(item, Send | Append | Typed | close_codes.CloseCode)
             if isinstance(item, Send):
                 assert modern
                 assert json.loads(item.text)["kind"] in ("Ack", "Refused")
-            if isinstance(item, closings.Closing):
-                assert item.code == closings.NOT_A_FRAME.code
+            if isinstance(item, close_codes.CloseCode):
+                assert item.code == close_codes.NOT_A_FRAME.code
                 assert len(item.reason.encode()) <= 123
             if isinstance(item, Append):
                 assert len(item.entry.facts) == 1
@@ -389,7 +389,7 @@ def test_whatever_a_client_sends_is_stored_refused_or_closed_and_never_raises(
 @given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
 def test_whatever_is_given_as_a_cursor_is_one_or_means_to_begin_anew(text: str) -> None:
     cursor = cursors.decode(text)
-    output = Session(EPOCH, True, cursor).resume(asked().entries, "new")
+    output = ClientSession(EPOCH, True, cursor).resume(asked().entries, "new")
     assert told(output)[0]["kind"] == "Resumed"
 
 
@@ -434,8 +434,8 @@ def test_a_ping_is_answered_and_changes_nothing() -> None:
 def test_a_bare_client_knows_no_ping() -> None:
     session, _ = opened(asked(), modern=False)
     (closing,) = sent(session, kind="Ping")
-    assert isinstance(closing, closings.Closing)
-    assert closing.code == closings.NOT_A_FRAME.code
+    assert isinstance(closing, close_codes.CloseCode)
+    assert closing.code == close_codes.NOT_A_FRAME.code
 
 
 def long_story(count: int) -> Story:
@@ -446,7 +446,7 @@ def long_story(count: int) -> Story:
     return story
 
 
-def earlier(session: Session, story: Story, before: str) -> dict[str, Any]:
+def earlier(session: ClientSession, story: Story, before: str) -> dict[str, Any]:
     """What the session answers, its entries read in two parts."""
     (look,) = sent(session, kind="Earlier", before=before)
     if isinstance(look, Send):
@@ -463,7 +463,7 @@ def earlier(session: Session, story: Story, before: str) -> dict[str, Any]:
 def test_the_newest_part_and_then_all_that_is_before_it_are_the_whole(window: int) -> None:
     story = long_story(23)
     whole = [frame for frame in told(opened(story)[1]) if "cursor" in frame and frame["kind"] != "Resumed"]
-    session = Session(EPOCH, True, None, window)
+    session = ClientSession(EPOCH, True, None, window)
     resumed, *shown = told(session.resume(story.entries, "new"))
     assert resumed["reset"] is True
     shown = [frame for frame in shown if "cursor" in frame]
@@ -480,7 +480,7 @@ def test_earlier_parts_leave_the_place_of_acknowledgements_alone() -> None:
     story = long_story(10)
     cause = story.visitor(examples.CHOICE_MADE, id=ID).position
     newest = story.bot(BotSaid(text="newest"), cause=cause)
-    session = Session(EPOCH, True, None, 3)
+    session = ClientSession(EPOCH, True, None, 3)
     resumed = told(session.resume(story.entries, "new"))[0]
     earlier(session, story, resumed["earlier"])
     (ack,) = told(sent(session, **choice(id=ID, content="Rust")))
@@ -496,7 +496,7 @@ def test_what_was_refused_is_left_out_of_earlier_parts_too() -> None:
     for number in range(2):
         cause = story.visitor(TextWritten(session="fav", text=str(number))).position
         story.bot(BotSaid(text=f"heard {number}"), cause=cause)
-    session = Session(EPOCH, True, None, 2)
+    session = ClientSession(EPOCH, True, None, 2)
     resumed = told(session.resume(story.entries, "new"))[0]
     answer = earlier(session, story, resumed["earlier"])
     answer = earlier(session, story, answer["earlier"])
@@ -505,13 +505,13 @@ def test_what_was_refused_is_left_out_of_earlier_parts_too() -> None:
 
 def test_after_a_reset_nothing_earlier_is_told_and_a_cursor_of_nobody_is_refused() -> None:
     story = long_story(10)
-    session = Session(EPOCH, True, None, 3)
+    session = ClientSession(EPOCH, True, None, 3)
     before = told(session.resume(story.entries, "new"))[0]["earlier"]
     session.follow(story.visitor(examples.CONVERSATION_RESET))
     empty = {"kind": "Earlier", "before": before, "frames": [], "earlier": None}
     assert told(sent(session, kind="Earlier", before=before)) == [empty]
     (closing,) = sent(session, kind="Earlier", before="no cursor")
-    assert closing.code == closings.NOT_A_FRAME.code  # type: ignore[union-attr]
+    assert closing.code == close_codes.NOT_A_FRAME.code  # type: ignore[union-attr]
     # Who did not ask for a window was told everything.
     session, _ = opened(story)
     assert told(sent(session, kind="Earlier", before=before)) == [empty]
@@ -521,21 +521,21 @@ def test_a_client_that_comes_back_with_a_cursor_gets_all_that_it_missed_whatever
     story = long_story(10)
     whole = told(opened(story)[1])
     cursor = whole[1]["cursor"]
-    session = Session(EPOCH, True, cursors.decode(cursor), 3)
+    session = ClientSession(EPOCH, True, cursors.decode(cursor), 3)
     assert told(session.resume(story.entries, "new"))[1:] == whole[2:]
 
 
 def test_a_bare_client_has_no_window() -> None:
-    session = Session(EPOCH, False, None, 2)
+    session = ClientSession(EPOCH, False, None, 2)
     assert told(session.resume(long_story(10).entries, "new")) == told(opened(long_story(10), False)[1])
 
 
 def test_a_socket_that_goes_on_from_a_cursor_may_ask_for_what_was_before_too() -> None:
     story = long_story(10)
-    first = told(Session(EPOCH, True, None, 3).resume(story.entries, "new"))
+    first = told(ClientSession(EPOCH, True, None, 3).resume(story.entries, "new"))
     before = first[0]["earlier"]
     cursor = [frame["cursor"] for frame in first if "cursor" in frame][-1]
-    again = Session(EPOCH, True, cursors.decode(cursor), 3)
+    again = ClientSession(EPOCH, True, cursors.decode(cursor), 3)
     (resumed, _state) = told(again.resume(story.entries, "new"))
     assert resumed == {"kind": "Resumed", "cursor": cursor, "reset": False}
     answer = earlier(again, story, before)
@@ -549,13 +549,13 @@ def test_an_editor_that_opened_before_the_newest_part_is_told_once_more() -> Non
     story.bot(EditorOpened(session="fav", prompt="Say it", text="The editor is open"), cause=1)
     for number in range(20):
         story.bot_alone(BotSaid(text=str(number)))
-    frames = told(Session(EPOCH, True, None, 5).resume(story.entries, "new"))
+    frames = told(ClientSession(EPOCH, True, None, 5).resume(story.entries, "new"))
     assert frames[-2] == {"kind": "StartChatSession", "sessionId": "fav", "chatPrompt": "Say it"}
     assert frames[-1]["waiting"] == "text"
-    shown = told(Session(EPOCH, True, None, 500).resume(story.entries, "new"))
+    shown = told(ClientSession(EPOCH, True, None, 500).resume(story.entries, "new"))
     assert [frame["kind"] for frame in shown].count("StartChatSession") == 1
     story.bot_alone(EditorClosed(session="fav"))
-    closed = told(Session(EPOCH, True, None, 5).resume(story.entries, "new"))
+    closed = told(ClientSession(EPOCH, True, None, 5).resume(story.entries, "new"))
     assert "StartChatSession" not in [frame["kind"] for frame in closed]
 
 
@@ -564,13 +564,13 @@ def test_choices_that_were_asked_before_the_newest_part_are_told_once_more() -> 
     for number in range(20):
         cause = story.visitor(TextWritten(session="fav", text=str(number))).position
         story.bot(BotSaid(text="first choose"), cause=cause)
-    *_, question, state = told(Session(EPOCH, True, None, 5).resume(story.entries, "new"))
+    *_, question, state = told(ClientSession(EPOCH, True, None, 5).resume(story.entries, "new"))
     assert (question["kind"], question["groupId"]) == ("ChoiceRequest", "lang")
     assert "cursor" not in question
     assert state["waiting"] == "choice"
     cause = story.visitor(examples.CHOICE_MADE).position
     story.bot(FlowAdvanced(path=("isRust",)), BotSaid(text="well"), cause=cause)
-    answered = told(Session(EPOCH, True, None, 1).resume(story.entries, "new"))
+    answered = told(ClientSession(EPOCH, True, None, 1).resume(story.entries, "new"))
     assert "ChoiceRequest" not in [frame["kind"] for frame in answered]
 
 
@@ -580,5 +580,5 @@ def test_what_was_open_before_the_visitor_began_anew_is_not_told() -> None:
     story.visitor(examples.CONVERSATION_RESET)
     for number in range(20):
         story.bot_alone(BotSaid(text=str(number)))
-    frames = told(Session(EPOCH, True, None, 5).resume(story.entries, "new"))
+    frames = told(ClientSession(EPOCH, True, None, 5).resume(story.entries, "new"))
     assert not {"StartChatSession", "ChoiceRequest"} & {frame["kind"] for frame in frames}

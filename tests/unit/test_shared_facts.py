@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from services.workflow.domain.agents import respond_agent
-from services.workflow.domain.needs import Moment
-from shared.contract.agents import Answered, Ask, Request
+from services.workflow.domain.effects import Moment
+from shared.contract.agents import AgentRequest, Answered, Ask
 from shared.contract.conversation import NEW, Conversation, evolve
-from shared.contract.entry import HOLD_ANY, Entry, Recorded, decode, encode
+from shared.contract.entry import HOLD_ANY, Entry, RecordedEntry, decode, encode
 from shared.contract.facts import BotFact, EngagementBegan, RequestAnswered, RequestMade
 from tests import examples
 
@@ -30,7 +30,7 @@ def test_every_fact_of_the_bot_that_holds_any_json_is_known_to_do_so() -> None:
     assert {kind for kind in get_args(BotFact) if holds_any(kind)} == HOLD_ANY
 
 
-def read(data: bytes, conversation: str) -> Recorded:
+def read(data: bytes, conversation: str) -> RecordedEntry:
     return decode(7, conversation, "bot", examples.FIRST_TIME, data)
 
 
@@ -71,7 +71,9 @@ class Careless:
     def __init__(self) -> None:
         self.first: dict[str, Any] = {"count": 0, "values": []}
 
-    def answer(self, configuration: Any, memory: Any, request: Request, said: bool | None) -> Answered | Ask:
+    def answer(
+        self, configuration: Any, memory: Any, request: AgentRequest, said: bool | None
+    ) -> Answered | Ask:
         memory = self.first if memory is None else memory
         memory["count"] += 1
         memory["values"].append(request.value["n"])

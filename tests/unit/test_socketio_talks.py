@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.proxy.domain.chat import FAILED, NOT_YOURS, Chat, session_id
-from services.proxy.domain.engagement import AgentTalk, Refused, engage, offers
+from services.proxy.domain.agent_session import AgentTalk, EngagementRefused, engage, offers
 from services.proxy.domain.plain_text import APOLOGY
 from services.proxy.domain.session import Append
-from services.proxy.domain.talk import Emit, Missing, error
+from services.proxy.domain.socketio_chat import FAILED, NOT_YOURS, Chat, session_id
+from services.proxy.domain.socketio_protocol import Emit, Missing, error
 from shared.contract import cursor as cursors
-from shared.contract.agents import CONFIGURATIONS, Answered, Request, configured
-from shared.contract.entry import Recorded
+from shared.contract.agents import CONFIGURATIONS, AgentRequest, Answered, configured
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AnswerFailed,
     BotSaid,
@@ -45,8 +45,8 @@ EPOCH = "e1"
 BEGIN = ConversationStarted(door="socketio")
 
 
-def entry(position: int, author: str, *facts: Fact, cause: int | None = None, id: str = "") -> Recorded:
-    return Recorded(
+def entry(position: int, author: str, *facts: Fact, cause: int | None = None, id: str = "") -> RecordedEntry:
+    return RecordedEntry(
         position=position,
         conversation="c",
         author=author,
@@ -248,7 +248,7 @@ def began(output: Sequence[Any]) -> EngagementBegan:
     return fact
 
 
-def engaged(auth: dict[str, Any]) -> tuple[AgentTalk, list[Recorded]]:
+def engaged(auth: dict[str, Any]) -> tuple[AgentTalk, list[RecordedEntry]]:
     """A talk whose engagement has begun, and its history."""
     fact = began(talk_of(auth).greet([], "id"))
     history = [entry(1, "visitor", fact), entry(2, "bot", Interjected(message="Hello"), cause=1)]
@@ -299,7 +299,7 @@ def test_a_user_is_greeted_by_the_first_name_there_is(user: dict[str, Any], name
     ],
 )
 def test_a_handshake_that_lets_nobody_in_says_why(auth: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(EngagementRefused) as caught:
         engage(auth, OFFERED, CONFIGURATIONS)
     assert reason in str(caught.value)
 
@@ -463,7 +463,7 @@ def test_a_file_names_agents_and_what_a_handshake_may_set() -> None:
         ({"name": "polite", "configuration": {"words": ["x"]}}, "'words' may not be configured"),
         ({"name": "emoji"}, "there is no agent 'emoji'"),
     ):
-        with pytest.raises(Refused, match=reason):
+        with pytest.raises(EngagementRefused, match=reason):
             engage(handshake(agent=agent), offered, CONFIGURATIONS)
 
 
@@ -496,7 +496,7 @@ def test_the_agent_on_the_page_works() -> None:
     module: dict[str, Any] = {}
     exec(shown, module)
     length = module["Length"]()
-    answer = length.answer(configured(length.configuration, {"least": 3}), 1, Request("k", "ab"), None)
+    answer = length.answer(configured(length.configuration, {"least": 3}), 1, AgentRequest("k", "ab"), None)
     assert answer == Answered(result=False, memory=2, interjections=("2 too short",))
 
 
@@ -514,5 +514,5 @@ def test_any_payload_is_an_entry_or_an_error(event: str, payload: Any) -> None:
 
 @given(st.dictionaries(st.sampled_from(["agent", "user", "chat", "token", "cursor"]), JSON))
 def test_any_handshake_is_let_in_or_refused(auth: dict[str, Any]) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(EngagementRefused):
         engage(auth, OFFERED, CONFIGURATIONS)

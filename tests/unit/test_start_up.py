@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from deploy.local.cli import parser
+from deploy.cli.main import parser
 from tests.processes import ROOT
 
 #: One line for each command.
@@ -53,13 +53,13 @@ def imported(statement: str) -> set[str]:
 
 
 def test_help_waits_for_no_library() -> None:
-    packages = imported("from deploy.local.cli import parser; parser().format_help()")
+    packages = imported("from deploy.cli.main import parser; parser().format_help()")
     assert packages.isdisjoint({"nats", "faststream", "structlog", "msgspec", "httpx", "cel"})
 
 
 def test_checking_a_flow_waits_for_no_connection() -> None:
     packages = imported(
-        "from deploy.local.cli import parser; parser().parse_args(['flow', 'check', 'a']).command.load()"
+        "from deploy.cli.main import parser; parser().parse_args(['flow', 'check', 'a']).command.load()"
     )
     assert "msgspec" in packages
     assert packages.isdisjoint({"nats", "faststream", "httpx", "cel"})
@@ -80,6 +80,6 @@ def test_a_workflow_waits_for_word_breaks_and_near_languages_when_a_flow_needs_t
     words = "from services.workflow.domain.language.patterns import words; "
     assert "icu4py" not in imported(f"{words}words(['yes']).takes('yes please')")
     assert "icu4py" in imported(f"{words}words(['退款']).takes('我要退款')")
-    lookup = "from services.workflow.domain.language.languages import lookup; "
+    lookup = "from services.workflow.domain.language.locales import lookup; "
     assert "langcodes" not in imported(f"{lookup}lookup(['de'], ['en', 'de'])")
     assert "langcodes" in imported(f"{lookup}lookup(['nb'], ['en', 'no'])")

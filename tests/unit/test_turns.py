@@ -7,12 +7,12 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.proxy.domain import telling
-from services.proxy.domain.drafts import Draft
-from services.proxy.domain.telling import Event, Place, newest, place_of, tell
-from services.proxy.domain.turn_states import MOVES, State, path, state_of
+from services.proxy.domain import sse_events
+from services.proxy.domain.drafts import DraftPiece
+from services.proxy.domain.rest_state import MOVES, State, path, state_of
+from services.proxy.domain.sse_events import SseEvent, StreamPlace, newest, place_of, tell
 from services.proxy.domain.turns import Turns
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AnswerFailed,
     AnswerStarted,
@@ -39,30 +39,30 @@ from tests.properties.test_laws import histories
 
 SESSION = "the-session"
 EPOCH = "e1"
-Step = Recorded | Draft
+Step = RecordedEntry | DraftPiece
 
 
 def folded(steps: list[Step]) -> Turns:
     turns = Turns()
     for step in steps:
-        if isinstance(step, Draft):
+        if isinstance(step, DraftPiece):
             turns.hear(step)
         else:
             turns.add(step)
     return turns
 
 
-def told(steps: list[Step], place: Place | None = None) -> list[Event]:
+def told(steps: list[Step], place: StreamPlace | None = None) -> list[SseEvent]:
     """Everything that a stream tells which is opened when all has happened."""
     turns = folded(steps)
     return tell(turns, place or newest(turns), SESSION)[0]
 
 
-def words(events: list[Event]) -> list[tuple[str, str]]:
+def words(events: list[SseEvent]) -> list[tuple[str, str]]:
     return [(event.kind, event.data) for event in events]
 
 
-def said(events: list[Event]) -> str:
+def said(events: list[SseEvent]) -> str:
     return "".join(event.data for event in events if event.kind == "token")
 
 
@@ -171,9 +171,9 @@ def test_what_was_streamed_is_exactly_what_is_stored() -> None:
     answer = "  It is\r\nfine \N{SNOWMAN}, Donaudampfschifffahrtsgesellschaft! "
     turns = folded(steps)
     place = newest(turns)
-    events: list[Event] = []
+    events: list[SseEvent] = []
     for offset in range(0, len(answer), 3):
-        turns.hear(Draft(3, 1, offset, answer[offset : offset + 3]))
+        turns.hear(DraftPiece(3, 1, offset, answer[offset : offset + 3]))
         more, place = tell(turns, place, SESSION)
         events += more
     turns.add(story.bot(AssistantSaid(text=answer, attempt=1), cause=3))
@@ -187,10 +187,10 @@ def test_what_was_streamed_is_exactly_what_is_stored() -> None:
 def test_an_answer_taken_anew_is_told_whole_after_an_error() -> None:
     story = begun()
     steps: list[Step] = [*story.entries, story.bot_alone(AnswerStarted(cause=3, attempt=1))]
-    steps.append(Draft(3, 1, 0, "It is rai"))
+    steps.append(DraftPiece(3, 1, 0, "It is rai"))
     before = told(steps)
     steps.append(story.bot_alone(AnswerStarted(cause=3, attempt=2)))
-    steps.append(Draft(3, 2, 0, "The sun shi"))
+    steps.append(DraftPiece(3, 2, 0, "The sun shi"))
     again = told(steps, before[-1].place)
     assert words(again)[0] == ("error", "The answer was interrupted.")
     steps.append(story.bot(AssistantSaid(text="The sun shines.", attempt=2), cause=3))
@@ -201,7 +201,7 @@ def test_an_answer_taken_anew_is_told_whole_after_an_error() -> None:
 def test_an_answer_that_fails_is_replaced_by_what_the_flow_says() -> None:
     story = begun()
     steps: list[Step] = [*story.entries, story.bot_alone(AnswerStarted(cause=3, attempt=1))]
-    steps.append(Draft(3, 1, 0, "It is rai"))
+    steps.append(DraftPiece(3, 1, 0, "It is rai"))
     before = told(steps)
     steps.append(
         story.bot(AnswerFailed(reason="cut", attempt=1), BotSaid(text="It is out of order."), cause=3)
@@ -216,7 +216,7 @@ def test_a_takeover_in_the_middle_of_an_answer_is_told() -> None:
     story.bot(BotSaid(text="Good"), cause=3)
     story.visitor(text("why?"))
     steps: list[Step] = [*story.entries, story.bot_alone(AnswerStarted(cause=5, attempt=1))]
-    steps.append(Draft(5, 1, 0, "Because it"))
+    steps.append(DraftPiece(5, 1, 0, "Because it"))
     before = told(steps)
     steps.append(story.operator(ConversationClaimed(operator="kim")))
     assert words(told(steps, before[-1].place)) == [("error", "A person has taken over.")]
@@ -279,7 +279,7 @@ def _generated(draw: st.DrawFn, story: Story, cause: int) -> list[Step]:
     pieces = draw(st.lists(speech, max_size=5))
     offset = 0
     for piece in pieces:
-        steps.append(Draft(cause, attempt, offset, piece))
+        steps.append(DraftPiece(cause, attempt, offset, piece))
         offset += len(piece)
     if draw(st.booleans()):
         also = (BotSaid(text=draw(speech)),) if draw(st.booleans()) else ()
@@ -288,9 +288,9 @@ def _generated(draw: st.DrawFn, story: Story, cause: int) -> list[Step]:
     return steps
 
 
-def final(events: list[Event]) -> list[Event]:
+def final(events: list[SseEvent]) -> list[SseEvent]:
     """Of each turn what counts: an error takes back the words before it that were not whole."""
-    kept: list[Event] = []
+    kept: list[SseEvent] = []
     for event in events:
         whole = ("message_end", event.place.turn) in {(each.kind, each.place.turn) for each in kept}
         if event.kind == "error" and not whole:
@@ -306,11 +306,11 @@ def test_streams_opened_before_during_and_after_tell_the_same(steps: list[Step],
     opened = data.draw(st.integers(1, len(steps)))
     turns = folded(steps[:opened])
     first = place = newest(turns)
-    events: list[Event] = []
+    events: list[SseEvent] = []
     for step in [*steps[opened:], None]:
         more, place = tell(turns, place, SESSION)
         events += more
-        if isinstance(step, Draft):
+        if isinstance(step, DraftPiece):
             turns.hear(step)
         elif step is not None:
             turns.add(step)
@@ -328,7 +328,7 @@ def test_a_stream_resumed_anywhere_goes_on_where_it_was(steps: list[Step], data:
     if not before:
         return
     count = data.draw(st.integers(1, len(before)))
-    id = telling.encode(before[count - 1 : count], EPOCH).decode().split("\n")[0].removeprefix("id: ")
+    id = sse_events.encode(before[count - 1 : count], EPOCH).decode().split("\n")[0].removeprefix("id: ")
     place = place_of(id, EPOCH, folded(steps))
     assert place == before[count - 1].place
     assert final(before[:count] + told(steps, place)) == told(steps, start), steps
@@ -341,7 +341,7 @@ def test_the_words_of_a_turn_are_a_message(steps: list[Step]) -> None:
     whole = [turn.said for turn in turns.turns if turn.over and turn.said]
     assert [message.text for message in turns.messages if message.role == "assistant"] == whole
     for turn in turns.turns:
-        events = [event for event in told(steps, Place(0, 0)) if event.place.turn == turn.position]
+        events = [event for event in told(steps, StreamPlace(0, 0)) if event.place.turn == turn.position]
         if turn.over:
             assert said(events) == turn.said
         assert [event.kind for event in events].count("commit_done") <= 1
@@ -353,7 +353,7 @@ def test_every_history_makes_allowed_moves_only(steps: list[Step]) -> None:
     turns = Turns()
     before: State = "idle"
     for step in steps:
-        if isinstance(step, Draft):
+        if isinstance(step, DraftPiece):
             turns.hear(step)
         else:
             turns.add(step)
@@ -368,7 +368,7 @@ def test_nobody_elses_place_holds() -> None:
     theirs.visitor(text("more"))
     theirs.bot(BotSaid(text="Well"), cause=3)
     events = told([*theirs.entries])
-    id = telling.encode(events[:1], EPOCH).decode().split("\n")[0].removeprefix("id: ")
+    id = sse_events.encode(events[:1], EPOCH).decode().split("\n")[0].removeprefix("id: ")
     turns = folded([*mine.entries])
     assert place_of(id, "e2", turns) is None  # of a log that was put back from a copy
     for wrong in ("", "x", id + "x", id.replace(".", ""), id[4:], "..." * 99, id[:-1] + "9", "é" + id):
@@ -379,9 +379,9 @@ def test_nobody_elses_place_holds() -> None:
 
 
 def test_events_are_written_as_a_browser_reads_them() -> None:
-    place = Place(1, 2)
-    events = [Event("token", " a\n\nb: c", place), Event("message_end", "", place)]
-    first, second, rest = telling.encode(events, EPOCH).decode().split("\n\n")
+    place = StreamPlace(1, 2)
+    events = [SseEvent("token", " a\n\nb: c", place), SseEvent("message_end", "", place)]
+    first, second, rest = sse_events.encode(events, EPOCH).decode().split("\n\n")
     assert first.split("\n")[1:] == ["event: token", "data:  a", "data: ", "data: b: c"]
     assert second.split("\n")[1:] == ["event: message_end", "data: "]
     assert rest == ""

@@ -9,8 +9,8 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from shared.runtime.protocols import AT_ONCE, BoundedWebSocket, Turnstile, punctual
-from shared.runtime.vitals import Receive, Scope, Send
+from shared.service.health import Receive, Scope, Send
+from shared.service.http_hardening import AT_ONCE, BoundedWebSocket, Turnstile, punctual
 
 
 class Rounds:

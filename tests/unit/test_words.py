@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.workflow.domain.language.patterns import pattern, words
-from services.workflow.domain.language.words import Said, Words, best
+from services.workflow.domain.language.words import SaidText, Words, best
 from shared.contract.facts import (
     AskedAgain,
     ConversationStarted,
@@ -255,7 +255,7 @@ def test_a_group_is_kept_by_the_flow() -> None:
 )
 def test_the_cost_of_words_grows_as_the_text_does(said: str) -> None:
     states = [(1, Words(("a", "a a", "退款", "yes", "네", "ใช่"))), (2, Words(("no", "不"), contains=True))]
-    assert growth(lambda size: best(states, Said(said * (size // len(said)))), 4_000) < 12
+    assert growth(lambda size: best(states, SaidText(said * (size // len(said)))), 4_000) < 12
 
 
 def test_no_text_is_trouble() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 #: The flow versions kept: those in which a conversation began last.
-MOST_VERSIONS: Final = 20
+MAX_VERSIONS: Final = 20
 #: The states kept for each version; all others count as `OTHER`.
-MOST_STATES: Final = 200
+MAX_STATES: Final = 200
 OTHER: Final = "other"
 
 
@@ -32,7 +32,7 @@ class FlowNumbers:
     def state(self, name: str) -> StateNumbers:
         found = self.states.get(name)
         if found is None:
-            name = name if len(self.states) < MOST_STATES else OTHER
+            name = name if len(self.states) < MAX_STATES else OTHER
             found = self.states.setdefault(name, StateNumbers())
         return found
 
@@ -48,7 +48,7 @@ class DropOff:
         numbers = self.versions.pop(version, None) or FlowNumbers(name)
         numbers.started += 1
         self.versions[version] = numbers
-        if len(self.versions) > MOST_VERSIONS:
+        if len(self.versions) > MAX_VERSIONS:
             del self.versions[next(iter(self.versions))]
 
     def pass_through(self, version: str, path: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 #: The smallest and the largest duration told apart (seconds): 0.1 ms and ten years.
 LEAST: Final = 1e-4
-MOST: Final = 10 * 365 * 86_400.0
+MAX_LENGTH: Final = 10 * 365 * 86_400.0
 
 #: Each bin of `Durations` is so much wider than the one before; a quantile is off by half of it, 2 %.
 _GROWTH: Final = 1.04
@@ -25,7 +25,7 @@ class Durations:
 
     def add(self, seconds: float) -> None:
         """One more duration; what is out of range counts as the nearest that is in it."""
-        number = round(math.log(min(max(seconds, LEAST), MOST) / LEAST) / _LOG_GROWTH)
+        number = round(math.log(min(max(seconds, LEAST), MAX_LENGTH) / LEAST) / _LOG_GROWTH)
         self._bins[number] = self._bins.get(number, 0) + 1
         self.count += 1
 

@@ -11,7 +11,7 @@ from typing import Final, get_args
 from services.analytics.domain.drop_off import DropOff, StateNumbers
 from services.analytics.domain.durations import Durations, Histogram
 from shared.contract.conversation import NEW, Conversation, Owner, Status, step
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AnswerFailed,
     AssistantSaid,
@@ -48,14 +48,14 @@ REASONS: Final = (
     OTHER,
 )
 #: The queues told apart, first come first served; all further ones are `OTHER`.
-MOST_QUEUES: Final = 50
+MAX_QUEUES: Final = 50
 #: The summary's form has "snoozed" too, which no conversation can be: whoever reads it finds what it had.
 STATUSES: Final = ("open", "snoozed", "resolved")
 #: The queue of a handoff that names none.
 DEFAULT_QUEUE: Final = "default"
 
 #: The assistant's failures told apart; all others are `OTHER`.
-MOST_FAILURES: Final = 20
+MAX_FAILURES: Final = 20
 
 #: The bounds of the bot's answer times (seconds): a scripted answer takes milliseconds, an assistant's
 #: seconds.
@@ -84,7 +84,7 @@ class _Tracked:
         self.place: StateNumbers | None = None  # the flow's state at which it counts as stopped
 
 
-class Assistant:
+class AssistantUsage:
     """What the assistant did, and what it used. ``cost`` in millionths of the price's currency unit."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Assistant:
 
     def count(self, fact: AssistantSaid | AnswerFailed) -> None:
         if isinstance(fact, AnswerFailed):
-            known = fact.reason in self.failures or len(self.failures) < MOST_FAILURES
+            known = fact.reason in self.failures or len(self.failures) < MAX_FAILURES
             reason = fact.reason if known else OTHER
             self.failures[reason] = self.failures.get(reason, 0) + 1
             return
@@ -119,7 +119,7 @@ class Projection:
         self.ended = 0  # by the bot, since nobody said a word for long
         self.handed_off = 0  # conversations with at least one handoff
         self.withdrawn = 0  # handoffs to which nobody came
-        self.assistant = Assistant()
+        self.assistant = AssistantUsage()
         self.ratings = 0
         self.score_sum = 0
         self.refusals = dict.fromkeys(REASONS, 0)
@@ -136,7 +136,7 @@ class Projection:
         self._hours: dict[int, int] = {}
         self._conversations: dict[str, _Tracked] = {}
 
-    def fold(self, recorded: Recorded) -> None:
+    def fold(self, recorded: RecordedEntry) -> None:
         """Count one more entry; one that was folded before changes nothing. Never raises."""
         if recorded.position <= self.position:
             return
@@ -163,7 +163,7 @@ class Projection:
         hours = range(last - DAY_HOURS + 1, last + 1)
         return [(hour * HOUR, self._hours.get(hour, 0)) for hour in hours]
 
-    def _answer(self, one: _Tracked, recorded: Recorded, facts: tuple[Fact, ...]) -> None:
+    def _answer(self, one: _Tracked, recorded: RecordedEntry, facts: tuple[Fact, ...]) -> None:
         asked = one.asked.pop(recorded.cause or 0, None)
         kinds = {type(fact) for fact in facts}
         # A bare handoff (a resolved conversation that the visitor reopens) is no answer of the bot's.
@@ -174,7 +174,7 @@ class Projection:
         self.answers.add(seconds)
         self.answer_times.add(seconds)
 
-    def _count(self, one: _Tracked, recorded: Recorded, fact: Fact) -> None:
+    def _count(self, one: _Tracked, recorded: RecordedEntry, fact: Fact) -> None:
         match fact:
             case ConversationStarted() | ConversationReset():
                 self._begin(one, recorded.time)
@@ -274,7 +274,7 @@ class Projection:
         """The label of a queue. Once given it stays, so that what was added can be taken away."""
         name = name or DEFAULT_QUEUE
         if name not in self.handoffs:
-            name = name if len(self.handoffs) < MOST_QUEUES else OTHER
+            name = name if len(self.handoffs) < MAX_QUEUES else OTHER
             self.handoffs.setdefault(name, 0)
             self.waiting.setdefault(name, 0)
         return name

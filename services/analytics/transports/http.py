@@ -15,9 +15,9 @@ from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.static_files import create_static_files_router
 from msgspec import Struct
 
-from services.analytics.handlers import Numbers
+from services.analytics.read_model import ReadModel
 from services.analytics.transports.summary import Summary, summarize
-from shared.runtime.vitals import VERSION
+from shared.service.health import VERSION
 
 STATIC = Path(__file__).parents[1] / "static"
 SWAGGER_UI = Path(str(files("openapi_ui_bundles").joinpath("swagger_ui", "vendor")))
@@ -44,7 +44,7 @@ class DocsPage(OpenAPIRenderPlugin):
         return (STATIC / "docs.html").read_bytes()
 
 
-def build(numbers: Numbers) -> Litestar:
+def build(numbers: ReadModel) -> Litestar:
     """The service's HTTP application."""
 
     @get("/", media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False)

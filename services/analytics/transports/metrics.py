@@ -9,13 +9,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from services.analytics.domain.projections import Projection
-from services.analytics.handlers import Numbers
+from services.analytics.read_model import ReadModel
 
 
 class NumbersCollector(Collector):
     """Gives no family at all until the log was read to its end: half-counted numbers would be lies."""
 
-    def __init__(self, numbers: Numbers) -> None:
+    def __init__(self, numbers: ReadModel) -> None:
         self._numbers = numbers
 
     def describe(self) -> list[Metric]:

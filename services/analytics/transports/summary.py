@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from services.analytics.domain.drop_off import FlowNumbers
 from services.analytics.domain.durations import Durations
 from services.analytics.domain.projections import FAILED, Projection
-from shared.contract.times import format_time
+from shared.contract.timestamps import format_time
 
 MILLION = 1_000_000
 
@@ -54,7 +54,7 @@ class Handoffs(Struct):
     resolution_seconds: Annotated[Seconds, Meta(description="from the handoff (or takeover) to the end")]
 
 
-class Assistant(Struct):
+class AssistantSummary(Struct):
     """What the assistant (LLM) did, and what it used."""
 
     answers: int
@@ -73,7 +73,7 @@ class AnswerTimes(Struct):
     p99: Seconds
 
 
-class FlowState(Struct):
+class StateSummary(Struct):
     """``stopped`` conversations came no further: still open, or begun anew from here."""
 
     state: str
@@ -82,13 +82,13 @@ class FlowState(Struct):
     drop_off: Share
 
 
-class Flow(Struct):
+class FlowSummary(Struct):
     """One version of a flow, its states in the order in which they were first reached."""
 
     flow: str
     version: str
     started: int
-    states: list[FlowState]
+    states: list[StateSummary]
 
 
 class Ratings(Struct):
@@ -118,10 +118,10 @@ class Summary(Struct):
     failures: int
     handoffs: Handoffs
     bot_answer_seconds: AnswerTimes
-    assistant: Assistant
+    assistant: AssistantSummary
     ratings: Ratings
     hours: Annotated[list[Hour], Meta(description="the last 24 hours, the oldest first")]
-    flows: Annotated[list[Flow], Meta(description="the one used last first")]
+    flows: Annotated[list[FlowSummary], Meta(description="the one used last first")]
 
 
 def summarize(numbers: Projection, now: int, last: int | None) -> Summary:
@@ -152,7 +152,7 @@ def summarize(numbers: Projection, now: int, last: int | None) -> Summary:
             p95=_quantile(numbers.answer_times, 0.95),
             p99=_quantile(numbers.answer_times, 0.99),
         ),
-        assistant=Assistant(
+        assistant=AssistantSummary(
             answers=numbers.assistant.answers,
             failures=numbers.assistant.failures,
             tokens_in=numbers.assistant.tokens_in,
@@ -180,12 +180,12 @@ def _handoffs(numbers: Projection) -> Handoffs:
     )
 
 
-def _flow(version: str, flow: FlowNumbers) -> Flow:
+def _flow(version: str, flow: FlowNumbers) -> FlowSummary:
     states = [
-        FlowState(name, state.reached, state.stopped, _ratio(state.stopped, state.reached))
+        StateSummary(name, state.reached, state.stopped, _ratio(state.stopped, state.reached))
         for name, state in flow.states.items()
     ]
-    return Flow(flow.name, version, flow.started, states)
+    return FlowSummary(flow.name, version, flow.started, states)
 
 
 def _ratio(part: float, whole: float) -> float | None:

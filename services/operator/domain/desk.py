@@ -13,7 +13,7 @@ import msgspec
 
 from services.operator.domain.transcript import Change, spoken, still_asked
 from shared.contract.conversation import NEW, Conversation, step
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AssistantSaid,
     BotSaid,
@@ -47,7 +47,7 @@ _ANSWERED = frozenset(
 )
 
 
-class Summary(msgspec.Struct):
+class ConversationSummary(msgspec.Struct):
     """What the desk knows of one conversation. Times in nanoseconds since 1970, UTC.
 
     ``waiting`` is since when the visitor waits for a person's word (0: does not), ``waiting_from`` the
@@ -76,7 +76,7 @@ class Summary(msgspec.Struct):
 class Page(msgspec.Struct, frozen=True):
     """Some conversations of a view. ``next`` goes on behind them; None: there are no more."""
 
-    conversations: list[Summary]
+    conversations: list[ConversationSummary]
     next: int | None
 
 
@@ -84,24 +84,24 @@ class Desk:
     """All conversations, folded from the log."""
 
     def __init__(self) -> None:
-        self._all: dict[str, Summary] = {}
-        self._shelves: dict[str, dict[str, Summary]] = {}
+        self._all: dict[str, ConversationSummary] = {}
+        self._shelves: dict[str, dict[str, ConversationSummary]] = {}
 
     def clear(self) -> None:
         """Forget everything: the log is another one."""
         self._all.clear()
         self._shelves.clear()
 
-    def find(self, conversation: str) -> Summary | None:
+    def find(self, conversation: str) -> ConversationSummary | None:
         """The conversation, if its start is known and operators may see it."""
         summary = self._all.get(conversation)
         return summary if summary is not None and _shelves(summary.state) else None
 
-    def apply(self, entry: Recorded) -> Change:
+    def apply(self, entry: RecordedEntry) -> Change:
         """Fold one entry."""
         summary = self._all.get(entry.conversation)
         if summary is None:
-            summary = self._all[entry.conversation] = Summary(entry.conversation)
+            summary = self._all[entry.conversation] = ConversationSummary(entry.conversation)
         change = _fold(summary, entry)
         self._shelve(summary)
         return change
@@ -125,7 +125,7 @@ class Desk:
             return Page(page, None)
         return Page(page, page[-1].waiting_from if view == "queue" else page[-1].state.position)
 
-    def _shelve(self, summary: Summary) -> None:
+    def _shelve(self, summary: ConversationSummary) -> None:
         for name in summary.shelves:
             del self._shelves[name][summary.id]
         summary.shelves = _shelves(summary.state)
@@ -149,7 +149,7 @@ def _shelves(state: Conversation) -> tuple[str, ...]:
     return ("live",)
 
 
-def _fold(summary: Summary, entry: Recorded) -> Change:
+def _fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
     """Bring the summary up to date."""
     before, asked = summary.state, summary.asked
     after, facts = step(before, entry)

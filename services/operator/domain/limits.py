@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 
 WINDOW_SECONDS = 60.0
 #: Keys remembered at most: a flood of invented names must not fill the memory.
-MOST_KEYS = 10_000
+MAX_KEYS = 10_000
 
 
 class Failures:
@@ -25,7 +25,7 @@ class Failures:
         """Count a try as failed. Count it before it is made: tries at once are then seen together."""
         self._recent(key, now).append(now)
         self._times.move_to_end(key)
-        while len(self._times) > MOST_KEYS:
+        while len(self._times) > MAX_KEYS:
             self._times.popitem(last=False)
 
     def take_back(self, key: str, time: float) -> None:

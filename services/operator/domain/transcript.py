@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from shared.contract.conversation import NEW, Conversation, step
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AnswerFailed,
     AssistantSaid,
@@ -37,17 +37,17 @@ from shared.contract.facts import (
     TextWritten,
     VariableSaved,
 )
-from shared.contract.plain import plain
+from shared.contract.html_text import plain
 
 Who = Literal["visitor", "bot", "assistant", "operator", "system"]
 
 #: What ends that choices are on offer.
 _CHOSEN = frozenset({ChoiceMade, ConversationReset})
 #: As much of a saved value as a line shows (characters).
-MOST_OF_A_VALUE = 200
+MAX_OF_A_VALUE = 200
 
 
-class Line(msgspec.Struct, frozen=True):
+class TranscriptEntry(msgspec.Struct, frozen=True):
     """One line. ``time`` in nanoseconds since 1970, UTC; ``name`` is an operator's."""
 
     position: int
@@ -60,13 +60,13 @@ class Line(msgspec.Struct, frozen=True):
 class Change(msgspec.Struct, frozen=True):
     """What one entry did to a conversation: those of its facts that took effect, and the state before."""
 
-    entry: Recorded
+    entry: RecordedEntry
     before: Conversation
     facts: tuple[Fact, ...]
     asked: ChoiceAsked | None = None  # the choices last offered before this entry
 
 
-def lines(change: Change) -> list[Line]:
+def lines(change: Change) -> list[TranscriptEntry]:
     """The lines that an entry adds to the transcript."""
     added = []
     asked = change.asked
@@ -75,7 +75,7 @@ def lines(change: Change) -> list[Line]:
         asked = still_asked(fact, asked)
         if said is not None:
             who, text, name = said
-            added.append(Line(change.entry.position, change.entry.time, who, text, name))
+            added.append(TranscriptEntry(change.entry.position, change.entry.time, who, text, name))
     return added
 
 
@@ -83,11 +83,11 @@ class Transcript:
     """The lines of a conversation since the visitor last began anew, entry by entry."""
 
     def __init__(self) -> None:
-        self.lines: list[Line] = []
+        self.lines: list[TranscriptEntry] = []
         self._state = NEW
         self._asked: ChoiceAsked | None = None
 
-    def add(self, entry: Recorded) -> None:
+    def add(self, entry: RecordedEntry) -> None:
         before = self._state
         self._state, facts = step(before, entry)
         if self._state.session != before.session:
@@ -97,7 +97,7 @@ class Transcript:
             self._asked = still_asked(fact, self._asked)
 
 
-def transcript(entries: Iterable[Recorded]) -> list[Line]:
+def transcript(entries: Iterable[RecordedEntry]) -> list[TranscriptEntry]:
     """The lines of a whole conversation."""
     told = Transcript()
     for entry in entries:
@@ -178,7 +178,7 @@ def _told(before: Conversation, fact: Fact) -> str | None:
         case ConditionUntold():
             return f"“{fact.condition}” at “{fact.state}” counts as false: {fact.reason}"
         case VariableSaved():
-            return f"{fact.name}: {fact.value}"[:MOST_OF_A_VALUE]
+            return f"{fact.name}: {fact.value}"[:MAX_OF_A_VALUE]
         case FlowMigrated():
             return f"Moved to version {fact.version[:8]} of the flow “{fact.flow}”"
         case ConversationRated():

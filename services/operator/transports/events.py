@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 #: Events that wait for one listener at most.
-MOST_WAITING = 1_000
+MAX_WAITING = 1_000
 #: After so long without an event a heartbeat goes out (seconds). It is an event and no comment, which
 #: scripts do not see: a console that hears nothing knows that its link is dead.
 PING_SECONDS = 10.0
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 _encoder = msgspec.json.Encoder()
 
 
-class Hub:
+class EventHub:
     """Hands events to every listener."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Hub:
     def __len__(self) -> int:
         return len(self._listeners)
 
-    def tell(self, event: str, data: msgspec.Struct) -> None:
+    def publish(self, event: str, data: msgspec.Struct) -> None:
         """Send an event to all who listen. Never waits."""
         if not self._listeners:
             return
@@ -73,7 +73,7 @@ class Hub:
 
         ``still_welcome`` was true when this was called; it raises where that cannot be told.
         """
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_WAITING)
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING)
         self._listeners[queue] = asyncio.Event()
         self._change.set()
         guard = asyncio.create_task(self._guard(queue, still_welcome))

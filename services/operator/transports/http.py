@@ -19,20 +19,20 @@ from litestar.response import Stream
 from services.operator.accounts import Unavailable
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import Desk, View
-from services.operator.handlers import Busy, Handlers, NoSuchState, NotFound, Refused
-from services.operator.transports import wire
-from services.operator.transports.events import Hub
+from services.operator.handlers import Busy, CommandRefused, Handlers, NoSuchState, NotFound
+from services.operator.transports import schemas
+from services.operator.transports.events import EventHub
 from services.operator.transports.login import COOKIE, Door, TooMany
 from services.operator.transports.pages import OfflineSwagger, pages
 from shared.contract.visible import cleaned
-from shared.runtime.declare import SESSION_HOURS
-from shared.runtime.log import Full, IdReused, LogError
-from shared.runtime.vitals import VERSION
+from shared.eventlog.log import Full, IdReused, LogError
+from shared.eventlog.provisioning import SESSION_HOURS
+from shared.service.health import VERSION
 
 log = structlog.get_logger()
 
 #: The largest request (bytes).
-MOST_BODY = 64 * 1024
+MAX_BODY = 64 * 1024
 
 Req = Request[Any, Any, Any]
 #: Raises unless the login still stands: for what takes a while, before it takes effect.
@@ -53,7 +53,7 @@ def _answers(*statuses: int) -> dict[int, ResponseSpec]:
         503: "not ready, or the log is out of reach: try again after `Retry-After`",
     }
     return {
-        status: ResponseSpec(wire.Problem, generate_examples=False, description=told[status])
+        status: ResponseSpec(schemas.ProblemDetail, generate_examples=False, description=told[status])
         for status in (*statuses, 503)
     }
 
@@ -63,94 +63,94 @@ _COMMAND: dict[str, Any] = {"status_code": 200, "responses": _answers(401, 404, 
 
 
 @post("/api/login", responses=_answers(401, 429), **_OPEN)
-async def login(data: wire.Login, request: Req, door: Door) -> Response[wire.Me]:
+async def login(data: schemas.Login, request: Req, door: Door) -> Response[schemas.Me]:
     """Log in: sets the session's cookie."""
     address = request.client.host if request.client else ""
     entered = await door.log_in(data.name, data.password, address)
     if entered is None:
         raise NotAuthorizedException("name or password is wrong")
     token, operator = entered
-    me = wire.Me(operator.name, operator.display)
+    me = schemas.Me(operator.name, operator.display)
     return Response(me, cookies=[_cookie(request, token, SESSION_HOURS * 3600)])
 
 
 @post("/api/logout", **_OPEN)
-async def logout(request: Req, door: Door, hub: Hub) -> Response[wire.Done]:
+async def logout(request: Req, door: Door, hub: EventHub) -> Response[schemas.Done]:
     """Log out: ends the session everywhere."""
     if token := request.cookies.get(COOKIE):
         await door.accounts.log_out(token)
         hub.ask()
-    return Response(wire.Done(), cookies=[_cookie(request, "", 0)])
+    return Response(schemas.Done(), cookies=[_cookie(request, "", 0)])
 
 
 @get("/api/me", responses=_answers(401))
-async def me(operator: Operator) -> wire.Me:
+async def me(operator: Operator) -> schemas.Me:
     """Who is logged in."""
-    return wire.Me(operator.name, operator.display)
+    return schemas.Me(operator.name, operator.display)
 
 
 @get("/api/conversations", responses=_answers(401))
 async def conversations(
     operator: Operator, desk: Desk, view: View = "queue", limit: Limit = 100, before: Before = None
-) -> wire.Page:
+) -> schemas.ConversationPage:
     """A list: the queue (who waits longest first), mine, live or resolved (the latest first)."""
     page = desk.page(view, operator.name, limit, before)
-    return wire.Page([wire.row(summary) for summary in page.conversations], page.next)
+    return schemas.ConversationPage([schemas.row(summary) for summary in page.conversations], page.next)
 
 
 @get("/api/conversations/{id:str}", responses=_answers(401, 404))
-async def conversation(id: Id, operator: Operator, handlers: Handlers, still: Still) -> wire.Detail:
+async def conversation(id: Id, operator: Operator, handlers: Handlers, still: Still) -> schemas.Detail:
     """A conversation with what was said since the visitor last began anew."""
     messages: list[msgspec.Raw] = []
     async for _ in handlers.pace.through(
-        await handlers.transcript(id), lambda line: messages.append(wire.message(line))
+        await handlers.transcript(id), lambda line: messages.append(schemas.message(line))
     ):
         pass
     await still()  # a long one takes a while
     summary = handlers.summary(id)
-    return wire.detail(summary, messages, await handlers.states(summary.state.version))
+    return schemas.detail(summary, messages, await handlers.states(summary.state.version))
 
 
 @post("/api/conversations/{id:str}/claim", **_COMMAND)
-async def claim(id: Id, operator: Operator, handlers: Handlers, still: Still) -> wire.Row:
+async def claim(id: Id, operator: Operator, handlers: Handlers, still: Still) -> schemas.Row:
     """Take the conversation over: from here on the bot is silent."""
-    return wire.row(await handlers.claim(id, operator, still))
+    return schemas.row(await handlers.claim(id, operator, still))
 
 
 @post("/api/conversations/{id:str}/say", status_code=200, responses=_answers(401, 404, 409, 422))
-async def say(id: Id, data: wire.Say, operator: Operator, handlers: Handlers, still: Still) -> wire.Row:
+async def say(id: Id, data: schemas.Say, operator: Operator, handlers: Handlers, still: Still) -> schemas.Row:
     """Say something to the visitor."""
     text = cleaned(data.text)
     if not text:
         raise HTTPException("there is nothing to say", status_code=422)
-    if len(data.text.encode()) > wire.MOST_TEXT:
-        raise HTTPException(f"the text is longer than {wire.MOST_TEXT} bytes", status_code=422)
-    return wire.row(await handlers.say(id, operator, text, data.id, still))
+    if len(data.text.encode()) > schemas.MAX_TEXT:
+        raise HTTPException(f"the text is longer than {schemas.MAX_TEXT} bytes", status_code=422)
+    return schemas.row(await handlers.say(id, operator, text, data.id, still))
 
 
 @post("/api/conversations/{id:str}/typing", **_COMMAND)
-async def typing(id: Id, operator: Operator, handlers: Handlers) -> wire.Done:
+async def typing(id: Id, operator: Operator, handlers: Handlers) -> schemas.Done:
     """Show the visitor that the operator is typing."""
     await handlers.type(id, operator)
-    return wire.Done()
+    return schemas.Done()
 
 
 @post("/api/conversations/{id:str}/handback", status_code=200, responses=_answers(401, 404, 409, 422))
 async def handback(
-    id: Id, operator: Operator, handlers: Handlers, still: Still, data: wire.HandBack | None = None
-) -> wire.Row:
+    id: Id, operator: Operator, handlers: Handlers, still: Still, data: schemas.HandBack | None = None
+) -> schemas.Row:
     """Let the bot go on, at `state` or where it was."""
-    return wire.row(await handlers.hand_back(id, operator, data.state if data else None, still))
+    return schemas.row(await handlers.hand_back(id, operator, data.state if data else None, still))
 
 
 @post("/api/conversations/{id:str}/resolve", **_COMMAND)
-async def resolve(id: Id, operator: Operator, handlers: Handlers, still: Still) -> wire.Row:
+async def resolve(id: Id, operator: Operator, handlers: Handlers, still: Still) -> schemas.Row:
     """Close the conversation as done."""
-    return wire.row(await handlers.resolve(id, operator, still))
+    return schemas.row(await handlers.resolve(id, operator, still))
 
 
 @get("/api/events", responses=_answers(401), media_type="text/event-stream")
-async def events(operator: Operator, request: Req, door: Door, hub: Hub) -> Stream:
+async def events(operator: Operator, request: Req, door: Door, hub: EventHub) -> Stream:
     """Changes as they happen: `conversation` (its row), `message` (a new line), `typing`.
 
     The stream ends within five seconds of the login.
@@ -164,7 +164,7 @@ async def events(operator: Operator, request: Req, door: Door, hub: Hub) -> Stre
     return Stream(hub.listen(still_welcome), media_type="text/event-stream", headers=headers)
 
 
-def build(desk: Desk, hub: Hub, handlers: Callable[[], Handlers], door: Callable[[], Door]) -> Litestar:
+def build(desk: Desk, hub: EventHub, handlers: Callable[[], Handlers], door: Callable[[], Door]) -> Litestar:
     """The ASGI application."""
 
     async def operator(request: Req, door: Door) -> Operator:
@@ -195,7 +195,7 @@ def build(desk: Desk, hub: Hub, handlers: Callable[[], Handlers], door: Callable
             "still": Provide(still),
         },
         exception_handlers={Exception: _problem},
-        request_max_body_size=MOST_BODY,
+        request_max_body_size=MAX_BODY,
         openapi_config=OpenAPIConfig(
             title="Switchboard: operator",
             version=VERSION,
@@ -225,15 +225,15 @@ def _cookie(request: Req, value: str, seconds: int) -> Cookie:
     )
 
 
-def _problem(request: Req, error: Exception) -> Response[wire.Problem]:
+def _problem(request: Req, error: Exception) -> Response[schemas.ProblemDetail]:
     """The answer to whatever went wrong; what is unforeseen goes to our log, never to the client."""
-    status, problem, headers = 503, wire.Problem(error=str(error)), {"Retry-After": "1"}
+    status, problem, headers = 503, schemas.ProblemDetail(error=str(error)), {"Retry-After": "1"}
     match error:
         case NotFound():
-            status, problem, headers = 404, wire.Problem(error="no such conversation"), {}
-        case Refused(why=why):
+            status, problem, headers = 404, schemas.ProblemDetail(error="no such conversation"), {}
+        case CommandRefused(why=why):
             status, headers = 409, {}
-            problem = wire.Problem(
+            problem = schemas.ProblemDetail(
                 error=why.error, operator=why.operator or None, operator_name=why.operator_name or None
             )
         case IdReused():
@@ -246,13 +246,13 @@ def _problem(request: Req, error: Exception) -> Response[wire.Problem]:
             status = 507
         case LogError() | Busy() | Unavailable():
             log.warning("out_of_reach", error=str(error))
-            problem = wire.Problem(error="the log does not answer in time, try again")
+            problem = schemas.ProblemDetail(error="the log does not answer in time, try again")
         case HTTPException():
-            status, problem = error.status_code, wire.Problem(error=_words(error))
+            status, problem = error.status_code, schemas.ProblemDetail(error=_words(error))
             headers = dict(error.headers or {})
         case _:
             log.error("request_failed", exc_info=error)
-            status, problem, headers = 500, wire.Problem(error="internal error"), {}
+            status, problem, headers = 500, schemas.ProblemDetail(error="internal error"), {}
     return Response(problem, status_code=status, headers=headers, media_type=MediaType.JSON)
 
 

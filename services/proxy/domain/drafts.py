@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 #: Characters of an answer that are kept; a longer one arrives whole when it is committed.
-MOST_CHARACTERS = 256 * 1024
+MAX_CHARACTERS = 256 * 1024
 
 
-class Draft(msgspec.Struct, frozen=True):
+class DraftPiece(msgspec.Struct, frozen=True):
     """A piece of the answer to the input at ``cause``. ``offset`` counts characters (code points).
 
     ``end`` says that nothing more of this attempt comes: "committed", "interrupted" or "failed".
@@ -21,10 +21,10 @@ class Draft(msgspec.Struct, frozen=True):
     end: str = ""
 
 
-decoder = msgspec.json.Decoder(Draft)
+decoder = msgspec.json.Decoder(DraftPiece)
 
 
-class Answer:
+class DraftAssembly:
     """One attempt at an answer, as far as it has been heard."""
 
     def __init__(self, cause: int, attempt: int) -> None:
@@ -35,22 +35,22 @@ class Answer:
         self._ahead: dict[int, str] = {}  # offset -> what came before its turn
 
     @property
-    def whole(self) -> Draft:
+    def whole(self) -> DraftPiece:
         """Everything so far in one piece."""
         text = "".join(self._parts)
         self._parts = [text]
-        return Draft(self.cause, self.attempt, 0, text)
+        return DraftPiece(self.cause, self.attempt, 0, text)
 
     @property
     def gap(self) -> bool:
         """Whether something in between was not heard."""
         return bool(self._ahead)
 
-    def take(self, draft: Draft) -> Draft | None:
+    def take(self, draft: DraftPiece) -> DraftPiece | None:
         """What there is to tell now that ``draft`` has come: none, or the next piece."""
         if (draft.cause, draft.attempt) != (self.cause, self.attempt) or draft.offset < 0:
             return None
-        if draft.offset + len(draft.text) > MOST_CHARACTERS:
+        if draft.offset + len(draft.text) > MAX_CHARACTERS:
             return None
         begin = self._length
         if draft.offset + len(draft.text) > begin or (draft.end and draft.offset > begin):
@@ -66,4 +66,4 @@ class Answer:
             return None
         piece = "".join(told)
         self._parts.append(piece)
-        return Draft(self.cause, self.attempt, begin, piece)
+        return DraftPiece(self.cause, self.attempt, begin, piece)

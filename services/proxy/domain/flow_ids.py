@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from services.proxy.domain.limits import LONGEST_ID
+from services.proxy.domain.limits import MAX_ID
 from services.proxy.domain.rendering import OPERATOR
 from shared.contract.conversation import Conversation
 from shared.contract.facts import ASSISTANT_SESSION, ChoiceMade, Fact, TextWritten
@@ -82,7 +82,7 @@ def unknown(fact: Fact, ids: FlowIds | None) -> str:
             return ""
     if known:
         return ""
-    if max(map(len, named)) > LONGEST_ID:
+    if max(map(len, named)) > MAX_ID:
         return "id_too_long"
     return reason if ids is not None else ""
 

@@ -10,17 +10,17 @@ from collections import Counter
 from typing import Final, Literal
 
 #: The largest frame, and the largest body of a request (bytes).
-LARGEST_FRAME: Final = 64 * 1024
-LARGEST_BODY: Final = 64 * 1024
+MAX_FRAME: Final = 64 * 1024
+MAX_BODY: Final = 64 * 1024
 #: Whatever a visitor writes at once (bytes of UTF-8).
-LARGEST_TEXT: Final = 16 * 1024
+MAX_TEXT: Final = 16 * 1024
 
 #: A group, an item or an editor's session that nobody asked for yet (characters).
-LONGEST_ID: Final = 256
+MAX_ID: Final = 256
 
 #: Keys that a generation of buckets remembers. A flood of invented ones makes room by forgetting
 #: the oldest, who then begin with a full bucket: the lesser evil.
-MOST_KEYS: Final = 100_000
+MAX_KEYS: Final = 100_000
 
 
 class Buckets:
@@ -32,7 +32,7 @@ class Buckets:
     it can still owe anything.
     """
 
-    def __init__(self, burst: int, per_minute: int, most_keys: int = MOST_KEYS) -> None:
+    def __init__(self, burst: int, per_minute: int, most_keys: int = MAX_KEYS) -> None:
         self._interval = 60.0 / per_minute  # seconds for one token
         self._refill = burst * self._interval  # seconds for all of them
         self._most_keys = most_keys

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.proxy.domain.kept import Kept
+from services.proxy.domain.identity_cache import IdentityCache
 from shared.contract import facts
 from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.cursor import Cursor
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import Fact
 
 _encoder = msgspec.json.Encoder()
@@ -71,7 +71,7 @@ class Fold:
         found = self._outcomes.get(id)
         return self._older.outcome(id) if found is None and self._older is not None else found
 
-    def add(self, recorded: Recorded) -> tuple[Fact, ...]:
+    def add(self, recorded: RecordedEntry) -> tuple[Fact, ...]:
         """One more entry; those of its facts that took effect."""
         before = self.state
         self.state, effective = step(before, recorded)
@@ -105,7 +105,7 @@ class Fold:
         return effective
 
 
-class Refusal(NamedTuple):
+class RefusedInput(NamedTuple):
     """An input of the history that has no effect: its id, and why."""
 
     id: str
@@ -131,12 +131,12 @@ class Past(Fold):
         #: Where the history begins: what was before the visitor's last reset is shown no more.
         self.begins = 0
         #: By the position of the input.
-        self.refused: dict[int, Refusal] = {}
+        self.refused: dict[int, RefusedInput] = {}
         self._partly: dict[int, tuple[Fact, ...]] = {}  # entries of which not all facts took effect
         self._positions = array("Q")
         self._times = array("Q")
 
-    def add(self, recorded: Recorded) -> tuple[Fact, ...]:
+    def add(self, recorded: RecordedEntry) -> tuple[Fact, ...]:
         owed = self.state.unanswered
         effective = super().add(recorded)
         if is_reset(effective):
@@ -146,14 +146,14 @@ class Past(Fold):
             del self._positions[:], self._times[:]
         if recorded.cause is not None and (reason := refusal(effective)):
             id = next((item.id for item in owed.at(recorded.cause)), "")
-            self.refused[recorded.cause] = Refusal(id, reason)
+            self.refused[recorded.cause] = RefusedInput(id, reason)
         if len(effective) != len(recorded.facts):
             self._partly[recorded.position] = effective
         self._positions.append(recorded.position)
         self._times.append(recorded.time)
         return effective
 
-    def effective(self, recorded: Recorded) -> tuple[Fact, ...]:
+    def effective(self, recorded: RecordedEntry) -> tuple[Fact, ...]:
         """Those facts of an entry that was added which took effect."""
         return self._partly.get(recorded.position, recorded.facts)
 
@@ -191,4 +191,4 @@ def _words_of(fact: facts.ChoiceAsked) -> dict[str, str]:
     return {str(choice.item): choice.text for choice in fact.choices}
 
 
-_words = Kept(_words_of)
+_words = IdentityCache(_words_of)

@@ -16,8 +16,8 @@ from shared.contract.facts import (
     Fact,
     OperatorSaid,
 )
+from shared.contract.html_text import plain
 from shared.contract.markdown import plain_markdown
-from shared.contract.plain import plain
 
 #: Said where an answer failed and nothing else was said; nothing internal.
 APOLOGY: Final = "Sorry, that did not work. Please try again."

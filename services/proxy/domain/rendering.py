@@ -15,7 +15,7 @@ from services.proxy.domain import frames
 from services.proxy.domain.markdown_html import markdown_as_html
 from shared.contract import facts
 from shared.contract.facts import Fact
-from shared.contract.plain import plain
+from shared.contract.html_text import plain
 
 OPERATOR = "operator"  # the editor that opens when a person takes over
 

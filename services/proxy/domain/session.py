@@ -12,20 +12,20 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.proxy.domain import closings, frames, rendering
-from services.proxy.domain.closings import Closing
-from services.proxy.domain.drafts import Draft
+from services.proxy.domain import close_codes, frames, rendering
+from services.proxy.domain.close_codes import CloseCode
+from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.flow_ids import Lookup, binds, none_known, unknown
-from services.proxy.domain.kept import Kept
-from services.proxy.domain.limits import LARGEST_TEXT
+from services.proxy.domain.identity_cache import IdentityCache
+from services.proxy.domain.limits import MAX_TEXT
 from services.proxy.domain.past import Fold, Known, Past, fingerprint, is_reset, refusal
 from shared.contract import cursor as cursors
 from shared.contract import facts
 from shared.contract.conversation import Conversation, Generating
 from shared.contract.cursor import Cursor
-from shared.contract.entry import Entry, Recorded
+from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import Fact
-from shared.contract.times import format_time
+from shared.contract.timestamps import format_time
 from shared.contract.visible import cleaned
 
 
@@ -57,7 +57,7 @@ class Listen(NamedTuple):
 
 
 class Look(NamedTuple):
-    """Read the entries from ``first`` to ``last`` again, and send what `Session.looked` makes of them.
+    """Read the entries from ``first`` to ``last`` again, and send what `ClientSession.looked` makes of them.
 
     ``before`` is how the client asked for them, ``earlier`` what it may ask for next.
     """
@@ -68,7 +68,7 @@ class Look(NamedTuple):
     earlier: str | None
 
 
-Output = Send | Append | Typed | Listen | Look | Closing
+Output = Send | Append | Typed | Listen | Look | CloseCode
 
 #: How a conversation begins, unless the client asks for more.
 BEGIN = facts.ConversationStarted(door="websocket")
@@ -80,7 +80,7 @@ _THINKING = Send(frames.encode(frames.Typing(who="assistant")))
 _PONG = Send(frames.encode(frames.Pong()))
 
 
-class Session:
+class ClientSession:
     """``modern`` clients speak ``switchboard.v1``; ``cursor`` is where one wants to resume.
 
     ``window``: of a history that is told from its beginning only about so many entries, the newest; 0: all.
@@ -122,7 +122,7 @@ class Session:
     # --- what comes from the log ---
 
     def resume(
-        self, history: Iterable[Recorded], new_id: str, begin: facts.ConversationStarted = BEGIN
+        self, history: Iterable[RecordedEntry], new_id: str, begin: facts.ConversationStarted = BEGIN
     ) -> list[Output]:
         """Everything that the client lacks; if there is nothing, the conversation starts (as ``new_id``)."""
         entries = tuple(history)
@@ -165,7 +165,7 @@ class Session:
         begins = self._past.begins if self._past is not None else 0
         return max(begins, self._from, self._start[0] if self._start is not None else 0)
 
-    def tell(self, recorded: Recorded) -> list[Output]:
+    def tell(self, recorded: RecordedEntry) -> list[Output]:
         """What the client lacks of an entry of the history."""
         past, start = self._past, self._start
         position, cause = recorded.position, recorded.cause
@@ -206,7 +206,7 @@ class Session:
             output.append(Send(frames.encode(rendering.MODERN[facts.ChoiceAsked]({}, question, {}))))
         return output
 
-    def follow(self, recorded: Recorded) -> list[Output]:
+    def follow(self, recorded: RecordedEntry) -> list[Output]:
         """One more entry of the conversation, as it is stored."""
         if recorded.position <= self.state.position:
             return []
@@ -220,7 +220,7 @@ class Session:
             if self.modern:
                 output.append(Send(frames.encode(frames.Resumed(cursor=None, reset=True))))
             elif not own:
-                return [closings.STALE]
+                return [close_codes.STALE]
         if self.modern and self.state.generating != generating:
             output += self._answer_changed(generating, effective)
         if own:
@@ -234,7 +234,7 @@ class Session:
             output += self._state_frame()
         return output
 
-    def draft(self, draft: Draft) -> list[Output]:
+    def draft(self, draft: DraftPiece) -> list[Output]:
         """The next words of the answer that is being made. What no longer counts is dropped."""
         generating = self.state.generating
         if generating is None or (generating.cause, generating.attempt) != (draft.cause, draft.attempt):
@@ -253,7 +253,9 @@ class Session:
             frame: frames.Input = decoder.decode(text)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             detail = str(error) if isinstance(error, msgspec.ValidationError) else ""
-            return [closings.explained(closings.NOT_A_FRAME, detail) if detail else closings.NOT_A_FRAME]
+            return [
+                close_codes.explained(close_codes.NOT_A_FRAME, detail) if detail else close_codes.NOT_A_FRAME
+            ]
         if isinstance(frame, frames.TypingNow):
             return [Typed()] if self.state.owner == "operator" else []
         if isinstance(frame, frames.Ping):
@@ -262,14 +264,14 @@ class Session:
             return self._look(frame.before)
         id = frame.id if self.modern and frame.id is not None else new_id()
         fact = _fact(frame)
-        if frames.written(frame) > LARGEST_TEXT:
+        if frames.written(frame) > MAX_TEXT:
             return self.refuse(id, "text_too_long")
         return self._submit(id, (fact,))
 
     def _look(self, before: str) -> list[Output]:
         cursor = cursors.decode(before)
         if cursor is None:
-            return [closings.explained(closings.NOT_A_FRAME, "`before` is no cursor")]
+            return [close_codes.explained(close_codes.NOT_A_FRAME, "`before` is no cursor")]
         past = self._earlier
         if past is None or cursor.epoch != self._epoch or not past.holds(cursor):
             return [Send(frames.encode(frames.Earlier(before=before, frames=[], earlier=None)))]
@@ -279,7 +281,7 @@ class Session:
         earlier = cursors.encode(Cursor(self._epoch, part.first, part.time, 0)) if part.more else None
         return [Look(before, part.first, part.last, earlier)]
 
-    def looked(self, look: Look, entries: Iterable[Recorded]) -> list[Output]:
+    def looked(self, look: Look, entries: Iterable[RecordedEntry]) -> list[Output]:
         """The next part of the answer: some of the entries that ``look`` names, in order."""
         past, latest, position = self._earlier, self._latest, 0
         if past is None:
@@ -318,7 +320,7 @@ class Session:
         if self.modern:
             output.append(Send(frames.encode(frames.Refused(id=id, reason=reason))))
         if self._resetting == id:  # what came meanwhile was held back: the client must ask again
-            output.append(closings.STALE)
+            output.append(close_codes.STALE)
         return output
 
     # --- inside ---
@@ -344,7 +346,7 @@ class Session:
             output.append(Send(frames.encode(frames.Refused(id=id, reason=reason))))
         return output
 
-    def _render(self, recorded: Recorded, effective: tuple[Fact, ...], skip: int) -> list[Output]:
+    def _render(self, recorded: RecordedEntry, effective: tuple[Fact, ...], skip: int) -> list[Output]:
         output: list[Output] = []
         table = rendering.MODERN if self.modern else rendering.BARE
         for index, fact in enumerate(effective):
@@ -404,7 +406,7 @@ def _bare_of(fact: Fact) -> Send:
     return Send(frames.encode(rendering.BARE[type(fact)]({}, fact, {})))
 
 
-_bare = Kept(_bare_of)
+_bare = IdentityCache(_bare_of)
 
 
 def _fact(frame: frames.Input) -> Fact:

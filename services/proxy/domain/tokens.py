@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from services.proxy.domain.signatures import Signatures
+    from services.proxy.domain.jwt_verifier import JwtVerifier
 
 #: A longer token is no token of a sane issuer (characters).
-LONGEST: Final = 8 * 1024
+MAX_LENGTH: Final = 8 * 1024
 
 
 class BadToken(Exception):
@@ -43,12 +43,12 @@ class Tokens:
 
     def __init__(self, settings: TokenSettings, clock: Callable[[], float]) -> None:
         """``clock`` gives seconds since 1970."""
-        self._signatures: Signatures | None = None
+        self._signatures: JwtVerifier | None = None
         if settings.jwt_secret or settings.jwt_key.strip():
             # Ciphers take a while to import: where no tokens are taken, nobody waits for them.
-            from services.proxy.domain.signatures import Signatures
+            from services.proxy.domain.jwt_verifier import JwtVerifier
 
-            self._signatures = Signatures(settings, clock)
+            self._signatures = JwtVerifier(settings, clock)
             return
         for name in ("issuer", "audience", "algorithms"):
             if getattr(settings, f"jwt_{name}"):
@@ -70,6 +70,6 @@ class Tokens:
         """The same, and until when: what is open for the token ends then. Raises `BadToken`."""
         if self._signatures is None:
             raise BadToken("tokens are not taken here")
-        if len(token) > LONGEST:
+        if len(token) > MAX_LENGTH:
             raise BadToken("the token is too long")
         return self._signatures.holder(token)

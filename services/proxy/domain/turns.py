@@ -15,9 +15,9 @@ from bisect import bisect_left
 from typing import Literal, NamedTuple
 
 from services.proxy.domain import plain_text
-from services.proxy.domain.drafts import Draft
+from services.proxy.domain.drafts import DraftPiece
 from shared.contract.conversation import NEW, Conversation, Generating, step
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AnswerFailed,
     AssistantSaid,
@@ -42,7 +42,7 @@ _VISITORS = (TextWritten, ChoiceMade, ConversationStarted, ConversationReset)
 _TIMED_OUT = "session_timeout"
 
 
-class Message(NamedTuple):
+class TurnMessage(NamedTuple):
     """A line of the conversation. ``time`` in nanoseconds since 1970, UTC."""
 
     position: int
@@ -51,7 +51,7 @@ class Message(NamedTuple):
     text: str
 
 
-class Part(NamedTuple):
+class TurnPart(NamedTuple):
     """Characters up to ``end`` of a turn's text.
 
     ``attempt`` names the assistant's attempt by the position of its `AnswerStarted`: in one turn there
@@ -62,7 +62,7 @@ class Part(NamedTuple):
     attempt: int
 
 
-class Turn:
+class RestTurn:
     """``position`` and ``time`` are of the entry with which it began; they name it."""
 
     __slots__ = ("answered", "failure", "over", "parts", "position", "refusal", "said", "time")
@@ -71,7 +71,7 @@ class Turn:
         self.position = position
         self.time = time
         self.said = ""  # what is committed
-        self.parts: list[Part] = []
+        self.parts: list[TurnPart] = []
         self.over = False
         self.answered = False  # there is an answer, and it is whole
         self.failure = ""  # why no answer could be given, in words
@@ -90,7 +90,7 @@ class Turn:
                 if isinstance(fact, AssistantSaid):
                     told = generating is not None and generating.attempt == fact.attempt
                     attempt = generating.position if generating is not None and told else position
-                self.parts.append(Part(len(self.said), attempt))
+                self.parts.append(TurnPart(len(self.said), attempt))
             elif isinstance(fact, DecisionFailed):
                 self.failure = "Session timeout" if fact.reason == _TIMED_OUT else plain_text.APOLOGY
             elif isinstance(fact, InputRefused):
@@ -108,7 +108,7 @@ class Heard:
         self._length = 0  # characters of the drafts
         self._plain = PlainMarkdown()
 
-    def take(self, draft: Draft) -> None:
+    def take(self, draft: DraftPiece) -> None:
         news = draft.text[max(0, self._length - draft.offset) :]
         self._length += len(news)
         self.text += self._plain.take(news)
@@ -119,8 +119,8 @@ class Turns:
 
     def __init__(self) -> None:
         self.state: Conversation = NEW
-        self.turns: list[Turn] = []
-        self.messages: list[Message] = []
+        self.turns: list[RestTurn] = []
+        self.messages: list[TurnMessage] = []
         self.created = 0  # nanoseconds since 1970, UTC
         self.updated = 0
         self.latest: tuple[int, int] = (0, 0)  # position and time of where the newest turn begins
@@ -130,7 +130,7 @@ class Turns:
         self._spoken = False  # the visitor said something, or a person came first
 
     @property
-    def open(self) -> Turn | None:
+    def open(self) -> RestTurn | None:
         """The turn that is not over."""
         return self.turns[-1] if self.turns and not self.turns[-1].over else None
 
@@ -148,7 +148,7 @@ class Turns:
         """Whether a person owns the conversation, or is awaited."""
         return self.state.owner != "bot"
 
-    def add(self, recorded: Recorded) -> None:
+    def add(self, recorded: RecordedEntry) -> None:
         """One more entry, in order; one that is known already changes nothing."""
         before = self.state
         asked = recorded.cause is not None and self.owed_by_visitor(recorded.cause)
@@ -171,7 +171,7 @@ class Turns:
             self._end(recorded)
         self.failed = self.state.failed and (asked or self.failed)
 
-    def hear(self, draft: Draft) -> None:
+    def hear(self, draft: DraftPiece) -> None:
         """The assistant's next words; those of another answer are nothing to us."""
         generating = self.state.generating
         if generating is not None and (generating.cause, generating.attempt) == (draft.cause, draft.attempt):
@@ -179,11 +179,11 @@ class Turns:
                 self._heard = Heard()
             self._heard.take(draft)
 
-    def text(self, turn: Turn) -> str:
+    def text(self, turn: RestTurn) -> str:
         """Everything said in ``turn``, with what the assistant is saying right now."""
         return turn.said if turn.over else joined(turn.said, self._heard.text)
 
-    def attempt(self, turn: Turn, offset: int) -> int:
+    def attempt(self, turn: RestTurn, offset: int) -> int:
         """Whose attempt the character before ``offset`` is of; -1 for none that holds any more."""
         at = bisect_left(turn.parts, offset, key=lambda part: part.end)
         if at < len(turn.parts):
@@ -191,11 +191,11 @@ class Turns:
         generating = self.state.generating
         return generating.position if generating is not None and not turn.over else -1
 
-    def since(self, position: int) -> list[Turn]:
+    def since(self, position: int) -> list[RestTurn]:
         """The turns that began at ``position`` or later."""
         return self.turns[bisect_left(self.turns, position, key=lambda turn: turn.position) :]
 
-    def find(self, position: int, time: int) -> Turn | None:
+    def find(self, position: int, time: int) -> RestTurn | None:
         """The turn that began with exactly this entry."""
         for turn in self.since(position)[:1]:
             if (turn.position, turn.time) == (position, time):
@@ -209,20 +209,22 @@ class Turns:
         """The conversation has only begun: its welcome is part of the first answer."""
         return self.state.started and not self._spoken and self.state.status == "open"
 
-    def _hear(self, recorded: Recorded, effective: tuple[Fact, ...]) -> None:
+    def _hear(self, recorded: RecordedEntry, effective: tuple[Fact, ...]) -> None:
         for fact in effective:
             if isinstance(fact, ConversationReset):
                 self.turns.clear()
                 self.messages.clear()
             elif isinstance(fact, TextWritten | ChoiceMade):
                 text = fact.text if isinstance(fact, TextWritten) else fact.text or str(fact.item)
-                self.messages.append(Message(recorded.position, recorded.time, "user", text))
+                self.messages.append(TurnMessage(recorded.position, recorded.time, "user", text))
                 self._spoken = True
             if isinstance(fact, _VISITORS):
                 turn = self.open
                 self.latest = (turn.position, turn.time) if turn else (recorded.position, recorded.time)
 
-    def _say(self, recorded: Recorded, effective: tuple[Fact, ...], generating: Generating | None) -> None:
+    def _say(
+        self, recorded: RecordedEntry, effective: tuple[Fact, ...], generating: Generating | None
+    ) -> None:
         turn = self.open
         said = any(isinstance(fact, OperatorSaid) for fact in effective)
         if turn is None and (said or any(plain_text.text(fact) for fact in effective)):
@@ -231,19 +233,19 @@ class Turns:
             turn.say(effective, generating, recorded.position)
             turn.answered = turn.answered or recorded.cause is not None
 
-    def _begin(self, recorded: Recorded) -> Turn:
-        turn = Turn(recorded.position, recorded.time)
+    def _begin(self, recorded: RecordedEntry) -> RestTurn:
+        turn = RestTurn(recorded.position, recorded.time)
         self.turns.append(turn)
         return turn
 
-    def _end(self, recorded: Recorded) -> None:
+    def _end(self, recorded: RecordedEntry) -> None:
         turn = self.open
         if turn is not None:
             turn.over = True
             lost = self.with_person or turn.failure or turn.refusal
             turn.answered = bool(turn.said) or (turn.answered and not lost)
             if turn.said:
-                self.messages.append(Message(recorded.position, recorded.time, "assistant", turn.said))
+                self.messages.append(TurnMessage(recorded.position, recorded.time, "assistant", turn.said))
 
 
 def joined(before: str, text: str) -> str:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from services.proxy.domain import origins
-from services.proxy.domain.engagement import Engaged, Refused, engage, offers
+from services.proxy.domain.agent_session import Engaged, EngagementRefused, engage, offers
 from services.proxy.domain.tokens import BadToken, Tokens
 from services.proxy.settings import ProxySettings
 from shared.contract.agents import CONFIGURATIONS
-from shared.runtime.agents import installed
-from shared.runtime.settings import SettingError
-from shared.runtime.vitals import Scope
+from shared.service.agents import installed
+from shared.service.health import Scope
+from shared.service.settings import SettingError
 
 #: Whoever sends one of these is no client of this machine, whatever the peer's address says.
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
@@ -40,21 +40,23 @@ class AgentGate:
     def let_in(self, auth: Mapping[str, Any], scope: Scope) -> tuple[Engaged, str, float | None]:
         """Who engages what, the conversation's name, and until when (seconds since 1970; None: no end).
 
-        Raises `Refused` with the reason.
+        Raises `EngagementRefused` with the reason.
         """
         until = None
         if not self._secret:
-            raise Refused("agents are not set up here: the proxy has no SWITCHBOARD_SECRET")
+            raise EngagementRefused("agents are not set up here: the proxy has no SWITCHBOARD_SECRET")
         if not self._tokens.required and not self._open and not _of_this_machine(scope):
-            raise Refused("without tokens, agents are for clients of this machine alone")
+            raise EngagementRefused("without tokens, agents are for clients of this machine alone")
         engaged = engage(auth, self._offers, self._kinds)
         if self._tokens.required:
             try:
                 subject, until = self._tokens.holder(engaged.token)
             except BadToken as error:
-                raise Refused(f"auth.token: {error}" if engaged.token else "auth.token is missing") from error
+                raise EngagementRefused(
+                    f"auth.token: {error}" if engaged.token else "auth.token is missing"
+                ) from error
             if subject != engaged.user:
-                raise Refused("auth.token is another user's")
+                raise EngagementRefused("auth.token is another user's")
         return engaged, engaged.conversation(self._secret), until
 
 

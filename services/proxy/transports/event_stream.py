@@ -1,7 +1,7 @@
 """One open stream of server-sent events: tells a session's turns until nothing more is to come.
 
 It holds nothing but its place. A reader that is slow falls behind the conversation, not its memory;
-one that does not read at all is cut off by the server (`shared.runtime.protocols`), and resumes by
+one that does not read at all is cut off by the server (`shared.service.http_hardening`), and resumes by
 `Last-Event-ID`.
 """
 
@@ -12,15 +12,15 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from services.proxy.domain import telling
-from services.proxy.domain.telling import Event, Place
-from services.proxy.rooms import Room
-from shared.runtime.vitals import Receive, Scope, Send
+from services.proxy.domain import sse_events
+from services.proxy.domain.sse_events import SseEvent, StreamPlace
+from services.proxy.rest_sessions import RestSession
+from shared.service.health import Receive, Scope, Send
 
 #: How often a comment is sent while there is nothing to tell, so that nobody in between gives up (seconds).
 KEEP_ALIVE_SECONDS = 15.0
 #: Events that are written at once: what lies unread is not much more.
-MOST_AT_ONCE = 200
+MAX_AT_ONCE = 200
 #: How long the word that the right has ended may take (seconds).
 FAREWELL_SECONDS = 1.0
 #: It has no id: whoever comes back goes on behind the last event that has one.
@@ -45,7 +45,7 @@ class EventStream:
 
     def __init__(
         self,
-        room: Room,
+        room: RestSession,
         session: str,
         epoch: str,
         last_event_id: str,
@@ -86,7 +86,7 @@ class EventStream:
             self._left()
 
     async def _tell_all(
-        self, receive: Receive, send: Send, events: list[Event], place: Place, over: bool
+        self, receive: Receive, send: Send, events: list[SseEvent], place: StreamPlace, over: bool
     ) -> None:
         if events:
             await self._write(send, events, over)
@@ -101,12 +101,12 @@ class EventStream:
         """For how many seconds there is a right to listen."""
         return None if self._until is None else max(self._until - time.time(), 0.0)
 
-    def _begin(self) -> tuple[list[Event], Place, bool]:
+    def _begin(self) -> tuple[list[SseEvent], StreamPlace, bool]:
         turns = self._room.turns
-        place = telling.place_of(self._last_event_id, self._epoch, turns)
-        return telling.part(turns, place or telling.newest(turns), self._session, MOST_AT_ONCE)
+        place = sse_events.place_of(self._last_event_id, self._epoch, turns)
+        return sse_events.part(turns, place or sse_events.newest(turns), self._session, MAX_AT_ONCE)
 
-    def _over(self, events: list[Event], more: bool, answered: bool) -> bool:
+    def _over(self, events: list[SseEvent], more: bool, answered: bool) -> bool:
         """Whether the stream ends with these: no turn is open, and no person's word is awaited."""
         if self._gone or self._room.gone or self._ending():
             return True
@@ -122,15 +122,15 @@ class EventStream:
         self._gone = True
         self._room.notify()
 
-    async def _tell(self, send: Send, place: Place, answered: bool) -> None:
+    async def _tell(self, send: Send, place: StreamPlace, answered: bool) -> None:
         while True:
             if self._room.overdue:
                 # Nothing on the log says so. Whoever comes back later is told what came of it.
-                event = Event("error", "Session timeout", place)
+                event = SseEvent("error", "Session timeout", place)
                 await self._write(send, [event], over=True)
                 return
             await asyncio.sleep(0)  # who is told of thousands of turns lets the others in between
-            events, place, more = telling.part(self._room.turns, place, self._session, MOST_AT_ONCE)
+            events, place, more = sse_events.part(self._room.turns, place, self._session, MAX_AT_ONCE)
             # Nothing may be awaited between the look and the wait, or a change could go unseen.
             over = self._over(events, more, answered)
             answered = answered or _answered(events)
@@ -148,14 +148,14 @@ class EventStream:
         except TimeoutError:
             await _send(send, b": nothing new\n\n", more=True)
 
-    async def _write(self, send: Send, events: list[Event], over: bool) -> None:
-        for start in range(0, len(events) or 1, MOST_AT_ONCE):
-            some = events[start : start + MOST_AT_ONCE]
-            last = over and start + MOST_AT_ONCE >= len(events)
-            await _send(send, telling.encode(some, self._epoch), more=not last)
+    async def _write(self, send: Send, events: list[SseEvent], over: bool) -> None:
+        for start in range(0, len(events) or 1, MAX_AT_ONCE):
+            some = events[start : start + MAX_AT_ONCE]
+            last = over and start + MAX_AT_ONCE >= len(events)
+            await _send(send, sse_events.encode(some, self._epoch), more=not last)
 
 
-def _answered(events: list[Event]) -> bool:
+def _answered(events: list[SseEvent]) -> bool:
     return any(event.kind == "commit_done" for event in events)
 
 

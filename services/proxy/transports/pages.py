@@ -6,7 +6,7 @@ from gzip import compress
 from hashlib import sha256
 from pathlib import Path
 
-from shared.runtime.vitals import Scope, Send, respond
+from shared.service.health import Scope, Send, respond
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -58,8 +58,8 @@ class Pages:
 
 def _takes_gzip(accepted: bytes) -> bool:
     """Whether the client named gzip, and not only to refuse it (``gzip;q=0``)."""
-    for offer in accepted.lower().split(b","):
-        name, _, quality = offer.replace(b" ", b"").partition(b";q=")
+    for on_entry in accepted.lower().split(b","):
+        name, _, quality = on_entry.replace(b" ", b"").partition(b";q=")
         if name == b"gzip":
             return not quality or quality.strip(b"0.") != b""
     return False

@@ -27,24 +27,24 @@ from litestar.types import ASGIApp
 from msgspec.structs import replace
 from prometheus_client import Counter
 
-from services.proxy.domain.limits import LARGEST_BODY, LARGEST_TEXT
-from services.proxy.domain.opening import flow_name, languages
+from services.proxy.admission import Admission, Refusal
+from services.proxy.domain.connect_params import flow_name, languages
+from services.proxy.domain.limits import MAX_BODY, MAX_TEXT
 from services.proxy.domain.tokens import BadToken, Holder, Tokens
-from services.proxy.edge import Edge, Refusal
 from services.proxy.hub import Hub
-from services.proxy.rooms import Overtaken, Room, Rooms, TurnOpen
+from services.proxy.rest_sessions import Overtaken, RestSession, RestSessions, TurnOpen
 from services.proxy.settings import ProxySettings
-from services.proxy.transports import rest_wire as wire
+from services.proxy.transports import rest_schemas as wire
 from services.proxy.transports.docs import pages
 from services.proxy.transports.event_stream import EventStream
-from services.proxy.transports.rest_gate import Gate
+from services.proxy.transports.rest_middleware import RestMiddleware
 from shared.contract.entry import EntryTooLarge
 from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
 from shared.contract.visible import cleaned
-from shared.runtime.log import Full, LogError, Unknown
-from shared.runtime.pace import Pace
-from shared.runtime.vitals import VERSION, Receive, Scope, Send, Vitals
+from shared.eventlog.log import Full, LogError, Unknown
+from shared.service.health import VERSION, Health, Receive, Scope, Send
+from shared.service.pace import Pace
 
 log = structlog.get_logger()
 
@@ -83,22 +83,24 @@ class TooMuch(Exception):
 class RestDoor:
     """An ASGI application; ``tokens`` says whether its clients must show one."""
 
-    def __init__(self, hub: Hub, edge: Edge, tokens: Tokens, settings: ProxySettings, vitals: Vitals) -> None:
+    def __init__(
+        self, hub: Hub, admission: Admission, tokens: Tokens, settings: ProxySettings, health: Health
+    ) -> None:
         self._hub = hub
-        self._edge = edge
+        self._admission = admission
         self._tokens = tokens
         self._flow = settings.rest_flow
-        self._vitals = vitals
-        self._rooms = Rooms(hub, settings.turn_seconds)
-        vitals.on_drain(self._rooms.notify)  # a stream that waits would hold up the end of the process
-        edge.open.labels(DOOR)
+        self._health = health
+        self._rooms = RestSessions(hub, settings.turn_seconds)
+        health.on_drain(self._rooms.notify)  # a stream that waits would hold up the end of the process
+        admission.open.labels(DOOR)
         self._requests = Counter(
             "switchboard_rest_requests_total",
             "Requests by how they ended",
             ["status"],
-            registry=vitals.registry,
+            registry=health.registry,
         )
-        self._gate = Gate(_build(self), edge, DOOR)  # type: ignore[arg-type]
+        self._gate = RestMiddleware(_build(self), admission, DOOR)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw: bytes = scope.get("raw_path") or b""
@@ -122,7 +124,7 @@ class RestDoor:
 
     async def begin(self, request: Req, new: wire.NewMessage, flow: str, language: str) -> str:
         """Begin a session with its first message; the session's id."""
-        self._limit(self._edge.connect(self._address(request), DOOR))
+        self._limit(self._admission.connect(self._address(request), DOOR))
         session = str(uuid.uuid4())
         conversation = conversation_of(session, DOOR)
         started = ConversationStarted(
@@ -131,7 +133,7 @@ class RestDoor:
             language=languages(language, request.headers.get("accept-language", "")),
             user=new.user_id,
         )
-        self._limit(self._edge.message(conversation, DOOR))
+        self._limit(self._admission.message(conversation, DOOR))
         room = self._rooms.new(conversation)
         try:
             await room.begin(str(uuid.uuid4()), started)
@@ -144,12 +146,12 @@ class RestDoor:
         """One more message of the session."""
         room = await self.enter(request, session, new.user_id, current=False)
         try:
-            self._limit(self._edge.message(room.conversation, DOOR))
+            self._limit(self._admission.message(room.conversation, DOOR))
             await room.say(str(uuid.uuid4()), new.message)
         finally:
             self._rooms.leave(room)
 
-    async def enter(self, request: Req, session: str, user: str | None, current: bool = True) -> Room:
+    async def enter(self, request: Req, session: str, user: str | None, current: bool = True) -> RestSession:
         """The session's room; `leave` must follow. Raises `NoSession`, the same for every reason."""
         conversation = conversation_of(session, DOOR)
         room = await self._rooms.enter(conversation, current)
@@ -157,11 +159,11 @@ class RestDoor:
         if not room.turns.state.started or begun.door != DOOR or user not in (None, begun.user):
             self._rooms.leave(room)
             # Whoever guesses is slowed down; whoever comes back to a session is not.
-            self._limit(self._edge.connect(self._address(request), DOOR))
+            self._limit(self._admission.connect(self._address(request), DOOR))
             raise NoSession
         return room
 
-    def leave(self, room: Room) -> None:
+    def leave(self, room: RestSession) -> None:
         self._rooms.leave(room)
 
     async def stream(self, request: Req, session: str, last_event_id: str) -> EventStream:
@@ -169,22 +171,24 @@ class RestDoor:
         holder = self.holder(request)
         room = await self.enter(request, session, holder.user if holder is not None else None)
         address = self._address(request)
-        refusal = self._edge.connect(address, DOOR) or self._edge.enter(DOOR, room.conversation, address)
+        refusal = self._admission.connect(address, DOOR) or self._admission.enter(
+            DOOR, room.conversation, address
+        )
         if refusal is not None:
             self._rooms.leave(room)
             raise TooMuch(refusal)
 
         def left() -> None:
-            self._edge.leave(DOOR, room.conversation, address)
+            self._admission.leave(DOOR, room.conversation, address)
             self._rooms.leave(room)
 
         until = holder.until if holder is not None else None
         return EventStream(
-            room, session, self._hub.epoch, last_event_id, lambda: self._vitals.draining, left, until
+            room, session, self._hub.epoch, last_event_id, lambda: self._health.draining, left, until
         )
 
     def _address(self, request: Req) -> str:
-        return self._edge.address(cast(Scope, request.scope))
+        return self._admission.address(cast(Scope, request.scope))
 
     @property
     def pace(self) -> Pace:
@@ -236,8 +240,8 @@ async def send_message(
         raise HTTPException("the token is another user's", status_code=403)
     if cleaned(user_id) != user_id:
         raise HTTPException("user_id holds control characters, or nothing that shows", status_code=400)
-    if len(data.message.encode()) > LARGEST_TEXT:
-        raise HTTPException(f"the message is longer than {LARGEST_TEXT // 1024} KiB", status_code=413)
+    if len(data.message.encode()) > MAX_TEXT:
+        raise HTTPException(f"the message is longer than {MAX_TEXT // 1024} KiB", status_code=413)
     data = replace(data, message=cleaned(data.message))
     if not data.message:
         raise HTTPException("the message is empty", status_code=400)
@@ -311,7 +315,7 @@ def _build(door: RestDoor) -> Litestar:
         route_handlers=[send_message, stream, show_session, *pages()],
         state=State({"door": door}),
         exception_handlers={Exception: _problem(door)},
-        request_max_body_size=LARGEST_BODY,
+        request_max_body_size=MAX_BODY,
         openapi_config=OpenAPIConfig(
             title="Switchboard: sessions",
             version=VERSION,

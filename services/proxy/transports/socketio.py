@@ -1,7 +1,7 @@
 """The Socket.IO doors: python-socketio around sans-I/O talks, one kind for chats and one for agents.
 
 python-socketio keeps the protocol's state. Each packet is looked at before it is let through
-(`domain.packets`), what a client has not taken yet stays with its `Client`, and fan-out is by the
+(`domain.packets`), what a client has not taken yet stays with its `SocketioClient`, and fan-out is by the
 log's feed alone: rooms and queues of the library have no bound, and end with the process.
 """
 
@@ -23,20 +23,20 @@ from engineio.payload import Payload
 from prometheus_client import Counter
 from socketio.exceptions import ConnectionRefusedError as ConnectRefused
 
-from services.proxy.domain import closings, packets
-from services.proxy.domain.chat import Chat, session_id
-from services.proxy.domain.closings import Closing
-from services.proxy.domain.engagement import AgentTalk, Refused
-from services.proxy.domain.limits import LARGEST_FRAME
-from services.proxy.domain.opening import flow_name, languages
-from services.proxy.edge import BodyRefused, Edge, Refusal, refuse
+from services.proxy.admission import Admission, BodyRefused, Refusal, refuse
+from services.proxy.domain import close_codes, packets
+from services.proxy.domain.agent_session import AgentTalk, EngagementRefused
+from services.proxy.domain.close_codes import CloseCode
+from services.proxy.domain.connect_params import flow_name, languages
+from services.proxy.domain.limits import MAX_FRAME
+from services.proxy.domain.socketio_chat import Chat, session_id
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
 from services.proxy.transports.agents import AgentGate
-from services.proxy.transports.socketio_client import Client, Opening
+from services.proxy.transports.socketio_client import Opening, SocketioClient
 from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
-from shared.runtime.vitals import Receive, Scope, Send, Vitals, respond
+from shared.service.health import Health, Receive, Scope, Send, respond
 
 log = structlog.get_logger()
 
@@ -45,9 +45,9 @@ DOOR = "socketio"
 AGENTS = "agents"
 PATH = "/socket.io"
 #: Packets of one polled body.
-MOST_PACKETS = 100
+MAX_PACKETS = 100
 #: Packets that mean nothing, from a client that has not introduced itself.
-MOST_FAULTS = 10
+MAX_FAULTS = 10
 #: How long a close may take (seconds).
 CLOSE_SECONDS = 5.0
 #: How often clients are looked for that connect and say nothing (seconds).
@@ -75,7 +75,7 @@ class _Wire:
         self.faults = 0
         self.session = ""  # of Engine.IO, once it is known
 
-    async def close(self, closing: Closing) -> None:
+    async def close(self, closing: CloseCode) -> None:
         self.closed = True
         with contextlib.suppress(OSError, RuntimeError, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -99,7 +99,7 @@ class _Line:
         if socket is not None:
             await socket.queue.join()
 
-    async def hang_up(self, closing: Closing) -> None:
+    async def hang_up(self, closing: CloseCode) -> None:
         await self._door.hang_up(self._session, closing)
 
 
@@ -107,24 +107,24 @@ class SocketIoDoor:
     """An ASGI application for everything below ``/socket.io``."""
 
     def __init__(
-        self, hub: Hub, edge: Edge, gate: AgentGate, settings: ProxySettings, vitals: Vitals
+        self, hub: Hub, admission: Admission, gate: AgentGate, settings: ProxySettings, health: Health
     ) -> None:
         self._hub = hub
-        self._edge = edge
+        self._admission = admission
         self._gate = gate
         self._flow = settings.socketio_flow
-        self._clients: dict[str, tuple[Client, Callable[[], None]]] = {}  # by Engine.IO session
+        self._clients: dict[str, tuple[SocketioClient, Callable[[], None]]] = {}  # by Engine.IO session
         self._wires: dict[str, _Wire] = {}
         self._polling: set[str] = set()
         self._manners: dict[str, _Manners] = {}  # of sessions that poll
         self._silent: dict[str, float] = {}  # sessions without a client, and since when
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
-        Payload.max_decode_packets = MOST_PACKETS
+        Payload.max_decode_packets = MAX_PACKETS
         self.sio = socketio.AsyncServer(
             async_mode="asgi",
-            cors_allowed_origins=lambda origin, environ: edge.origin_ok(environ["asgi.scope"], DOOR),
-            max_http_buffer_size=LARGEST_FRAME,
+            cors_allowed_origins=lambda origin, environ: admission.origin_ok(environ["asgi.scope"], DOOR),
+            max_http_buffer_size=MAX_FRAME,
             http_compression=False,  # compressed secrets can be guessed (BREACH)
             ping_interval=settings.ping_seconds,
             ping_timeout=settings.ping_seconds,
@@ -136,20 +136,20 @@ class SocketIoDoor:
         self.sio.on("disconnect", self._disconnect)
         self.sio.on("*", self._event)
         for door in (DOOR, AGENTS):
-            edge.open.labels(door)
+            admission.open.labels(door)
         self._appended = Counter(
             "switchboard_socketio_appends_total",
             "Appends of the Socket.IO doors by how they ended",
             ["outcome"],
-            registry=vitals.registry,
+            registry=health.registry,
         )
         self._closed = Counter(
             "switchboard_socketio_closed_total",
             "Socket.IO clients that the server closed, by the code of the table of closings",
             ["code"],
-            registry=vitals.registry,
+            registry=health.registry,
         )
-        vitals.on_drain(self._drain_all)
+        health.on_drain(self._drain_all)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._sweeper is None:
@@ -160,7 +160,7 @@ class SocketIoDoor:
             await self._websocket(scope, receive, send, session)
             return
         send = _varying(send)
-        if not self._edge.origin_ok(scope, DOOR):
+        if not self._admission.origin_ok(scope, DOOR):
             await respond(send, 403, b'{"error":"this origin is not allowed here"}')
         elif "j" in query:
             await respond(send, 400, b'{"error":"JSONP is not spoken here"}')
@@ -183,22 +183,24 @@ class SocketIoDoor:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, session: str) -> None:
         wire = _Wire(send, upgrades=bool(session))
-        if not self._edge.origin_ok(scope, DOOR):
+        if not self._admission.origin_ok(scope, DOOR):
             await receive()
             await send({"type": "websocket.close"})  # before the upgrade: HTTP 403
             return
-        if not session and (refusal := self._edge.connect(self._edge.address(scope), DOOR)):
+        if not session and (refusal := self._admission.connect(self._admission.address(scope), DOOR)):
             await receive()
             await send({"type": "websocket.accept"})  # a code reaches the client through an open socket only
-            await wire.close(closings.too_many(*refusal))
+            await wire.close(close_codes.too_many(*refusal))
             return
         scope["switchboard.wire"] = wire
         if session:
             wire.session = session
             self._wires[session] = wire
-        deadline = asyncio.get_running_loop().call_later(self._edge.handshake_seconds, self._introduced, wire)
+        deadline = asyncio.get_running_loop().call_later(
+            self._admission.handshake_seconds, self._introduced, wire
+        )
         try:
-            address = self._edge.address(scope)
+            address = self._admission.address(scope)
             await self.sio.handle_request(scope, self._screened(wire, address, receive), send)
         finally:
             deadline.cancel()
@@ -223,13 +225,13 @@ class SocketIoDoor:
                     if (refusal := self._introduction(text, wire.session, wire.manners, address)) is None:
                         return message
                     if isinstance(refusal, Refusal):
-                        await wire.close(closings.too_many(*refusal))
+                        await wire.close(close_codes.too_many(*refusal))
                         continue
                     problem = refusal
                 self._complain(wire.session, problem or packets.NOT_SPOKEN)
                 wire.faults += 1
-                if wire.session not in self._clients and wire.faults > MOST_FAULTS:
-                    await wire.close(closings.NOT_A_FRAME)
+                if wire.session not in self._clients and wire.faults > MAX_FAULTS:
+                    await wire.close(close_codes.NOT_A_FRAME)
 
         return screened
 
@@ -257,11 +259,11 @@ class SocketIoDoor:
         if session in self._clients:
             return "this connection is introduced already"
         introduced, manners.introduced = manners.introduced, True
-        return self._edge.connect(address, DOOR) if introduced else None
+        return self._admission.connect(address, DOOR) if introduced else None
 
     async def _post(self, scope: Scope, receive: Receive, send: Send, session: str) -> None:
         try:
-            body = await self._edge.body(receive)
+            body = await self._admission.body(receive)
             each = body.decode().split(packets.SEPARATOR)
         except BodyRefused as error:
             await respond(send, error.status, msgspec.json.encode({"error": str(error)}))
@@ -269,7 +271,7 @@ class SocketIoDoor:
         except UnicodeDecodeError:
             await respond(send, 400, b'{"error":"the body is not UTF-8"}')
             return
-        if len(each) > MOST_PACKETS:
+        if len(each) > MAX_PACKETS:
             await respond(send, 400, b'{"error":"too many packets at once"}')
             return
         if session not in self.sio.eio.sockets or self.sio.eio.sockets[session].closed:
@@ -280,7 +282,7 @@ class SocketIoDoor:
         for text in each:
             problem = packets.problem(text)
             if problem is None:
-                refusal = self._introduction(text, session, manners, self._edge.address(scope))
+                refusal = self._introduction(text, session, manners, self._admission.address(scope))
                 if isinstance(refusal, Refusal):
                     await refuse(send, refusal)
                     return
@@ -308,7 +310,7 @@ class SocketIoDoor:
 
     async def _poll(self, scope: Scope, receive: Receive, send: Send, session: str) -> None:
         if not session:
-            if refusal := self._edge.connect(self._edge.address(scope), DOOR):
+            if refusal := self._admission.connect(self._admission.address(scope), DOOR):
                 await refuse(send, refusal)
                 return
             await self.sio.handle_request(scope, receive, send)
@@ -341,23 +343,23 @@ class SocketIoDoor:
             openings = [opening]
         elif auth.get("user") is None:
             openings = self._chats(auth, scope)
-        address = self._edge.address(scope)
+        address = self._admission.address(scope)
         visitor = openings[0].conversation if openings else address
-        client = Client(
+        client = SocketioClient(
             self._hub,
-            self._edge,
+            self._admission,
             door,
             _Line(self, session, sid),
             visitor,
             openings,
             lambda outcome: self._appended.labels(outcome).inc(),
         )
-        refusal = self._edge.enter(door, visitor, address)
-        leave = _nothing if refusal else lambda: self._edge.leave(door, visitor, address)
+        refusal = self._admission.enter(door, visitor, address)
+        leave = _nothing if refusal else lambda: self._admission.leave(door, visitor, address)
         self._clients[session] = (client, leave)
         self._silent.pop(session, None)
         if refusal is not None:
-            client.close(closings.too_many(*refusal), refusal.text)
+            client.close(close_codes.too_many(*refusal), refusal.text)
         else:
             client.open()
             if until is not None:
@@ -382,7 +384,7 @@ class SocketIoDoor:
         """What the client engages, and until when."""
         try:
             engaged, conversation, until = self._gate.let_in(auth, scope)
-        except Refused as error:
+        except EngagementRefused as error:
             log.info("engagement_refused", reason=str(error))
             raise ConnectRefused(str(error)) from error
         return Opening(conversation, AgentTalk(engaged, self._hub.epoch), new=False), until
@@ -404,7 +406,7 @@ class SocketIoDoor:
 
     # --- the end of a session ---
 
-    async def hang_up(self, session: str, closing: Closing) -> None:
+    async def hang_up(self, session: str, closing: CloseCode) -> None:
         """Close what carries the session; its client may begin another."""
         self._closed.labels(str(closing.code)).inc()
         wire = self._wires.get(session)
@@ -421,7 +423,7 @@ class SocketIoDoor:
 
     def _introduced(self, wire: _Wire) -> None:
         if wire.session not in self._clients:
-            self._spawn(wire.close(closings.NOT_ALLOWED._replace(reason="no connect packet came in time")))
+            self._spawn(wire.close(close_codes.NOT_ALLOWED._replace(reason="no connect packet came in time")))
 
     async def _sweep(self) -> None:
         """End sessions whose client never introduced itself, or said goodbye and stayed."""
@@ -434,13 +436,13 @@ class SocketIoDoor:
             for session in [each for each in self._silent if each not in sessions]:
                 del self._silent[session]
             for session in [each for each in sessions if each not in self._clients]:
-                if now - self._silent.setdefault(session, now) > self._edge.handshake_seconds:
+                if now - self._silent.setdefault(session, now) > self._admission.handshake_seconds:
                     del self._silent[session]
-                    self._spawn(self.hang_up(session, closings.NOT_ALLOWED))
+                    self._spawn(self.hang_up(session, close_codes.NOT_ALLOWED))
 
     def _drain_all(self) -> None:
         for client, _ in tuple(self._clients.values()):
-            client.close(closings.RESTARTING)
+            client.close(close_codes.RESTARTING)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -10,24 +10,24 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import structlog
 
-from services.proxy.domain import closings
-from services.proxy.domain.closings import Closing
-from services.proxy.domain.drafts import Draft
+from services.proxy.admission import Admission
+from services.proxy.domain import close_codes
+from services.proxy.domain.close_codes import CloseCode
+from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.session import Append
-from services.proxy.domain.talk import Emit, Missing, Output, Talk, error
-from services.proxy.edge import Edge
+from services.proxy.domain.socketio_protocol import Emit, Missing, Output, Talk, error
+from services.proxy.door_queues import MAX_PENDING, Inbox, Outbox, Outcome, Unread
 from services.proxy.history import History
 from services.proxy.hub import Hub
-from services.proxy.mailbox import MOST_PENDING, Inbox, Outbox, Outcome, Unread
-from shared.contract.entry import Recorded
-from shared.runtime.log import LogError
+from shared.contract.entry import RecordedEntry
+from shared.eventlog.log import LogError
 
 log = structlog.get_logger()
 
 #: What a client hears of an event that could not be stored.
 #: Messages that a client is given before it has taken them. One that polls gets all that wait in one answer,
 #: and python-socketio's gives up on more than 16 packets, pings and acknowledgements included.
-MOST_AT_ONCE = 10
+MAX_AT_ONCE = 10
 
 _REASONS: dict[Outcome, str] = {
     "id_reused": "this id was used before, with another message",
@@ -44,7 +44,7 @@ class Opening(NamedTuple):
     new: bool
 
 
-class Line(Protocol):
+class SocketLine(Protocol):
     """What carries the client's packets."""
 
     def emit(self, event: str, data: dict[str, Any]) -> Awaitable[None]:
@@ -53,7 +53,7 @@ class Line(Protocol):
     def taken(self) -> Awaitable[None]:
         """Until the transport has taken all that was put."""
 
-    def hang_up(self, closing: Closing) -> Awaitable[None]:
+    def hang_up(self, closing: CloseCode) -> Awaitable[None]:
         """Close the transport, not the session: a client comes back by itself."""
 
 
@@ -63,22 +63,22 @@ class _Event(NamedTuple):
     answer: asyncio.Future[dict[str, Any]]
 
 
-class Client:
+class SocketioClient:
     """Its conversation is the first of ``openings`` that there is, or the last. None: it is ignored."""
 
     def __init__(
         self,
         hub: Hub,
-        edge: Edge,
+        admission: Admission,
         door: str,
-        line: Line,
+        line: SocketLine,
         conversation: str,
         openings: list[Opening],
         count: Callable[[str], None],
     ) -> None:
         """``conversation`` is the name as limits count it; ``count`` is told how each append ended."""
         self._hub = hub
-        self._edge = edge
+        self._admission = admission
         self._door = door
         self._line = line
         self._openings = openings
@@ -88,10 +88,10 @@ class Client:
         self._inbox: Inbox[_Event] = Inbox()
         self._outbox: Outbox | None = None  # with the talk
         self._unread: Unread[Emit] = Unread(
-            self._give, lambda: self.close(closings.TOO_SLOW), lambda: self.close(closings.NO_LOG)
+            self._give, lambda: self.close(close_codes.TOO_SLOW), lambda: self.close(close_codes.NO_LOG)
         )
         self._answers: dict[str, list[asyncio.Future[dict[str, Any]]]] = {}
-        self._closing: Closing | None = None
+        self._closing: CloseCode | None = None
         self._opener: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
         self._expiry: asyncio.TimerHandle | None = None
@@ -99,7 +99,7 @@ class Client:
     def expire(self, seconds: float) -> None:
         """Close in so many seconds: the right that let the client in ends then."""
         loop = asyncio.get_running_loop()
-        self._expiry = loop.call_later(max(seconds, 0.0), self.close, closings.EXPIRED)
+        self._expiry = loop.call_later(max(seconds, 0.0), self.close, close_codes.EXPIRED)
 
     def open(self) -> None:
         if self._openings:
@@ -107,7 +107,7 @@ class Client:
 
     async def _open(self) -> None:
         if not self._hub.serving:
-            self.close(closings.NO_LOG)
+            self.close(close_codes.NO_LOG)
             return
         try:
             for opening in self._openings:
@@ -118,10 +118,10 @@ class Client:
                 self._hub.leave(opening.conversation, self)
             await self._greet(opening.talk, history)
         except LogError:
-            self.close(closings.NO_LOG)
+            self.close(close_codes.NO_LOG)
         except Exception as error:
             log.warning("history_not_told", conversation=self._conversation, exc_info=error)
-            self.close(closings.NO_LOG)
+            self.close(close_codes.NO_LOG)
 
     async def _greet(self, talk: Talk, history: History) -> None:
         """Tell what the client lacks, at its own pace; what comes meanwhile waits its turn."""
@@ -146,7 +146,7 @@ class Client:
         """Window by window; what is left to say behind it."""
         told = talk.open(await history.past())
 
-        def tell(recorded: Recorded) -> None:
+        def tell(recorded: RecordedEntry) -> None:
             told.extend(talk.tell(recorded))
 
         if talk.lacks is not None:
@@ -159,23 +159,23 @@ class Client:
 
     # --- what the hub tells ---
 
-    def offer(self, recorded: Recorded) -> None:
+    def on_entry(self, recorded: RecordedEntry) -> None:
         if self._talk is None:
-            self._inbox.offer(recorded)
+            self._inbox.on_entry(recorded)
         elif self._closing is None:
             self._act(self._talk.follow(recorded))
 
     def typing(self) -> None:
         """There is no event for it."""
 
-    def draft(self, draft: Draft) -> None:
+    def draft(self, draft: DraftPiece) -> None:
         """Only what is committed is told."""
 
-    def stale(self) -> None:
-        self.close(closings.STALE)
+    def on_reset(self) -> None:
+        self.close(close_codes.STALE)
 
     def lost(self) -> None:
-        self.close(closings.NO_LOG)
+        self.close(close_codes.NO_LOG)
 
     # --- what the client sends ---
 
@@ -187,9 +187,9 @@ class Client:
             return {"error": self._closing.reason}
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         event = _Event(name, payload, answer)
-        if refusal := self._edge.message(self._conversation, self._door):
+        if refusal := self._admission.message(self._conversation, self._door):
             self._refuse(event, refusal.text)
-        elif len(self._outbox or ()) + len(self._inbox.said) >= MOST_PENDING:
+        elif len(self._outbox or ()) + len(self._inbox.said) >= MAX_PENDING:
             self._refuse(event, "too many events at once")
         elif self._talk is None:
             self._inbox.said.append(event)
@@ -201,7 +201,7 @@ class Client:
         """What came was no event at all; it counts as a message."""
         if not self._openings:
             return
-        refusal = self._edge.message(self._conversation, self._door)
+        refusal = self._admission.message(self._conversation, self._door)
         self._act([error(refusal.text if refusal else problem)])
 
     def _take(self, event: _Event, talk: Talk) -> None:
@@ -212,8 +212,8 @@ class Client:
             meant = talk.receive(event.name, event.payload, _new_id)
         except Exception as error:
             log.warning("event_not_taken", conversation=self._conversation, exc_info=error)
-            self.close(closings.NO_LOG)
-            event.answer.set_result({"error": closings.NO_LOG.reason})
+            self.close(close_codes.NO_LOG)
+            event.answer.set_result({"error": close_codes.NO_LOG.reason})
             return
         match meant:
             case Append():
@@ -244,8 +244,8 @@ class Client:
 
     async def _give(self, items: list[Emit]) -> None:
         """Returns when the client has taken them: python-socketio's queue has no bound."""
-        for start in range(0, len(items), MOST_AT_ONCE):
-            for item in items[start : start + MOST_AT_ONCE]:
+        for start in range(0, len(items), MAX_AT_ONCE):
+            for item in items[start : start + MAX_AT_ONCE]:
                 await self._line.emit(*item)
             await self._line.taken()
 
@@ -253,7 +253,7 @@ class Client:
         """See to how an append ended. "conflict": another connection greeted first; its start is ours too."""
         self._count(outcome)
         if outcome == "unknown" or (outcome == "full" and append.expect is not None):
-            self.close(closings.NO_LOG)
+            self.close(close_codes.NO_LOG)
         if outcome == "unknown":
             return
         told = reason or _REASONS.get(outcome)
@@ -268,7 +268,7 @@ class Client:
 
     # --- the end ---
 
-    def close(self, closing: Closing, reason: str = "") -> None:
+    def close(self, closing: CloseCode, reason: str = "") -> None:
         """Tell the client why, and close its transport. It may come back."""
         if self._closing is not None:
             return
@@ -278,14 +278,14 @@ class Client:
             self._opener.cancel()
         self._closer = asyncio.create_task(self._hang_up(closing, reason or closing.reason))
 
-    async def _hang_up(self, closing: Closing, reason: str) -> None:
-        if closing is not closings.TOO_SLOW:
+    async def _hang_up(self, closing: CloseCode, reason: str) -> None:
+        if closing is not close_codes.TOO_SLOW:
             await self._line.emit(*error(reason))
         await self._line.hang_up(closing)
 
     def gone(self) -> None:
         """The client went. What it sent is stored all the same."""
-        self._closing = self._closing or closings.RESTARTING
+        self._closing = self._closing or close_codes.RESTARTING
         self._hub.leave(self._conversation, self)
         if self._expiry is not None:
             self._expiry.cancel()

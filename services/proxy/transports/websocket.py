@@ -1,4 +1,4 @@
-"""The WebSocket door: raw ASGI around a sans-I/O `Session`.
+"""The WebSocket door: raw ASGI around a sans-I/O `ClientSession`.
 
 The receive loop only drains (while it waits, uvicorn leaves pongs unread); telling a long history, and
 sending to who is slow to read, run in short-lived tasks of their own, so an idle socket holds one task.
@@ -20,24 +20,24 @@ from urllib.parse import parse_qs
 import structlog
 from prometheus_client import Counter
 
-from services.proxy.domain import closings, frames
-from services.proxy.domain.closings import Closing
-from services.proxy.domain.drafts import Draft
-from services.proxy.domain.opening import flow_name, languages
-from services.proxy.domain.session import BEGIN, Append, Listen, Look, Output, Send, Session, Typed
-from services.proxy.edge import FULL_SECONDS, Edge
+from services.proxy.admission import FULL_SECONDS, Admission
+from services.proxy.domain import close_codes, frames
+from services.proxy.domain.close_codes import CloseCode
+from services.proxy.domain.connect_params import flow_name, languages
+from services.proxy.domain.drafts import DraftPiece
+from services.proxy.domain.session import BEGIN, Append, ClientSession, Listen, Look, Output, Send, Typed
+from services.proxy.door_queues import MAX_PENDING, OUTCOMES, Inbox, Outbox, Outcome, Unread
 from services.proxy.history import History
 from services.proxy.hub import Hub
-from services.proxy.mailbox import MOST_PENDING, OUTCOMES, Inbox, Outbox, Outcome, Unread
 from services.proxy.settings import ProxySettings
 from shared.contract import cursor as cursors
-from shared.contract.entry import Recorded
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
-from shared.runtime.log import LogError
-from shared.runtime.protocols import DIRECT, Direct
-from shared.runtime.vitals import Receive, Scope, Vitals
-from shared.runtime.vitals import Send as AsgiSend
+from shared.eventlog.log import LogError
+from shared.service.health import Health, Receive, Scope
+from shared.service.health import Send as AsgiSend
+from shared.service.http_hardening import DIRECT, Direct
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ WRITE_SECONDS = 30.0
 PIECE = 32 * 1024
 
 #: The most entries of a history that a client may ask for at once.
-LARGEST_WINDOW = 1_000
+MAX_WINDOW = 1_000
 
 _SECRET = re.compile(r"[0-9a-f]{32}")
 
@@ -57,15 +57,15 @@ _SECRET = re.compile(r"[0-9a-f]{32}")
 class WebSocketDoor:
     """Accepts sockets and runs one `_Channel` for each."""
 
-    def __init__(self, hub: Hub, edge: Edge, settings: ProxySettings, vitals: Vitals) -> None:
+    def __init__(self, hub: Hub, admission: Admission, settings: ProxySettings, health: Health) -> None:
         self._hub = hub
-        self.edge = edge
+        self.admission = admission
         self._settings = settings
         self.flow = settings.websocket_flow
-        self._vitals = vitals
+        self._health = health
         self._channels: set[_Channel] = set()
-        registry = vitals.registry
-        edge.open.labels(DOOR)
+        registry = health.registry
+        admission.open.labels(DOOR)
         self.closed = Counter(
             "switchboard_sockets_closed_total", "Sockets closed by the server", ["code"], registry=registry
         )
@@ -76,7 +76,7 @@ class WebSocketDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         await receive()  # websocket.connect
-        if scope["path"] not in ("/", "/ws") or not self.edge.origin_ok(scope, DOOR):
+        if scope["path"] not in ("/", "/ws") or not self.admission.origin_ok(scope, DOOR):
             await send({"type": "websocket.close"})  # before the upgrade: HTTP 403
             return
         secret = _secret(_header(scope, b"cookie"), self._settings.cookie_name)
@@ -87,13 +87,13 @@ class WebSocketDoor:
             secret = secrets.token_hex(16)
         modern = frames.SUBPROTOCOL in scope["subprotocols"]
         conversation = conversation_of(secret, DOOR)
-        address = self.edge.address(scope)
+        address = self.admission.address(scope)
         # The place is taken before the socket is accepted: of two at once, one gets the last.
-        refusal = self.edge.connect(address, DOOR)
+        refusal = self.admission.connect(address, DOOR)
         if refusal is None and not lost:
-            refusal = self.edge.enter(DOOR, conversation, address)
+            refusal = self.admission.enter(DOOR, conversation, address)
         if refusal is not None or lost:
-            closing = closings.too_many(*refusal) if refusal is not None else closings.NO_COOKIE
+            closing = close_codes.too_many(*refusal) if refusal is not None else close_codes.NO_COOKIE
             # A code needs an open socket to reach the client.
             await send(self._accept(scope, secret, new and not lost))
             await _close(send, closing)
@@ -103,13 +103,13 @@ class WebSocketDoor:
             await send(self._accept(scope, secret, new))
             window = _window(_asked(scope, "window")) if modern else 0
             if window is None:
-                reason = f"`window` is a whole number from 1 to {LARGEST_WINDOW}"
-                await _close(send, closings.explained(closings.NOT_ALLOWED, reason))
-                self.closed.labels(str(closings.NOT_ALLOWED.code)).inc()
+                reason = f"`window` is a whole number from 1 to {MAX_WINDOW}"
+                await _close(send, close_codes.explained(close_codes.NOT_ALLOWED, reason))
+                self.closed.labels(str(close_codes.NOT_ALLOWED.code)).inc()
                 return
             cursor = cursors.decode(_asked(scope, "cursor")) if modern else None
             direct: Direct | None = scope.get("extensions", {}).get(DIRECT)
-            session = Session(self._hub.epoch, modern, cursor, window or 0, self._hub.flows.ids)
+            session = ClientSession(self._hub.epoch, modern, cursor, window or 0, self._hub.flows.ids)
             channel = _Channel(self, self._hub, conversation, session, send, direct)
             self._channels.add(channel)
             try:
@@ -117,7 +117,7 @@ class WebSocketDoor:
             finally:
                 self._channels.discard(channel)
         finally:
-            self.edge.leave(DOOR, conversation, address)
+            self.admission.leave(DOOR, conversation, address)
 
     async def drain(self) -> None:
         """Wait until what the clients sent is stored."""
@@ -163,7 +163,7 @@ class _Channel:
         door: WebSocketDoor,
         hub: Hub,
         conversation: str,
-        session: Session,
+        session: ClientSession,
         send: AsgiSend,
         direct: Direct | None,
     ) -> None:
@@ -179,23 +179,23 @@ class _Channel:
         self._teller: asyncio.Task[None] | None = None
         self._looks: tuple[Look, ...] = ()
         self._closer: asyncio.Task[None] | None = None
-        self._closing: Closing | None = None
+        self._closing: CloseCode | None = None
         self._typed = 0.0
 
     async def run(self, receive: Receive, scope: Scope, new: bool) -> None:
         """Serve the socket until either side closes it."""
         if not self._hub.serving:
-            await self.close(closings.NO_LOG)
+            await self.close(close_codes.NO_LOG)
             return
         try:
             try:
                 history = await self._hub.join(self._conversation, self, new)
             except LogError:
-                await self.close(closings.NO_LOG)
+                await self.close(close_codes.NO_LOG)
                 return
             except Exception as error:
                 log.warning("history_not_read", conversation=self._conversation, exc_info=error)
-                await self.close(closings.NO_LOG)
+                await self.close(close_codes.NO_LOG)
                 return
             if history.whole is not None:
                 await self._carefully(self._greet(history, scope))
@@ -228,7 +228,7 @@ class _Channel:
     async def _greet(self, history: History, scope: Scope) -> None:
         """Tell what the client lacks, at the client's own pace; what comes live waits its turn."""
         if history.whole == [] and _asked(scope, "begin") == "no":
-            self._begin_close(closings.UNKNOWN)
+            self._begin_close(close_codes.UNKNOWN)
             return
         if history.whole is not None:
             begin = BEGIN if history.whole else self._begin(scope)
@@ -244,21 +244,21 @@ class _Channel:
         try:
             await telling
         except LogError:
-            self._begin_close(closings.NO_LOG)
+            self._begin_close(close_codes.NO_LOG)
         except TimeoutError:
-            self._begin_close(closings.TOO_SLOW)
+            self._begin_close(close_codes.TOO_SLOW)
         except OSError:  # the client went; the receive loop is told
             pass
         except Exception as error:
             log.warning("history_not_told", conversation=self._conversation, exc_info=error)
-            self._begin_close(closings.NO_LOG)
+            self._begin_close(close_codes.NO_LOG)
 
     async def _tell(self, history: History) -> list[Output]:
         """Window by window; what is left to say behind it."""
         session = self._session
         texts = _texts(session.open(await history.past()))
 
-        def tell(recorded: Recorded) -> None:
+        def tell(recorded: RecordedEntry) -> None:
             texts.extend(_texts(session.tell(recorded)))
 
         async for window in history.windows(session.lacks):
@@ -279,7 +279,7 @@ class _Channel:
             async for window in self._hub.between(self._conversation, look.first, look.last):
                 texts: list[str] = []
 
-                def tell(entries: list[Recorded], look: Look = look, texts: list[str] = texts) -> None:
+                def tell(entries: list[RecordedEntry], look: Look = look, texts: list[str] = texts) -> None:
                     texts += _texts(session.looked(look, entries))
 
                 async for _ in pace.through([window], tell):
@@ -317,15 +317,15 @@ class _Channel:
             if (text := message.get("text")) is not None:
                 self._hear(text)
             else:
-                self._begin_close(closings.BINARY)
+                self._begin_close(close_codes.BINARY)
 
     def _hear(self, text: str) -> None:
         if self._closing is not None:
             return
-        if refusal := self._door.edge.message(self._conversation, DOOR):
-            self._begin_close(closings.too_many(*refusal))
-        elif len(self._outbox) + len(self._inbox.said if self._inbox else ()) >= MOST_PENDING:
-            self._begin_close(closings.too_many("too many messages", FULL_SECONDS))
+        if refusal := self._door.admission.message(self._conversation, DOOR):
+            self._begin_close(close_codes.too_many(*refusal))
+        elif len(self._outbox) + len(self._inbox.said if self._inbox else ()) >= MAX_PENDING:
+            self._begin_close(close_codes.too_many("too many messages", FULL_SECONDS))
         elif self._inbox is not None:
             self._inbox.said.append(text)
         else:
@@ -338,17 +338,17 @@ class _Channel:
             self._act(self._session.receive(text, _new_id))
         except Exception as error:  # neither stored nor refused is said: the client comes back and asks
             log.warning("frame_not_taken", conversation=self._conversation, exc_info=error)
-            self._begin_close(closings.NO_LOG)
+            self._begin_close(close_codes.NO_LOG)
 
     # --- what the hub tells ---
 
-    def offer(self, recorded: Recorded) -> None:
+    def on_entry(self, recorded: RecordedEntry) -> None:
         if self._inbox is not None:
-            self._inbox.offer(recorded)
+            self._inbox.on_entry(recorded)
         else:
             self._follow(recorded)
 
-    def _follow(self, recorded: Recorded) -> None:
+    def _follow(self, recorded: RecordedEntry) -> None:
         if self._closing is None:
             self._act(self._session.follow(recorded))
 
@@ -356,15 +356,15 @@ class _Channel:
         if self._session.modern and self._inbox is None:
             self._act([Send(frames.encode(frames.Typing(who="operator")))])
 
-    def draft(self, draft: Draft) -> None:
+    def draft(self, draft: DraftPiece) -> None:
         if self._closing is None:
             self._act(self._session.draft(draft))
 
-    def stale(self) -> None:
-        self._begin_close(closings.STALE)
+    def on_reset(self) -> None:
+        self._begin_close(close_codes.STALE)
 
     def lost(self) -> None:
-        self._begin_close(closings.NO_LOG)
+        self._begin_close(close_codes.NO_LOG)
 
     # --- what the session wants ---
 
@@ -384,7 +384,7 @@ class _Channel:
                     self._looks = (*self._looks, item)
                     if self._teller is None or self._teller.done():
                         self._teller = asyncio.create_task(self._carefully(self._look_all()))
-                case Closing():
+                case CloseCode():
                     self._begin_close(item)
         if texts:
             self._write(texts)
@@ -404,10 +404,10 @@ class _Channel:
             await self._send({"type": "websocket.send", "text": text})
 
     def _late(self) -> None:
-        self._begin_close(closings.TOO_SLOW)
+        self._begin_close(close_codes.TOO_SLOW)
 
     def _failed(self) -> None:
-        self._begin_close(closings.NO_LOG)
+        self._begin_close(close_codes.NO_LOG)
 
     def _appended(self, append: Append, outcome: Outcome, reason: str) -> None:
         """See to how an append ended. "conflict": another tab greeted first; its start is ours too."""
@@ -421,9 +421,9 @@ class _Channel:
                 if append.expect is None:
                     self._act(self._session.refuse(append.entry.id, "log_full"))
                 if append.expect is not None or not self._session.modern:
-                    self._begin_close(closings.NO_LOG)
+                    self._begin_close(close_codes.NO_LOG)
             case "unknown":
-                self._begin_close(closings.NO_LOG)
+                self._begin_close(close_codes.NO_LOG)
 
     def _tell_typing(self) -> None:
         now = monotonic()
@@ -435,13 +435,13 @@ class _Channel:
         """Wait until everything the client sent has its append answered."""
         await self._outbox.stored()
 
-    def _begin_close(self, closing: Closing) -> None:
+    def _begin_close(self, closing: CloseCode) -> None:
         if self._closing is None:
             self._closing = closing
             self._unread.clear()
             self._closer = asyncio.create_task(self.close(closing))
 
-    async def close(self, closing: Closing) -> None:
+    async def close(self, closing: CloseCode) -> None:
         """Close the socket with the code and reason of ``closing``."""
         self._closing = closing
         self._door.closed.labels(str(closing.code)).inc()
@@ -477,7 +477,7 @@ def _new_id() -> str:
     return f"{_OURS}-{next(_count):012x}"
 
 
-async def _close(send: AsgiSend, closing: Closing) -> None:
+async def _close(send: AsgiSend, closing: CloseCode) -> None:
     """A slow reader gets the code as soon as it has read what is before it; who never reads is cut off
     for want of an answer to a ping."""
     with contextlib.suppress(OSError):
@@ -501,7 +501,7 @@ def _window(asked: str) -> int | None:
         return 0
     if not (asked.isascii() and asked.isdecimal() and len(asked) <= 4):
         return None
-    return int(asked) if 1 <= int(asked) <= LARGEST_WINDOW else None
+    return int(asked) if 1 <= int(asked) <= MAX_WINDOW else None
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -21,10 +21,10 @@ from httpx_sse import EventSource, ServerSentEvent
 
 from services.workflow.assistant.profiles import Provider, describe
 from services.workflow.domain.assistant import UNKNOWN, Prices, Prompt
-from services.workflow.domain.completion import Answer, Finished, request
+from services.workflow.domain.completion import Completion, Finished, request
 from services.workflow.domain.manners import Manner, adapted
+from services.workflow.domain.provider_errors import Reason, Trouble, failure, retry_after
 from services.workflow.domain.reasoners import begins_as_reasoning, is_known_to_reason
-from services.workflow.domain.refusals import Reason, Trouble, failure, retry_after
 from services.workflow.settings import WorkflowSettings
 
 log = structlog.get_logger()
@@ -52,10 +52,10 @@ MAX_MANNERS = 6
 MAX_MODELS = 256
 #: How a stream of events begins, after white space (WHATWG HTML, 9.2.5).
 _EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_LONGEST_SIGN = max(map(len, _EVENTS))
+_MAX_SIGN = max(map(len, _EVENTS))
 
 
-class Piece(NamedTuple):
+class StreamPiece(NamedTuple):
     """Some more of the answer's text, never empty."""
 
     text: str
@@ -65,7 +65,7 @@ class Anew(NamedTuple):
     """All pieces so far were the model's reasoning: they are void, the answer begins with the next one."""
 
 
-Part = Piece | Anew | Finished
+Part = StreamPiece | Anew | Finished
 #: Whether the models leave out the mark with which their reasoning begins; "auto" for finding out.
 Reasoning = Literal["auto", "yes", "no"]
 
@@ -91,7 +91,7 @@ class AssistantFailed(Exception):
         self.began = began
 
 
-class Limits(NamedTuple):
+class AssistantLimits(NamedTuple):
     """How long an answer may take (seconds) and be (characters), and how often it is tried."""
 
     first_token: float = 20.0
@@ -107,7 +107,7 @@ class AssistantClient:
     def __init__(
         self,
         provider: Provider | None,
-        limits: Limits,
+        limits: AssistantLimits,
         prices: Prices = UNKNOWN,
         *,
         reasoning: Reasoning = "auto",
@@ -126,7 +126,7 @@ class AssistantClient:
     @classmethod
     def of(cls, settings: WorkflowSettings) -> AssistantClient:
         """The client that the settings describe."""
-        limits = Limits(
+        limits = AssistantLimits(
             settings.assistant_first_token_seconds,
             settings.assistant_token_seconds,
             settings.assistant_answer_seconds,
@@ -164,7 +164,7 @@ class AssistantClient:
                 asking = self._try(self._http, self.provider, prompt, model, manners[-1], clock)
                 async with aclosing(asking) as answer:
                     async for part in answer:
-                        began = began or isinstance(part, Piece)
+                        began = began or isinstance(part, StreamPiece)
                         yield part
                 return
             except Trouble as trouble:
@@ -209,14 +209,14 @@ class AssistantClient:
         always, never = self.reasoning == "yes", self.reasoning == "no"
         new = not (known.heard or always or never)
         bare = always or (known.bare and not never)
-        answer = Answer(
+        answer = Completion(
             prompt.tools, self.limits.characters, bare or (new and is_known_to_reason(model)), new
         )
         body = request(prompt, model, manner)
         async with self._opened(http, provider, body, clock) as (response, streamed):
             if not streamed:
                 if text := answer.whole(await _whole(response, clock)):
-                    yield Piece(text)
+                    yield StreamPiece(text)
             else:
                 async with aclosing(EventSource(response).aiter_sse()) as events:
                     grace = GRACE_SECONDS if new else 0.0
@@ -249,7 +249,7 @@ class AssistantClient:
                 return manner
         return None
 
-    def _learn(self, model: str, manner: Manner, answer: Answer) -> None:
+    def _learn(self, model: str, manner: Manner, answer: Completion) -> None:
         """Remember what an answer has shown, so that the next one is right from its beginning."""
         before = self._of(model)
         bare = answer.unopened
@@ -376,7 +376,7 @@ class _Bounded(httpx.AsyncByteStream):
     async def beginning(self) -> bytes:
         """The first bytes that are no white space; b"" for none. They come again with the others."""
         beginning = b""
-        while len(beginning) < _LONGEST_SIGN:
+        while len(beginning) < _MAX_SIGN:
             chunk = await anext(self._chunks, None)
             if chunk is None:
                 break
@@ -404,17 +404,17 @@ class _Bounded(httpx.AsyncByteStream):
 
 async def _pieces(
     events: AsyncGenerator[ServerSentEvent, None],
-    answer: Answer,
+    answer: Completion,
     clock: _Clock,
     grace: float,
     trusted: float,
-) -> AsyncGenerator[Piece | Anew, None]:
+) -> AsyncGenerator[StreamPiece | Anew, None]:
     """The answer's pieces as they come; the first ones after ``grace`` seconds, unless it ends before.
 
     ``trusted``: from then on (the loop's time) nothing is held because it looks like reasoning, by the
     model's name or by its first words.
     """
-    held: list[Piece] = []
+    held: list[StreamPiece] = []
     given = False
     until = 0.0
     now = asyncio.get_running_loop().time
@@ -454,7 +454,7 @@ async def _pieces(
                     yield Anew()
             if not text:
                 continue
-            held.append(Piece(text))
+            held.append(StreamPiece(text))
             if grace and not answer.opened:
                 until = until or now() + grace
                 continue
@@ -479,7 +479,7 @@ async def _pieces(
                 await reading
 
 
-async def _next(events: AsyncGenerator[ServerSentEvent, None], clock: _Clock, answer: Answer) -> str:
+async def _next(events: AsyncGenerator[ServerSentEvent, None], clock: _Clock, answer: Completion) -> str:
     """The next event's data, within its time."""
     try:
         async with asyncio.timeout_at(clock.until(answer.began)):
@@ -488,7 +488,7 @@ async def _next(events: AsyncGenerator[ServerSentEvent, None], clock: _Clock, an
         raise clock.late(answer.began) from None
 
 
-async def _read(events: AsyncGenerator[ServerSentEvent, None], answer: Answer) -> str:
+async def _read(events: AsyncGenerator[ServerSentEvent, None], answer: Completion) -> str:
     """The next event's data. Comments and empty events keep a connection alive, they are no words."""
     try:
         async for event in events:
@@ -513,7 +513,7 @@ async def _whole(response: httpx.Response, clock: _Clock) -> str:
     return body.decode("utf-8-sig", "replace")
 
 
-async def _usage(events: AsyncGenerator[ServerSentEvent, None], answer: Answer) -> None:
+async def _usage(events: AsyncGenerator[ServerSentEvent, None], answer: Completion) -> None:
     """Read what follows the last word: the usage, and the end, so that the connection is used again.
 
     The answer is whole already: whatever goes wrong here costs only the count.

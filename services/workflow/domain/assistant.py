@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from shared.contract.plain import plain
+from shared.contract.html_text import plain
 
 Who = Literal["visitor", "bot", "assistant", "operator"]
 Role = Literal["system", "user", "assistant"]
@@ -27,14 +27,14 @@ GO_TO = "go_to"
 MAX_ARGUMENT = 500
 
 
-class Line(NamedTuple):
+class PromptLine(NamedTuple):
     """Something that was said. A bot's text is HTML, as its flow has it; all others are plain text."""
 
     who: Who
     text: str
 
 
-class Message(NamedTuple):
+class ChatMessage(NamedTuple):
     role: Role
     content: str
 
@@ -108,7 +108,7 @@ class Tool(NamedTuple):
 class Prompt(NamedTuple):
     """One question to the assistant. ``model`` "" is the settings', ``temperature`` None the model's own."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[ChatMessage, ...]
     tools: tuple[Tool, ...] = ()
     max_tokens: int = 800
     temperature: float | None = None
@@ -159,7 +159,7 @@ def estimate(text: str) -> int:
     return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
 
 
-def conversation(system: str, lines: Sequence[Line], budget: int) -> tuple[Message, ...]:
+def conversation(system: str, lines: Sequence[PromptLine], budget: int) -> tuple[ChatMessage, ...]:
     """The instructions and the newest whole lines that fit into so many tokens, as messages.
 
     The instructions and the visitor's newest line are always there, even beyond the budget. What one
@@ -179,13 +179,13 @@ def conversation(system: str, lines: Sequence[Line], budget: int) -> tuple[Messa
         kept.append(index)
     if visitor is not None and visitor not in kept:
         kept.append(visitor)
-    messages: list[Message] = [Message("system", system)] if system else []
+    messages: list[ChatMessage] = [ChatMessage("system", system)] if system else []
     for index in reversed(kept):
         role: Role = "user" if said[index].who == "visitor" else "assistant"
         if messages and messages[-1].role == role:
-            messages[-1] = Message(role, f"{messages[-1].content}\n\n{said[index].text}")
+            messages[-1] = ChatMessage(role, f"{messages[-1].content}\n\n{said[index].text}")
         else:
-            messages.append(Message(role, said[index].text))
+            messages.append(ChatMessage(role, said[index].text))
     return tuple(messages)
 
 
@@ -201,8 +201,10 @@ def cost(usage: Usage, prices: Prices) -> int:
     return round(usage.tokens_in * prices.tokens_in + usage.tokens_out * prices.tokens_out)
 
 
-def _readable(line: Line) -> Line:
-    return Line(line.who, (plain(line.text, addresses=True) if line.who == "bot" else line.text).strip())
+def _readable(line: PromptLine) -> PromptLine:
+    return PromptLine(
+        line.who, (plain(line.text, addresses=True) if line.who == "bot" else line.text).strip()
+    )
 
 
 def _size(text: str) -> int:

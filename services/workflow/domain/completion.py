@@ -1,6 +1,6 @@
 """The protocol of OpenAI's `chat/completions`, streamed: what is sent, and what the chunks add up to.
 
-Pure: `Answer` takes the data of each server-sent event and gives the text that it adds for the visitor.
+Pure: `Completion` takes the data of each server-sent event and gives the text that it adds for the visitor.
 The protocol is that of https://platform.openai.com/docs/api-reference/chat-streaming; where other servers
 differ, the comment says who does. They differ in types as well, so every field is read for what it is.
 """
@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from services.workflow.domain.assistant import BadCall, Message, Prompt, Tool, ToolCall, Usage, estimated
+from services.workflow.domain.assistant import BadCall, ChatMessage, Prompt, Tool, ToolCall, Usage, estimated
 from services.workflow.domain.manners import Manner
+from services.workflow.domain.provider_errors import Trouble, failure
 from services.workflow.domain.reasoners import is_known_to_reason
-from services.workflow.domain.refusals import Trouble, failure
 from services.workflow.domain.spoken import Spoken
 from shared.contract.markdown import plain_markdown
 from shared.contract.visible import is_visible
@@ -74,7 +74,7 @@ _ROOM: Final = 256
 _STEP: Final = 2048
 
 
-class Answer:
+class Completion:
     """One answer while it comes. ``limit`` is the most characters that it may have.
 
     ``bare``: see `Spoken`. ``new``: the model was never heard to the end. What shows
@@ -385,22 +385,22 @@ def request(prompt: Prompt, model: str, manner: Manner) -> dict[str, Any]:
     return body
 
 
-def arranged(messages: tuple[Message, ...], manner: Manner) -> tuple[Message, ...]:
+def arranged(messages: tuple[ChatMessage, ...], manner: Manner) -> tuple[ChatMessage, ...]:
     """The messages in the order of roles that a server demands."""
     if not manner.alternate and manner.system:
         return messages
     system = [message.content for message in messages if message.role == "system"]
     others = [message for message in messages if message.role != "system"]
     if not others or others[0].role == "assistant":
-        others.insert(0, Message("user", BEGIN))
+        others.insert(0, ChatMessage("user", BEGIN))
     if others[-1].role == "assistant":
-        others.append(Message("user", GO_ON))
+        others.append(ChatMessage("user", GO_ON))
     if system and not manner.system:
-        others[0] = Message("user", "\n\n".join([*system, others[0].content]))
-    joined: list[Message] = [Message("system", text) for text in system] if manner.system else []
+        others[0] = ChatMessage("user", "\n\n".join([*system, others[0].content]))
+    joined: list[ChatMessage] = [ChatMessage("system", text) for text in system] if manner.system else []
     for message in others:
         if joined and joined[-1].role == message.role:
-            joined[-1] = Message(message.role, f"{joined[-1].content}\n\n{message.content}")
+            joined[-1] = ChatMessage(message.role, f"{joined[-1].content}\n\n{message.content}")
         else:
             joined.append(message)
     return tuple(joined)

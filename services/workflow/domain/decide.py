@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
+from services.workflow.domain.effects import (
+    NO_RESULTS,
+    CallService,
+    Effect,
+    Generate,
+    Generated,
+    GenerationFailed,
+    GoTo,
+    HandoffRequest,
+    Moment,
+    Results,
+)
 from services.workflow.domain.language.choices import Option, meant
+from services.workflow.domain.language.diagnostics import Diagnostic
 from services.workflow.domain.language.flow import Flow
-from services.workflow.domain.language.problems import Problem
-from services.workflow.domain.language.state import Answer, Fallback, State, same
-from services.workflow.domain.language.texts import Text, TooLong, template
+from services.workflow.domain.language.state import ExpectedAnswer, Fallback, FlowState, same
+from services.workflow.domain.language.templates import Text, TooLong, template
 from services.workflow.domain.language.values import (
     AMBIGUOUS,
     INVALID,
@@ -17,20 +29,8 @@ from services.workflow.domain.language.values import (
     Misfit,
     captured,
 )
-from services.workflow.domain.language.words import Said, best
-from services.workflow.domain.needs import (
-    NO_RESULTS,
-    CallService,
-    Generate,
-    Generated,
-    GenerationFailed,
-    GoTo,
-    Handoff,
-    Moment,
-    Need,
-    Results,
-)
-from services.workflow.domain.turn import Endless, Needed, Turn
+from services.workflow.domain.language.words import SaidText, best
+from services.workflow.domain.turn import Endless, Needed, TurnBuilder
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import MAX_ENTRY, Entry, EntryTooLarge, encode, needed
 from shared.contract.facts import (
@@ -54,19 +54,19 @@ from shared.contract.facts import (
     TextWritten,
     TimerFired,
 )
-from shared.contract.plain import plain
+from shared.contract.html_text import plain
 from shared.contract.visible import is_visible
 
 __all__ = [
     "CallService",
+    "Effect",
     "Failure",
     "Generate",
     "Generated",
     "GenerationFailed",
     "GoTo",
-    "Handoff",
+    "HandoffRequest",
     "Moment",
-    "Need",
     "Refusal",
     "Results",
     "begins",
@@ -85,10 +85,10 @@ Refusal = Literal[
 ]
 #: How many timers in a row may lead on while nobody does anything: a reminder or ten are enough, and a
 #: circle of them would fill the log.
-MOST_FIRED: Final = 100
+MAX_FIRED: Final = 100
 
 Failure = Literal[
-    "endless_flow",  # one input led through more than `LONGEST_WALK` states, or timers lead round for ever
+    "endless_flow",  # one input led through more than `MAX_WALK` states, or timers lead round for ever
     "too_large",  # the answer does not fit into one message of the log
 ]
 
@@ -100,8 +100,8 @@ def respond(
     moment: Moment,
     results: Results = NO_RESULTS,
     max_entry: int = MAX_ENTRY,
-    remarks: list[Problem] | None = None,
-) -> Entry | Need:
+    remarks: list[Diagnostic] | None = None,
+) -> Entry | Effect:
     """The entry that answers ``item``: what `decide` says, if it fits into ``max_entry`` bytes."""
     decided = decide(state, item, flow, moment, results, remarks)
     if not isinstance(decided, tuple):
@@ -126,8 +126,8 @@ def decide(
     flow: Flow,
     moment: Moment,
     results: Results = NO_RESULTS,
-    remarks: list[Problem] | None = None,
-) -> tuple[Fact, ...] | Need:
+    remarks: list[Diagnostic] | None = None,
+) -> tuple[Fact, ...] | Effect:
     """The outcome of ``item`` (an answer, a refusal, a handoff, or a failure), or what it takes first.
 
     ``flow`` is the one that the conversation is bound to (``state.version``); where `begins` says so,
@@ -161,7 +161,7 @@ def failed(reason: Failure | str) -> tuple[Fact, ...]:
     return (DecisionFailed(reason=reason),)
 
 
-class _Decision(Turn):
+class _Decision(TurnBuilder):
     """What the flow does about one input."""
 
     __slots__ = ()
@@ -215,8 +215,8 @@ class _Decision(Turn):
             case _:
                 return _refused("stale_answer")
 
-    def _choice(self, place: State, group: str, item: str) -> tuple[Fact, ...]:
-        taken_by = self.flow.answers.get(Answer(group, item, place.scope))
+    def _choice(self, place: FlowState, group: str, item: str) -> tuple[Fact, ...]:
+        taken_by = self.flow.answers.get(ExpectedAnswer(group, item, place.scope))
         if taken_by is None:
             return _refused("no_transition")
         taker = self.flow.states[taken_by]
@@ -224,7 +224,7 @@ class _Decision(Turn):
             self.save(taker.save.name, item if taker.item is None else taker.item)
         return self._walk(taken_by)
 
-    def _named(self, place: State, group: str, text: str) -> tuple[Fact, ...]:
+    def _named(self, place: FlowState, group: str, text: str) -> tuple[Fact, ...]:
         """A choice by its words, its id or its number, from who has no buttons."""
         asked = self.effect(place)
         assert isinstance(asked, ChoiceAsked)
@@ -244,16 +244,16 @@ class _Decision(Turn):
                 say = self.flow.ambiguous or template(AMBIGUOUS)
                 return self._again(place, "ambiguous", say, self._fallback(place), meanings)
 
-    def _text(self, place: State, session: str, text: str) -> tuple[Fact, ...]:
-        takers = self.flow.takers.get(Answer(session, None, place.scope), ())
+    def _text(self, place: FlowState, session: str, text: str) -> tuple[Fact, ...]:
+        takers = self.flow.takers.get(ExpectedAnswer(session, None, place.scope), ())
         shows = is_visible(text)
-        surest: tuple[State, ...] | None = None  # of those with words, found out when the first is met
+        surest: tuple[FlowState, ...] | None = None  # of those with words, found out when the first is met
         for taker in takers:
             groups: Mapping[str, str] | None = {} if shows else None  # nothing is no answer
             if taker.match is not None and taker.match.words is not None:
                 if surest is None:
                     worded = [(each, each.match.words) for each in takers if each.match and each.match.words]
-                    surest = best(worded, Said(text, self.language))
+                    surest = best(worded, SaidText(text, self.language))
                 if len(surest) != 1 or surest[0] is not taker:  # of several nobody can tell which is meant
                     continue
             elif taker.match is not None:
@@ -265,7 +265,9 @@ class _Decision(Turn):
             return self.speak(place)
         return self._unmatched(place, "no_transition")
 
-    def _taken(self, place: State, taker: State, groups: Mapping[str, str], text: str) -> tuple[Fact, ...]:
+    def _taken(
+        self, place: FlowState, taker: FlowState, groups: Mapping[str, str], text: str
+    ) -> tuple[Fact, ...]:
         if taker.save is not None:
             value = captured(taker.save, text, self.voice.languages)
             if isinstance(value, Misfit):
@@ -279,7 +281,7 @@ class _Decision(Turn):
             self.save(name, found)
         return self._walk(taker.name)
 
-    def _unmatched(self, place: State, refusal: Refusal) -> tuple[Fact, ...]:
+    def _unmatched(self, place: FlowState, refusal: Refusal) -> tuple[Fact, ...]:
         fallback = self._fallback(place)
         if fallback is None:
             return _refused(refusal)
@@ -287,7 +289,7 @@ class _Decision(Turn):
 
     def _again(
         self,
-        place: State,
+        place: FlowState,
         reason: str,
         say: Text | None,
         fallback: Fallback | None,
@@ -302,7 +304,7 @@ class _Decision(Turn):
         self.effects.append(self.effect(place))
         return (*self.effects, *self.timers(place))
 
-    def _fallback(self, place: State) -> Fallback | None:
+    def _fallback(self, place: FlowState) -> Fallback | None:
         return place.fallback or (None if place.assistant else self.flow.fallback)
 
     # --- after a person, after a time ---------------------------------------------------------
@@ -326,7 +328,7 @@ class _Decision(Turn):
         purpose, _, rest = id.partition(":")
         if purpose == "inactivity":
             return self._silent_for_long()
-        if self.state.fired > MOST_FIRED:
+        if self.state.fired > MAX_FIRED:
             return failed("endless_flow")
         place = self._place()
         number = rest.partition(":")[2]
@@ -373,7 +375,7 @@ class _Decision(Turn):
 
     # --- places -------------------------------------------------------------------------------
 
-    def _place(self) -> State | None:
+    def _place(self) -> FlowState | None:
         return None if self.state.place is None else self.flow.states.get(self.state.place)
 
     def _walk(self, start: str, *before: Fact) -> tuple[Fact, ...]:
@@ -382,7 +384,7 @@ class _Decision(Turn):
             self._stand(self.flow.states[start])
         return self.walk(start, *before)
 
-    def _stand(self, at: State) -> None:
+    def _stand(self, at: FlowState) -> None:
         """The calls that brought the conversation into the sub-flow of ``at``, if it is there."""
         place = self._place()
         if place is not None and place.scope == at.scope:

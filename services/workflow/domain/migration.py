@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 import msgspec
 
+from services.workflow.domain.effects import NO_RESULTS, Moment
+from services.workflow.domain.language.diagnostics import shown
 from services.workflow.domain.language.flow import Flow
-from services.workflow.domain.language.problems import shown
-from services.workflow.domain.language.state import State
-from services.workflow.domain.language.texts import TooLong
-from services.workflow.domain.needs import NO_RESULTS, Moment
-from services.workflow.domain.turn import Endless, Needed, Turn
+from services.workflow.domain.language.state import FlowState
+from services.workflow.domain.language.templates import TooLong
+from services.workflow.domain.turn import Endless, Needed, TurnBuilder
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import Entry, needed
 from shared.contract.facts import ConversationHandedBack, EditorClosed, EditorOpened, Fact, FlowMigrated
@@ -25,7 +25,7 @@ class NoPlace(Exception):
     """The conversation has no place to go; the text says why."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class FlowPlace(msgspec.Struct, frozen=True):
     """Where a conversation stands, and the states that called the sub-flows it stands in."""
 
     state: str
@@ -37,20 +37,20 @@ def unknown_states(places: Mapping[str, str], new: Flow) -> list[str]:
     return [target for target in dict.fromkeys(places.values()) if target not in new.states]
 
 
-def destination(state: Conversation, new: Flow, places: Mapping[str, str]) -> Place:
+def destination(state: Conversation, new: Flow, places: Mapping[str, str]) -> FlowPlace:
     """Where the conversation goes in the new version. Raises `NoPlace`."""
     if state.place is None:
         raise NoPlace("it stands nowhere yet")
     target = _known(places.get(state.place, state.place), new)
     if not target.scope:
-        return Place(target.name)
+        return FlowPlace(target.name)
     callers = [_known(places.get(name, name), new) for name in state.stack]
     if not callers or callers[0].scope:
         raise NoPlace(f'nothing says where the sub-flow "{shown(target.scope)}" returns to')
     for caller, scope in zip(callers, [*(each.scope for each in callers[1:]), target.scope], strict=True):
         if caller.calls is None or new.states[caller.calls].scope != scope:
             raise NoPlace(f'"{shown(caller.name)}" does not call the sub-flow "{shown(scope)}"')
-    return Place(target.name, tuple(caller.name for caller in callers))
+    return FlowPlace(target.name, tuple(caller.name for caller in callers))
 
 
 def migrated(
@@ -74,7 +74,7 @@ def migrated(
 
 
 def _facts(
-    state: Conversation, old: Flow | None, new: Flow, place: Place, move: FlowMigrated, moment: Moment
+    state: Conversation, old: Flow | None, new: Flow, place: FlowPlace, move: FlowMigrated, moment: Moment
 ) -> tuple[Fact, ...]:
     target = new.states[place.state]
     turn = _turn(state, new, place.stack, moment)
@@ -108,15 +108,15 @@ def _question(state: Conversation, old: Flow | None, moment: Moment) -> Fact | N
     return _turn(state, old, state.stack, moment).effect(place) if place.asks else None
 
 
-def _turn(state: Conversation, flow: Flow, stack: tuple[str, ...], moment: Moment) -> Turn:
+def _turn(state: Conversation, flow: Flow, stack: tuple[str, ...], moment: Moment) -> TurnBuilder:
     """A decision as after a handback: nobody has said anything that is to be answered."""
     item = Input(state.position, "", ConversationHandedBack(operator=""))
-    turn = Turn(state, item, flow, moment, NO_RESULTS, None)
+    turn = TurnBuilder(state, item, flow, moment, NO_RESULTS, None)
     turn.stack = list(stack)
     return turn
 
 
-def _known(name: str, flow: Flow) -> State:
+def _known(name: str, flow: Flow) -> FlowState:
     found = flow.states.get(name)
     if found is None:
         raise NoPlace(f'the new version has no state "{shown(name)}"')

@@ -32,7 +32,7 @@ _MUSINGS: Final = (
     *("\u7528\u6236", "\u30e6\u30fc\u30b6\u30fc", "\uc0ac\uc6a9\uc790"),
 )
 _FOLDED: Final = tuple(musing.casefold() for musing in _MUSINGS)
-_LONGEST: Final = max(map(len, _MUSINGS))
+_MAX_LENGTH: Final = max(map(len, _MUSINGS))
 
 
 @lru_cache(maxsize=512)
@@ -43,4 +43,4 @@ def is_known_to_reason(model: str) -> bool:
 
 def begins_as_reasoning(text: str) -> bool:
     """Whether an answer that begins so may be reasoning."""
-    return text.lstrip()[:_LONGEST].casefold().startswith(_FOLDED)
+    return text.lstrip()[:_MAX_LENGTH].casefold().startswith(_FOLDED)

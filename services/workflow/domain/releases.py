@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 #: A flow's name as a release: what a client may ask for, and what a key of a bucket may be (ADR-8).
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-_LONGEST_NAME: Final = 64
+_MAX_NAME: Final = 64
 #: Steps of the history that are kept.
-MOST_STEPS: Final = 200
+MAX_STEPS: Final = 200
 
 #: Percent of the new conversations.
 Share = Annotated[int, msgspec.Meta(ge=0, le=100)]
@@ -26,7 +26,7 @@ class ReleaseError(ValueError):
     """What was asked cannot be done; the text says why and what can."""
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReleaseStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a release was from ``at`` (RFC 3339, UTC) on, and who made it so.
 
     ``back``: what was published after ``version`` was taken back. (Steps of releases older than this
@@ -51,12 +51,12 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     share: Share = 0
     candidate: str | None = None
-    history: tuple[Step, ...] = ()
+    history: tuple[ReleaseStep, ...] = ()
 
 
 def is_name(name: str) -> bool:
     """Whether a flow can be published under this name."""
-    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+    return len(name) <= _MAX_NAME and _NAME.fullmatch(name) is not None
 
 
 def chosen(release: Release, conversation: str) -> str:
@@ -108,7 +108,7 @@ def withdrawn(release: Release, at: str, by: str) -> Release:
     return _changed(release, "", None, 0, at, by)
 
 
-def _standing(history: tuple[Step, ...]) -> list[str]:
+def _standing(history: tuple[ReleaseStep, ...]) -> list[str]:
     """The versions that were published for all and not taken back or withdrawn, the newest last."""
     versions: list[str] = []
     stood = ""
@@ -139,6 +139,6 @@ def _changed(
 ) -> Release:
     if (version, candidate, share) == (release.version, release.candidate, release.share):
         return release
-    step = Step(version=version, candidate=candidate, share=share, back=back, at=at, by=by)
-    history = (*release.history, step)[-MOST_STEPS:]
+    step = ReleaseStep(version=version, candidate=candidate, share=share, back=back, at=at, by=by)
+    history = (*release.history, step)[-MAX_STEPS:]
     return replace(release, version=version, candidate=candidate, share=share, history=history)

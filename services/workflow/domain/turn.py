@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Never
 
-from services.workflow.domain.language.checks import LONGEST_WALK
-from services.workflow.domain.language.conditions import Unclear
-from services.workflow.domain.language.flow import Flow
-from services.workflow.domain.language.problems import Problem, shown
-from services.workflow.domain.language.state import Branch, Desk, Service, State
-from services.workflow.domain.language.texts import Text, Voice, header, plain, url
-from services.workflow.domain.needs import (
+from services.workflow.domain.effects import (
     CallService,
+    Effect,
     Generate,
     Generated,
     GenerationFailed,
     GoTo,
-    Handoff,
+    HandoffRequest,
     Moment,
-    Need,
     Results,
 )
+from services.workflow.domain.language.conditions import Unclear
+from services.workflow.domain.language.diagnostics import Diagnostic, shown
+from services.workflow.domain.language.flow import Flow
+from services.workflow.domain.language.state import Branch, FlowState, HandoffSpec, ServiceSpec
+from services.workflow.domain.language.templates import Text, Voice, header, plain, url
+from services.workflow.domain.language.validation import MAX_WALK
 from shared.contract.conversation import Conversation, Input
 from shared.contract.facts import (
     AnswerFailed,
@@ -37,16 +37,16 @@ from shared.contract.facts import (
     TimerArmed,
     VariableSaved,
 )
-from shared.contract.times import format_time
+from shared.contract.timestamps import format_time
 
 #: The most questions to backends and the assistant that one input may lead to.
-MOST_NEEDS: Final = 8
+MAX_NEEDS: Final = 8
 
 #: The most conditions without a yes or no that one entry names: they shall never be what makes it too large.
-MOST_UNTOLD: Final = 8
+MAX_UNTOLD: Final = 8
 
 #: What operators read in a list is cut beyond (characters); all that was said is in the conversation.
-LONGEST_REASON: Final = 500
+MAX_REASON: Final = 500
 
 _SECOND: Final = 1_000_000_000
 
@@ -58,12 +58,12 @@ class Endless(Exception):
 class Needed(Exception):
     """The decision takes something from outside first."""
 
-    def __init__(self, need: Need) -> None:
+    def __init__(self, need: Effect) -> None:
         super().__init__(need)
         self.need = need
 
 
-class Turn:
+class TurnBuilder:
     """The flow at work on one input. ``effects`` are the facts so far, in their order.
 
     ``stack`` are the states that called the sub-flows it stands in; ``waits`` says whether it has come to
@@ -92,7 +92,7 @@ class Turn:
         flow: Flow,
         moment: Moment,
         results: Results,
-        remarks: list[Problem] | None,
+        remarks: list[Diagnostic] | None,
     ) -> None:
         self.state = state
         self.item = item
@@ -134,9 +134,9 @@ class Turn:
         states, effects = self.flow.states, self.effects
         path: list[str] = []
         name = start
-        state: State | None = None
+        state: FlowState | None = None
         while name is not None:
-            if len(path) == LONGEST_WALK:
+            if len(path) == MAX_WALK:
                 raise Endless
             state = states[name]
             path.append(name)
@@ -153,7 +153,7 @@ class Turn:
         # Behind what is said: a reader that does not know them counts the rest as before.
         return (*before, advanced, *effects, *self.untold, *timers)
 
-    def onward(self, state: State) -> str | None:
+    def onward(self, state: FlowState) -> str | None:
         """Where the flow goes on behind a state; at the end of a sub-flow, behind its call."""
         following = self._chosen(state)
         while following is None and self.stack:
@@ -161,7 +161,7 @@ class Turn:
             following = None if caller is None else self._chosen(caller)
         return following
 
-    def _chosen(self, state: State) -> str | None:
+    def _chosen(self, state: FlowState) -> str | None:
         for branch in state.branches:
             try:
                 if branch.when.holds(self.voice):
@@ -170,16 +170,16 @@ class Turn:
                 self._cannot_tell(state, branch, str(error))
         return state.next
 
-    def _cannot_tell(self, state: State, branch: Branch, why: str) -> None:
+    def _cannot_tell(self, state: FlowState, branch: Branch, why: str) -> None:
         """A condition that cannot be told counts as false, but not in silence."""
         source = branch.when.source
-        if len(self.untold) < MOST_UNTOLD:
+        if len(self.untold) < MAX_UNTOLD:
             self.untold[ConditionUntold(state=state.name, condition=source, reason=why)] = None
         if self.remarks is not None:
             reason = f'"when": "{shown(source)}" counts as false: {why}.'
-            self.remarks.append(Problem(state.name, reason, line=state.line, file=state.file))
+            self.remarks.append(Diagnostic(state.name, reason, line=state.line, file=state.file))
 
-    def _pass(self, state: State) -> str | None:
+    def _pass(self, state: FlowState) -> str | None:
         """Do what a state does; where the flow goes on, None where it ends or waits."""
         if state.calls is not None:
             self.stack.append(state.name)
@@ -194,7 +194,7 @@ class Turn:
         self.waits = state.asks
         return None if self.waits else self.onward(state)
 
-    def effect(self, state: State) -> Fact:
+    def effect(self, state: FlowState) -> Fact:
         """What is said on entering a state that says something, to this visitor."""
         if state.speech is not None:
             return state.speech.fact(self.voice)
@@ -213,7 +213,7 @@ class Turn:
         self.effects.append(VariableSaved(name=name, value=value))
         self.voice.variables = {**self.voice.variables, name: value}
 
-    def hand_over(self, desk: Desk, reason: str = "") -> str | None:
+    def hand_over(self, desk: HandoffSpec, reason: str = "") -> str | None:
         """Ask for a person; where the flow goes instead, if nobody is there and it wants to go on."""
         greeting = desk.waiting
         if desk.nobody is not None and self.moment.operators == 0:
@@ -227,12 +227,12 @@ class Turn:
         self.waits = True
         return None
 
-    def timers(self, state: State) -> Iterator[TimerArmed]:
+    def timers(self, state: FlowState) -> Iterator[TimerArmed]:
         """What shall happen when nothing happens at this state."""
         for number, timer in enumerate(state.after):
             yield self.timer("after", timer.seconds * _SECOND, f":{number}")
 
-    def _put_off(self, state: State) -> Iterator[TimerArmed]:
+    def _put_off(self, state: FlowState) -> Iterator[TimerArmed]:
         """The same counted from now, where the flow stays: a timer that is armed yet gets another time."""
         armed = {_number(timer.id): timer.id for timer in self.state.armed if timer.purpose == "after"}
         for timer in self.timers(state):
@@ -243,7 +243,7 @@ class Turn:
         at = format_time(self.moment.now + delay)
         return TimerArmed(id=f"{purpose}:{self.item.position}{number}", at=at)
 
-    def _served(self, state: State, service: Service) -> str | None:
+    def _served(self, state: FlowState, service: ServiceSpec) -> str | None:
         answers = self.state.services
         answer = next((each for each in answers if self._is_mine(each) and each.state == state.name), None)
         if answer is None:
@@ -267,7 +267,7 @@ class Turn:
 
     # --- the assistant ------------------------------------------------------------------------
 
-    def speak(self, state: State) -> tuple[Fact, ...]:
+    def speak(self, state: FlowState) -> tuple[Fact, ...]:
         """The assistant's answer to a text that the visitor wrote to it; it stays unless it goes."""
         assert state.assistant is not None
         following = self._assist(state)
@@ -277,11 +277,11 @@ class Turn:
             return self.walk(following)
         return (*self.effects, *(() if self.waits else self._put_off(state)))
 
-    def _spoke(self, state: State) -> str | None:
+    def _spoke(self, state: FlowState) -> str | None:
         following = self._assist(state)
         return following if following is not None or self.waits else self.onward(state)
 
-    def _assist(self, state: State) -> str | None:
+    def _assist(self, state: FlowState) -> str | None:
         """What the assistant says or does; where the flow goes on by its wish or for its failure."""
         assistant = state.assistant
         assert assistant is not None
@@ -304,7 +304,7 @@ class Turn:
             case Generated(tool=GoTo(state=wanted)) if wanted in assistant.go_to:
                 self._said(result)
                 return wanted
-            case Generated(tool=Handoff(reason=reason)) if assistant.desk is not None:
+            case Generated(tool=HandoffRequest(reason=reason)) if assistant.desk is not None:
                 self._said(result)
                 return self.hand_over(assistant.desk, reason)
             case Generated(tool=None) if result.text:
@@ -331,9 +331,9 @@ class Turn:
                 )
             )
 
-    def _need(self, need: Need) -> Never:
+    def _need(self, need: Effect) -> Never:
         asked = sum(map(self._is_mine, self.state.services)) + len(self.results)
-        if asked >= MOST_NEEDS:
+        if asked >= MAX_NEEDS:
             raise Endless
         raise Needed(need)
 
@@ -349,4 +349,4 @@ def _number(id: str) -> str:
 def shortened(reason: str) -> str:
     """A handoff's reason on one line, which a visitor's own long text may be part of."""
     line = " ".join(reason.split())
-    return line if len(line) <= LONGEST_REASON else f"{line[: LONGEST_REASON - 3]}..."
+    return line if len(line) <= MAX_REASON else f"{line[: MAX_REASON - 3]}..."

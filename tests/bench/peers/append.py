@@ -23,7 +23,7 @@ from nats.aio.msg import Msg
 from shared.contract import subjects
 from shared.contract.entry import Entry, encode
 from shared.contract.facts import Author, BotSaid, Choice, ChoiceAsked, ChoiceMade, FlowAdvanced
-from shared.runtime.broker import inbox_prefix
+from shared.eventlog.connection import inbox_prefix
 from tests.bench.measure import percentile
 
 CHOICES = tuple(Choice(item=name, text=f"Yes, {name} please") for name in ("yes", "person", "no"))

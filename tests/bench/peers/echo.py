@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
-from shared.runtime.service import main
-from shared.runtime.settings import Common, Port
-from shared.runtime.vitals import Receive, Scope, Send, Vitals
+from shared.service.health import Health, Receive, Scope, Send
+from shared.service.lifecycle import main
+from shared.service.settings import Common, Port
 
 
 class EchoSettings(Common, frozen=True, kw_only=True):
@@ -14,7 +14,7 @@ class EchoSettings(Common, frozen=True, kw_only=True):
 
 
 class Echo:
-    def __init__(self, settings: EchoSettings, vitals: Vitals) -> None:
+    def __init__(self, settings: EchoSettings, health: Health) -> None:
         pass
 
     async def start(self) -> None: ...

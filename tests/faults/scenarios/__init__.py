@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
+from tests.faults.run import Trial
 from tests.faults.scenarios import (
     assistant,
     backends,
@@ -25,7 +26,6 @@ from tests.faults.scenarios import (
     strangers,
     timers,
 )
-from tests.faults.trial import Trial
 
 
 class Scenario(NamedTuple):

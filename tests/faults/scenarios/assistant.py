@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from tests.faults.checker import in_time
+from tests.faults.external_checks import as_streamed, waited
+from tests.faults.fake_externals import Drafts, Provider
 from tests.faults.faulty_workflow import ANSWER_POINTS
 from tests.faults.flows import assistant, written
 from tests.faults.lab import Lab
-from tests.faults.outside import Drafts, Provider
+from tests.faults.run import LawBroken, Trial, quantile
 from tests.faults.scenarios.deaths import die_at, heal
-from tests.faults.trial import LawBroken, Trial, quantile
-from tests.faults.witnesses import as_streamed, waited
 from tests.faults.workload import Talker
 
 #: How long an answer may take over all that is done to it (seconds): a lease, a start, and the words,
 #: twice over, since who takes over may be killed as well.
-MOST_SECONDS = 40.0
+MAX_SECONDS = 40.0
 
 
 async def spoken(trial: Trial) -> None:
@@ -54,6 +54,6 @@ async def spoken(trial: Trial) -> None:
             told = f"p50 {quantile(seconds, 0.5):.1f} s, at most {max(seconds):.1f} s"
             trial.figure("input to answer", told)
             violations = as_streamed(lines, provider.streams, drafts.pieces, lab.breaks)
-            violations += in_time("an answer of the assistant", max(seconds), MOST_SECONDS)
+            violations += in_time("an answer of the assistant", max(seconds), MAX_SECONDS)
             if violations:
                 raise LawBroken(violations)

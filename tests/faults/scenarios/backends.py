@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.faults.external_checks import asked_once
+from tests.faults.fake_externals import Backend
 from tests.faults.faulty_workflow import BACKEND_POINTS
 from tests.faults.flows import backends, written
 from tests.faults.lab import Lab
-from tests.faults.outside import Backend
+from tests.faults.run import LawBroken, Trial
 from tests.faults.scenarios.deaths import die_at, heal
-from tests.faults.trial import LawBroken, Trial
-from tests.faults.witnesses import asked_once
 
 
 async def asked(trial: Trial) -> None:

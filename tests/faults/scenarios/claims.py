@@ -6,7 +6,7 @@ import asyncio
 
 from tests.faults.checker import Violation
 from tests.faults.lab import Lab
-from tests.faults.trial import LawBroken, Trial
+from tests.faults.run import LawBroken, Trial
 
 
 async def pairs(trial: Trial) -> None:

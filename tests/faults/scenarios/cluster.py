@@ -7,7 +7,7 @@ import time
 
 from tests.faults.lab import Lab
 from tests.faults.nodes import Cluster
-from tests.faults.trial import Trial
+from tests.faults.run import Trial
 
 
 async def leader_killed(trial: Trial) -> None:

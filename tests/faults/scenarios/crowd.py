@@ -8,10 +8,10 @@ import time
 
 from tests.faults.checker import in_time
 from tests.faults.lab import Lab
-from tests.faults.trial import LawBroken, Skipped, Trial
+from tests.faults.run import LawBroken, Skipped, Trial
 
 #: How soon all are back (seconds).
-MOST_SECONDS = 30.0
+MAX_SECONDS = 30.0
 
 
 async def crowd(trial: Trial) -> None:
@@ -42,5 +42,5 @@ async def crowd(trial: Trial) -> None:
         trial.figure("kill to ready", f"{ready:.1f} s")
         trial.figure("kill to all back", f"{seconds:.1f} s")
         await lab.verdict(replay=False)
-        if late := in_time("all are back", seconds, MOST_SECONDS):
+        if late := in_time("all are back", seconds, MAX_SECONDS):
             raise LawBroken(late)

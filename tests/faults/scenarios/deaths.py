@@ -8,7 +8,7 @@ import time
 from tests.faults.lab import Lab
 
 #: Where nothing comes to the point for so long, the work hangs (seconds).
-MOST_SECONDS = 60.0
+MAX_SECONDS = 60.0
 
 
 async def die_at(lab: Lab, work: asyncio.Task[None], point: str, lives: int) -> float:
@@ -27,7 +27,7 @@ async def die_at(lab: Lab, work: asyncio.Task[None], point: str, lives: int) -> 
         await asyncio.sleep(0.05)
         if work.done():
             await work
-        assert time.monotonic() - begun < MOST_SECONDS, f"nothing came to {point}: the work hangs"
+        assert time.monotonic() - begun < MAX_SECONDS, f"nothing came to {point}: the work hangs"
     return time.monotonic() - begun
 
 

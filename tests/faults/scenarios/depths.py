@@ -19,7 +19,7 @@ from shared.contract.facts import ConversationStarted, TextWritten
 from shared.contract.subjects import conversation_of
 from tests.faults.checker import Violation, bounded, in_time
 from tests.faults.lab import PASSWORD, Lab, memory
-from tests.faults.trial import LawBroken, Trial, quantile
+from tests.faults.run import LawBroken, Trial, quantile
 from tests.faults.workload import Guest
 from tests.processes import Service
 from tests.visitor import V1, address
@@ -37,8 +37,8 @@ WAVE: Final = 200
 #: How long the others pause between turns (seconds).
 PAUSE: Final = (0.05, 0.2)
 #: What the others' p99 must stay under meanwhile (seconds), and what a process may grow by (MiB).
-MOST_SECONDS: Final = 1.0
-MOST_GROWTH: Final = 250.0
+MAX_SECONDS: Final = 1.0
+MAX_GROWTH: Final = 250.0
 
 
 async def depths(trial: Trial) -> None:
@@ -77,7 +77,7 @@ async def depths(trial: Trial) -> None:
         for service in lab.services:
             grown = _memory(service) - before[service.name]
             trial.figure(f"{service.name} grew by", f"{grown:.0f} MiB")
-            violations += bounded(service.name, before[service.name], _memory(service), MOST_GROWTH)
+            violations += bounded(service.name, before[service.name], _memory(service), MAX_GROWTH)
         await lab.verdict(replay=False)
         if violations:
             raise LawBroken(violations)
@@ -107,7 +107,7 @@ class _Others:
         self._trial.say(f"{what}: {told}")
         self._trial.figure(what, told)
         if not self._trial.short:  # of a handful of turns, beside other tests, the worst says nothing
-            self.violations += in_time(f"the others' p99 while {what}", worst, MOST_SECONDS)
+            self.violations += in_time(f"the others' p99 while {what}", worst, MAX_SECONDS)
         return result
 
 

@@ -8,10 +8,10 @@ import msgspec
 
 from deploy.local.embedded import EmbeddedNats
 from shared.contract.subjects import chat, conversation_of
-from shared.runtime.declare import declare
+from shared.eventlog.provisioning import declare
 from tests.faults.checker import Violation
 from tests.faults.lab import Lab
-from tests.faults.trial import LawBroken, Trial
+from tests.faults.run import LawBroken, Trial
 from tests.faults.volumes import mounted, run, tmpfs
 
 #: The log's limit on the small volume, and what it is raised to (bytes).

@@ -9,11 +9,11 @@ from tests.faults.checker import Violation
 from tests.faults.doors import Chatter, Poster, TextGuest
 from tests.faults.flows import plain, written
 from tests.faults.lab import Lab
-from tests.faults.plainly import heard, session_of, to_be_heard
-from tests.faults.trial import LawBroken, Trial
+from tests.faults.run import LawBroken, Trial
+from tests.faults.text_door_checks import heard, session_of, to_be_heard
 
 #: How long after a kill somebody must have been answered again (seconds).
-MOST_SECONDS = 60.0
+MAX_SECONDS = 60.0
 
 
 async def doors(trial: Trial) -> None:
@@ -47,7 +47,7 @@ async def doors(trial: Trial) -> None:
                     for task in (work, *talks):
                         if task.done():
                             task.result()
-                    assert time.monotonic() - begun < MOST_SECONDS, "nobody is answered after the kill"
+                    assert time.monotonic() - begun < MAX_SECONDS, "nobody is answered after the kill"
                 longest = max(longest, time.monotonic() - begun)
                 if number % 5 == 4:
                     trial.say(

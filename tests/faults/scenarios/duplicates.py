@@ -10,7 +10,7 @@ import msgspec
 from shared.contract.subjects import STREAM
 from tests.faults.checker import Violation
 from tests.faults.lab import Lab
-from tests.faults.trial import LawBroken, Trial
+from tests.faults.run import LawBroken, Trial
 from tests.faults.workload import Guest
 
 #: The window, shortened for the test (seconds): the server takes no less than 0.1.

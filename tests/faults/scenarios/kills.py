@@ -7,8 +7,8 @@ import time
 
 from tests.faults.faulty_workflow import POINTS
 from tests.faults.lab import Lab
+from tests.faults.run import Trial
 from tests.faults.scenarios.deaths import die_at, heal
-from tests.faults.trial import Trial
 
 
 async def random_moments(trial: Trial) -> None:

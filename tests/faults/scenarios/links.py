@@ -10,10 +10,10 @@ from deploy.local.embedded import EmbeddedNats
 from tests.faults.checker import Violation, in_time
 from tests.faults.injectors import Wire
 from tests.faults.lab import Lab
-from tests.faults.trial import LawBroken, Trial
+from tests.faults.run import LawBroken, Trial
 
 #: How soon after the end of the fault a visitor has an answer (seconds).
-MOST_SECONDS = 20.0
+MAX_SECONDS = 20.0
 #: The log cannot be reached: come back with backoff.
 NO_LOG = 4013
 
@@ -78,7 +78,7 @@ async def _disturb(lab: Lab, name: str, times: int, seconds: float, begin, end) 
     trial.figure(f"{name}: end to an answer", f"at most {max(recoveries):.1f} s")
     lines = await lab.verdict(replay=False)
     assert lines
-    violations: list[Violation] = in_time(f"an answer after {name}", max(recoveries), MOST_SECONDS)
+    violations: list[Violation] = in_time(f"an answer after {name}", max(recoveries), MAX_SECONDS)
     if seconds > 10 and name != "slow" and not told:
         violations.append(Violation("told", "", f"{name}: no client was told that the log cannot be reached"))
     if violations:

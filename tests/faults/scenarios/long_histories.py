@@ -13,21 +13,21 @@ from nats.aio.client import Client
 
 from deploy.local.embedded import EmbeddedNats
 from shared.contract import subjects
-from shared.runtime.declare import declare
-from shared.runtime.log import Log
+from shared.eventlog.log import Log
+from shared.eventlog.provisioning import declare
 from tests.conftest import connected
 from tests.faults.checker import Violation, bounded, in_time
 from tests.faults.lab import Lab, memory
+from tests.faults.run import LawBroken, Trial, quantile
 from tests.faults.scenarios.strangers import (
     LIMITS,
-    MOST_SECONDS,
+    MAX_SECONDS,
     PAUSE,
     apart,
     closed,
     no_collector,
     offend,
 )
-from tests.faults.trial import LawBroken, Trial, quantile
 from tests.long_histories import write_long
 
 #: What the others' p99 should stay under, as a multiple of what it is undisturbed. Told, not demanded: see
@@ -35,7 +35,7 @@ from tests.long_histories import write_long
 GOAL = 2.0
 ROUNDS = 4
 #: What the proxy may grow by (MiB). The two histories have 30 MB and 20,000 entries, on twenty sockets.
-MOST_GROWTH = 150.0
+MAX_GROWTH = 150.0
 
 
 class Long(NamedTuple):
@@ -99,8 +99,8 @@ async def told(trial: Trial) -> None:
                 line += f" {GOAL}; {rate:.1f} sockets/s told all, {peak:.0f} MiB"
                 trial.say(f"{each.name}: {line}")
                 trial.figure(each.name, line)
-                violations += bounded(f"proxy ({each.name})", before, peak, MOST_GROWTH)
-                violations += in_time(f"the others' p99 beside {each.name}", now, MOST_SECONDS)
+                violations += bounded(f"proxy ({each.name})", before, peak, MAX_GROWTH)
+                violations += in_time(f"the others' p99 beside {each.name}", now, MAX_SECONDS)
             for code, count in (await closed(proxy.url)).items():
                 violations.append(Violation("closings", "", f"{count:.0f} sockets were closed with {code}"))
             if "feed_lost" in proxy.output:

@@ -9,7 +9,7 @@ import msgspec
 from shared.contract.subjects import chat, conversation_of
 from tests.faults.checker import Violation, in_time
 from tests.faults.lab import Lab
-from tests.faults.trial import LawBroken, Trial
+from tests.faults.run import LawBroken, Trial
 
 #: What is put into conversations, under the right subject and author.
 POISON = {

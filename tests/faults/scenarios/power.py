@@ -9,7 +9,7 @@ import signal
 from deploy.local.embedded import EmbeddedNats, ServerError
 from tests.faults.checker import Violation
 from tests.faults.lab import Lab
-from tests.faults.trial import LawBroken, Trial
+from tests.faults.run import LawBroken, Trial
 from tests.faults.volumes import Disk
 
 

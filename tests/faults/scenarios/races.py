@@ -6,7 +6,7 @@ import asyncio
 
 from tests.faults.checker import Line, Violation, facts_of
 from tests.faults.lab import Lab
-from tests.faults.trial import LawBroken, Trial
+from tests.faults.run import LawBroken, Trial
 
 #: How long a workflow may pause at each named point of a turn (seconds).
 DAWDLE_SECONDS = "0.2"

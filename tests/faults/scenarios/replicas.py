@@ -7,12 +7,12 @@ import time
 
 from tests.faults.checker import in_time
 from tests.faults.lab import Lab
-from tests.faults.trial import LawBroken, Trial, quantile
+from tests.faults.run import LawBroken, Trial, quantile
 
 #: Beyond the lease of 5 s.
 FROZEN_SECONDS = 9.0
 #: What the others' turns may take while one replica is frozen (seconds, p99).
-MOST_SECONDS = 6.0
+MAX_SECONDS = 6.0
 
 
 async def replicas(trial: Trial) -> None:
@@ -50,5 +50,5 @@ async def replicas(trial: Trial) -> None:
         trial.figure("rounds of kills", rounds)
         trial.figure("turn p99 while one is frozen", f"at most {max(slowest):.2f} s")
         await lab.verdict()
-        if late := in_time("the p99 of turns while a workflow is frozen", max(slowest), MOST_SECONDS):
+        if late := in_time("the p99 of turns while a workflow is frozen", max(slowest), MAX_SECONDS):
             raise LawBroken(late)

@@ -17,7 +17,7 @@ import httpx
 from deploy.local.embedded import EmbeddedNats
 from tests.faults.checker import Violation, bounded, in_time
 from tests.faults.lab import Lab, memory
-from tests.faults.trial import LawBroken, Trial, quantile
+from tests.faults.run import LawBroken, Trial, quantile
 from tests.processes import ROOT, Service
 
 #: What the others' p99 should stay under, as a multiple of what it is undisturbed. It is told, not
@@ -29,9 +29,9 @@ ROUNDS = 4
 #: How long the others pause between turns (seconds): what is measured is an answer, not a queue.
 PAUSE = (0.1, 0.4)
 #: What it must stay under (seconds).
-MOST_SECONDS = 1.0
+MAX_SECONDS = 1.0
 #: What a process may grow by (MiB).
-MOST_GROWTH = 100.0
+MAX_GROWTH = 100.0
 #: The proxy's limits: a visitor's tabs may say enough for one that never reads to be the first that is
 #: closed; `flood` says more. A small firm's worth of connects from one address; a storm is more.
 LIMITS = {
@@ -108,8 +108,8 @@ async def strangers(trial: Trial) -> None:
                 if after.get(kind.code, 0) <= before_it.get(kind.code, 0) and not busy:
                     detail = f"{kind.name}: nobody was closed with {kind.code}: {after}"
                     violations.append(Violation("closings", "", detail))
-                violations += bounded(f"proxy ({kind.name})", before, peak, MOST_GROWTH)
-                violations += in_time(f"the others' p99 beside {kind.name}", now, MOST_SECONDS)
+                violations += bounded(f"proxy ({kind.name})", before, peak, MAX_GROWTH)
+                violations += in_time(f"the others' p99 beside {kind.name}", now, MAX_SECONDS)
         await lab.verdict(replay=False)
         if violations:
             raise LawBroken(violations)

@@ -9,8 +9,8 @@ from tests.faults.checker import clocks
 from tests.faults.faulty_workflow import TIMER_POINTS
 from tests.faults.flows import INACTIVITY, timers, written
 from tests.faults.lab import Lab
+from tests.faults.run import Trial, quantile
 from tests.faults.scenarios.deaths import die_at, heal
-from tests.faults.trial import Trial, quantile
 from tests.faults.workload import Dreamer
 
 #: A firing in the hands of whoever was killed comes again after this time (seconds); and the one who

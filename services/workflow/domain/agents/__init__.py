@@ -9,19 +9,19 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from services.workflow.domain.agents.assistant import Assistant
+from services.workflow.domain.agents.assistant import AssistantAgent
 from services.workflow.domain.agents.emoji import Emoji
 from services.workflow.domain.agents.match import Match
-from services.workflow.domain.needs import (
+from services.workflow.domain.effects import (
     NO_RESULTS,
+    Effect,
     Generate,
     Generated,
     GenerationFailed,
     Moment,
-    Need,
     Results,
 )
-from shared.contract.agents import Agent, Answered, Ask, BadConfiguration, Request, configured
+from shared.contract.agents import Agent, AgentRequest, Answered, Ask, BadConfiguration, configured
 from shared.contract.conversation import Conversation, Engagement, Input
 from shared.contract.entry import MAX_ENTRY, Entry, EntryTooLarge, encode, needed
 from shared.contract.facts import (
@@ -38,7 +38,7 @@ from shared.contract.facts import (
 __all__ = ["BUILT_IN", "STATE", "respond_agent"]
 
 #: The agents that come along, by name.
-BUILT_IN: Final[Mapping[str, Agent]] = {"emoji": Emoji(), "match": Match(), "assistant": Assistant()}
+BUILT_IN: Final[Mapping[str, Agent]] = {"emoji": Emoji(), "match": Match(), "assistant": AssistantAgent()}
 
 #: Under which name the assistant's word for an agent is found in `Results`.
 STATE: Final = "agent"
@@ -57,7 +57,7 @@ def respond_agent(
     results: Results = NO_RESULTS,
     agents: Mapping[str, Agent] = BUILT_IN,
     max_entry: int = MAX_ENTRY,
-) -> Entry | Need:
+) -> Entry | Effect:
     """The entry that answers ``item`` of an engagement, or what it takes first.
 
     ``agents`` are the installed ones. An agent that raises is not caught: the caller's failed outcome
@@ -83,7 +83,7 @@ def _decide(
         case EngagementEnded():
             return (Interjected(message="Goodbye!"),)
         case RequestMade(key=key, value=value, annotations=annotations) if state.engagement is not None:
-            return _answer(state, state.engagement, Request(key, value, annotations), results, agents)
+            return _answer(state, state.engagement, AgentRequest(key, value, annotations), results, agents)
         case _:
             return (InputRefused(reason="nothing_asked"),)
 
@@ -91,7 +91,7 @@ def _decide(
 def _answer(
     state: Conversation,
     engagement: Engagement,
-    request: Request,
+    request: AgentRequest,
     results: Results,
     agents: Mapping[str, Agent],
 ) -> tuple[Fact, ...] | Generate:
@@ -122,14 +122,14 @@ def _answer(
 
 
 def _ask(
-    agent: Agent, configuration: Any, state: Conversation, request: Request, said: bool | None
+    agent: Agent, configuration: Any, state: Conversation, request: AgentRequest, said: bool | None
 ) -> Answered | Ask:
     """What the agent says, of copies that are its own.
 
     It may change them in place: the fold must stay what the log says, since the same is decided once more
     when something came between. So must what it gives back, however long it holds on to it.
     """
-    own = Request(request.key, deepcopy(request.value), deepcopy(request.annotations))
+    own = AgentRequest(request.key, deepcopy(request.value), deepcopy(request.annotations))
     answer = agent.answer(configuration, deepcopy(state.memory), own, said)
     return replace(answer, memory=deepcopy(answer.memory)) if isinstance(answer, Answered) else answer
 

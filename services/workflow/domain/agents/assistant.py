@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.contract.agents import Answered, Ask, AssistantConfiguration, Request
+from shared.contract.agents import AgentRequest, Answered, Ask, AssistantConfiguration
 
 
-class Assistant:
+class AssistantAgent:
     configuration = AssistantConfiguration
 
     def answer(
-        self, configuration: AssistantConfiguration, memory: Any, request: Request, said: bool | None
+        self, configuration: AssistantConfiguration, memory: Any, request: AgentRequest, said: bool | None
     ) -> Answered | Ask:
         if said is None:
             return Ask(question=configuration.question, text=request.text)

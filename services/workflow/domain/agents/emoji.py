@@ -8,7 +8,7 @@ from typing import Any, Final
 import emoji
 import re2
 
-from shared.contract.agents import Answered, EmojiConfiguration, Request
+from shared.contract.agents import AgentRequest, Answered, EmojiConfiguration
 
 #: Of UTS #51 and its emoji-test.txt. A minimally qualified sequence begins with a fully qualified
 #: emoji; a plain ``©``, ``1`` or ``#`` is unqualified, a lone skin tone a component.
@@ -19,7 +19,7 @@ class Emoji:
     configuration = EmojiConfiguration
 
     def answer(
-        self, configuration: EmojiConfiguration, memory: Any, request: Request, said: bool | None
+        self, configuration: EmojiConfiguration, memory: Any, request: AgentRequest, said: bool | None
     ) -> Answered:
         count = memory["messages"] if memory else 0
         if not contains_emoji(request.text):

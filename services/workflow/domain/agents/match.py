@@ -6,17 +6,17 @@ from functools import lru_cache
 from typing import Any
 
 from services.workflow.domain.language.comparison import unified
-from services.workflow.domain.language.patterns import Match as Matcher
+from services.workflow.domain.language.patterns import TextMatch as Matcher
 from services.workflow.domain.language.patterns import pattern, words
 from services.workflow.domain.language.words import holds_no_word
-from shared.contract.agents import Answered, MatchConfiguration, Request
+from shared.contract.agents import AgentRequest, Answered, MatchConfiguration
 
 
 class Match:
     configuration = MatchConfiguration
 
     def answer(
-        self, configuration: MatchConfiguration, memory: Any, request: Request, said: bool | None
+        self, configuration: MatchConfiguration, memory: Any, request: AgentRequest, said: bool | None
     ) -> Answered:
         text = request.text
         found = (

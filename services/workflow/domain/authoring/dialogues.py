@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from services.workflow.domain.authoring.json_lines import Node, parse
-from services.workflow.domain.language import forms
+from services.workflow.domain.authoring.json_positions import JsonNode, parse
+from services.workflow.domain.language import schema
+from services.workflow.domain.language.diagnostics import Diagnostic, FlowError, quoted, similar
 from services.workflow.domain.language.patterns import BadPattern, pattern
-from services.workflow.domain.language.problems import FlowError, Problem, quoted, similar
 
 #: Any number of utterances, whatever they are.
 ANYTHING: Final = "..."
@@ -129,12 +129,12 @@ def read_dialogues(content: bytes) -> list[Dialogue]:
     try:
         whole = parse(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise FlowError([Problem("", "the file is not UTF-8.", "Save it as UTF-8.")]) from None
+        raise FlowError([Diagnostic("", "the file is not UTF-8.", "Save it as UTF-8.")]) from None
     except json.JSONDecodeError as error:
         reason = f"the file is not JSON: {error.msg} (column {error.colno})."
-        raise FlowError([Problem("", reason, line=error.lineno)]) from None
+        raise FlowError([Diagnostic("", reason, line=error.lineno)]) from None
     except RecursionError:
-        raise FlowError([Problem("", "the file is nested too deeply.")]) from None
+        raise FlowError([Diagnostic("", "the file is nested too deeply.")]) from None
     reader = _Reader()
     items = whole.items
     if isinstance(whole.value, dict):  # {"$schema": ..., "dialogues": [...]}
@@ -152,12 +152,12 @@ def read_dialogues(content: bytes) -> list[Dialogue]:
 
 class _Reader:
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[Diagnostic] = []
 
-    def problem(self, at: Node, reason: str, remedy: str = "") -> None:
-        self.problems.append(Problem("", reason, remedy, at.line))
+    def problem(self, at: JsonNode, reason: str, remedy: str = "") -> None:
+        self.problems.append(Diagnostic("", reason, remedy, at.line))
 
-    def dialogue(self, at: Node) -> Dialogue:
+    def dialogue(self, at: JsonNode) -> Dialogue:
         keys = ("name", "language", "door", "operators", "dialogue", "$comment")
         if not self._object(at, "a dialogue") or not self.known(at, keys, "the dialogue"):
             return Dialogue("", at.line, ())
@@ -177,7 +177,7 @@ class _Reader:
             self._count(at, "operators", -1),
         )
 
-    def _step(self, at: Node) -> Step | None:
+    def _step(self, at: JsonNode) -> Step | None:
         if not self._object(at, "a step"):
             return None
         verbs = [name for name in at.members if name in _VERBS]
@@ -194,7 +194,7 @@ class _Reader:
         act = self._act(verb, at.members[verb], at)
         return None if act is None else Step(at.line, act)
 
-    def _act(self, verb: str, at: Node, step: Node) -> Act | None:
+    def _act(self, verb: str, at: JsonNode, step: JsonNode) -> Act | None:
         value = at.value
         match verb:
             case "bot":
@@ -209,7 +209,7 @@ class _Reader:
                 return Types(value) if verb == "types" else Hears(verb, value)
             case "withdrawn" | "reset" if value is True:
                 return Resets() if verb == "reset" else Hears("withdrawn", "")
-            case "wait" if isinstance(value, str) and (seconds := forms.seconds(value)) is not None:
+            case "wait" if isinstance(value, str) and (seconds := schema.seconds(value)) is not None:
                 return Waits(seconds)
             case "operator":
                 return self._operator(at)
@@ -227,7 +227,7 @@ class _Reader:
                 self.problem(at, f'"{verb}" must be {_VERBS[verb]}.')
                 return None
 
-    def _hears(self, at: Node, step: Node) -> Hears | None:
+    def _hears(self, at: JsonNode, step: JsonNode) -> Hears | None:
         choices = step.members.get("choices")
         offered: tuple[str, ...] | None = None
         if choices is not None:
@@ -249,7 +249,7 @@ class _Reader:
                 self.problem(at, f'"bot" must be {_VERBS["bot"]}.')
                 return None
 
-    def _operator(self, at: Node) -> Acts | None:
+    def _operator(self, at: JsonNode) -> Acts | None:
         match at.value:
             case str(words):
                 return Acts("says", words)
@@ -267,7 +267,7 @@ class _Reader:
                 self.problem(at, f'"operator" must be {_VERBS["operator"]}.')
                 return None
 
-    def _service(self, at: Node, step: Node) -> Serves | None:
+    def _service(self, at: JsonNode, step: JsonNode) -> Serves | None:
         fields = step.members
         if isinstance(at.value, dict):  # all of it in one object
             if not self.known(at, ("state", *_EXTRAS_OF["service"]), "the service"):
@@ -281,7 +281,7 @@ class _Reader:
             return None
         return Serves(at.value, fields["answer"].value if "answer" in fields else None, fails, asked)
 
-    def _assistant(self, at: Node) -> Speaks | None:
+    def _assistant(self, at: JsonNode) -> Speaks | None:
         if isinstance(at.value, str):
             return Speaks(at.value)
         if not self._object(at, '"assistant"') or not self.known(
@@ -296,20 +296,20 @@ class _Reader:
             self._text(at, "fails"),
         )
 
-    def _object(self, at: Node, what: str) -> bool:
+    def _object(self, at: JsonNode, what: str) -> bool:
         if isinstance(at.value, dict):
             return True
         self.problem(at, f"{what} must be an object.")
         return False
 
-    def known(self, at: Node, keys: tuple[str, ...], what: str) -> bool:
+    def known(self, at: JsonNode, keys: tuple[str, ...], what: str) -> bool:
         unknown = [name for name in at.members if name not in keys]
         for name in unknown:
             remedy = similar(name, keys, f"Known here: {quoted(keys)}.")
             self.problem(at.members[name], f"{what} has the unknown key {quoted([name])}.", remedy)
         return not unknown
 
-    def _text(self, at: Node, name: str) -> str:
+    def _text(self, at: JsonNode, name: str) -> str:
         found = at.members.get(name)
         if found is None:
             return ""
@@ -318,7 +318,7 @@ class _Reader:
             return ""
         return found.value
 
-    def _count(self, at: Node, name: str, otherwise: int) -> int:
+    def _count(self, at: JsonNode, name: str, otherwise: int) -> int:
         found = at.members.get(name)
         if found is None:
             return otherwise

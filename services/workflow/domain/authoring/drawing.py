@@ -13,15 +13,15 @@ from typing import Final, Literal
 import msgspec
 
 from services.workflow.domain.language.flow import Flow
-from services.workflow.domain.language.graph import Way
-from services.workflow.domain.language.state import State
+from services.workflow.domain.language.graph import Edge
+from services.workflow.domain.language.state import FlowState
 from shared.contract.facts import BotSaid, ChoiceAsked, EditorClosed, EditorOpened
-from shared.contract.plain import plain
+from shared.contract.html_text import plain
 
 Look = Literal["says", "asks", "handoff", "service", "assistant", "call", "end", "plain"]
 
 #: Longer texts are cut (characters).
-_LONGEST: Final = 60
+_MAX_LENGTH: Final = 60
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class Drawing(msgspec.Struct, frozen=True):
 
 def drawing(flow: Flow) -> Drawing:
     """The parts of the flow's picture."""
-    out: dict[str, list[Way]] = {}
+    out: dict[str, list[Edge]] = {}
     for way in flow.ways:
         out.setdefault(way.source, []).append(way)
     hidden = {name: ways[0].target for name, ways in out.items() if _only_takes(flow.states[name], ways)}
@@ -78,11 +78,11 @@ def _merged(arrows: dict[Arrow, None]) -> Iterator[Arrow]:
         yield Arrow(source, target, " / ".join(label for label in labels if label), dashed)
 
 
-def _only_takes(state: State, ways: list[Way]) -> bool:
+def _only_takes(state: FlowState, ways: list[Edge]) -> bool:
     return state.answer is not None and [way.kind for way in ways] == ["next"]
 
 
-def _box(state: State, first: str) -> Box:
+def _box(state: FlowState, first: str) -> Box:
     look, text = _look(state)
     notes = [f"saves {name}" for name in dict.fromkeys(state.saves)]
     notes += [f"after {span(timer.seconds)}: says more" for timer in state.after if timer.next is None]
@@ -93,7 +93,7 @@ def _box(state: State, first: str) -> Box:
     return Box(state.name, look, cut(text), tuple(notes), state.scope)
 
 
-def _look(state: State) -> tuple[Look, str]:
+def _look(state: FlowState) -> tuple[Look, str]:
     if state.desk is not None:
         return "handoff", f"to {state.desk.queue}"
     if state.service is not None:
@@ -115,7 +115,7 @@ def _look(state: State) -> tuple[Look, str]:
             return ("plain" if state.next or state.branches else "end"), ""
 
 
-def _label(flow: Flow, way: Way) -> str:
+def _label(flow: Flow, way: Edge) -> str:
     match way.kind:
         case "answer":
             return _answered(flow, way)
@@ -139,7 +139,7 @@ def _label(flow: Flow, way: Way) -> str:
             return ""
 
 
-def _answered(flow: Flow, way: Way) -> str:
+def _answered(flow: Flow, way: Edge) -> str:
     taker = flow.states[way.target]
     effect = flow.states[way.source].effect
     if isinstance(effect, ChoiceAsked):
@@ -163,7 +163,7 @@ def span(seconds: int) -> str:
 def cut(text: str) -> str:
     """On one line, and not longer than a picture can show."""
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1].rstrip() + "…"
+    return line if len(line) <= _MAX_LENGTH else line[: _MAX_LENGTH - 1].rstrip() + "…"
 
 
 # --- Mermaid --------------------------------------------------------------------------------------

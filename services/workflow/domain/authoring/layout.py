@@ -25,7 +25,7 @@ class Size(msgspec.Struct, frozen=True):
     height: float
 
 
-class Edge(msgspec.Struct, frozen=True):
+class LayoutEdge(msgspec.Struct, frozen=True):
     """From box to box, with the size of its label."""
 
     source: str
@@ -64,7 +64,7 @@ class _Node:
         self.below: list[_Node] = []
 
 
-def layout(boxes: Mapping[str, Size], edges: Sequence[Edge]) -> Layout:
+def layout(boxes: Mapping[str, Size], edges: Sequence[LayoutEdge]) -> Layout:
     """Places for all boxes and edges. Edges from a box to itself must not be among them."""
     backward = _backward(boxes, edges)
     ranks = _ranks(boxes, edges, backward)
@@ -78,7 +78,7 @@ def layout(boxes: Mapping[str, Size], edges: Sequence[Edge]) -> Layout:
     return _drawn(nodes, layers, chains, backward)
 
 
-def _backward(boxes: Iterable[str], edges: Sequence[Edge]) -> list[bool]:
+def _backward(boxes: Iterable[str], edges: Sequence[LayoutEdge]) -> list[bool]:
     """Which edges lead back to where a walk from the first box came from."""
     out: dict[str, list[int]] = {name: [] for name in boxes}
     for number, edge in enumerate(edges):
@@ -102,7 +102,7 @@ def _backward(boxes: Iterable[str], edges: Sequence[Edge]) -> list[bool]:
     return flipped
 
 
-def _ranks(boxes: Iterable[str], edges: Sequence[Edge], backward: Sequence[bool]) -> dict[str, int]:
+def _ranks(boxes: Iterable[str], edges: Sequence[LayoutEdge], backward: Sequence[bool]) -> dict[str, int]:
     """Each box below all that lead to it."""
     before: dict[str, list[str]] = {name: [] for name in boxes}
     after: dict[str, list[str]] = {name: [] for name in before}
@@ -123,7 +123,7 @@ def _ranks(boxes: Iterable[str], edges: Sequence[Edge], backward: Sequence[bool]
     return ranks
 
 
-def _chain(nodes: Mapping[str, _Node], edge: Edge, flipped: bool) -> list[_Node]:
+def _chain(nodes: Mapping[str, _Node], edge: LayoutEdge, flipped: bool) -> list[_Node]:
     """The edge's nodes from the upper box to the lower one; the label is next to where it begins."""
     upper, lower = nodes[edge.source], nodes[edge.target]
     if flipped:

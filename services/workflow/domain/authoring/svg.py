@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Final
 
 from services.workflow.domain.authoring.drawing import COLOURS, Arrow, Box, Drawing
-from services.workflow.domain.authoring.layout import Edge, Layout, Point, Size, layout
+from services.workflow.domain.authoring.layout import Layout, LayoutEdge, Point, Size, layout
 
 #: Widths of a character of the fonts below, on average, and what a line takes (pixels).
 _NAME_WIDTH: Final = 7.4
@@ -70,7 +70,7 @@ def _part(picture: Drawing, scope: str) -> tuple[str, Size]:
             boxes[arrow.target] = Box(arrow.target, "plain", "", ("elsewhere",), scope)
     arrows = [arrow for arrow in inside if arrow.source != arrow.target and arrow.target in boxes]
     sizes = {name: _size(box) for name, box in boxes.items()}
-    edges = [Edge(arrow.source, arrow.target, _label_size(arrow.label)) for arrow in arrows]
+    edges = [LayoutEdge(arrow.source, arrow.target, _label_size(arrow.label)) for arrow in arrows]
     placed = layout(sizes, edges)
     drawn = [_line(points, arrow) for points, arrow in zip(placed.lines, arrows, strict=True)]
     drawn += [_box(box, placed.boxes[name], sizes[name]) for name, box in boxes.items()]

@@ -6,18 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from services.workflow.domain.language import forms
+from services.workflow.domain.language import schema
 from services.workflow.domain.language.days import Day, iso
-from services.workflow.domain.language.fields import MemberReader
-from services.workflow.domain.language.forms import MEANING
-from services.workflow.domain.language.patterns import BadPattern, Match, pattern, words
+from services.workflow.domain.language.diagnostics import quoted
+from services.workflow.domain.language.field_reader import MemberReader
+from services.workflow.domain.language.patterns import BadPattern, TextMatch, pattern, words
 from services.workflow.domain.language.phones import is_region
-from services.workflow.domain.language.problems import quoted
-from services.workflow.domain.language.state import After, Answer, Fallback
+from services.workflow.domain.language.schema import MEANING
+from services.workflow.domain.language.state import After, ExpectedAnswer, Fallback
 from services.workflow.domain.language.values import Kind, Save
 
 #: How many timers a state may have.
-MOST_TIMERS: Final = 20
+MAX_TIMERS: Final = 20
 
 #: Keys of `save` that mean something for some kinds only.
 _ONLY_FOR: Final[Mapping[str, tuple[Kind, ...]]] = {
@@ -35,7 +35,7 @@ class AnswerReader(MemberReader):
     """Reads what belongs to answers: `matchResponse`, `fallback`, `after`."""
 
     def _response(self, value: dict[str, Any]) -> dict[str, Any]:
-        kind, fields = self._tagged(value, "matchResponse", forms.RESPONSES)
+        kind, fields = self._tagged(value, "matchResponse", schema.RESPONSES)
         if "content" in fields:
             self._warning('"content" in matchResponse is not compared.', "The ids alone decide; remove it.")
         made: dict[str, Any] = {}
@@ -43,13 +43,16 @@ class AnswerReader(MemberReader):
             made |= self._save(fields["save"], choice=kind == "ChoiceResponse")
         match kind, fields:
             case "ChoiceResponse", {"groupId": group, "itemId": item}:
-                return made | {"answer": Answer(str(group), str(item), self.scope), "item": item}
+                return made | {"answer": ExpectedAnswer(str(group), str(item), self.scope), "item": item}
             case "UserText", {"sessionId": session}:
-                return made | {"answer": Answer(str(session), None, self.scope), "match": self._match(fields)}
+                return made | {
+                    "answer": ExpectedAnswer(str(session), None, self.scope),
+                    "match": self._match(fields),
+                }
             case _:
                 return {}
 
-    def _match(self, fields: Mapping[str, Any]) -> Match | None:
+    def _match(self, fields: Mapping[str, Any]) -> TextMatch | None:
         if "pattern" in fields and "words" in fields:
             self._problem('"pattern" and "words" cannot be together.', "Make two states of them.")
         if "ignoreCase" in fields and "pattern" not in fields:
@@ -62,7 +65,7 @@ class AnswerReader(MemberReader):
             if "pattern" in fields:
                 match = pattern(fields["pattern"], fields.get("ignoreCase", True))
                 for name in match.groups:
-                    if not forms.is_name(name):
+                    if not schema.is_name(name):
                         self._problem(
                             f'"pattern" has a group with the name {quoted([name])}.',
                             f"It must be {MEANING['name']}.",
@@ -79,7 +82,7 @@ class AnswerReader(MemberReader):
         return None
 
     def _save(self, value: str | dict[str, Any], choice: bool) -> dict[str, Any]:
-        fields = self._object({"as": value} if isinstance(value, str) else value, "save", forms.SAVE)
+        fields = self._object({"as": value} if isinstance(value, str) else value, "save", schema.SAVE)
         if "as" not in fields:
             return {}
         kind: Kind = fields.get("kind", "text")
@@ -135,7 +138,7 @@ class AnswerReader(MemberReader):
 
     def fallback(self, value: dict[str, Any]) -> Fallback:
         """What happens to what nothing matches."""
-        fields = self._object(value, "fallback", forms.FALLBACK)
+        fields = self._object(value, "fallback", schema.FALLBACK)
         if not fields.keys() & {"say", "next"}:
             self._problem("fallback does nothing.", 'Give it "say", "next", or both.')
         if "times" in fields and "next" not in fields:
@@ -146,16 +149,16 @@ class AnswerReader(MemberReader):
     def _timers(self, value: Any) -> tuple[After, ...]:
         timers = []
         items = value if isinstance(value, list) else [value]
-        if not items or len(items) > MOST_TIMERS:
-            self._problem(f'"after" has {len(items)} timers.', f"It may have 1 to {MOST_TIMERS}.")
+        if not items or len(items) > MAX_TIMERS:
+            self._problem(f'"after" has {len(items)} timers.', f"It may have 1 to {MAX_TIMERS}.")
         for number, item in enumerate(items, 1):
             where = f"timer {number} of after" if isinstance(value, list) else "after"
             if not isinstance(item, dict):
                 self._problem(f"{where} must be an object.", 'Write {"delay": "10m", "say": "..."}.')
                 continue
-            fields = self._object(item, where, forms.AFTER)
+            fields = self._object(item, where, schema.AFTER)
             if not fields.keys() & {"say", "next"}:
                 self._problem(f"{where} does nothing.", 'Give it "say", "next", or both.')
-            if (delay := forms.seconds(fields.get("delay", ""))) is not None:
+            if (delay := schema.seconds(fields.get("delay", ""))) is not None:
                 timers.append(After(delay, self._maybe(fields, "say"), self._target(fields.get("next"))))
         return tuple(timers)

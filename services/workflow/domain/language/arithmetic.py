@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 #: Larger whole numbers have no exact fractional form; they stay as they are.
-_LARGEST: Final = 2**53
+_MAX_LENGTH: Final = 2**53
 #: What counts, and so gives whole numbers.
 _COUNTING: Final = frozenset(
     [
@@ -72,7 +72,7 @@ def fractional(value: Any) -> Any:
     match value:
         case bool():
             return value
-        case int() if abs(value) <= _LARGEST:
+        case int() if abs(value) <= _MAX_LENGTH:
             return float(value)
         case dict():
             return {key: fractional(item) for key, item in value.items()}
@@ -217,7 +217,7 @@ class _Writer:
         match kind, token:
             case "whole", _:
                 number = int(token.rstrip("uU"), 16 if token.startswith("0x") else 10)
-                return f"{number}.0" if number <= _LARGEST else token
+                return f"{number}.0" if number <= _MAX_LENGTH else token
             case (("real" | "text"), _):
                 return token
             case "name", _:

@@ -15,17 +15,17 @@ from typing import Any, Final
 import msgspec
 
 from services.workflow.domain.language.arithmetic import HELPERS, fractional, in_fractions
-from services.workflow.domain.language.patterns import LONGEST as LONGEST_PATTERN
-from services.workflow.domain.language.texts import Voice
+from services.workflow.domain.language.patterns import MAX_LENGTH as MAX_PATTERN
+from services.workflow.domain.language.templates import Voice
 from services.workflow.domain.language.values import NAME
 
 #: The longest condition (characters).
-LONGEST: Final = 500
+MAX_LENGTH: Final = 500
 
 #: The most values (members, items and what they hold) that a loop may look at. At its worst either takes
 #: about a second, as in ``items.exists(x, !(x in items))`` and ``items.map(x, items)``.
-MOST_LOOPED: Final = 5_000
-MOST_COPIED: Final = 500  # with map, filter or matches
+MAX_LOOPED: Final = 5_000
+MAX_COPIED: Final = 500  # with map, filter or matches
 
 #: What is no code: texts, raw and plain, with three quotes and with one; and comments.
 _NO_CODE = re.compile(
@@ -147,8 +147,8 @@ def condition(source: str) -> Condition:
     # code: only flows with conditions wait for it.
     import cel
 
-    if len(source) > LONGEST:
-        raise BadCondition(f"it has {len(source)} characters, and may have {LONGEST}")
+    if len(source) > MAX_LENGTH:
+        raise BadCondition(f"it has {len(source)} characters, and may have {MAX_LENGTH}")
     code = _NO_CODE.sub(lambda found: " " if found["comment"] else _TEXT, source)
     loops = _LOOP.findall(code)
     if len(loops) > 1:
@@ -172,8 +172,8 @@ def condition(source: str) -> Condition:
         program,
         tuple(name for name in program.variables() if name not in bound),
         calculating=None if fractions is None else cel.compile(fractions),
-        most=(MOST_COPIED if costly else MOST_LOOPED) if loops else 0,
-        longest=0 if all(written) else LONGEST_PATTERN,
+        most=(MAX_COPIED if costly else MAX_LOOPED) if loops else 0,
+        longest=0 if all(written) else MAX_PATTERN,
     )
 
 

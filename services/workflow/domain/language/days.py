@@ -18,7 +18,7 @@ from services.workflow.domain.language.formats import (
 )
 
 #: Longer texts are no days (characters).
-_LONGEST: Final = 80
+_MAX_LENGTH: Final = 80
 
 _TIME = re.compile(
     r"(?<=[0-9])(?:t|,? ?(?:at|um|à|a las|alle|às|om|kl\.?|klo|o|в|о)? +|, ?)"
@@ -70,7 +70,7 @@ def readings(text: str, languages: Sequence[str]) -> tuple[Day, ...]:
     A year of two digits makes it none: nobody knows its century. ``languages`` are those of the
     conversation.
     """
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_LENGTH:
         return ()
     plain = with_plain_digits(unified(text.strip().rstrip("。")))
     if plain is None:

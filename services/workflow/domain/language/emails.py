@@ -10,9 +10,9 @@ from services.workflow.domain.language.comparison import unified
 
 #: A "valid e-mail address" of the HTML standard, but with a dot in its domain, and letters of any script.
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[^\W_]([\w-]{0,61}[^\W_])?(\.[^\W_]([\w-]{0,61}[^\W_])?)+")
-_LONGEST: Final = 254  # characters: RFC 5321, 4.5.3.1.3
+_MAX_LENGTH: Final = 254  # characters: RFC 5321, 4.5.3.1.3
 #: With a name before the address (characters).
-_LONGEST_TEXT: Final = 600
+_MAX_TEXT: Final = 600
 _MAILTO: Final = "mailto:"
 #: What people write before an address.
 _LABEL = re.compile(r"(?:e-?)?mail(?: ?address)? *: *(?!//)", re.IGNORECASE)
@@ -23,7 +23,7 @@ _ESCAPE = re.compile(r"%([2-7][0-9A-Fa-f])")  # RFC 6068: "%2B" is a plus sign
 
 def email(text: str) -> str | None:
     """The address, None if there is none or more than one."""
-    if len(text) > _LONGEST_TEXT:
+    if len(text) > _MAX_TEXT:
         return None
     if not text.isascii():
         text = unified(text)
@@ -43,7 +43,7 @@ def email(text: str) -> str | None:
     text = _stripped(text)
     name, mark, domain = text.rpartition("@")
     text = name + mark + domain.replace("。", ".")
-    if len(text) > _LONGEST or not _EMAIL.fullmatch(_shape(text)):
+    if len(text) > _MAX_LENGTH or not _EMAIL.fullmatch(_shape(text)):
         return None
     return text
 

@@ -12,16 +12,16 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from services.workflow.domain.language.checks import LONGEST_WALK, Checks
-from services.workflow.domain.language.fields import Notes, Settings, saves_anything
-from services.workflow.domain.language.flow_file import FLOWS, MAX_FILE, Member, canonical, faults, read
-from services.workflow.domain.language.graph import Way, ways
-from services.workflow.domain.language.problems import FlowError, Problem, quoted
-from services.workflow.domain.language.reading import Reader
-from services.workflow.domain.language.state import Answer, Fallback, State
-from services.workflow.domain.language.texts import Text
+from services.workflow.domain.language.compiler import FlowCompiler
+from services.workflow.domain.language.diagnostics import Diagnostic, FlowError, quoted
+from services.workflow.domain.language.field_reader import FlowSettings, Notes, saves_anything
+from services.workflow.domain.language.flow_file import FLOWS, MAX_FILE, JsonMember, canonical, faults, read
+from services.workflow.domain.language.graph import Edge, ways
+from services.workflow.domain.language.state import ExpectedAnswer, Fallback, FlowState
+from services.workflow.domain.language.templates import Text
+from services.workflow.domain.language.validation import MAX_WALK, Checks
 
-__all__ = ["LONGEST_WALK", "Flow", "FlowError", "Problem", "parse"]
+__all__ = ["MAX_WALK", "Diagnostic", "Flow", "FlowError", "parse"]
 
 #: Gives the content of a flow file that lies beside the one that is read, None if there is none.
 Find = Callable[[str], bytes | None]
@@ -38,14 +38,14 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     content: bytes
-    states: Mapping[str, State]
-    answers: Mapping[Answer, str]
-    takers: Mapping[Answer, tuple[State, ...]] = {}
+    states: Mapping[str, FlowState]
+    answers: Mapping[ExpectedAnswer, str]
+    takers: Mapping[ExpectedAnswer, tuple[FlowState, ...]] = {}
     fallback: Fallback | None = None  # for questions without one of their own
     ambiguous: Text | None = None  # what is asked where an answer may mean two things
     inactivity: int | None = None  # seconds; None leaves it to the service
     languages: tuple[str, ...] = ()  # all that its texts are written in, its own first
-    warnings: tuple[Problem, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def first(self) -> str:
@@ -53,9 +53,9 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         return next(iter(self.states))
 
     @property
-    def ways(self) -> tuple[Way, ...]:
+    def ways(self) -> tuple[Edge, ...]:
         """All ways from state to state."""
-        takers: dict[Answer, list[str]] = {answer: [name] for answer, name in self.answers.items()}
+        takers: dict[ExpectedAnswer, list[str]] = {answer: [name] for answer, name in self.answers.items()}
         takers |= {answer: [state.name for state in states] for answer, states in self.takers.items()}
         return tuple(ways(self.states, takers, self.fallback.next if self.fallback else None))
 
@@ -69,7 +69,7 @@ def parse(content: bytes, name: str, find: Find | None = None) -> Flow:
     try:
         return _parse(content, name, find)
     except RecursionError:  # JSON that could be read, but is too deep to be walked
-        raise FlowError([Problem("", "the file is nested too deeply.")]) from None
+        raise FlowError([Diagnostic("", "the file is nested too deeply.")]) from None
 
 
 def _parse(content: bytes, name: str, find: Find | None) -> Flow:
@@ -78,19 +78,19 @@ def _parse(content: bytes, name: str, find: Find | None) -> Flow:
     subflows = _subflows(members, find, notes.problems)
     if any(each.file for each in subflows.values()):
         members = [member for member in members if member.name != FLOWS]
-        members.append(Member(FLOWS, {each.name: _values(each.members) for each in subflows.values()}, 0))
+        members.append(JsonMember(FLOWS, {each.name: _values(each.members) for each in subflows.values()}, 0))
     reading = _Reading(members, subflows, notes)
     states, settings = reading.states, reading.settings
     if not any(state.scope == "" for state in states.values()):
         remedy = 'Write at least {"hello": {"sendRequest": {"kind": "BotText", "content": "Hi!"}}}.'
-        notes.problems.append(Problem("", "the flow has no state.", remedy))
+        notes.problems.append(Diagnostic("", "the flow has no state.", remedy))
     takers = _takers(states)
     checks = Checks(states, takers, reading.firsts, settings)
     notes.problems += checks.problems({problem.state for problem in notes.problems})
     kept = b"" if notes.problems else canonical(members)
     if len(kept) > MAX_FILE:
         reason = f"with its sub-flows the flow has {len(kept):,} bytes; it may have {MAX_FILE:,} (448 KiB)."
-        notes.problems.append(Problem("", reason, "Shorten it, or split it into two flows."))
+        notes.problems.append(Diagnostic("", reason, "Shorten it, or split it into two flows."))
     if notes.problems:
         raise FlowError(sorted(notes.problems, key=lambda problem: (problem.file, problem.line)))
     notes.warnings += checks.warnings()
@@ -113,7 +113,7 @@ class _Subflow(msgspec.Struct, frozen=True):
     """A sub-flow's states; ``file`` is "" where the flow's own file holds it."""
 
     name: str
-    members: tuple[Member, ...]
+    members: tuple[JsonMember, ...]
     line: int = 0
     file: str = ""
 
@@ -121,58 +121,60 @@ class _Subflow(msgspec.Struct, frozen=True):
 class _Reading:
     """All states, those of the flow itself first."""
 
-    def __init__(self, members: list[Member], subflows: Mapping[str, _Subflow], notes: Notes) -> None:
+    def __init__(self, members: list[JsonMember], subflows: Mapping[str, _Subflow], notes: Notes) -> None:
         saved = saves_anything({member.name: member.value for member in members})
-        self.settings = Settings()
+        self.settings = FlowSettings()
         for member in members:
             if member.name == "$settings":
-                self.settings = Reader(member, notes, self.settings, saved).settings()
-        self.states: dict[str, State] = {}
+                self.settings = FlowCompiler(member, notes, self.settings, saved).settings()
+        self.states: dict[str, FlowState] = {}
         self.firsts: dict[str, str] = {}
         for member in members:
-            self._read(Reader(member, notes, self.settings, saved), member, notes)
+            self._read(FlowCompiler(member, notes, self.settings, saved), member, notes)
         for each in subflows.values():
             self.firsts[each.name] = f"{each.name}/"
             for member in each.members:
-                reader = Reader(member, notes, self.settings, saved, each.name, each.file)
+                reader = FlowCompiler(member, notes, self.settings, saved, each.name, each.file)
                 if (state := self._read(reader, member, notes)) and self.firsts[each.name].endswith("/"):
                     self.firsts[each.name] = state.name
         for state in list(self.states.values()):
             if state.calls is not None and (first := self.firsts.get(state.calls[:-1])):
                 self.states[state.name] = replace(state, calls=first)
 
-    def _read(self, reader: Reader, member: Member, notes: Notes) -> State | None:
+    def _read(self, reader: FlowCompiler, member: JsonMember, notes: Notes) -> FlowState | None:
         if member.name.startswith("$"):
             return None
         if (before := self.states.get(reader.name)) is not None:
             if before.scope != reader.scope:
                 reason = f"a sub-flow has a state of this name, too: {quoted([reader.name])}."
-                notes.problems.append(Problem(before.name, reason, "Rename one of them.", before.line))
+                notes.problems.append(Diagnostic(before.name, reason, "Rename one of them.", before.line))
             return None  # two of one name: `faults` has told it
         state = self.states[reader.name] = reader.state()
         return state
 
 
-def _subflows(members: list[Member], find: Find | None, problems: list[Problem]) -> dict[str, _Subflow]:
+def _subflows(
+    members: list[JsonMember], find: Find | None, problems: list[Diagnostic]
+) -> dict[str, _Subflow]:
     """The sub-flows that the file holds, and those that it or they call and that lie beside it."""
     found: dict[str, _Subflow] = {}
     for holder in (member for member in members if member.name == FLOWS):
         if not isinstance(holder.value, dict):
             remedy = 'Write {"name of the sub-flow": {"its first state": {...}}}.'
-            problems.append(Problem(FLOWS, "$flows must be an object.", remedy, holder.line))
+            problems.append(Diagnostic(FLOWS, "$flows must be an object.", remedy, holder.line))
         if holder.twice:
             reason = f"{quoted(holder.twice)} is written twice in one object."
-            problems.append(Problem(FLOWS, reason, "Remove one of them.", holder.line))
+            problems.append(Diagnostic(FLOWS, reason, "Remove one of them.", holder.line))
         for member in holder.members:
             if member.name.startswith("$"):
                 continue
             if not isinstance(member.value, dict):
                 problems.append(
-                    Problem(member.name, "a sub-flow must be an object of states.", "", member.line)
+                    Diagnostic(member.name, "a sub-flow must be an object of states.", "", member.line)
                 )
             if not member.name or "/" in member.name:
                 reason = f"{quoted([member.name])} is no name for a sub-flow."
-                problems.append(Problem(FLOWS, reason, 'Take one without "/".', member.line))
+                problems.append(Diagnostic(FLOWS, reason, 'Take one without "/".', member.line))
             found[member.name] = _Subflow(member.name, member.members, member.line)
     ahead = [*_called(members), *(name for each in found.values() for name in _called(each.members))]
     while ahead and find is not None:
@@ -191,24 +193,24 @@ def _subflows(members: list[Member], find: Find | None, problems: list[Problem])
     return found
 
 
-def _called(members: list[Member] | tuple[Member, ...]) -> list[str]:
+def _called(members: list[JsonMember] | tuple[JsonMember, ...]) -> list[str]:
     values = (member.value for member in members if isinstance(member.value, dict))
     return [value["call"] for value in values if isinstance(value.get("call"), str)]
 
 
-def _values(members: tuple[Member, ...]) -> dict[str, Any]:
+def _values(members: tuple[JsonMember, ...]) -> dict[str, Any]:
     return {member.name: member.value for member in members}
 
 
-def _takers(states: Mapping[str, State]) -> dict[Answer, tuple[State, ...]]:
-    takers: dict[Answer, tuple[State, ...]] = {}
+def _takers(states: Mapping[str, FlowState]) -> dict[ExpectedAnswer, tuple[FlowState, ...]]:
+    takers: dict[ExpectedAnswer, tuple[FlowState, ...]] = {}
     for state in states.values():
         if state.answer:
             takers[state.answer] = (*takers.get(state.answer, ()), state)
     return takers
 
 
-def _languages(states: Mapping[str, State], settings: Settings) -> tuple[str, ...]:
+def _languages(states: Mapping[str, FlowState], settings: FlowSettings) -> tuple[str, ...]:
     own = [settings.language] if settings.language else []
     tags = (tag for state in states.values() for text in state.texts for tag in text.languages)
     return tuple({tag.lower(): tag for tag in [*own, *tags] if tag}.values())

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from services.workflow.domain.language.problems import FlowError, Problem, quoted
+from services.workflow.domain.language.diagnostics import Diagnostic, FlowError, quoted
 
 #: The largest flow file (bytes): the log keeps each flow's content as one message.
 MAX_FILE: Final = 448 * 1024
@@ -18,7 +18,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _HALF = re.compile("[\ud800-\udfff]")
 
 
-class Member(msgspec.Struct, frozen=True):
+class JsonMember(msgspec.Struct, frozen=True):
     """One member of an object of the file. ``twice``: keys written twice anywhere inside the value.
 
     ``members`` are those of the value itself, where it is an object whose lines are wanted.
@@ -28,31 +28,31 @@ class Member(msgspec.Struct, frozen=True):
     value: Any
     line: int
     twice: tuple[str, ...] = ()
-    members: tuple[Member, ...] = ()
+    members: tuple[JsonMember, ...] = ()
 
 
-def read(content: bytes) -> list[Member]:
+def read(content: bytes) -> list[JsonMember]:
     """All members in their order, those of the same name too. Raises `FlowError`."""
     if len(content) > MAX_FILE:
         size = f"the file has {len(content):,} bytes; a flow may have {MAX_FILE:,} (448 KiB)."
-        raise FlowError([Problem("", size, "Shorten it, or split it into two flows.")])
+        raise FlowError([Diagnostic("", size, "Shorten it, or split it into two flows.")])
     try:
         text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise FlowError([Problem("", "the file is not UTF-8.", "Save it as UTF-8.", line)]) from None
+        raise FlowError([Diagnostic("", "the file is not UTF-8.", "Save it as UTF-8.", line)]) from None
     try:
         whole = json.loads(text, parse_constant=_refuse)
         json.dumps(whole, allow_nan=False)
     except json.JSONDecodeError as error:
         reason = f"the file is not JSON: {error.msg} (column {error.colno})."
-        raise FlowError([Problem("", reason, line=error.lineno)]) from None
+        raise FlowError([Diagnostic("", reason, line=error.lineno)]) from None
     except (ValueError, RecursionError) as error:
         detail = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise FlowError([Problem("", f"the file is not JSON: {detail}.")]) from None
+        raise FlowError([Diagnostic("", f"the file is not JSON: {detail}.")]) from None
     if not isinstance(whole, dict):
         remedy = 'Write {"name of the first state": {...}, ...}.'
-        raise FlowError([Problem("", "the file must hold a JSON object.", remedy)])
+        raise FlowError([Diagnostic("", "the file must hold a JSON object.", remedy)])
     return _members(text, text.index("{"), 1)[0]
 
 
@@ -60,7 +60,7 @@ def read(content: bytes) -> list[Member]:
 FLOWS: Final = "$flows"
 
 
-def _members(text: str, begin: int, line: int, deeper: int = 0) -> tuple[list[Member], int]:
+def _members(text: str, begin: int, line: int, deeper: int = 0) -> tuple[list[JsonMember], int]:
     """Walk an object by hand, and where it ends: `json` drops members of the same name, and all lines.
 
     ``begin`` is its opening brace, in that ``line``; ``deeper`` how many levels of objects within it
@@ -73,7 +73,7 @@ def _members(text: str, begin: int, line: int, deeper: int = 0) -> tuple[list[Me
         return dict(pairs)
 
     decoder = json.JSONDecoder(object_pairs_hook=unique)
-    members: list[Member] = []
+    members: list[JsonMember] = []
     counted = begin
     at = _after_space(text, begin + 1)
     while text[at] != "}":
@@ -82,11 +82,11 @@ def _members(text: str, begin: int, line: int, deeper: int = 0) -> tuple[list[Me
         colon = _after_space(text, at)
         place = _after_space(text, colon + 1)
         value, at = decoder.raw_decode(text, place)
-        inner: list[Member] = []
+        inner: list[JsonMember] = []
         levels = 2 if name == FLOWS and not deeper else deeper - 1
         if isinstance(value, dict) and levels > 0:
             inner, _ = _members(text, place, line + text.count("\n", counted, place), levels)
-        members.append(Member(name, value, line, tuple(twice), tuple(inner)))
+        members.append(JsonMember(name, value, line, tuple(twice), tuple(inner)))
         twice.clear()
         at = _after_space(text, at)
         if text[at] == ",":
@@ -94,13 +94,13 @@ def _members(text: str, begin: int, line: int, deeper: int = 0) -> tuple[list[Me
     return members, at + 1
 
 
-def canonical(members: list[Member]) -> bytes:
+def canonical(members: list[JsonMember]) -> bytes:
     """The same JSON without white space, in the same order. For members without `faults`."""
     value = {member.name: member.value for member in members}
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def faults(members: list[Member]) -> list[Problem]:
+def faults(members: list[JsonMember]) -> list[Diagnostic]:
     """What JSON itself lets pass: names written twice (it silently drops one), halves of characters."""
     problems = []
     first: dict[str, int] = {}
@@ -108,14 +108,14 @@ def faults(members: list[Member]) -> list[Problem]:
         name, line = member.name, member.line
         if name in first and not name.startswith("$"):
             reason = f"there are two states of this name, the first in line {first[name]}."
-            problems.append(Problem(name, reason, "Give one of them another name.", line))
+            problems.append(Diagnostic(name, reason, "Give one of them another name.", line))
         first.setdefault(name, line)
         if member.twice and not name.startswith("$"):
             reason = f"{quoted(member.twice)} is written twice in one object."
-            problems.append(Problem(name, reason, "Remove one of them.", line))
+            problems.append(Diagnostic(name, reason, "Remove one of them.", line))
         if _HALF.search(json.dumps([name, member.value], ensure_ascii=False)):
             reason = "a text holds half a character (a lone \\ud800 to \\udfff)."
-            problems.append(Problem(name, reason, "Write the character itself.", line))
+            problems.append(Diagnostic(name, reason, "Write the character itself.", line))
     return problems
 
 

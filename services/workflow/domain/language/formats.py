@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from babel import Locale
 
 #: Longer tags are no language's; what a stranger's browser sends is cut here.
-_LONGEST_TAG: Final = 35
+_MAX_TAG: Final = 35
 #: In which order days are written in figures; None where people do both, or the language is not known.
 Order = Literal["day", "month"] | None
 
@@ -43,7 +43,7 @@ def locale_of(language: str) -> Locale | None:
     from langcodes import standardize_tag
     from langcodes.tag_parser import LanguageTagError
 
-    if not language or len(language) > _LONGEST_TAG:
+    if not language or len(language) > _MAX_TAG:
         return None
     # Babel keeps what it resolved by the root's data for all languages, for whichever asks first.
     Locale.parse("root").months["stand-alone"]["wide"]

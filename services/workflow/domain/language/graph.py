@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from services.workflow.domain.language.state import Answer, State
+from services.workflow.domain.language.state import ExpectedAnswer, FlowState
 
 Kind = Literal["next", "when", "answer", "fallback", "after", "nobody", "onError", "goTo", "call"]
 
 
-class Way(NamedTuple):
+class Edge(NamedTuple):
     """A way from one state to another. ``label``: the condition, the delay, or what the visitor answers."""
 
     source: str
@@ -20,47 +20,49 @@ class Way(NamedTuple):
     at_once: bool = False  # it is taken without waiting for anybody
 
 
-def named(state: State) -> Iterator[Way]:
+def named(state: FlowState) -> Iterator[Edge]:
     """The ways that the state itself names, whether the states they lead to exist or not."""
     waits = state.waits
     for branch in state.branches:
-        yield Way(state.name, branch.next, "when", branch.when.source, not waits)
+        yield Edge(state.name, branch.next, "when", branch.when.source, not waits)
     if state.next is not None:
-        yield Way(state.name, state.next, "next", "", not waits)
+        yield Edge(state.name, state.next, "next", "", not waits)
     if state.fallback is not None and state.fallback.next is not None:
-        yield Way(state.name, state.fallback.next, "fallback")
+        yield Edge(state.name, state.fallback.next, "fallback")
     for timer in state.after:
         if timer.next is not None:
-            yield Way(state.name, timer.next, "after", f"{timer.seconds} s")
+            yield Edge(state.name, timer.next, "after", f"{timer.seconds} s")
     desk = state.desk or (state.assistant.desk if state.assistant else None)
     if desk and desk.nobody and desk.nobody.next is not None:
-        yield Way(state.name, desk.nobody.next, "nobody", "", not state.asks)
+        yield Edge(state.name, desk.nobody.next, "nobody", "", not state.asks)
     if state.service and state.service.on_error is not None:
-        yield Way(state.name, state.service.on_error, "onError", "", True)
+        yield Edge(state.name, state.service.on_error, "onError", "", True)
     if state.assistant:
-        yield Way(state.name, state.assistant.on_error, "onError", "", not waits)
+        yield Edge(state.name, state.assistant.on_error, "onError", "", not waits)
         for target in state.assistant.go_to:
-            yield Way(state.name, target, "goTo", "", not waits)
+            yield Edge(state.name, target, "goTo", "", not waits)
 
 
 def ways(
-    states: Mapping[str, State], takers: Mapping[Answer, Iterable[str]], fallback: str | None = None
-) -> Iterator[Way]:
+    states: Mapping[str, FlowState],
+    takers: Mapping[ExpectedAnswer, Iterable[str]],
+    fallback: str | None = None,
+) -> Iterator[Edge]:
     """All ways there are. ``fallback`` is where the settings' own leads."""
     for state in states.values():
         yield from (way for way in named(state) if way.target in states)
         if state.calls is not None and state.calls in states:
-            yield Way(state.name, state.calls, "call", "", True)
+            yield Edge(state.name, state.calls, "call", "", True)
         for answer in dict.fromkeys(state.answers):
             for taker in takers.get(answer, ()):
-                yield Way(state.name, taker, "answer", answer.item or "")
+                yield Edge(state.name, taker, "answer", answer.item or "")
         if fallback is None or fallback not in states:
             continue
         if state.asks and not state.assistant and not state.fallback:
-            yield Way(state.name, fallback, "fallback")
+            yield Edge(state.name, fallback, "fallback")
 
 
-def reached(first: str, every: Iterable[Way]) -> set[str]:
+def reached(first: str, every: Iterable[Edge]) -> set[str]:
     """All states that a conversation may come to from ``first``."""
     onward: dict[str, list[str]] = {}
     for way in every:

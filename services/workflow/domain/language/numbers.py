@@ -10,9 +10,9 @@ from services.workflow.domain.language.comparison import comparable
 from services.workflow.domain.language.formats import Marks, marks_of, with_plain_digits
 
 #: Larger whole numbers are no longer exact everywhere that reads the log.
-LARGEST: Final = 2**53 - 1
+MAX_LENGTH: Final = 2**53 - 1
 #: Longer texts are no numbers (characters).
-_LONGEST: Final = 60
+_MAX_LENGTH: Final = 60
 
 _WHOLE: Final = re.compile(
     r"[0-9]+|[0-9]{1,3}(?P<mark>[., '])[0-9]{3}(?:(?P=mark)[0-9]{3})*|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}"
@@ -38,7 +38,7 @@ def readings(text: str, units: Sequence[str], languages: Sequence[str]) -> tuple
         known = [marks for language in languages if (marks := marks_of(language)) is not None]
         told = [_told(figures, marks) for marks in dict.fromkeys(known)] or [_plausible(figures)]
         found = tuple(dict.fromkeys(number for each in told for number in each))
-    if any(number > LARGEST for number in found):
+    if any(number > MAX_LENGTH for number in found):
         return ()
     return tuple(sorted((-number if negative else number for number in found), key=abs, reverse=True))
 
@@ -78,7 +78,7 @@ def _value(figures: str, decimal: str, group: str | None = None) -> int | float 
 
 def _figures(text: str, units: Sequence[str], language: str) -> tuple[bool, str, bool] | None:
     """Whether it is negative; digits and marks; and whether the marks are those of Arabic digits."""
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_LENGTH:
         return None
     of_units = sorted(((unit, comparable(unit, language)) for unit in units), key=lambda each: -len(each[1]))
     bare = text.strip()

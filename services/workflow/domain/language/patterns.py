@@ -16,10 +16,10 @@ import msgspec
 import re2
 
 from services.workflow.domain.language.comparison import comparable, is_turkic, unified
-from services.workflow.domain.language.words import Said, Words, best, holds_no_word
+from services.workflow.domain.language.words import SaidText, Words, best, holds_no_word
 
 #: The longest pattern (characters), and what one may take when compiled (bytes).
-LONGEST: Final = 1_000
+MAX_LENGTH: Final = 1_000
 _MEMORY: Final = 1 << 20
 
 #: The pieces of a pattern that are not characters to be found: escapes, quoted texts, groups' beginnings
@@ -34,7 +34,7 @@ class BadPattern(ValueError):
     """What is written is no pattern; the text says why."""
 
 
-class Match(msgspec.Struct, frozen=True):
+class TextMatch(msgspec.Struct, frozen=True):
     """Takes a text that the pattern is found in, or that holds one of the words."""
 
     pattern: Any = None  # a compiled pattern of re2
@@ -50,7 +50,7 @@ class Match(msgspec.Struct, frozen=True):
         "ＡＢ–１" is "AB-1", then, if the pattern ignores case, `comparable`.
         """
         if self.words is not None:
-            return {} if best([(None, self.words)], Said(text, language)) else None
+            return {} if best([(None, self.words)], SaidText(text, language)) else None
         groups = _searched(self.pattern, text)
         turkic = self.ignore_case and is_turkic(language)
         if groups is not None or (text.isascii() and self.pattern.pattern.isascii() and not turkic):
@@ -73,10 +73,10 @@ def _searched(compiled: Any, text: str) -> Mapping[str, str] | None:
     return {name: value for name, value in found.groupdict().items() if value is not None}
 
 
-def pattern(source: str, ignore_case: bool = True) -> Match:
+def pattern(source: str, ignore_case: bool = True) -> TextMatch:
     """A pattern that is searched for. Raises `BadPattern`."""
-    if len(source) > LONGEST:
-        raise BadPattern(f"it has {len(source)} characters, and may have {LONGEST}")
+    if len(source) > MAX_LENGTH:
+        raise BadPattern(f"it has {len(source)} characters, and may have {MAX_LENGTH}")
     try:
         compiled = _compiled(source, ignore_case)
     except re2.error as error:
@@ -86,15 +86,15 @@ def pattern(source: str, ignore_case: bool = True) -> Match:
         ) from None
     except UnicodeError:
         raise BadPattern("it holds half a character") from None
-    return Match(pattern=compiled, ignore_case=ignore_case, groups=tuple(compiled.groupindex))
+    return TextMatch(pattern=compiled, ignore_case=ignore_case, groups=tuple(compiled.groupindex))
 
 
-def words(options: Iterable[str], contains: bool | None = None) -> Match:
+def words(options: Iterable[str], contains: bool | None = None) -> TextMatch:
     """Words, or several in a row, of which a text must hold one, as `Words` says."""
     found = tuple(dict.fromkeys(options))
     if any(map(holds_no_word, found)):
         raise BadPattern("a word needs a letter or a digit")
-    return Match(words=Words(found, contains))
+    return TextMatch(words=Words(found, contains))
 
 
 def _compiled(source: str, ignore_case: bool) -> Any:

@@ -11,7 +11,7 @@ from services.workflow.domain.language.comparison import unified
 from services.workflow.domain.language.formats import with_plain_digits
 
 #: Longer texts are no numbers (characters).
-_LONGEST: Final = 80
+_MAX_LENGTH: Final = 80
 #: Spoken in so many countries that a number without one says nothing.
 _EVERYWHERE: Final = frozenset(["en", "ar"])
 
@@ -38,7 +38,7 @@ def phone(text: str, region: str, languages: Sequence[str]) -> str | None:
     ``region`` is the country of a number without one, as the flow says; "" leaves it to the languages of
     the conversation. Where these do not tell it either the number stays national: its digits.
     """
-    if len(text) > _LONGEST or (plain := with_plain_digits(unified(text).strip())) is None:
+    if len(text) > _MAX_LENGTH or (plain := with_plain_digits(unified(text).strip())) is None:
         return None
     plain = _SCHEME.sub("", plain, count=1) if _SCHEME.match(plain) else plain
     plain = _LABEL.sub("", plain, count=1) if _LABEL.match(plain) else plain

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from services.workflow.domain.language.conditions import Condition
-from services.workflow.domain.language.patterns import Match
-from services.workflow.domain.language.texts import Json, Text, Voice, plain, texts_of
+from services.workflow.domain.language.patterns import TextMatch
+from services.workflow.domain.language.templates import Json, Text, Voice, plain, texts_of
 from services.workflow.domain.language.values import Save
 from shared.contract.facts import (
     BotSaid,
@@ -24,10 +24,10 @@ from shared.contract.facts import (
 Effect = BotSaid | ChoiceAsked | EditorOpened | EditorClosed | HandoffRequested
 
 #: Browsers read larger numbers inexactly: the answer would come back with another id.
-_LARGEST_ID: Final = 2**53 - 1
+_MAX_ID: Final = 2**53 - 1
 
 
-class Answer(NamedTuple):
+class ExpectedAnswer(NamedTuple):
     """What a visitor may answer, ids as text. ``item`` is None for a text in the editor ``asked``.
 
     ``scope`` is the sub-flow that asks, "" for the flow itself: ids of one do not meet those of another.
@@ -68,7 +68,7 @@ class Nobody(msgspec.Struct, frozen=True):
     next: str | None = None
 
 
-class Desk(msgspec.Struct, frozen=True, kw_only=True):
+class HandoffSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A handoff. ``waiting`` is said when the wait begins, ``back`` after the handback."""
 
     queue: str
@@ -82,7 +82,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
         return _present(self.reason, self.waiting, self.nobody.say if self.nobody else None, self.back)
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A question to a backend, at ``url`` or, over NATS, at ``subject``. ``timeout`` in seconds."""
 
     url: Text | None = None
@@ -96,7 +96,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     on_error: str | None = None
 
 
-class Assistant(msgspec.Struct, frozen=True, kw_only=True):
+class AssistantSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The assistant speaks. ``once``: when the flow comes here; else to each of the visitor's texts."""
 
     system: Text
@@ -105,7 +105,7 @@ class Assistant(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int = 0
     temperature: float | None = None
     go_to: tuple[str, ...] = ()
-    desk: Desk | None = None  # whom it may hand over to
+    desk: HandoffSpec | None = None  # whom it may hand over to
     once: bool = False
 
 
@@ -146,7 +146,7 @@ class Opened(msgspec.Struct, frozen=True):
 Speech = Said | Asked | Opened
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class FlowState(msgspec.Struct, frozen=True, kw_only=True):
     """One state. ``effect`` happens on entering it; ``answer`` leads into it.
 
     ``effect`` is as it is written, in the flow's own language; ``speech`` gives the one for a visitor,
@@ -157,9 +157,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     scope: str = ""  # the sub-flow it belongs to, "" for the flow itself
     effect: Effect | None = None
     speech: Speech | None = None
-    answer: Answer | None = None
+    answer: ExpectedAnswer | None = None
     item: FlowId | None = None  # the answer's `itemId` as it is written
-    match: Match | None = None  # which texts it takes; None for all
+    match: TextMatch | None = None  # which texts it takes; None for all
     save: Save | None = None
     invalid: Text | None = None  # what is said to an answer of another kind, in the flow's own words
     ambiguous: Text | None = None  # what is asked where an answer may mean two things
@@ -167,9 +167,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     branches: tuple[Branch, ...] = ()  # looked at before `next`
     fallback: Fallback | None = None
     after: tuple[After, ...] = ()
-    desk: Desk | None = None
-    service: Service | None = None
-    assistant: Assistant | None = None
+    desk: HandoffSpec | None = None
+    service: ServiceSpec | None = None
+    assistant: AssistantSpec | None = None
     calls: str | None = None  # the sub-flow's first state
     simple: bool = True  # nothing is to be done here but to tell the effect as it is
     line: int = 0
@@ -186,13 +186,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return self.desk is not None or self.asks
 
     @property
-    def answers(self) -> tuple[Answer, ...]:
+    def answers(self) -> tuple[ExpectedAnswer, ...]:
         """Everything that the visitor may answer here, to which another state leads on."""
         match self.effect:
             case ChoiceAsked(group=group, choices=choices) if self.asks:
-                return tuple(Answer(str(group), str(choice.item), self.scope) for choice in choices)
+                return tuple(ExpectedAnswer(str(group), str(choice.item), self.scope) for choice in choices)
             case EditorOpened(session=session) if self.asks:
-                return (Answer(str(session), None, self.scope),)
+                return (ExpectedAnswer(str(session), None, self.scope),)
             case _:
                 return ()
 
@@ -233,7 +233,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 def is_id(value: object) -> bool:
     """Whether ``value`` may serve as an id: True and False are numbers to Python, but no ids."""
     if isinstance(value, int):
-        return not isinstance(value, bool) and abs(value) <= _LARGEST_ID
+        return not isinstance(value, bool) and abs(value) <= _MAX_ID
     return isinstance(value, str)
 
 

@@ -179,7 +179,7 @@ def written(value: Any) -> str:
             return value
         case bool():
             return "true" if value else "false"
-        case float() if value.is_integer() and abs(value) <= numbers.LARGEST:
+        case float() if value.is_integer() and abs(value) <= numbers.MAX_LENGTH:
             return str(int(value))
         case list() | tuple() if not any(isinstance(item, dict | list | tuple) for item in value):
             return ", ".join(map(written, value))

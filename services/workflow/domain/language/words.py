@@ -74,13 +74,13 @@ class Words(msgspec.Struct, frozen=True):
     options: tuple[str, ...]
     contains: bool | None = None
 
-    def spans(self, said: Said) -> Iterator[Span]:
+    def spans(self, said: SaidText) -> Iterator[Span]:
         """Where a text holds the words."""
         for option in self.options:
             yield from said.spans(_prepared(option, said.turkic), self.contains)
 
 
-class Said:
+class SaidText:
     """A text that words are looked for in, cut once for all that look."""
 
     __slots__ = ("_cuts", "_runs", "core", "denials", "text", "turkic")
@@ -116,7 +116,7 @@ class Said:
         return any(not (word[0] <= begin and end <= word[1]) for begin, end in self.denials or ())
 
 
-def best(states: Sequence[tuple[T, Words]], said: Said) -> tuple[T, ...]:
+def best(states: Sequence[tuple[T, Words]], said: SaidText) -> tuple[T, ...]:
     """Those whose words a text holds most certainly: none, one, or several if nobody can tell.
 
     A longer find beats those within it: "not sure" beats "sure", and the whole text beats all. Of the
@@ -151,7 +151,7 @@ def overlap(words: Words, other: Words) -> tuple[str, str] | None:
     For the author: with other words around it, a text that means the longer may be taken for the shorter.
     """
     for longer in other.options:
-        said = Said(longer)
+        said = SaidText(longer)
         for shorter in words.options:
             word = _prepared(shorter, False)
             if said.is_only(word) or not said.may_hold(word):

@@ -1,0 +1,229 @@
+"""`switchboard flow migrate`: moves live conversations to another version of their flow."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from nats.aio.client import Client
+
+from deploy.cli import history
+from deploy.cli.flow_releases import SHOWN, as_workflow, check_name, known_version
+from deploy.cli.progress import Progress
+from services.workflow import releases
+from services.workflow.domain import releases as rules
+from services.workflow.domain.effects import Moment
+from services.workflow.domain.language.flow import Flow, FlowError, parse
+from services.workflow.domain.migration import NoPlace, migrated, unknown_states
+from services.workflow.domain.releases import ReleaseError
+from services.workflow.flow_files import BrokenFlow, read_flow
+from services.workflow.timers import Schedules
+from shared.contract.conversation import NEW, Conversation, evolve
+from shared.contract.entry import Entry, EntryTooLarge
+from shared.eventlog.log import Conflict, Log, Unknown
+
+#: Conversations that are moved at once.
+AT_ONCE = 32
+#: How often one is tried again that goes on meanwhile, and the pause before it (seconds).
+TRIES = 40
+PAUSE_SECONDS = 0.25
+
+
+class StuckConversation(msgspec.Struct, frozen=True):
+    """A conversation that is not moved."""
+
+    conversation: str
+    state: str
+    reason: str
+
+
+class MigrationReport(msgspec.Struct):
+    """What happened. ``moves``: how many went from where to where."""
+
+    moved: int = 0
+    moves: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    stuck: list[StuckConversation] = msgspec.field(default_factory=list)
+    there: int = 0  # were on the new version already
+
+
+def migrate(options: argparse.Namespace) -> int:
+    name = check_name(options.name)
+    places = _map(Path(options.map)) if options.map else {}
+
+    async def command(client: Client) -> tuple[Flow, MigrationReport, bool]:
+        log = Log(client)
+        folds = await history.folds(log, lambda state: history.live(state) and state.flow == name)
+        new = await _target(client, log, name, options.to, folds)
+        if wrong := unknown_states(places, new):
+            raise ReleaseError(
+                f"The map leads to states that the new version does not have: {', '.join(wrong)}."
+            )
+        stands = {place for state in folds.values() for place in (state.place, *state.stack)}
+        if unused := sorted(place for place in places if place not in stands):
+            print(f"Of the map, nobody stands at: {', '.join(unused)}.", file=sys.stderr)
+        migration = Migration(log, name, new, places)
+        plan = await migration.plan(folds)
+        if options.dry_run or (plan.stuck and not options.only_mapped) or not plan.moved:
+            return new, plan, False
+        return new, await migration.run([each for each in folds if each not in migration.stuck]), True
+
+    new, report, written = as_workflow(command)
+    _tell(name, new, report, written)
+    return 1 if report.stuck and not (options.only_mapped and written) else 0
+
+
+class Migration:
+    """Moves the conversations of one flow. ``stuck`` are those that a plan found no place for."""
+
+    def __init__(self, log: Log, name: str, new: Flow, places: Mapping[str, str]) -> None:
+        self._log = log
+        self._name = name
+        self._new = new
+        self._places = places
+        self._flows: dict[str, Flow | None] = {new.version: new}
+        self._schedules = Schedules(log)
+        self.stuck: set[str] = set()
+
+    async def plan(self, folds: Mapping[str, Conversation]) -> MigrationReport:
+        """What would happen; nothing is written. Raises `Unreachable`."""
+        report = MigrationReport()
+        for conversation, state in folds.items():
+            if state.version == self._new.version:
+                report.there += 1
+                continue
+            try:
+                self._count(report, state, await self._entry(state))
+            except NoPlace as error:
+                report.stuck.append(StuckConversation(conversation, state.place or "", str(error)))
+                self.stuck.add(conversation)
+        return report
+
+    async def run(self, conversations: list[str]) -> MigrationReport:
+        """Move them. Raises `LogError`; what was moved stays moved, and a second run does the rest."""
+        await self._log.keep_flow(self._new.version, self._new.content)
+        report, places = MigrationReport(), asyncio.Semaphore(AT_ONCE)
+        progress, done = Progress("Moving conversations"), 0
+
+        async def one(conversation: str) -> None:
+            nonlocal done
+            async with places:
+                await self._move(conversation, report)
+            done += 1
+            progress(done, len(conversations))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for conversation in conversations:
+                    group.create_task(one(conversation))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        finally:
+            progress.end()
+        return report
+
+    async def _move(self, conversation: str, report: MigrationReport) -> None:
+        """Move one, on a state that nothing came after: who goes on meanwhile is looked at again."""
+        state = NEW
+        for _ in range(TRIES):
+            state = await self._fold(conversation)
+            if state.version == self._new.version:
+                report.there += 1
+                return
+            if not history.live(state) or state.flow != self._name:
+                return
+            if state.unanswered:  # in the middle of a turn
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            try:
+                entry = await self._entry(state)
+                position = await self._log.append(conversation, "bot", entry, expect=state.position)
+            except (Conflict, Unknown):
+                continue
+            except (NoPlace, EntryTooLarge) as error:
+                report.stuck.append(StuckConversation(conversation, state.place or "", str(error)))
+                return
+            self._count(report, state, entry)
+            after = await self._fold(conversation)
+            if after.position == position and after.armed:
+                await self._schedules.publish(conversation, after.armed)
+            return
+        reason = "it is in the middle of a turn; run this again"
+        report.stuck.append(StuckConversation(conversation, state.place or "", reason))
+
+    async def _entry(self, state: Conversation) -> Entry:
+        old = await self._flow(state.version)
+        return migrated(state, old, self._new, self._places, Moment(time.time_ns()))
+
+    async def _flow(self, version: str) -> Flow | None:
+        if version not in self._flows:
+            content = await self._log.flow(version)
+            try:
+                self._flows[version] = None if content is None else parse(content, self._name)
+            except FlowError:
+                self._flows[version] = None
+        return self._flows[version]
+
+    async def _fold(self, conversation: str) -> Conversation:
+        state = NEW
+        for message in await self._log.fetch(conversation):
+            state = evolve(state, message.decode())
+        return state
+
+    def _count(self, report: MigrationReport, state: Conversation, entry: Entry) -> None:
+        place = self._places.get(state.place or "", state.place or "")
+        report.moved += 1
+        report.moves[state.place or "", place] += 1
+
+
+async def _target(
+    client: Client, log: Log, name: str, wanted: str, folds: Mapping[str, Conversation]
+) -> Flow:
+    """The version to move to: a file's, or one that is known by its beginning."""
+    if Path(wanted).suffix == ".json" or Path(wanted).exists():
+        return read_flow(Path(wanted), name)
+    released = rules.versions((await releases.release_of(client, name)).release)
+    live = [state.version for state in folds.values()]
+    version = await known_version(log, wanted, tuple(dict.fromkeys([*released, *live])))
+    content = await log.flow(version)
+    if content is None:
+        raise ReleaseError(f"The content of version {version} is not there any more.")
+    try:
+        return parse(content, name)
+    except FlowError as error:
+        raise ReleaseError(f"Version {version} cannot be used by this program:\n{error}") from error
+
+
+def _map(file: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+    except OSError as error:
+        raise BrokenFlow([f"{file} cannot be read: {error.strerror}."]) from error
+    except msgspec.DecodeError as error:
+        remedy = 'write {"old state": "new state"}'
+        raise BrokenFlow([f"{file} is no map of states ({error}); {remedy}."]) from error
+
+
+def _tell(name: str, new: Flow, report: MigrationReport, written: bool) -> None:
+    moved = "moved" if written else "to move"
+    print(f"{name} to {new.version[:SHOWN]}: {_conversations(report.moved)} {moved}.")
+    for (before, after), count in sorted(report.moves.items(), key=lambda item: -item[1]):
+        print(f"  {count:>6}  {before}" + (f" -> {after}" if after != before else ""))
+    if report.there:
+        print(f"  {report.there:>6}  on that version already")
+    if not report.stuck:
+        return
+    print(f"{_conversations(len(report.stuck))} without a place to go:")
+    for each in sorted(report.stuck, key=lambda each: each.state):
+        print(f"  {each.conversation}  {each.state}: {each.reason}")
+    if not written:
+        print("Nothing was moved. Let the map name a place for them, or take --only-mapped.")
+
+
+def _conversations(count: int) -> str:
+    return f"{count:,} conversation{'s' * (count != 1)}"

@@ -1,0 +1,133 @@
+"""The `switchboard` command: what it understands. What each command does is in the module that it names."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+from deploy.cli import flows
+from deploy.cli.lazy_commands import LazyCommand, count
+from shared.service.version import VERSION
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = parser().parse_args(arguments)
+    from shared.service import logging
+
+    logging.configure("switchboard", "warning", "console")
+    try:
+        code: int = options.command(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `switchboard log | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except _wrong_settings() as error:
+        print(error, file=sys.stderr)
+        return 2
+    except _told() as error:
+        print(error, file=sys.stderr)
+        return 1
+    return code
+
+
+def _wrong_settings() -> type[Exception]:
+    from shared.service.settings import SettingError
+
+    return SettingError
+
+
+def _told() -> tuple[type[Exception], ...]:
+    """What is told in a sentence. Asked for, and imported, only where something was raised."""
+    from deploy.cli.accounts import AccountError
+    from deploy.cli.connection import ConnectionFailed
+    from deploy.local.embedded import ServerError
+    from deploy.local.ports import PortError
+    from deploy.local.processes import FolderError
+    from deploy.local.supervised_process import ProcessError
+    from services.workflow.domain.releases import ReleaseError
+    from services.workflow.flow_files import BrokenFlow
+    from shared.eventlog.log import LogError
+    from shared.eventlog.provisioning import DeclareError
+
+    return (
+        *(AccountError, ConnectionFailed, ServerError, ProcessError, PortError, FolderError),
+        *(ReleaseError, BrokenFlow, DeclareError, LogError),
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command understands; its ``command`` does it."""
+    parser = argparse.ArgumentParser(
+        prog="switchboard",
+        description="Answer a website's visitors with a bot, and let a person take over.",
+        epilog="Settings are environment variables, and .env in the working folder; .env.example lists all.",
+    )
+    parser.add_argument("--version", action="version", version=f"switchboard {VERSION}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="start NATS and the four services here, until Ctrl-C")
+    run.add_argument("--flow", metavar="FILE", help="the flow of new conversations")
+    run.add_argument("--workflows", type=count, default=1, metavar="N", help="replicas of the workflow")
+    run.add_argument("--proxies", type=count, default=1, metavar="N", help="replicas of the proxy")
+    run.add_argument("--verbose", action="store_true", help="show all that the services log")
+    run.set_defaults(command=LazyCommand("run", "run"))
+
+    setup = commands.add_parser("setup", help="declare the streams on NATS")
+    setup.add_argument(
+        "--new-epoch", action="store_true", help="make every client begin anew: after a restore, to be sure"
+    )
+    setup.set_defaults(command=LazyCommand("streams", "setup"))
+
+    wipe = commands.add_parser("wipe", help="remove every conversation, flow and account for good")
+    wipe.add_argument("--yes", action="store_true", help="do not ask")
+    wipe.set_defaults(command=LazyCommand("streams", "wipe"))
+
+    log = commands.add_parser("log", help="print the log as JSON lines")
+    log.add_argument("--last", type=count, metavar="N", help="only the last N entries")
+    log.add_argument("--from", dest="start", type=count, metavar="POSITION", help="only from there on")
+    log.add_argument("--conversation", type=_conversation, metavar="C", help="only of this conversation")
+    log.add_argument("--follow", action="store_true", help="go on with what comes")
+    log.set_defaults(command=LazyCommand("tail", "log"))
+    schema = log.add_subparsers(metavar="schema").add_parser("schema", help="print an entry's JSON Schema")
+    schema.set_defaults(command=LazyCommand("tail", "schema"))
+
+    operator = commands.add_parser("operator", help="the operators' accounts")
+    verbs = operator.add_subparsers(required=True, metavar="VERB")
+    add = verbs.add_parser("add", help="make an account; asks for its password")
+    add.add_argument("name")
+    add.add_argument("--display", default="", metavar="NAME", help="the name that visitors see")
+    add.set_defaults(command=LazyCommand("operators", "add"))
+    passwd = verbs.add_parser("passwd", help="change an account's password; ends its sessions")
+    passwd.add_argument("name")
+    passwd.set_defaults(command=LazyCommand("operators", "passwd"))
+    remove = verbs.add_parser("remove", help="remove an account for good; ends its sessions")
+    remove.add_argument("name")
+    remove.add_argument("--yes", action="store_true", help="do not ask")
+    remove.set_defaults(command=LazyCommand("operators", "remove"))
+    disable = verbs.add_parser("disable", help="let nobody log in with an account; ends its sessions")
+    disable.add_argument("name")
+    disable.set_defaults(command=LazyCommand("operators", "disable"))
+    enable = verbs.add_parser("enable", help="let a disabled account log in again")
+    enable.add_argument("name")
+    enable.set_defaults(command=LazyCommand("operators", "enable"))
+    verbs.add_parser("list", help="name all accounts").set_defaults(
+        command=LazyCommand("operators", "listed")
+    )
+
+    flows.add_parser(commands)
+    return parser
+
+
+def _conversation(text: str) -> str:
+    if re.fullmatch("[0-9a-f]{32}", text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no conversation: the name has 32 hex digits")
+    return text
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

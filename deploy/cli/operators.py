@@ -1,0 +1,100 @@
+"""`switchboard operator`: the operators' accounts."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import getpass
+import sys
+from collections.abc import Awaitable, Callable
+
+from nats.aio.client import Client
+
+from deploy.cli import accounts
+from deploy.cli.connection import connected
+from deploy.cli.settings import Local
+from shared.service.settings import environment, load
+
+
+def add(options: argparse.Namespace) -> int:
+    """Make an account. Raises `AccountError` or `ConnectionFailed`."""
+    accounts.check_name(options.name)
+    password = _ask_password()
+    _change(lambda client: accounts.add(client, options.name, options.display, password))
+    print(f"The account {options.name} is made.")
+    return 0
+
+
+def passwd(options: argparse.Namespace) -> int:
+    """Change a password. Raises `AccountError` or `ConnectionFailed`."""
+    accounts.check_name(options.name)
+    password = _ask_password()
+    _change(lambda client: accounts.change(client, options.name, password))
+    print(f"The password of {options.name} is changed; its logins end within five seconds.")
+    return 0
+
+
+def remove(options: argparse.Namespace) -> int:
+    """Remove an account, if that is meant. Raises `AccountError` or `ConnectionFailed`."""
+    accounts.check_name(options.name)
+    if not options.yes:
+        print(f"This removes the account {options.name} for good, and ends its logins.")
+        with contextlib.suppress(EOFError):
+            options.yes = input("Type yes to go on: ").strip() == "yes"
+        if not options.yes:
+            print("Nothing was removed.")
+            return 1
+    _change(lambda client: accounts.remove(client, options.name))
+    print(f"The account {options.name} is removed; its logins end within five seconds.")
+    return 0
+
+
+def disable(options: argparse.Namespace) -> int:
+    """Let nobody log in with an account. Raises `AccountError` or `ConnectionFailed`."""
+    _change(lambda client: accounts.disable(client, options.name))
+    print(f"The account {options.name} is disabled; its logins end within five seconds.")
+    return 0
+
+
+def enable(options: argparse.Namespace) -> int:
+    """Let a disabled account log in again. Raises `AccountError` or `ConnectionFailed`."""
+    _change(lambda client: accounts.enable(client, options.name))
+    print(f"The account {options.name} may log in again, with its password.")
+    return 0
+
+
+def _change(change: Callable[[Client], Awaitable[None]]) -> None:
+    env = environment()
+    settings = load(Local, env)
+
+    async def command() -> None:
+        async with connected(settings, env, "admin") as client:
+            await change(client)
+
+    asyncio.run(command())
+
+
+def listed(options: argparse.Namespace) -> int:
+    """Name all accounts. Raises `ConnectionFailed`."""
+    env = environment()
+    settings = load(Local, env)
+
+    async def command() -> list[accounts.Account]:
+        async with connected(settings, env, "admin") as client:
+            return await accounts.accounts(client)
+
+    for account in asyncio.run(command()):
+        state = "  disabled" if account.disabled else ""
+        print(f"{account.name:<32} {account.display:<32} {account.created}{state}")
+    return 0
+
+
+def _ask_password() -> str:
+    """From the terminal, twice; else the first line of the input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Once more: ") != password:
+        raise accounts.AccountError("The two were not the same.")
+    return password

@@ -1,0 +1,158 @@
+"""What the HTTP API takes and gives, as JSON. Times are RFC 3339, UTC."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, cast
+from uuid import UUID
+
+import msgspec
+
+from services.operator.domain.desk import ConversationSummary
+from services.operator.domain.transcript import TranscriptEntry, Who
+from shared.contract.conversation import Owner, Status
+from shared.contract.timestamps import format_time
+
+#: The longest text an operator may say (bytes of UTF-8).
+MAX_TEXT = 16 * 1024
+#: As much of the last line as a list shows (characters).
+MAX_SHOWN = 200
+
+
+class Login(msgspec.Struct):
+    name: Annotated[str, msgspec.Meta(max_length=64)]
+    password: Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+class Me(msgspec.Struct):
+    """The account's name, and the name that visitors see."""
+
+    name: str
+    display: str
+
+
+class Say(msgspec.Struct):
+    """``text`` is plain text; with an ``id`` the same request may be sent again and counts once."""
+
+    text: str
+    id: UUID | None = None
+
+
+class HandBack(msgspec.Struct):
+    """``state``: where the flow goes on; without it, where it was."""
+
+    state: str | None = None
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """A conversation in a list. ``waiting_since``: since when the visitor waits for a person's word."""
+
+    id: str
+    owner: Owner
+    operator: str
+    operator_name: str
+    queue: str
+    status: Status
+    flow: str
+    place: str | None
+    waiting_since: str | None
+    last_line: str
+    started: str
+    updated: str
+    position: int
+
+
+class ConversationPage(msgspec.Struct):
+    """``next`` is the ``before`` of the next page, null on the last."""
+
+    conversations: list[Row]
+    next: int | None
+
+
+class TranscriptLine(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A line of the transcript, plain text."""
+
+    position: int
+    time: str
+    who: Who = msgspec.field(name="from")
+    text: str
+    name: str = ""
+
+
+class Detail(Row, kw_only=True):
+    """A conversation with its transcript, and the states of its flow."""
+
+    messages: list[TranscriptLine]
+    states: list[str]
+
+
+_encoder = msgspec.json.Encoder()
+
+
+class ProblemDetail(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Why a request was not fulfilled. ``operator`` is who has the conversation."""
+
+    error: str
+    operator: str | None = None
+    operator_name: str | None = None
+
+
+class Told(TranscriptLine, kw_only=True):
+    """A new line, as an event."""
+
+    conversation: str
+
+
+class TypingEvent(msgspec.Struct):
+    conversation: str
+    who: Literal["visitor"] = "visitor"
+
+
+class Done(msgspec.Struct):
+    pass
+
+
+def row(summary: ConversationSummary) -> Row:
+    return Row(**_row(summary))
+
+
+def message(line: TranscriptEntry) -> msgspec.Raw:
+    """A line as JSON. Made one by one: of tens of thousands, the others' requests come in between."""
+    return msgspec.Raw(_encoder.encode(TranscriptLine(**_line(line))))
+
+
+def detail(summary: ConversationSummary, messages: list[msgspec.Raw], states: list[str]) -> Detail:
+    """``messages`` as `message` makes them."""
+    return Detail(**_row(summary), messages=cast(list[TranscriptLine], messages), states=states)
+
+
+def told(conversation: str, line: TranscriptEntry) -> Told:
+    return Told(conversation=conversation, **_line(line))
+
+
+def _row(summary: ConversationSummary) -> dict[str, Any]:
+    state = summary.state
+    return {
+        "id": summary.id,
+        "owner": state.owner,
+        "operator": state.operator,
+        "operator_name": state.operator_name,
+        "queue": state.queue,
+        "status": state.status,
+        "flow": state.flow,
+        "place": state.place,
+        "waiting_since": format_time(summary.waiting) if summary.waiting else None,
+        "last_line": summary.last_line[:MAX_SHOWN],
+        "started": format_time(summary.started),
+        "updated": format_time(summary.updated),
+        "position": state.position,
+    }
+
+
+def _line(line: TranscriptEntry) -> dict[str, Any]:
+    return {
+        "position": line.position,
+        "time": format_time(line.time),
+        "who": line.who,
+        "text": line.text,
+        "name": line.name,
+    }

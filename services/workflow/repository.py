@@ -1,0 +1,90 @@
+"""The log as the workflow uses it: complete folds, and appends that nothing came before."""
+
+from __future__ import annotations
+
+from time import time_ns
+
+from nats.aio.client import Client
+
+from services.workflow.state_cache import StateCache
+from shared.contract.conversation import Conversation
+from shared.contract.entry import Entry, RecordedEntry, needed
+from shared.contract.facts import Fact
+from shared.contract.timestamps import format_time
+from shared.eventlog.log import Conflict, Log
+from shared.eventlog.subscription import Subscription
+
+SECOND = 1_000_000_000
+
+
+class Repository:
+    def __init__(self, stream: Log, subscription: Subscription, folds: StateCache) -> None:
+        self.log = stream
+        self._subscription = subscription
+        self.folds = folds
+
+    @property
+    def client(self) -> Client:
+        return self.log.client
+
+    @property
+    def certain(self) -> bool:
+        """Whether what is folded is the log as it stands, as far as is known here."""
+        return self._subscription.certain
+
+    async def reached(self, position: int, time: int = 0) -> None:
+        """Wait until everything up to ``position`` is folded; ``time`` is when that was stored, if known."""
+        await self._subscription.reached(position, time)
+
+    async def fold(self, conversation: str) -> Conversation:
+        """The fold, complete up to the subscription's position. Raises `Unreachable`."""
+        if not self._subscription.certain:  # one that is loaded now might lack what came while in doubt
+            await self._subscription.known()
+        return self.folds.at_hand(conversation) or await self.folds.complete(self.log, conversation)
+
+    async def catch_up(self, conversation: str) -> Conversation:
+        """The fold, complete up to what was the conversation's end. Raises `Unreachable`."""
+        await self.reached(await self.log.last(conversation))
+        return await self.fold(conversation)
+
+    async def append(self, conversation: str, entry: Entry, state: Conversation) -> Conversation:
+        """The fold with ``entry``, stored only if nothing came after ``state``. Raises `LogError`.
+
+        The server compares positions only. That ``state`` is of the log as it stands is proven here: a
+        store that was put back from a copy uses its numbers anew.
+        """
+        if await self.fold(conversation) is not state:
+            raise Conflict("the conversation has moved on")
+        position = await self.log.append(conversation, "bot", entry, expect=state.position)
+        self.folds.advance(conversation, _as_recorded(conversation, position, entry))
+        return await self.fold(conversation)
+
+    async def history(self, conversation: str) -> list[RecordedEntry]:
+        """All entries of the conversation. Raises `Unreachable`."""
+        return [message.decode() async for window in self.log.windows(conversation) for message in window]
+
+    def now(self) -> int:
+        """Nanoseconds since 1970, never behind the log: what is due there is due here."""
+        return max(time_ns(), self.folds.time)
+
+    def after(self, seconds: int) -> str:
+        """The time in so many seconds, in RFC 3339."""
+        return format_time(self.now() + seconds * SECOND)
+
+
+def interim(id: str, *facts: Fact) -> Entry:
+    """An entry on the way to an outcome."""
+    return Entry(id=id, needs=needed(facts), facts=facts)
+
+
+def _as_recorded(conversation: str, position: int, entry: Entry) -> RecordedEntry:
+    return RecordedEntry(
+        position=position,
+        conversation=conversation,
+        author="bot",
+        time=0,  # the fold does not read it
+        id=entry.id,
+        cause=entry.cause,
+        needs=entry.needs,
+        facts=entry.facts,
+    )

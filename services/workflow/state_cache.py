@@ -1,0 +1,131 @@
+"""Complete folds of the conversations at work.
+
+A fold is complete up to the subscription's position: the subscription proves that nothing is missing there,
+which an expectation alone does not (it proves only that nothing came after).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from shared.contract.conversation import NEW, Conversation, evolve
+from shared.contract.entry import RecordedEntry
+from shared.eventlog.log import Log, StoredMessage
+
+#: Folds kept for conversations that are likely to go on.
+MAX_KEPT = 20_000
+
+Watcher = Callable[[Conversation], None]
+
+
+@dataclass(slots=True)
+class _Loading:
+    live: list[RecordedEntry] = field(default_factory=list)  # what came meanwhile
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class StateCache:
+    """Fed with every message by the subscription; loads a conversation when it is first asked for.
+
+    ``time`` is the newest stored time that was heard of (nanoseconds since 1970): the log's own clock.
+    """
+
+    def __init__(self) -> None:
+        self._folds: OrderedDict[str, Conversation] = OrderedDict()
+        self._loading: dict[str, _Loading] = {}
+        self._watchers: dict[str, list[Watcher]] = {}
+        self.time = 0
+
+    def deliver(self, message: StoredMessage) -> None:
+        """One more message of the log, in order."""
+        conversation = message.conversation
+        if message.time > self.time:
+            self.time = message.time
+        if conversation in self._loading:
+            self._loading[conversation].live.append(message.decode())
+            return
+        state = self._folds.get(conversation)
+        if state is None and message.first:  # there is nothing to fetch: the fold begins here
+            self._keep(conversation, evolve(NEW, message.decode()))
+        elif state is not None and state.position < message.position:  # our own answers are folded already
+            self._set(conversation, evolve(state, message.decode()))
+
+    def forget(self) -> None:
+        """Drop everything: the log is no longer the one that was folded."""
+        self._folds.clear()
+        self._loading.clear()
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                watcher(NEW)
+
+    def at_hand(self, conversation: str) -> Conversation | None:
+        """The conversation's fold, complete up to the subscription's position, if it need not be loaded."""
+        known = self._folds.get(conversation)
+        if known is not None:
+            self._folds.move_to_end(conversation)
+        return known
+
+    async def complete(self, log: Log, conversation: str) -> Conversation:
+        """The conversation's fold, complete up to the subscription's position. Raises `Unreachable`."""
+        while True:
+            known = self.at_hand(conversation)
+            if known is not None:
+                return known
+            if conversation not in self._loading:
+                return await self._load(log, conversation)
+            await self._loading[conversation].over.wait()
+
+    @contextmanager
+    def watching(self, conversation: str, watcher: Watcher) -> Iterator[None]:
+        """Within the block, ``watcher`` is given each new fold of the conversation, at once."""
+        watchers = self._watchers.setdefault(conversation, [])
+        watchers.append(watcher)
+        try:
+            yield
+        finally:
+            watchers.remove(watcher)
+            if not watchers:
+                del self._watchers[conversation]
+
+    def advance(self, conversation: str, recorded: RecordedEntry) -> None:
+        """Our own entry was stored behind all that was folded: no need to wait until it comes by."""
+        state = self._folds.get(conversation)
+        if state is not None and state.position < recorded.position:  # it may have come by already
+            self._set(conversation, evolve(state, recorded))
+
+    async def _load(self, log: Log, conversation: str) -> Conversation:
+        loading = self._loading[conversation] = _Loading()  # from here on nothing that comes is missed
+        try:
+            state = NEW
+            async for window in log.windows(conversation):
+                for message in window:
+                    state = evolve(state, message.decode())
+                await asyncio.sleep(0)  # a long one must not keep the others waiting
+            for recorded in loading.live:
+                state = evolve(state, recorded)
+        finally:
+            kept = self._loading.get(conversation) is loading
+            if kept:
+                del self._loading[conversation]
+            loading.over.set()
+        if kept:
+            self._keep(conversation, state)
+        return state
+
+    def _keep(self, conversation: str, state: Conversation) -> None:
+        self._set(conversation, state)
+        while len(self._folds) > MAX_KEPT + len(self._watchers):
+            oldest = next(iter(self._folds))
+            if oldest in self._watchers:  # somebody relies on it
+                self._folds.move_to_end(oldest)
+            else:
+                del self._folds[oldest]
+
+    def _set(self, conversation: str, state: Conversation) -> None:
+        self._folds[conversation] = state
+        for watcher in tuple(self._watchers.get(conversation, ())):
+            watcher(state)

@@ -1,0 +1,171 @@
+"""The skeleton that all services share: settings, logs, uvicorn, health, and an orderly end.
+
+On SIGTERM or SIGINT: readiness goes off, uvicorn closes what is open (WebSockets with 1012), the
+service finishes the work in hand, and the process leaves with exit code 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
+
+import structlog
+import uvicorn
+
+from shared.service import logging, settings
+from shared.service.health import VERSION, Health, Receive, Scope, Send, respond, settle
+from shared.service.http_hardening import BoundedWebSocket, punctual
+from shared.service.settings import Common
+from shared.service.sockets import CannotListen, listen
+from shared.service.tasks import end_others
+
+log = structlog.get_logger()
+
+#: uvloop takes one new connection from each listening socket a round, however many wait. With one
+#: socket, visitors who arrive at a busy moment would wait behind the work of all who are there.
+ACCEPTS = 16
+#: How often an open WebSocket is pinged, unless a service's settings say otherwise.
+PING_SECONDS = 20.0
+
+
+class Application(Protocol):
+    """What a service's ``app.py`` builds. Nothing connects before `start`."""
+
+    async def start(self) -> None:
+        """Begin to work in the background; return at once, even while NATS is down."""
+
+    async def stop(self) -> None:
+        """Finish the work in hand and let go of everything."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request or WebSocket."""
+
+
+S = TypeVar("S", bound=Common)
+A = TypeVar("A", bound=Application)
+
+
+def main(
+    name: str,
+    kind: type[S],
+    port: Callable[[S], int],
+    build: Callable[[S, Health], A],
+    largest_frame: int = 64 * 1024,
+    ping: Callable[[S], float] = lambda settings: PING_SECONDS,
+    turned_away: Callable[[A, str], int] = lambda app, host: 0,
+) -> None:
+    """Run a service until it is told to stop: the whole of a ``__main__``."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{name}", description=f"Switchboard's {name}.")
+    parser.add_argument("--version", action="version", version=f"switchboard {name} {VERSION}")
+    parser.parse_args()
+    try:
+        values = settings.load(kind)
+    except settings.SettingError as error:
+        settings.fail(error)
+        return
+    logging.configure(name, values.log_level, values.log_format)
+    health = Health(name)
+    try:
+        app = build(values, health)
+    except settings.SettingError as error:
+        settings.fail(error)
+        return
+    try:
+        listener = listen(values.host, port(values), settings.variable(f"{name}_port"))
+    except CannotListen as error:
+        settings.fail(error)
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn_run = serve(
+            app, health, values, listener, largest_frame, ping(values), functools.partial(turned_away, app)
+        )
+        if sys.platform == "win32":
+            asyncio.run(uvicorn_run)
+        else:
+            import uvloop
+
+            uvloop.run(uvicorn_run)
+
+
+async def serve(
+    app: Application,
+    health: Health,
+    values: Common,
+    listener: socket.socket,
+    largest_frame: int,
+    ping_seconds: float = PING_SECONDS,
+    turned_away: Callable[[str], int] = lambda host: 0,
+) -> None:
+    """Serve ``app`` with its health on ``listener`` until SIGTERM or SIGINT.
+
+    A WebSocket is pinged every ``ping_seconds``, and closed when no answer comes within the same time.
+    ``turned_away`` says of a peer's address when it may open one again (seconds), 0 for at once.
+    """
+
+    async def edge(scope: Scope, receive: Receive, send: Send) -> None:
+        if await health.answer(scope, send):
+            return
+        try:
+            await app(scope, receive, send)
+        except Exception:
+            # No trace goes to a stranger: uvicorn answers 500 or closes with 1011 by itself.
+            log.exception("request_failed", type=scope["type"])
+            if scope["type"] == "http":
+                with contextlib.suppress(RuntimeError):
+                    await respond(send, 500, b'{"error":"internal error"}')
+            else:
+                with contextlib.suppress(RuntimeError):
+                    await send({"type": "websocket.close", "code": 1011})
+
+    config = uvicorn.Config(
+        edge,
+        http=punctual(values.handshake_seconds, turned_away=turned_away),
+        ws=BoundedWebSocket,
+        ws_max_size=largest_frame,
+        ws_ping_interval=ping_seconds,
+        ws_ping_timeout=ping_seconds,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(values.trusted_proxies),
+        forwarded_allow_ips=list(values.trusted_proxies),
+        timeout_graceful_shutdown=int(values.drain_seconds) or 1,
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if not health.draining:
+            log.info("draining")
+            health.drain()
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop)
+    await app.start()
+    settle()
+    log.info("serving", address="{}:{}".format(*listener.getsockname()[:2]), version=VERSION)
+    try:
+        await server.serve([listener, *(listener.dup() for _ in range(ACCEPTS - 1))])
+    finally:
+        await app.stop()
+        await end_others()
+    log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves signals to us: it would raise them again at the end, and exit with 143."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -1,0 +1,107 @@
+"""A mailbox: what is in hand of one conversation."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from msgspec.structs import replace
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from services.workflow.mailboxes import Delivery, Mailbox
+from shared.contract.conversation import NEW, Conversation, Input
+from shared.contract.persistent_queue import PersistentQueue
+from tests import examples
+
+MANY = 200
+
+
+class Compared(int):
+    """A position that counts how often it is compared with another."""
+
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return int(self) == other
+
+    def __lt__(self, other: int) -> bool:
+        Compared.times += 1
+        return int(self) < other
+
+    def __gt__(self, other: int) -> bool:
+        Compared.times += 1
+        return int(self) > other
+
+    def __hash__(self) -> int:
+        return int(self)
+
+
+def delivery(position: int) -> Delivery:
+    reply = f"$JS.ACK.CHAT-0.workflow.1.{position}.{position}.1790000000000000000.0"
+    taken = Delivery(Msg(cast(Client, cast(Any, None)), "", reply, b""))
+    taken.caught_up = True
+    return taken
+
+
+def backlog(many: int) -> tuple[Mailbox, Conversation]:
+    """A mailbox of which nothing has its outcome yet."""
+    mailbox = Mailbox(examples.CONVERSATION)
+    for position in range(1, many + 1):
+        mailbox.add(delivery(position))
+    owed = PersistentQueue(
+        Input(Compared(position), str(position), examples.TEXT_WRITTEN) for position in range(1, many + 1)
+    )
+    return mailbox, replace(NEW, position=many, unanswered=owed)
+
+
+def compared(many: int) -> int:
+    """How often positions are compared while that many inputs get their outcome, the oldest first."""
+    mailbox, state = backlog(many)
+    Compared.times = 0
+    for position in range(1, many + 1):
+        assert mailbox.waits_for(state)
+        assert mailbox.finished(state) == []
+        state = replace(state, unanswered=state.unanswered.without(position))
+        assert [done.sequence for done in mailbox.finished(state)] == [position]
+    assert len(mailbox) == 0
+    return Compared.times
+
+
+def test_who_says_hundreds_of_things_costs_no_square_of_them() -> None:
+    """It did: each turn of one visitor's backlog held up every other conversation of the replica."""
+    assert 0 < compared(4 * MANY) < 8 * compared(MANY)
+
+
+def test_what_owes_nothing_and_what_all_have_at_once_is_finished_at_once() -> None:
+    mailbox, state = backlog(3)
+    mailbox.add(delivery(4))  # a rating
+    state = replace(state, position=4)
+    assert [done.sequence for done in mailbox.finished(state)] == [4]
+    claimed = replace(state, unanswered=PersistentQueue())
+    assert [done.sequence for done in mailbox.finished(claimed)] == [1, 2, 3]
+
+
+def test_what_the_fold_has_not_reached_is_not_finished() -> None:
+    mailbox, state = backlog(1)
+    nothing = replace(state, position=0, unanswered=PersistentQueue())
+    assert mailbox.finished(nothing) == []
+    again = delivery(1)
+    again.caught_up = False
+    mailbox.add(again)
+    assert [mailbox.finished(replace(nothing, position=1)), mailbox.fresh[-1:]] == [[], [again]]
+    mailbox.caught_up([again])
+    assert mailbox.finished(replace(nothing, position=1)) == [again]
+
+
+def test_what_is_delivered_again_while_it_is_owed_is_finished_once() -> None:
+    mailbox, state = backlog(2)
+    assert mailbox.finished(state) == []
+    again = delivery(1)
+    again.caught_up = False
+    mailbox.add(again)
+    state = replace(state, unanswered=state.unanswered.without(1))
+    assert mailbox.finished(state) == []
+    mailbox.caught_up([again])
+    assert mailbox.finished(state) == [again]
+    assert mailbox.finished(state) == []
