@@ -10,14 +10,13 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from nats.aio.client import Client
 from nats.errors import SlowConsumerError
 
-from shared.service.health import Health
-from shared.service.settings import Common, SettingError
+from shared.eventlog.observer import Observer
 
 if TYPE_CHECKING:
     from faststream.nats import NatsBroker
@@ -32,7 +31,7 @@ PINGS = 2
 class ConnectionState:
     """How the connection stands; tells its subscriptions when something may have been lost."""
 
-    def __init__(self, health: Health) -> None:
+    def __init__(self, health: Observer) -> None:
         self._health = health
         self._disturbed: list[Callable[[], None]] = []
         self._lost: list[Callable[[], None]] = []
@@ -72,8 +71,27 @@ def inbox_prefix(user: str) -> str:
     return f"_INBOX_{user}" if user else "_INBOX"
 
 
-def make_broker(settings: Common, service: str, link: ConnectionState) -> NatsBroker:
-    """A FastStream broker that is not connected yet. Raises `SettingError` for a bad certificate file."""
+class ConnectionSettings(Protocol):
+    """Where NATS is, and as whom to connect. ``nats_url`` may name several servers, with commas."""
+
+    @property
+    def nats_url(self) -> str: ...
+    @property
+    def nats_user(self) -> str: ...
+    @property
+    def nats_password(self) -> str: ...
+    @property
+    def nats_ca(self) -> str: ...
+    @property
+    def drain_seconds(self) -> float: ...
+
+
+class BadCertificate(ValueError):
+    """The file of trusted certificates cannot be used; the text says why."""
+
+
+def make_broker(settings: ConnectionSettings, service: str, link: ConnectionState) -> NatsBroker:
+    """A FastStream broker that is not connected yet. Raises `BadCertificate`."""
     # Commands want the rest of this file, and not the time that importing FastStream takes.
     from faststream.nats import NatsBroker
     from faststream.security import BaseSecurity, SASLPlaintext
@@ -81,9 +99,7 @@ def make_broker(settings: Common, service: str, link: ConnectionState) -> NatsBr
     try:
         tls = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
     except OSError as error:  # ssl.SSLError is one
-        raise SettingError(
-            f"SWITCHBOARD_NATS_CA: {settings.nats_ca} is no certificate file: {error}."
-        ) from error
+        raise BadCertificate(f"{settings.nats_ca} is no certificate file: {error}.") from error
     security: BaseSecurity | None = None
     if settings.nats_user:
         security = SASLPlaintext(

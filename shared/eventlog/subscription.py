@@ -20,8 +20,8 @@ from prometheus_client import Counter, Gauge
 
 from shared.eventlog.connection import ConnectionState
 from shared.eventlog.log import Appended, Log, StoredMessage, Unreachable
+from shared.eventlog.observer import Observer
 from shared.eventlog.protocol_reader import LiveConnection
-from shared.service.health import Health
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ class Subscription:
         self,
         stream: Log,
         link: ConnectionState,
-        health: Health,
+        health: Observer,
         deliver: Callable[[StoredMessage], None],
         reset: Callable[[], None],
         from_beginning: bool = False,

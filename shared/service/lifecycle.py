@@ -19,6 +19,7 @@ from typing import Protocol, TypeVar
 import structlog
 import uvicorn
 
+from shared.eventlog.connection import BadCertificate
 from shared.service import logging, settings
 from shared.service.health import VERSION, Health, Receive, Scope, Send, respond, settle
 from shared.service.http_hardening import BoundedWebSocket, punctual
@@ -76,6 +77,9 @@ def main(
         app = build(values, health)
     except settings.SettingError as error:
         settings.fail(error)
+        return
+    except BadCertificate as error:
+        settings.fail(settings.SettingError(f"{settings.variable('nats_ca')}: {error}"))
         return
     try:
         listener = listen(values.host, port(values), settings.variable(f"{name}_port"))
