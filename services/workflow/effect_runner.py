@@ -1,7 +1,7 @@
 """What a decision may need first: a backend's answer, or the assistant's.
 
-What is heard stays in the mailbox's `TurnProgress`, over conflicts and retries, until the input has its outcome:
-neither is asked twice for it, except after a crash.
+What is heard stays in the mailbox's `TurnProgress`, over conflicts and retries, until the input has its
+outcome: neither is asked twice for it, except after a crash.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The subscription when the store is put back from a copy: no mixture of two logs, nothing in doubt is used."""
+"""The subscription when the store is put back from a copy: two logs never mix, and doubt is never used."""
 
 from __future__ import annotations
 

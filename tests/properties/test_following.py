@@ -212,7 +212,7 @@ class SimulatedLog:
 
 
 class Fold:
-    """Somebody beside the subscription, who is told all that it delivers, and reads and appends ahead of it."""
+    """A reader beside the subscription: told all that it delivers, it reads and appends ahead of it."""
 
     def __init__(self, world: World, log: SimulatedLog) -> None:
         self._world = world
