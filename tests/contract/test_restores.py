@@ -363,14 +363,14 @@ async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> 
     await lab.store.copy()
     await lab.grow(3)
     await followed.subscription.reached(6)
-    ledger = Repository(followed.log, followed.subscription, StateCache())
+    repository = Repository(followed.log, followed.subscription, StateCache())
     pause.begin()
     await pause.felt.wait()
     await lab.store.put_back()
     async with asyncio.timeout(20):
         while followed.health.reasons.keys() & {"feed", "nats"} or followed.subscription.certain:
             await asyncio.sleep(0.02)
-    folding = asyncio.create_task(ledger.fold(examples.CONVERSATION))
+    folding = asyncio.create_task(repository.fold(examples.CONVERSATION))
     for _ in range(3):  # it could have been loaded as often
         assert len(await followed.log.fetch(examples.CONVERSATION)) == 3
     assert not folding.done()
@@ -427,17 +427,17 @@ async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: Lab, g
     await pause.felt.wait()
     folds = StateCache()
     followed.beside = folds
-    ledger = Repository(followed.log, followed.subscription, folds)
-    state = await ledger.fold(examples.CONVERSATION)
+    repository = Repository(followed.log, followed.subscription, folds)
+    state = await repository.fold(examples.CONVERSATION)
     said = Entry(id="1", cause=1, facts=(examples.BOT_SAID,))
-    assert (await ledger.append(examples.CONVERSATION, said, state)).position == 6
+    assert (await repository.append(examples.CONVERSATION, said, state)).position == 6
     assert followed.subscription.position == 5
     await lab.store.put_back()
     await lab.grow(grown)
     pause.end()
     await settled(lab, followed)
     assert followed.resets == 1
-    assert await ledger.fold(examples.CONVERSATION) == await fresh(lab)
+    assert await repository.fold(examples.CONVERSATION) == await fresh(lab)
 
 
 async def test_what_was_read_or_appended_and_is_still_there_resets_nobody(lab: Lab) -> None:
@@ -450,15 +450,15 @@ async def test_what_was_read_or_appended_and_is_still_there_resets_nobody(lab: L
     await lab.grow(5)
     folds = StateCache()
     followed.beside = folds
-    ledger = Repository(followed.log, followed.subscription, folds)
-    state = await ledger.fold(examples.CONVERSATION)
+    repository = Repository(followed.log, followed.subscription, folds)
+    state = await repository.fold(examples.CONVERSATION)
     said = Entry(id="1", cause=1, facts=(examples.BOT_SAID,))
-    state = await ledger.append(examples.CONVERSATION, said, state)
+    state = await repository.append(examples.CONVERSATION, said, state)
     await lab.store.copy()
     pause.end()
     await settled(lab, followed)
     assert followed.resets == 0
-    assert await ledger.fold(examples.CONVERSATION) is state
+    assert await repository.fold(examples.CONVERSATION) is state
 
 
 async def test_a_store_that_is_put_back_without_a_loss_is_known_by_what_was_read_ahead(lab: Lab) -> None:
@@ -526,19 +526,21 @@ async def test_nothing_is_appended_to_another_log_that_is_as_long(lab: Lab) -> N
     """The server compares positions alone: there the expectation of what was folded before holds."""
     followed = await lab.follow(user="workflow")
     followed.beside = folds = StateCache()
-    ledger = Repository(followed.log, followed.subscription, folds)
+    repository = Repository(followed.log, followed.subscription, folds)
     await lab.grow(3)
     await lab.store.copy()
     await settled(lab, followed)
     await lab.grow(2)
     await followed.subscription.reached(5)
-    state = await ledger.fold(examples.CONVERSATION)
+    state = await repository.fold(examples.CONVERSATION)
     assert state.position == 5
     await lab.store.put_back()
     await lab.grow(2)
     await settled(lab, followed)
     with pytest.raises(Conflict):
-        await ledger.append(examples.CONVERSATION, Entry(id="1", cause=1, facts=(examples.BOT_SAID,)), state)
+        await repository.append(
+            examples.CONVERSATION, Entry(id="1", cause=1, facts=(examples.BOT_SAID,)), state
+        )
     assert len(await lab.content()) == 5
 
 
