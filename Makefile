@@ -18,8 +18,8 @@ run: setup ## start everything: make run [FLOW=file.json] [WORKFLOWS=2] [PROXIES
 
 # What measures time or looks at processes has the machine for itself; the rest runs two at once.
 test: setup browser check ## check and test everything
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/contract
-	$(BIN)/python -m pytest tests/bench tests/faults tests/journeys tests/properties tests/unit
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/contract tests/properties tests/unit
+	$(BIN)/python -m pytest tests/bench tests/faults tests/journeys
 
 bench: setup ## measure turns and idle connections: under 5 minutes
 	@$(BIN)/python -m tests.bench
