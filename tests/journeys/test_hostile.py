@@ -13,7 +13,7 @@ from tests.journeys.conftest import People
 from tests.journeys.pages import Chat, from_bot, from_operator, from_visitor, note
 from tests.journeys.site import NO_POLICY, Site
 from tests.journeys.stage import Stage
-from tests.journeys.tour import CALLING, MENU, MENU_AT_DESK, WELCOME
+from tests.journeys.tour import CALLING, MENU, MENU_AT_DESK, WELCOME, WELCOME_AT_DESK
 from tests.journeys.watch import Watch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -77,7 +77,7 @@ async def test_what_people_type_is_shown_as_they_typed_it(people: People, stage:
     await visitor.sees(from_operator(SCRIPT))
     eve.lines.clear()
     await eve.sees(
-        from_bot(WELCOME, MENU_AT_DESK),
+        from_bot(WELCOME_AT_DESK, MENU_AT_DESK),
         from_visitor("A person, and back"),
         from_bot(CALLING),
         note("Waiting for a person in “tour”: A guest of the tour"),

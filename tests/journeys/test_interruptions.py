@@ -13,7 +13,7 @@ from shared.contract.facts import ConversationStarted, OperatorSaid, TextWritten
 from tests.journeys.conftest import People
 from tests.journeys.pages import Chat, from_bot, from_operator, from_visitor, note
 from tests.journeys.stage import Stage
-from tests.journeys.tour import CLOSED, MENU, MENU_AT_DESK, OPEN, REOPENED, WELCOME
+from tests.journeys.tour import CLOSED, MENU, MENU_AT_DESK, OPEN, REOPENED, WELCOME, WELCOME_AT_DESK
 from tests.journeys.watch import NETWORK, Watch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -167,7 +167,7 @@ async def test_the_operator_service_is_killed_while_a_person_talks(people: Peopl
     assert len(await stage.facts(conversation, OperatorSaid)) == 1
     ada.lines.clear()
     await ada.sees(
-        from_bot(WELCOME, MENU_AT_DESK),
+        from_bot(WELCOME_AT_DESK, MENU_AT_DESK),
         from_visitor("The editor"),
         from_bot(OPEN),
         note("Ada took over"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 
@@ -48,7 +49,7 @@ async def _limit(lab: Lab) -> None:
     filled = await _fill(lab)
     refused = 0
     for visitor in visitors:
-        id = await visitor.say({"kind": "UserText", "sessionId": "x", "content": "text " * 2000})
+        id = await visitor.say(_long_answer(await visitor.question()))
         await visitor.settled()
         refused += visitor.refused.get(id) == "log_full"
         assert id not in visitor.acknowledged or visitor.refused.get(id) != "log_full"
@@ -61,6 +62,15 @@ async def _limit(lab: Lab) -> None:
     trial.figure("told log_full", f"{refused} of {len(visitors)}")
     if refused < len(visitors):
         raise LawBroken([Violation("told", "", f"{len(visitors) - refused} visitors were not refused")])
+
+
+def _long_answer(asked: dict[str, Any]) -> dict[str, Any]:
+    """An answer that the flow knows, too long for what is left of the log."""
+    words = "text " * 2000
+    if asked["kind"] == "ChoiceRequest":
+        item = asked["choices"][0]["itemId"]
+        return {"kind": "ChoiceResponse", "groupId": asked["groupId"], "itemId": item, "content": words}
+    return {"kind": "UserText", "sessionId": asked["sessionId"], "content": words}
 
 
 async def _volume(lab: Lab, folder: object) -> None:
