@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from services.proxy.domain.past import Past
@@ -112,41 +112,64 @@ class Kept:
 
 
 class Reading:
-    """A long history that is being read, and folded, for all who wait for it."""
+    """A long history that is being read, and folded, for all who wait for it.
+
+    When the last one who waits gives up, so does the reading. Who was handed it a moment before, and asks
+    only now, sets it going again. ``ended`` is called whenever it stops.
+    """
 
     def __init__(
-        self, log: Log, conversation: str, pace: Pace, first: list[StoredMessage], windows: Windows
+        self,
+        log: Log,
+        conversation: str,
+        pace: Pace,
+        first: list[StoredMessage],
+        windows: Windows,
+        ended: Callable[[], None],
     ) -> None:
         """``first`` is the first of ``windows``."""
-        self._folded = Folded(log, conversation)
+        self._log = log
+        self._conversation = conversation
         self._pace = pace
+        self._ended = ended
         self._waiting = 0
+        self._begin(first, windows)
+
+    def _begin(self, first: list[StoredMessage] | None, windows: Windows) -> None:
         self._given_up = False
-        self.task = asyncio.create_task(self._read(first, windows))
-        self.task.add_done_callback(_seen)
+        self._task = asyncio.create_task(self._read(first, windows))
+        self._task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[Folded]) -> None:
+        _seen(task)
+        self._ended()
 
     @property
     def over(self) -> bool:
         """Whether it is too late to wait for it."""
-        return self._given_up or self.task.done()
+        return self._given_up or self._task.done()
 
     async def folded(self) -> Folded:
         """Raises `Unreachable`."""
-        if self.task.done():
-            return self.task.result()
+        if self._given_up:
+            self._begin(None, self._log.windows(self._conversation))
+        if self._task.done():
+            return self._task.result()
         self._waiting += 1
         try:
-            return await asyncio.shield(self.task)
+            return await asyncio.shield(self._task)
         except asyncio.CancelledError:
             if self._waiting == 1:  # nobody else wants it
                 self._given_up = True
-                self.task.cancel()
+                self._task.cancel()
             raise
         finally:
             self._waiting -= 1
 
-    async def _read(self, window: list[StoredMessage], windows: Windows) -> Folded:
-        folded = self._folded
+    async def _read(self, window: list[StoredMessage] | None, windows: Windows) -> Folded:
+        folded = Folded(self._log, self._conversation)
+        if window is None:
+            window = await windows.next()
         while window:
             entries: list[RecordedEntry] = []
 

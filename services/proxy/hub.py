@@ -147,9 +147,10 @@ class Hub:
                 first = await windows.next()
                 if windows.over:
                     return History([message.decode() for message in first])
-                reading = Reading(stream, conversation, self.pace, first, windows)
+                reading = Reading(
+                    stream, conversation, self.pace, first, windows, lambda: self._forget(conversation)
+                )
                 self._readings[conversation] = reading
-                reading.task.add_done_callback(lambda _: self._forget(conversation))
         return History(None, reading)
 
     def _reading(self, conversation: str) -> Reading | None:

@@ -169,6 +169,27 @@ async def test_who_comes_when_all_the_others_have_given_up_is_told_all_the_same(
         assert await late == count
 
 
+async def test_who_was_handed_a_reading_that_the_others_then_give_up_is_told_all_the_same(
+    hub: Hub, connections: Connections
+) -> None:
+    """It has come, and has not asked yet, when the last one who waits goes; then others come."""
+    visitor, bot = await connections.client("proxy"), await connections.client("workflow")
+    count = await write_long(visitor, bot, C, 1_000, 50)
+    for moments in range(4):
+        others = [asyncio.create_task((await hub.join(C, Reader(), new=False)).past()) for _ in range(3)]
+        handed = await hub.join(C, Reader(), new=False)
+        await asyncio.sleep(0)
+        for other in others:
+            other.cancel()
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        told = asyncio.create_task(handed.past())
+        late = asyncio.create_task((await hub.join(C, Reader(), new=False)).past())
+        async with asyncio.timeout(30):
+            assert [past.state.position for past in await asyncio.gather(told, late)] == [count, count]
+            assert [len(window) > 0 async for window in handed.windows()]
+
+
 async def test_more_than_is_kept_for_a_reader_is_read_from_the_log(
     hub: Hub, connections: Connections
 ) -> None:

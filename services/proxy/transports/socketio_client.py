@@ -119,7 +119,11 @@ class SocketioClient:
             await self._greet(opening.talk, history)
         except LogError:
             self.close(close_codes.NO_LOG)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # by us: the client went
+                raise
+            # What it waited for was cancelled, not this.
             log.warning("history_not_told", conversation=self._conversation, exc_info=error)
             self.close(close_codes.NO_LOG)
 

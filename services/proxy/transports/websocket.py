@@ -249,7 +249,11 @@ class _Channel:
             self._begin_close(close_codes.TOO_SLOW)
         except OSError:  # the client went; the receive loop is told
             pass
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # by us: the client went
+                raise
+            # What it waited for was cancelled, not this.
             log.warning("history_not_told", conversation=self._conversation, exc_info=error)
             self._begin_close(close_codes.NO_LOG)
 
