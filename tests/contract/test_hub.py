@@ -61,10 +61,15 @@ class Faulty(Reader):
 
 
 @pytest.fixture
-async def hub(connections: Connections) -> AsyncIterator[Hub]:
+def health() -> Health:
+    return Health("proxy")
+
+
+@pytest.fixture
+async def hub(connections: Connections, health: Health) -> AsyncIterator[Hub]:
     server = connections.server
     settings = ProxySettings(nats_url=server.url(), nats_user="proxy", nats_password=server.password("proxy"))
-    hub = Hub(settings, Health("proxy"))
+    hub = Hub(settings, health)
     await hub.start()
     async with asyncio.timeout(30):
         while not hub.serving:
@@ -87,7 +92,7 @@ async def joined(hub: Hub, reader: Reader, new: bool) -> History:
 
 
 async def test_who_joins_while_the_store_is_put_back_hears_what_comes_then(
-    hub: Hub, connections: Connections, tmp_path: Path
+    hub: Hub, connections: Connections, health: Health, tmp_path: Path
 ) -> None:
     """The newcomer is no reader of the old log: it is told of every entry, and not that it is stale."""
     server = connections.server
@@ -101,6 +106,9 @@ async def test_who_joins_while_the_store_is_put_back_hears_what_comes_then(
         await hub.append(C, said(n), None)
         assert (await old.heard.get()).position == n + 1
     await asyncio.to_thread(server.stop)
+    async with asyncio.timeout(30):  # before that it would still be a reader of the old log
+        while "nats" not in health.reasons:
+            await asyncio.sleep(0)
     joining = asyncio.create_task(joined(hub, newcomer, new=True))
     shutil.rmtree(server.folder / "nats")
     shutil.copytree(tmp_path / "copy", server.folder / "nats")

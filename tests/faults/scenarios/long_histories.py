@@ -96,7 +96,7 @@ async def told(trial: Trial) -> None:
                 busy = not rate  # the readers run at the lowest priority
                 line += ", the machine is too busy" if busy else ""
                 line += ", within" if now <= GOAL * usual else ", NOT within"
-                line += f" {GOAL}; {rate:.1f} sockets/s told all, {peak:.0f} MiB"
+                line += f" {GOAL}; {rate / 1e6:.1f} MB/s told, {peak:.0f} MiB"
                 trial.say(f"{each.name}: {line}")
                 trial.figure(each.name, line)
                 violations += bounded(f"proxy ({each.name})", before, peak, MAX_GROWTH)
