@@ -1219,7 +1219,8 @@
 
       const root = this.attachShadow({ mode: "open" });
       const sheet = new CSSStyleSheet();
-      sheet.replaceSync(STYLE);
+      // A page may register a name (@property) so that nothing inherits it: ours cannot be guessed.
+      sheet.replaceSync(STYLE.replaceAll("--sb-", `--sb-${Math.random().toString(36).slice(2)}-`));
       ui.zoom = new CSSStyleSheet();
       root.adoptedStyleSheets = [sheet, ui.zoom];
       // The page's direction, as its markup says; what a stylesheet says does not count.
