@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.proxy.domain import close_codes
 from services.proxy.domain.drafts import DraftPiece
+from services.proxy.domain.limits import MAX_UNANSWERED
 from services.proxy.domain.session import Append, ClientSession, Listen, Look, Output, Send, Typed
 from shared.contract import cursor as cursors
 from shared.contract.facts import (
@@ -254,6 +255,37 @@ def test_the_state_says_what_the_conversation_waits_for() -> None:
 def test_whatever_a_visitor_writes_is_at_most_16_kib(frame: dict[str, Any]) -> None:
     session, _ = opened(asked())
     assert told(sent(session, **frame, id=ID)) == [{"kind": "Refused", "id": ID, "reason": "text_too_long"}]
+
+
+def test_so_many_messages_may_wait_for_their_answers_and_one_more_when_one_has_come() -> None:
+    story = asked()
+    session, _ = opened(story)
+    for _ in range(MAX_UNANSWERED):
+        session.follow(story.visitor(examples.TEXT_WRITTEN))
+    text = {"kind": "UserText", "sessionId": "fav", "content": "and this?"}
+    refused = [{"kind": "Refused", "id": ID, "reason": "too_many_unanswered"}]
+    assert told(sent(session, **text, id=ID)) == refused
+    assert told(sent(session, **choice(), id=ID)) == refused
+    session.follow(story.bot(examples.BOT_SAID, cause=story.state.unanswered[0].position))
+    assert isinstance(sent(session, **text, id=ID)[0], Append)
+
+
+@pytest.mark.parametrize("frame", [{"kind": "ResetSession"}, {"kind": "Rate", "score": 5}])
+def test_whatever_waits_the_visitor_may_begin_anew_and_rate(frame: dict[str, Any]) -> None:
+    story = asked()
+    for _ in range(MAX_UNANSWERED):
+        story.visitor(examples.TEXT_WRITTEN)
+    session, _ = opened(story)
+    assert isinstance(sent(session, **frame, id=ID)[0], Append)
+
+
+def test_to_a_person_a_visitor_may_write_as_much_as_they_like() -> None:
+    story = asked()
+    story.operator(examples.CONVERSATION_CLAIMED)
+    for _ in range(2 * MAX_UNANSWERED):
+        story.visitor(examples.TEXT_WRITTEN)
+    session, _ = opened(story)
+    assert isinstance(sent(session, kind="UserText", sessionId="", content="hi", id=ID)[0], Append)
 
 
 # --- the assistant's words ---------------------------------------------------------------------

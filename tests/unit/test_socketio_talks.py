@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.proxy.domain.agent_session import AgentTalk, EngagementRefused, engage, offers
+from services.proxy.domain.limits import MAX_UNANSWERED
 from services.proxy.domain.plain_text import APOLOGY
 from services.proxy.domain.session import Append
 from services.proxy.domain.socketio_chat import FAILED, NOT_YOURS, Chat, session_id
@@ -405,6 +406,28 @@ def test_a_request_is_stored_without_control_characters() -> None:
     asked = talk.receive("request", payload, lambda: "r")
     assert isinstance(asked, Append)
     assert asked.entry.facts == (RequestMade(key="k", value={"a": ["x\ny", 1, None]}, annotations=""),)
+
+
+def test_so_many_messages_may_wait_for_their_answers_at_the_chat() -> None:
+    waiting = [entry(3 + n, "visitor", TextWritten(session="", text="hm")) for n in range(MAX_UNANSWERED)]
+    talk = chat()
+    talk.greet([*HISTORY[:2], *waiting], "id")
+    told = talk.receive("user_message", {"message": "and this?"}, lambda: "r")
+    assert told == error("user_message: 200 messages wait for their answers: wait for some of them")
+    talk.follow(entry(3 + MAX_UNANSWERED, "bot", BotSaid(text="yes"), cause=3))
+    assert isinstance(talk.receive("user_message", {"message": "and this?"}, lambda: "r"), Append)
+
+
+def test_so_many_requests_may_wait_for_their_answers() -> None:
+    talk, history = engaged(handshake())
+    last = len(history)
+    for number in range(MAX_UNANSWERED):
+        talk.follow(entry(last + 1 + number, "visitor", RequestMade(key="k", value=1)))
+    told = talk.receive("request", {"key": "k", "value": 1}, lambda: "r")
+    assert told == error("request: 200 requests wait for their answers: wait for some of them")
+    answer = RequestAnswered(result=True)
+    talk.follow(entry(last + 1 + MAX_UNANSWERED, "bot", answer, cause=last + 1))
+    assert isinstance(talk.receive("request", {"key": "k", "value": 1}, lambda: "r"), Append)
 
 
 def test_a_request_that_is_nested_too_deep_is_told() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from services.proxy.domain.limits import MAX_UNANSWERED
 from services.proxy.domain.past import Past
 from services.proxy.domain.session import Append
 from services.proxy.domain.socketio_protocol import Emit, Missing, Output, Talk, error, held
@@ -31,6 +32,7 @@ from shared.contract.visible import cleaned, cleaned_json
 #: Names and ids of the platform (characters).
 MAX_NAME: Final = 200
 FAILED: Final = "the agent failed"
+TOO_MANY: Final = f"{MAX_UNANSWERED} requests wait for their answers: wait for some of them"
 
 
 class EngagementRefused(Exception):
@@ -253,6 +255,8 @@ class AgentTalk(Talk):
     def _request(self, request: _Request, new_id: Callable[[], str]) -> Append | Emit | Missing:
         if self.state.engagement is not None and self.state.engagement.over:
             return Missing("the engagement is over")
+        if len(self.state.unanswered) >= MAX_UNANSWERED:
+            return error(f"request: {TOO_MANY}")
         try:
             value, annotations = cleaned_json(request.value), cleaned_json(request.annotations)
         except RecursionError:

@@ -18,6 +18,10 @@ MAX_TEXT: Final = 16 * 1024
 #: A group, an item or an editor's session that nobody asked for yet (characters).
 MAX_ID: Final = 256
 
+#: Messages of one conversation that wait for their answer. While no workflow runs nobody gets one, and
+#: once one runs again it gives them in the order of the log: nobody may put thousands before the others'.
+MAX_UNANSWERED: Final = 200
+
 #: Keys that a generation of buckets remembers. A flood of invented ones makes room by forgetting
 #: the oldest, who then begin with a full bucket: the lesser evil.
 MAX_KEYS: Final = 100_000

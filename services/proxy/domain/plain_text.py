@@ -29,6 +29,7 @@ _REFUSALS: Final = {
     "unknown_choice": "There is no such choice. Please answer with one of the numbers.",
     "conversation_ended": "This conversation is over.",
     "conversation_resolved": "This conversation is closed.",
+    "too_many_unanswered": "Please wait for the answers to your messages.",
     "text_too_long": "That message is too long.",
     "too_large": "That message is too long.",
 }

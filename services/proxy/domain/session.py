@@ -17,7 +17,7 @@ from services.proxy.domain.close_codes import CloseCode
 from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.flow_ids import Lookup, binds, none_known, unknown
 from services.proxy.domain.identity_cache import IdentityCache
-from services.proxy.domain.limits import MAX_TEXT
+from services.proxy.domain.limits import MAX_TEXT, MAX_UNANSWERED
 from services.proxy.domain.past import Fold, Known, Past, fingerprint, is_reset, refusal
 from shared.contract import cursor as cursors
 from shared.contract import facts
@@ -74,6 +74,8 @@ Output = Send | Append | Typed | Listen | Look | CloseCode
 BEGIN = facts.ConversationStarted(door="websocket")
 
 
+#: What is owed an answer.
+_OWED = (facts.TextWritten, facts.ChoiceMade)
 #: The assistant is at work, and there are no words yet.
 _THINKING = Send(frames.encode(frames.Typing(who="assistant")))
 #: The link and this service are alive.
@@ -304,6 +306,8 @@ class ClientSession:
             return self._acknowledge(id, known) if same else self.refuse(id, "id_reused")
         if earlier is not None:  # on its way; its Ack will come
             return [] if earlier == said else self.refuse(id, "id_reused")
+        if isinstance(said[0], _OWED) and len(self.state.unanswered) >= MAX_UNANSWERED:
+            return self.refuse(id, "too_many_unanswered")
         version = self.state.version if self._resetting is None and binds(self.state, said[0]) else ""
         ids = self._ids(version) if version else None
         if ids != "unread" and (reason := unknown(said[0], ids)):

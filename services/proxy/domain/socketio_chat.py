@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from services.proxy.domain import plain_text
-from services.proxy.domain.limits import MAX_TEXT
+from services.proxy.domain.limits import MAX_TEXT, MAX_UNANSWERED
 from services.proxy.domain.past import Fold, Past, fingerprint
 from services.proxy.domain.session import Append
 from services.proxy.domain.socketio_protocol import Emit, Missing, Output, Talk, error, held
@@ -32,6 +32,7 @@ _UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0
 _SESSION: Final = re.compile(_UUID)
 
 FAILED: Final = "The answer failed."
+TOO_MANY: Final = f"{MAX_UNANSWERED} messages wait for their answers: wait for some of them"
 NOT_YOURS: Final = "This connection has another session."
 
 
@@ -131,6 +132,8 @@ class Chat(Talk):
         known = self._fold.known(id)
         if known is not None and known.said != fingerprint(facts):
             return error("user_message: this id was used before, with another message")
+        if known is None and len(self.state.unanswered) >= MAX_UNANSWERED:
+            return error(f"user_message: {TOO_MANY}")
         self._own.add(id)
         return Append(Entry(id=id, facts=facts))
 

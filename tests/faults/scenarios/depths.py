@@ -61,7 +61,9 @@ async def depths(trial: Trial) -> None:
         workflow.launch()
         await lab.ready([workflow])
         begun = time.monotonic()
-        await others.beside(f"{many} that wait are answered", lambda: _answered(lab, last))
+        # What the others say meanwhile is delivered behind what waits already. No door lets a conversation
+        # have so much wait (see `limits.MAX_UNANSWERED`): this came past them.
+        await others.beside(f"{many} that wait are answered", lambda: _answered(lab, last), waits=True)
         took = time.monotonic() - begun
         trial.figure("an answer behind them", f"{took / many * 1000:.2f} ms")
 
@@ -92,8 +94,11 @@ class _Others:
         self._trial = trial
         self.violations: list[Violation] = []
 
-    async def beside(self, what: str, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Do it; tell how long it took, and how long the worst hundredth of their turns was."""
+    async def beside(self, what: str, work: Callable[[], Awaitable[Any]], waits: bool = False) -> Any:
+        """Do it; tell how long it took, and how long the worst hundredth of their turns was.
+
+        Of all turns that were not over when it began. ``waits``: they may wait until it is done.
+        """
         talking = self._lab.talk(self._guests, 10**6, pause=PAUSE, takeovers=0.0)
         await asyncio.sleep(2 * PAUSE[1])  # they begin all at once
         begun = time.monotonic()
@@ -102,12 +107,14 @@ class _Others:
         await asyncio.sleep(max(0.0, 1.0 - took))  # a turn or two of each
         await self._lab.stop(talking)
         await asyncio.gather(*(guest.question() for guest in self._guests))
-        worst = quantile([s for guest in self._guests for at, s in guest.turns if at >= begun], 0.99)
-        told = f"{took:.2f} s, the others' p99 {worst * 1000:.0f} ms"
+        seconds = [s for guest in self._guests for at, s in guest.turns if at + s >= begun]
+        worst = quantile(seconds, 0.99)
+        told = f"{took:.2f} s, the others' p99 {worst * 1000:.0f} ms, longest {max(seconds) * 1000:.0f} ms"
         self._trial.say(f"{what}: {told}")
         self._trial.figure(what, told)
         if not self._trial.short:  # of a handful of turns, beside other tests, the worst says nothing
-            self.violations += in_time(f"the others' p99 while {what}", worst, MAX_SECONDS)
+            most = MAX_SECONDS + (took if waits else 0.0)
+            self.violations += in_time(f"the others' p99 while {what}", worst, most)
         return result
 
 

@@ -40,7 +40,7 @@ async def replicas(trial: Trial) -> None:
             await asyncio.sleep(FROZEN_SECONDS)
             frozen.thaw()
             await asyncio.sleep(1.0)
-            during = [s for visitor in visitors for at, s in visitor.turns if at >= begun]
+            during = [s for visitor in visitors for at, s in visitor.turns if at + s >= begun]
             slowest.append(quantile(during, 0.99))
             trial.say(f"{number + 1} of {freezes} freezes: {len(during)} turns, p99 {slowest[-1]:.2f} s")
         if work.done():

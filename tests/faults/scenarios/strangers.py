@@ -81,7 +81,7 @@ async def strangers(trial: Trial) -> None:
                 await asyncio.wait_for(asyncio.shield(during), 60)
             await lab.stop(work)
             await asyncio.gather(*(guest.question() for guest in guests))
-            return [s for g in guests for at, s in g.turns if at >= begun]
+            return [s for g in guests for at, s in g.turns if at + s >= begun]
 
         with apart([*lab.services, lab.server]), no_collector():
             await turns()
