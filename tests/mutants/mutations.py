@@ -446,7 +446,7 @@ MUTATIONS: Final = (
         "shared/eventlog/subscription.py",
         "dict.fromkeys([*self._anchors, *newest])",
         "self._anchors or newest",
-        ("tests/contract/test_restores.py", "-k", "where_a_subscription or without_a_loss"),
+        ("tests/properties/test_doubts.py",),
     ),
     Mutation(
         "Cleared only without a loss",
@@ -495,22 +495,14 @@ MUTATIONS: Final = (
         "shared/eventlog/subscription.py",
         "        elif self._foreign(message.position, message.time):\n            self._doubt()",
         "        elif False:\n            self._doubt()",
-        (
-            "tests/properties/test_following.py",
-            "tests/contract/test_restores.py",
-            "tests/contract/test_subscription.py",
-        ),
+        ("tests/properties/test_doubts.py",),
     ),
     Mutation(
         "Foreign in reached",
         "shared/eventlog/subscription.py",
         "        if self._foreign(position, time):\n            self._doubt()",
         "        if False:\n            self._doubt()",
-        (
-            "tests/properties/test_following.py",
-            "tests/contract/test_restores.py",
-            "tests/contract/test_subscription.py",
-        ),
+        ("tests/properties/test_doubts.py",),
     ),
     Mutation(
         "Certain in reached",
@@ -564,7 +556,7 @@ MUTATIONS: Final = (
         "shared/eventlog/subscription.py",
         "        while not self.certain:\n            await self.reached(0)",
         "        return",
-        ("tests/properties/test_following.py",),
+        ("tests/properties/test_doubts.py",),
     ),
     Mutation(
         "Doubt counts as loss",
@@ -582,14 +574,14 @@ MUTATIONS: Final = (
         "shared/eventlog/subscription.py",
         'connecting again")\n        self._lost()',
         'connecting again")',
-        ("tests/properties/test_following.py",),
+        ("tests/properties/test_doubts.py",),
     ),
     Mutation(
         "ConnectionState loss",
         "shared/eventlog/subscription.py",
         "        link.on_loss(self._lost)\n",
         "",
-        ("tests/properties/test_following.py",),
+        ("tests/properties/test_doubts.py",),
     ),
     Mutation(
         "Skip quicker",
@@ -603,11 +595,7 @@ MUTATIONS: Final = (
         "shared/eventlog/subscription.py",
         "            if self._started:\n                self._disturbed.set()\n        elif",
         "            if False:\n                self._disturbed.set()\n        elif",
-        (
-            "tests/properties/test_following.py",
-            "tests/contract/test_restores.py",
-            "tests/contract/test_subscription.py",
-        ),
+        ("tests/properties/test_doubts.py",),
     ),
     Mutation(
         "Deliver failing",

@@ -1,0 +1,206 @@
+"""What makes a subscription doubt that it follows the log as it stands: each sign alone, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+from nats.aio.client import Client
+
+from shared.eventlog.log import Log, StoredMessage
+from shared.eventlog.protocol_reader import LiveConnection
+from shared.eventlog.subscription import CHECK_SECONDS, Subscription
+from shared.service.health import Health
+from tests import virtual_time
+from tests.properties.test_following import SimulatedFeed, SimulatedLog, World
+
+
+class Stage:
+    """A subscription that has read a log of ten entries; its checks of every two seconds have just begun."""
+
+    def __init__(self) -> None:
+        self.world = World(random.Random(7))
+        for _ in range(10):
+            self.world.append()
+        self.log = SimulatedLog(self.world)
+        self.delivered: list[StoredMessage] = []
+        self.resets = 0
+
+        def feed(client: Client, take: Any, lost: Any, found: Any) -> LiveConnection:
+            return cast(LiveConnection, SimulatedFeed(self.world, take, lost, found))
+
+        self.subscription = Subscription(
+            cast(Log, self.log),
+            self.world.link,
+            Health("test"),
+            self.delivered.append,
+            self._on_reset,
+            from_beginning=True,
+            feed=feed,
+        )
+
+    def _on_reset(self) -> None:
+        self.resets += 1
+        self.delivered.clear()
+
+    async def until(self, true: Callable[[], bool]) -> float:
+        """How long it takes (seconds)."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        while not true():
+            await asyncio.sleep(0.005)
+        return loop.time() - begun
+
+    def swap(self) -> None:
+        """The store is another's, as long, and later; no connection is lost."""
+        world = self.world
+        count, world.log = len(world.log), world.log[:4]
+        feed, world.feed_up = world.feed_up, False
+        while len(world.log) < count:
+            world.append()
+        world.feed_up = feed
+
+
+def on_stage(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
+    """Run ``test`` in virtual time."""
+
+    async def run() -> None:
+        stage = Stage()
+        await stage.subscription.start()
+        assert stage.subscription.certain
+        assert stage.delivered == stage.world.log
+        await test(stage)
+        await stage.subscription.stop()
+
+    def test_in_virtual_time() -> None:
+        virtual_time.run(run())
+
+    return test_in_virtual_time
+
+
+@pytest.mark.parametrize("connection", ["the client's", "the live feed's"])
+def test_either_connection_alone_that_is_lost_is_a_doubt(connection: str) -> None:
+    async def test(stage: Stage) -> None:
+        world, losses = stage.world, stage.subscription.losses
+        await (world.cut_client() if connection == "the client's" else world.cut_feed())
+        assert not stage.subscription.certain
+        assert stage.subscription.losses == losses + 1
+        await world.back()
+        await stage.until(lambda: stage.subscription.certain)
+        assert stage.resets == 0
+
+    on_stage(test)()
+
+
+def test_who_waits_until_it_is_known_waits_as_long_as_it_is_in_doubt() -> None:
+    async def test(stage: Stage) -> None:
+        await stage.world.down()
+        waiting = asyncio.create_task(stage.subscription.known())
+        await asyncio.sleep(60)
+        assert not waiting.done()
+        await stage.world.back()
+        await waiting
+        assert stage.subscription.certain
+
+    on_stage(test)()
+
+
+def test_a_gap_in_the_live_feed_is_filled_at_once_and_not_at_the_next_check() -> None:
+    async def test(stage: Stage) -> None:
+        world = stage.world
+        world.lossy = 1.0
+        world.append()
+        world.lossy = 0.0
+        world.append()
+        assert len(stage.delivered) == 10
+        took = await stage.until(lambda: len(stage.delivered) == 12)
+        assert took < CHECK_SECONDS / 2
+        assert stage.delivered == world.log
+
+    on_stage(test)()
+
+
+def test_a_live_entry_that_was_stored_later_than_all_at_a_position_that_was_delivered_is_a_doubt() -> None:
+    async def test(stage: Stage) -> None:
+        stage.swap()
+        stage.world.take(stage.world.log[-1])  # until then nobody could know
+        assert not stage.subscription.certain
+        await stage.until(lambda: stage.subscription.certain)
+        assert stage.resets == 1
+        assert stage.delivered == stage.world.log
+
+    on_stage(test)()
+
+
+def test_a_delivery_that_was_stored_later_than_all_at_a_position_that_was_delivered_is_waited_for() -> None:
+    async def test(stage: Stage) -> None:
+        stage.swap()
+        woken = stage.world.log[7]
+        await stage.subscription.reached(woken.position, woken.time)
+        assert stage.resets == 1
+
+    on_stage(test)()
+
+
+def test_a_live_entry_again_is_no_doubt() -> None:
+    async def test(stage: Stage) -> None:
+        for message in stage.world.log:
+            stage.world.take(message)
+            await stage.subscription.reached(message.position, message.time)
+        assert stage.subscription.certain
+        assert stage.subscription.losses == 0
+
+    on_stage(test)()
+
+
+def test_what_was_fetched_since_the_last_loss_is_proven_too() -> None:
+    """The server falls silent in the middle of a gap, without a loss, and then has another store.
+
+    It has all that was known at the loss, and lacks some of what was fetched since.
+    """
+
+    async def test(stage: Stage) -> None:
+        world = stage.world
+        await world.cut_client()
+        await world.cut_feed()
+        for _ in range(6):  # two answers' worth
+            world.append()
+        await world.back()
+        await stage.until(lambda: len(stage.delivered) > 10)
+        assert len(stage.delivered) == 13
+        world.up = False
+        await asyncio.sleep(1)
+        world.log = world.log[:12]
+        world.feed_up = False
+        world.up = True
+        while len(world.log) < 20:
+            world.append()
+        world.feed_up = True
+        await stage.until(lambda: stage.subscription.certain)
+        assert stage.resets == 1
+        assert stage.delivered == world.log
+
+    on_stage(test)()
+
+
+def test_what_others_were_told_since_the_last_loss_is_proven_beside_what_was_known_before_it() -> None:
+    """They read ahead while this still asks; then the store is put back, and no loss is seen."""
+
+    async def test(stage: Stage) -> None:
+        world, subscription = stage.world, stage.subscription
+        await world.cut_client()
+        await world.cut_feed()
+        for _ in range(3):
+            world.append()
+        subscription.read(subscription.losses, 13, world.log[12].time)
+        world.log = world.log[:12]
+        while len(world.log) < 20:
+            world.append()
+        await world.back()
+        await stage.until(lambda: subscription.certain)
+        assert stage.resets == 1
+
+    on_stage(test)()
