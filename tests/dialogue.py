@@ -133,7 +133,7 @@ class Dialogue:
             self.story.operator(fact)
         else:
             self.story.visitor(fact)
-        return self.answer() if self.state.unanswered else ()
+        return self.answer() if self.state.inbox.unanswered else ()
 
     def interim(self, *facts: Fact, id: str) -> None:
         """An entry of the bot that is no outcome."""
@@ -143,7 +143,7 @@ class Dialogue:
 
     def served(self, state: str, value: Any = None, failure: str = "") -> tuple[Fact, ...] | Effect:
         """A backend answers what ``state`` asked."""
-        cause = self.state.unanswered[0].position
+        cause = self.state.inbox.unanswered[0].position
         answer = ServiceAnswered(cause=cause, state=state, value=value, failure=failure)
         self.interim(answer, id=f"service:{cause}:{state}")
         return self.answer()
@@ -155,12 +155,12 @@ class Dialogue:
 
     def answer(self) -> tuple[Fact, ...] | Effect:
         """The decision about the one input without outcome."""
-        [item] = self.state.unanswered
+        [item] = self.state.inbox.unanswered
         entry = respond(self.state, item, self.flow, self.moment, self.results, self.max_entry, self.remarks)
         if not isinstance(entry, Entry):
             return entry
         assert (entry.id, entry.cause) == (str(item.position), item.position)
         self.results = {}
         self.story.answer(entry)
-        assert self.state.unanswered == ()
+        assert self.state.inbox.unanswered == ()
         return entry.facts

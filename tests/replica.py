@@ -190,7 +190,7 @@ async def until(
 
 async def answered(log: Log, seconds: float = 30, conversation: str = C) -> list[RecordedEntry]:
     """The history once nothing waits for an outcome."""
-    await until(log, lambda state: not state.unanswered, seconds, conversation)
+    await until(log, lambda state: not state.inbox.unanswered, seconds, conversation)
     return await history(log, conversation)
 
 

@@ -111,14 +111,14 @@ class Bot:
 
     async def answer(self, conversation: str, *facts: Fact) -> int:
         """The outcome of the oldest message without one."""
-        owed = (await self.turns(conversation)).state.unanswered
+        owed = (await self.turns(conversation)).state.inbox.unanswered
         assert owed, "nothing is owed"
         cause = owed[0].position
         return await self.append(conversation, Entry(id=str(cause), cause=cause, facts=facts))
 
     async def start(self, conversation: str, attempt: int) -> int:
         """The assistant begins to answer; the cause."""
-        cause = (await self.turns(conversation)).state.unanswered[0].position
+        cause = (await self.turns(conversation)).state.inbox.unanswered[0].position
         facts = (AnswerStarted(cause=cause, attempt=attempt),)
         await self.append(conversation, Entry(id=f"answer:{cause}:{attempt}", facts=facts))
         return cause

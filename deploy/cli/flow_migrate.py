@@ -58,13 +58,13 @@ def migrate(options: argparse.Namespace) -> int:
 
     async def command(client: Client) -> tuple[Flow, MigrationReport, bool]:
         log = Log(client)
-        folds = await history.folds(log, lambda state: history.live(state) and state.flow == name)
+        folds = await history.folds(log, lambda state: history.live(state) and state.progress.flow == name)
         new = await _target(client, log, name, options.to, folds)
         if wrong := unknown_states(places, new):
             raise ReleaseError(
                 f"The map leads to states that the new version does not have: {', '.join(wrong)}."
             )
-        stands = {place for state in folds.values() for place in (state.place, *state.stack)}
+        stands = {each for state in folds.values() for each in (state.progress.place, *state.progress.stack)}
         if unused := sorted(place for place in places if place not in stands):
             print(f"Of the map, nobody stands at: {', '.join(unused)}.", file=sys.stderr)
         migration = Migration(log, name, new, places)
@@ -94,13 +94,13 @@ class Migration:
         """What would happen; nothing is written. Raises `Unreachable`."""
         report = MigrationReport()
         for conversation, state in folds.items():
-            if state.version == self._new.version:
+            if state.progress.version == self._new.version:
                 report.there += 1
                 continue
             try:
                 self._count(report, state, await self._entry(state))
             except NoPlace as error:
-                report.stuck.append(StuckConversation(conversation, state.place or "", str(error)))
+                report.stuck.append(StuckConversation(conversation, state.progress.place or "", str(error)))
                 self.stuck.add(conversation)
         return report
 
@@ -132,12 +132,12 @@ class Migration:
         state = NEW
         for _ in range(TRIES):
             state = await self._fold(conversation)
-            if state.version == self._new.version:
+            if state.progress.version == self._new.version:
                 report.there += 1
                 return
-            if not history.live(state) or state.flow != self._name:
+            if not history.live(state) or state.progress.flow != self._name:
                 return
-            if state.unanswered:  # in the middle of a turn
+            if state.inbox.unanswered:  # in the middle of a turn
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
             try:
@@ -146,18 +146,18 @@ class Migration:
             except (Conflict, Unknown):
                 continue
             except (NoPlace, EntryTooLarge) as error:
-                report.stuck.append(StuckConversation(conversation, state.place or "", str(error)))
+                report.stuck.append(StuckConversation(conversation, state.progress.place or "", str(error)))
                 return
             self._count(report, state, entry)
             after = await self._fold(conversation)
-            if after.position == position and after.armed:
-                await self._schedules.publish(conversation, after.armed)
+            if after.position == position and after.timers.armed:
+                await self._schedules.publish(conversation, after.timers.armed)
             return
         reason = "it is in the middle of a turn; run this again"
-        report.stuck.append(StuckConversation(conversation, state.place or "", reason))
+        report.stuck.append(StuckConversation(conversation, state.progress.place or "", reason))
 
     async def _entry(self, state: Conversation) -> Entry:
-        old = await self._flow(state.version)
+        old = await self._flow(state.progress.version)
         return migrated(state, old, self._new, self._places, Moment(time.time_ns()))
 
     async def _flow(self, version: str) -> Flow | None:
@@ -176,9 +176,9 @@ class Migration:
         return state
 
     def _count(self, report: MigrationReport, state: Conversation, entry: Entry) -> None:
-        place = self._places.get(state.place or "", state.place or "")
+        place = self._places.get(state.progress.place or "", state.progress.place or "")
         report.moved += 1
-        report.moves[state.place or "", place] += 1
+        report.moves[state.progress.place or "", place] += 1
 
 
 async def _target(
@@ -188,7 +188,7 @@ async def _target(
     if Path(wanted).suffix == ".json" or Path(wanted).exists():
         return read_flow(Path(wanted), name)
     released = rules.versions((await releases.release_of(client, name)).release)
-    live = [state.version for state in folds.values()]
+    live = [state.progress.version for state in folds.values()]
     version = await known_version(log, wanted, tuple(dict.fromkeys([*released, *live])))
     content = await log.flow(version)
     if content is None:

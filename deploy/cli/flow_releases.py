@@ -91,7 +91,7 @@ def listed(options: argparse.Namespace) -> int:
     async def command(client: Client) -> tuple[dict[str, Release], Counter[tuple[str, str]]]:
         released = await releases.all_releases(client)
         folds = await history.folds(Log(client), history.live)
-        return released, Counter((state.flow, state.version) for state in folds.values())
+        return released, Counter((state.progress.flow, state.progress.version) for state in folds.values())
 
     released, live = as_workflow(command)
     rows = _rows(released, live)

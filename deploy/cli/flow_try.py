@@ -127,7 +127,7 @@ class _Helpers(TryOutside):
     async def _stream(
         self, client: AssistantClient, need: Generate, rehearsal: Simulator
     ) -> Generated | GenerationFailed:
-        cause = rehearsal.state.unanswered[0].position
+        cause = rehearsal.state.inbox.unanswered[0].position
         lines = so_far(rehearsal.entries, cause)
         prompt = assistant.Prompt(
             messages=assistant.conversation(need.system, lines, self._settings.assistant_budget_tokens),
@@ -218,7 +218,7 @@ class TryStage:
             case "/reset":
                 self._show(rehearsal.visitor(ConversationReset()))
             case "/operator":
-                if rehearsal.state.owner != "operator":
+                if rehearsal.state.ownership.owner != "operator":
                     self._show(rehearsal.operator(ConversationClaimed(operator=_OPERATOR)))
                     self._say("  (you have taken over; the bot is silent until /handback)")
                 if rest:
@@ -242,11 +242,11 @@ class TryStage:
                 if fact is None:  # as at a door that knows text only
                     fact = TextWritten(session="", text=line)
                 self._show(rehearsal.visitor(fact))
-                if rehearsal.state.owner == "queue":
+                if rehearsal.state.ownership.owner == "queue":
                     self._say("  (an operator would read this; /operator takes over)")
 
     def _owned(self) -> None:
-        if self._rehearsal.state.owner != "operator":
+        if self._rehearsal.state.ownership.owner != "operator":
             raise RehearsalError("no operator has the conversation; /operator takes it over")
 
     def _wait(self, rest: str) -> None:
@@ -326,14 +326,16 @@ class TryStage:
         if command == "/help":
             self._say(HELP)
         elif command == "/vars":
-            for name, value in sorted(state.variables.items()):
+            for name, value in sorted(state.progress.variables.items()):
                 self._say(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
-            if not state.variables:
+            if not state.progress.variables:
                 self._say("  (nothing is saved)")
         else:
-            where = "the flow is over" if state.ended else f"at {state.place}"
-            called = f", called from {' < '.join(reversed(state.stack))}" if state.stack else ""
-            self._say(f"  {where}{called}; {state.owner} has the conversation")
+            where = "the flow is over" if state.progress.ended else f"at {state.progress.place}"
+            called = (
+                f", called from {' < '.join(reversed(state.progress.stack))}" if state.progress.stack else ""
+            )
+            self._say(f"  {where}{called}; {state.ownership.owner} has the conversation")
 
     def _notes(self) -> None:
         """What cannot be seen otherwise: a coming timer, an end, a condition that says nothing."""
@@ -341,11 +343,11 @@ class TryStage:
         for remark in rehearsal.remarks:
             self._say(f"  (note: {remark})")
         rehearsal.remarks.clear()
-        after = [timer for timer in rehearsal.state.armed if timer.purpose == "after"]
+        after = [timer for timer in rehearsal.state.timers.armed if timer.purpose == "after"]
         if after:
             left = min(parse_time(timer.at) for timer in after) - rehearsal.now
             self._say(f"  (a timer fires in {_duration(left)}; /wait skips to it)")
-        if rehearsal.state.ended and rehearsal.state.owner == "bot":
+        if rehearsal.state.progress.ended and rehearsal.state.ownership.owner == "bot":
             self._say("  (the flow is over; /reset begins anew)")
 
     def _show(self, facts: tuple[Fact, ...], aloud: bool = True) -> None:

@@ -35,4 +35,9 @@ async def folds(log: Log, wanted: Callable[[Conversation], bool]) -> dict[str, C
 
 def live(state: Conversation) -> bool:
     """Whether a flow may still go on here."""
-    return state.engagement is None and bool(state.version) and not state.ended and state.status != "resolved"
+    return (
+        state.engagement is None
+        and bool(state.progress.version)
+        and not state.progress.ended
+        and state.ownership.status != "resolved"
+    )

@@ -87,8 +87,10 @@ class Handlers:
         self, conversation: str, who: Operator, place: str | None, still: Still
     ) -> ConversationSummary:
         state = self.summary(conversation).state
-        if place is not None and place not in await self.states(state.version):
-            raise NoSuchState(f"the flow {state.flow or 'of this conversation'!r} has no state {place!r}")
+        if place is not None and place not in await self.states(state.progress.version):
+            raise NoSuchState(
+                f"the flow {state.progress.flow or 'of this conversation'!r} has no state {place!r}"
+            )
         return await self._command(
             "handback", conversation, lambda state: decisions.hand_back(state, who, place), still
         )
@@ -162,7 +164,7 @@ class Handlers:
         while time.monotonic() < end:
             await still()
             state = self.summary(conversation).state
-            if f"operator:{id}" in state.ids:  # an earlier try, which may have seemed to fail
+            if f"operator:{id}" in state.inbox.ids:  # an earlier try, which may have seemed to fail
                 return await self._repeated(conversation, decide, id)
             facts = _facts(decide(state))
             if not facts:

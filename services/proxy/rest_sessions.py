@@ -81,13 +81,13 @@ class RestSession:
         """
         if not self.turns.owed:
             return False
-        seconds = self.turn_seconds + (LATER_SECONDS if self.turns.state.generating else 0)
+        seconds = self.turn_seconds + (LATER_SECONDS if self.turns.state.answer.generating else 0)
         return time.time_ns() - max(self.turns.updated, self._heard) > seconds * 1_000_000_000
 
     @property
     def begun(self) -> bool:
         """Whether there is such a conversation."""
-        return self.turns.state.started or self._stored > 0
+        return self.turns.state.visit.started or self._stored > 0
 
     @property
     def loaded(self) -> bool:
@@ -206,7 +206,7 @@ class RestSession:
         self.turns.add(recorded)
 
     def _changed(self) -> None:
-        generating = self.turns.state.generating
+        generating = self.turns.state.answer.generating
         if generating != self._listening:
             self._listening = generating
             self._hub.drafts(self.conversation, self, generating)
@@ -225,7 +225,7 @@ class RestSession:
                 return
             except Conflict:
                 await self._catch_up()
-                if f"visitor:{entry.id}" in self.turns.state.ids:
+                if f"visitor:{entry.id}" in self.turns.state.inbox.ids:
                     return  # a try whose answer was lost
         raise Overtaken
 

@@ -103,8 +103,8 @@ class Decision:
     async def _flow(self, conversation: str, state: Conversation, item: Input) -> Flow | None:
         """The flow that the conversation is bound to, or that it shall begin with."""
         if begins(state, item):
-            return await self._flows.begin(self._repository.log, state.begun.flow, conversation)
-        return await self._flows.bound(self._repository.log, state.flow, state.version)
+            return await self._flows.begin(self._repository.log, state.visit.begun.flow, conversation)
+        return await self._flows.bound(self._repository.log, state.progress.flow, state.progress.version)
 
 
 def _failure(item: Input, reason: str) -> Entry:

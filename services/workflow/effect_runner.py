@@ -63,7 +63,7 @@ class EffectRunner:
     async def record(self, mailbox: Mailbox, state: Conversation, turn: TurnProgress) -> Conversation:
         """Put a backend's answer on the log: after a crash nobody asks it again. Raises `LogError`."""
         heard = turn.heard
-        if heard is not None and f"bot:{_id(heard)}" not in state.ids:
+        if heard is not None and f"bot:{_id(heard)}" not in state.inbox.ids:
             try:
                 await self._fault("before_record", mailbox.conversation)
                 state = await self._repository.append(mailbox.conversation, interim(_id(heard), heard), state)
@@ -84,12 +84,14 @@ class EffectRunner:
     ) -> Conversation:
         """Let the assistant speak, for as long as this attempt is the conversation's."""
         if not self._speech.configured:
-            turn.attempt = state.attempts
+            turn.attempt = state.answer.attempts
             turn.results[need.state] = self._speech.none(turn.attempt)
             return state
         conversation, cause = mailbox.conversation, item.position
         async with self._speech.place():
-            attempt = state.attempts + 1  # afterwards the fold may tell of another replica's, or of a claim
+            attempt = (
+                state.answer.attempts + 1
+            )  # afterwards the fold may tell of another replica's, or of a claim
             state = await self._begin(conversation, cause, state)
             turn.attempt = attempt
             draft = DraftPublisher(self._repository.client, conversation, cause, turn.attempt)
@@ -114,7 +116,7 @@ class EffectRunner:
             return await self._repository.fold(conversation)
         await turn.drafts[-1].end("interrupted")
         state = await self._repository.fold(conversation)
-        if state.owes(cause):  # somebody took this lease for lost, and began anew: it is theirs now
+        if state.inbox.owes(cause):  # somebody took this lease for lost, and began anew: it is theirs now
             mailbox.drop(item)
         return state
 
@@ -131,13 +133,14 @@ class EffectRunner:
             except Conflict:  # another text of the visitor's, perhaps
                 turn.attempt = before
                 state = await self._repository.catch_up(conversation)
-                if state.generating is None or (state.generating.cause, state.attempts) != (cause, before):
+                answer = state.answer
+                if answer.generating is None or (answer.generating.cause, answer.attempts) != (cause, before):
                     raise
         turn.drafts.append(DraftPublisher(self._repository.client, conversation, cause, turn.attempt))
         return turn.drafts[-1]
 
     async def _begin(self, conversation: str, cause: int, state: Conversation) -> Conversation:
-        attempt = state.attempts + 1
+        attempt = state.answer.attempts + 1
         entry = interim(
             f"answer:{cause}:{attempt}",
             AnswerStarted(cause=cause, attempt=attempt),
@@ -145,7 +148,7 @@ class EffectRunner:
         )
         state = await self._repository.append(conversation, entry, state)
         try:
-            await self._schedules.publish(conversation, state.armed)
+            await self._schedules.publish(conversation, state.timers.armed)
         except LogError as error:  # the answer does not wait for it: should it get stuck, its lease ends
             log.warning("timer_not_scheduled", conversation=conversation, error=str(error))
         return state
@@ -170,7 +173,7 @@ class EffectRunner:
                 speaking.cancel()
 
         def look(state: Conversation) -> None:
-            now = state.generating
+            now = state.answer.generating
             # An attempt that this replica is about to begin (`_anew`) is not on the log yet.
             ours = (turn.attempt, turn.drafts[-1].attempt)
             if now is None or now.cause != cause or now.attempt not in ours:

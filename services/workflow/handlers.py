@@ -196,7 +196,7 @@ class Workflow:
         if mailbox.firings:
             state = await self._fire(mailbox, state)
         if mailbox.waits_for(state):
-            state = await self._answer(mailbox, state, state.unanswered[0])
+            state = await self._answer(mailbox, state, state.inbox.unanswered[0])
         await self._settle(mailbox, state)
 
     async def _caught_up(self, mailbox: Mailbox) -> Conversation:
@@ -233,26 +233,27 @@ class Workflow:
         turn = mailbox.turn_of(item)
         if turn.heard is not None:
             return await self._asking.record(mailbox, state, turn)
-        if state.attempts > turn.attempt:  # another replica speaks, or spoke: what we heard does not count
+        if state.answer.attempts > turn.attempt:
+            # Another replica speaks, or spoke: what we heard does not count.
             turn.results.clear()
         lease = mailbox.lease(item)
         decided = await self._deciding.decide(mailbox.conversation, state, item, turn, lease)
         if isinstance(decided, Entry):
             return await self._commit(mailbox, state, item, turn, decided)
-        if lease is not None or (turn.waited > ABANDONED_SECONDS and state.generating is None):
+        if lease is not None or (turn.waited > ABANDONED_SECONDS and state.answer.generating is None):
             return await self._asking.perform(mailbox, state, item, turn, decided)
         await self._leave_to_holder(mailbox, state, item, turn)
         return state
 
     async def _settle(self, mailbox: Mailbox, state: Conversation) -> None:
         """Have the timers scheduled, then acknowledge what has its outcome."""
-        if mailbox.turn is not None and not state.owes(mailbox.turn.cause):
+        if mailbox.turn is not None and not state.inbox.owes(mailbox.turn.cause):
             await _end(mailbox.turn, "interrupted")
             mailbox.turn = None
-        if state.armed:
+        if state.timers.armed:
             again = [wake_up for wake_up in mailbox if wake_up.count > 1 and not wake_up.scheduled]
-            if again or not self._schedules.known(mailbox.conversation, state.armed):
-                await self._schedules.publish(mailbox.conversation, state.armed, anew=bool(again))
+            if again or not self._schedules.known(mailbox.conversation, state.timers.armed):
+                await self._schedules.publish(mailbox.conversation, state.timers.armed, anew=bool(again))
             for wake_up in again:
                 wake_up.scheduled = True
         if not self._repository.certain:
@@ -263,13 +264,13 @@ class Workflow:
     async def _commit(
         self, mailbox: Mailbox, state: Conversation, item: Input, turn: TurnProgress, entry: Entry
     ) -> Conversation:
-        if not entry.facts and state.owner == "operator" and isinstance(item.fact, TimerFired):
+        if not entry.facts and state.ownership.owner == "operator" and isinstance(item.fact, TimerFired):
             # The fold lets the bot through now only with what says nothing; that it fired says nothing.
             entry = replace(entry, facts=(item.fact,))
         await self._fault("before_append", mailbox.conversation)
         state = await self._repository.append(mailbox.conversation, entry, state)
         await self._fault("after_append", mailbox.conversation)
-        if state.owes(item.position):  # it may not speak now: a rule of the fold that deciding missed
+        if state.inbox.owes(item.position):  # it may not speak now: a rule of the fold that deciding missed
             log.error("outcome_dropped", conversation=mailbox.conversation, position=item.position)
             mailbox.drop(item)
             return state
@@ -278,7 +279,7 @@ class Workflow:
         duration = perf_counter() - turn.started
         for fact in entry.facts:
             if isinstance(fact, ConditionUntold):
-                self._count_untold(state.flow, fact.state)
+                self._count_untold(state.progress.flow, fact.state)
         outcome = _outcome(entry)
         self._outcomes[outcome].inc()
         if not turn.performed:

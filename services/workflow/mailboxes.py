@@ -78,11 +78,11 @@ class Firing(WakeUp):
 
     def armed(self, state: Conversation) -> bool:
         """Whether it still means something: the timer is armed, and for this very time."""
-        return any(timer.id == self.timer and timer.at == self.at for timer in state.armed)
+        return any(timer.id == self.timer and timer.at == self.at for timer in state.timers.armed)
 
     def owed(self, state: Conversation) -> bool:
         """Whether it took effect, and what follows from it is still to be decided."""
-        return any(isinstance(i.fact, TimerFired) and i.fact.id == self.timer for i in state.unanswered)
+        return any(isinstance(i.fact, TimerFired) and i.fact.id == self.timer for i in state.inbox.unanswered)
 
 
 @dataclass(slots=True)
@@ -161,9 +161,9 @@ class Mailbox:
 
     def waits_for(self, state: Conversation) -> bool:
         """Whether anything in hand waits for an outcome."""
-        if not state.unanswered:
+        if not state.inbox.unanswered:
             return False
-        return any(map(state.owes, self.deliveries)) or any(
+        return any(map(state.inbox.owes, self.deliveries)) or any(
             firing.owed(state) for firing in self.firings.values()
         )
 
@@ -187,11 +187,12 @@ class Mailbox:
                 continue
             if not delivery.caught_up or position > state.position:
                 self._unseen.append(position)
-            elif state.owes(position):
+            elif state.inbox.owes(position):
                 heappush(self._owed, position)
             else:
                 done.append(self.deliveries.pop(position))
-        while self._owed and not state.owes(self._owed[0]):  # outcomes are given to the oldest, or to all
+        # Outcomes are given to the oldest, or to all.
+        while self._owed and not state.inbox.owes(self._owed[0]):
             delivery = self.deliveries.get(heappop(self._owed))
             if delivery is not None and delivery.caught_up:  # else it was delivered again
                 done.append(self.deliveries.pop(delivery.position))

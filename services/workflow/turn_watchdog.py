@@ -44,8 +44,8 @@ class TurnWatchdog:
                     await firing.give_back(NEWER_SECONDS)
                     return False
                 ended = False
-                if firing.armed(state) and state.generating is not None:
-                    ended = await self._ended(firing, state, state.generating)
+                if firing.armed(state) and state.answer.generating is not None:
+                    ended = await self._ended(firing, state, state.answer.generating)
                 await firing.done()
                 return ended
             except Conflict:
@@ -63,7 +63,7 @@ class TurnWatchdog:
             state = await self._repository.append(
                 conversation, interim(f"{again.id}:{again.at}", again), state
             )
-            await self._schedules.publish(conversation, state.armed)
+            await self._schedules.publish(conversation, state.timers.armed)
             return False
         facts = failed("session_timeout")
         outcome = Entry(id=str(answer.cause), cause=answer.cause, needs=needed(facts), facts=facts)

@@ -44,9 +44,10 @@ class PersistentQueue(Sequence[T]):
     def plus(self, item: T) -> PersistentQueue[T]:
         """This queue with one more item; its position is not below that of the last."""
         items, end = self._items, self._end
-        if self._begin == end or len(items) > end:
-            # The empty queue begins every conversation; or history branched, and the list holds the other
-            # branch's items. This one gets its own.
+        if self._begin == end:  # every conversation begins with the one empty queue: it is never added to
+            return PersistentQueue((item,))
+        if len(items) > end:
+            # History branched, and the list holds the other branch's items. This one gets its own.
             return PersistentQueue([*self, item])
         items.append(item)
         return self._version(self._begin, end + 1)
@@ -98,6 +99,8 @@ class PersistentQueue(Sequence[T]):
 
     def _range(self, position: int) -> tuple[int, int]:
         items, begin, end = self._items, self._begin, self._end
+        if end - begin == 1:  # nearly always: no search needed
+            return begin, end if items[begin].position == position else begin
         first = bisect_left(items, position, begin, end, key=_place)
         return first, bisect_right(items, position, first, end, key=_place)
 

@@ -6,7 +6,7 @@ each would cost the square of the conversation's length; here the versions share
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from itertools import islice
 
 
@@ -22,10 +22,16 @@ class PersistentSet(Set[str]):
         self._numbers = numbers if numbers is not None else {}
         self._size = size
 
+    @classmethod
+    def of(cls, members: Iterable[str]) -> PersistentSet:
+        """The set of these members, in their order."""
+        numbers = {member: number for number, member in enumerate(dict.fromkeys(members))}
+        return cls(numbers, len(numbers))
+
     def plus(self, member: str) -> PersistentSet:
-        """This set with one more member."""
+        """This set with one more member; itself where that is one already."""
         numbers, size = self._numbers, self._size
-        if member in self:
+        if numbers.get(member, size) < size:
             return self
         if not size:
             numbers = {}  # the empty set begins every conversation

@@ -55,7 +55,7 @@ def template(length: int, flow: Flow) -> Template:
             )
             entry = Entry(id="ID", facts=(fact,))
         else:
-            decided = respond(state, state.unanswered[0], flow, Moment(now=position))
+            decided = respond(state, state.inbox.unanswered[0], flow, Moment(now=position))
             assert isinstance(decided, Entry), "the template's flow needs nothing from outside"
             entry = decided
         kinds = [type(fact).__name__ for fact in entry.facts]

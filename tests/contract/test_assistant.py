@@ -133,7 +133,7 @@ async def reader(connections: Connections) -> Reader:
 
 def generating(attempt: int) -> Any:
     def holds(state: Conversation) -> bool:
-        return state.generating is not None and state.generating.attempt == attempt
+        return state.answer.generating is not None and state.answer.generating.attempt == attempt
 
     return holds
 
@@ -177,7 +177,7 @@ async def test_the_turn_goes_from_committed_to_generating_to_idle(
     go_on.set()
     await answered(visitor)
     assert (await folded(visitor)).turn == "idle"
-    assert (await folded(visitor)).armed == ()
+    assert (await folded(visitor)).timers.armed == ()
 
 
 async def test_slow_words_are_drafts_of_their_own(
@@ -508,7 +508,7 @@ async def test_the_assistant_hands_off_and_goes_to_states(
     await ask(visitor, "a refund")
     entries = await answered(visitor)
     assert said(entries, HandoffRequested) == [HandoffRequested(queue="shop", reason="refund")]
-    assert (await folded(visitor)).owner == "queue"
+    assert (await folded(visitor)).ownership.owner == "queue"
     await reader.end(2)
     assert reader.ends() == [(1, "committed"), (1, "committed")]
 
@@ -568,7 +568,7 @@ async def test_an_answer_whose_words_still_flow_is_not_stuck(
     cause = await ask(visitor)
     await reader.words("One two three four")
     state = await folded(visitor)
-    assert state.generating is not None
+    assert state.answer.generating is not None
     assert any(
         each.id.startswith(f"turn:{cause}:") for each in await history(visitor) if each.author == "bot"
     )

@@ -98,7 +98,7 @@ async def test_nothing_is_moved_while_one_has_no_place_and_the_map_gives_it_one(
 
     assert len((await asked_last(waiting)).choices) == 3  # asked again: there is one choice more
     assert said(await waiting.do(pick(2))) == ["New and 2."]
-    assert (await over.state()).version != (await waiting.state()).version
+    assert (await over.state()).progress.version != (await waiting.state()).progress.version
 
 
 async def test_a_second_run_does_nothing(author: Author, visitor: Log, shop: Path) -> None:
@@ -127,7 +127,9 @@ async def test_the_same_question_is_not_asked_twice_and_its_timers_are_armed_ane
 
     last = (await guest.history())[-1]
     assert [type(fact) for fact in last.facts] == [FlowMigrated, TimerArmed]
-    assert [timer.purpose for timer in (await guest.state()).armed if timer.purpose == "after"] == ["after"]
+    assert [timer.purpose for timer in (await guest.state()).timers.armed if timer.purpose == "after"] == [
+        "after"
+    ]
     assert said(await guest.do(pick(1))) == ["New and 1."]
 
 
@@ -146,7 +148,7 @@ async def test_while_an_operator_owns_it_moves_without_a_word(
     last = (await guest.history())[-1]
     assert [type(fact) for fact in last.facts] == [FlowMigrated]
     state = await guest.state()
-    assert (state.owner, state.place) == ("operator", "ask")
+    assert (state.ownership.owner, state.progress.place) == ("operator", "ask")
 
     back = Entry(id="back", facts=(ConversationHandedBack(operator="ann"),))
     position = await operator.append(guest.conversation, "operator", back)
@@ -198,7 +200,7 @@ async def test_who_goes_on_in_between_is_moved_from_where_it_stands_then(
     assert (report.moved, report.stuck) == (1, [])
     assert dict(report.moves) == {("end0", "end0"): 1}
     state = await guest.state()
-    assert (state.version, state.place) == (new.version, "end0")
+    assert (state.progress.version, state.progress.place) == (new.version, "end0")
     moves = [
         fact
         for recorded in await guest.history()

@@ -143,7 +143,7 @@ async def test_the_list_counts_the_live_conversations_of_each_version(
     listed = await author.done("list")
 
     state = await guests[1].state()
-    assert f"{'shop':<20} {state.version[:8]:<10} {'-':>6} {2:>7}" in listed
+    assert f"{'shop':<20} {state.progress.version[:8]:<10} {'-':>6} {2:>7}" in listed
 
 
 async def test_of_two_who_publish_at_once_one_is_told(connections: Connections) -> None:

@@ -141,7 +141,7 @@ async def test_while_a_backend_takes_its_time_other_conversations_go_on(
     await greet(visitor, OTHER_CONVERSATION)
     await visitor.append(OTHER_CONVERSATION, "visitor", text("8"))
     assert len(said(await answered(visitor, conversation=OTHER_CONVERSATION), BotSaid)) == 1
-    assert (await until(visitor, lambda state: state.started)).owes(slow)
+    assert (await until(visitor, lambda state: state.visit.started)).inbox.owes(slow)
     go_on.set()
     assert len(said(await answered(visitor), BotSaid)) == 1
 

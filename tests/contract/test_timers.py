@@ -74,7 +74,9 @@ async def arm(bot: Log, seconds: float, id: str = TIMER, entry: str = "arm", c: 
 
 async def fired(visitor: Log, conversation: str = C, seconds: float = 30) -> list[TimerFired]:
     """The timers that took effect, once all that was armed has, and has its outcome."""
-    await until(visitor, lambda state: not state.armed and not state.unanswered, seconds, conversation)
+    await until(
+        visitor, lambda state: not state.timers.armed and not state.inbox.unanswered, seconds, conversation
+    )
     return said(await history(visitor, conversation), TimerFired)
 
 
@@ -162,7 +164,7 @@ async def test_a_timer_armed_anew_fires_only_at_its_new_time(
     await visitor.append(C, "visitor", text("wake", session="unknown"))
     await settled(replica)
     assert await stored(connections) == {f"timer.at.{C}.{TIMER}": 1}
-    assert [each.at for each in (await folded(visitor)).armed] == [later]
+    assert [each.at for each in (await folded(visitor)).timers.armed] == [later]
     assert await fired(visitor) == [TimerFired(id=TIMER)]
     recorded = next(each for each in await history(visitor) if TimerFired(id=TIMER) in each.facts)
     assert format_time(recorded.time) >= later
@@ -180,7 +182,7 @@ async def test_a_firing_of_an_earlier_time_means_nothing(
     await first.crash()
     await replica.start()
     await settled(replica)
-    assert [each.at for each in (await folded(visitor)).armed] == [later]
+    assert [each.at for each in (await folded(visitor)).timers.armed] == [later]
     assert said(await history(visitor), TimerFired) == []
 
 
@@ -202,7 +204,7 @@ async def test_a_timer_means_nothing_when_the_conversation_has_moved_on(
     await settled(replica)
     assert await stored(connections) == {f"timer.at.{C}.after:1:0": 1}
     await visitor.append(C, "visitor", text("hello"))
-    gone = await until(visitor, lambda state: not state.armed and not state.unanswered)
+    gone = await until(visitor, lambda state: not state.timers.armed and not state.inbox.unanswered)
     async with asyncio.timeout(10):
         while await stored(connections):  # it has fired, and was acknowledged
             await asyncio.sleep(0.02)
@@ -249,7 +251,7 @@ async def test_kill_9_anywhere_leaves_a_timer_that_takes_effect_once(
     assert doomed.process is not None
     assert await asyncio.to_thread(doomed.process.wait, 60) == -9
     await services.start("workflow", SWITCHBOARD_INACTIVITY_SECONDS="0")
-    await until(visitor, lambda state: not state.unanswered and state.version != "")
+    await until(visitor, lambda state: not state.inbox.unanswered and state.progress.version != "")
     assert TimerFired(id=TIMER) in await fired(visitor)
     outcomes = causes(await history(visitor))
     assert len(outcomes) == len(set(outcomes)) == 2
@@ -305,7 +307,7 @@ async def test_visitors_are_answered_while_no_timer_can_be_scheduled(
     for n in range(3):
         await visitor.append(C, "visitor", text(f"{n}"))
     await answered(visitor)
-    assert (await folded(visitor)).armed
+    assert (await folded(visitor)).timers.armed
     await declare(admin, max_bytes=1024**3)
     assert await fired(visitor) == [TimerFired(id=TIMER)]
 

@@ -41,7 +41,9 @@ async def settled(log: Log, name: str) -> None:
         while True:
             try:
                 await log.tail()  # from here on it knows that there are replicas, and reads completely
-                await until(log, lambda state: not state.armed and not state.unanswered, 60, name)
+                await until(
+                    log, lambda state: not state.timers.armed and not state.inbox.unanswered, 60, name
+                )
                 return
             except Unreachable:
                 await asyncio.sleep(0.1)

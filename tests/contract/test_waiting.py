@@ -91,11 +91,11 @@ async def test_a_flow_reminds_and_then_goes_on(replica: Replica, visitor: Log) -
         )
     )
     await greet(visitor)
-    state = await until(visitor, lambda state: state.ended)
+    state = await until(visitor, lambda state: state.progress.ended)
     entries = await history(visitor)
     assert [each.text for each in said(entries, BotSaid)] == ["Still there?", "Bye."]
     assert len(said(entries, TimerFired)) == 2
-    assert state.armed == ()
+    assert state.timers.armed == ()
     await acknowledged(replica, subjects.TIMERS, subjects.TIMERS_DURABLE)
 
 
@@ -133,8 +133,8 @@ async def test_where_nobody_comes_the_visitor_is_told_and_the_flow_goes_on(
         )
     )
     await greet(visitor)
-    await until(visitor, lambda state: state.owner == "queue")
-    await until(visitor, lambda state: state.owner == "bot" and state.place == "note")
+    await until(visitor, lambda state: state.ownership.owner == "queue")
+    await until(visitor, lambda state: state.ownership.owner == "bot" and state.progress.place == "note")
     entries = await history(visitor)
     assert len(said(entries, HandoffWithdrawn)) == 1
     await visitor.append(C, "visitor", text("a note"))
@@ -151,14 +151,14 @@ async def test_once_somebody_came_the_waiting_is_over(
         )
     )
     await greet(visitor)
-    await until(visitor, lambda state: state.owner == "queue")
+    await until(visitor, lambda state: state.ownership.owner == "queue")
     await operator.append(C, "operator", CLAIM)
     admin = await connections.client("admin")
     async with asyncio.timeout(10):
         while (await admin.jsm().stream_info(subjects.TIMERS)).state.messages:
             await asyncio.sleep(0.02)
     assert said(await history(visitor), BotSaid) == []
-    assert (await folded(visitor)).owner == "operator"
+    assert (await folded(visitor)).ownership.owner == "operator"
 
 
 @pytest.mark.parametrize(("operators", "words"), [(0, "Nobody is here."), (2, "Somebody comes.")])
@@ -188,14 +188,18 @@ async def test_a_long_silence_ends_the_conversation_and_the_next_word_begins_it_
 ) -> None:
     await replica.start(inactivity=1)
     await greet(visitor)
-    await until(visitor, lambda state: state.ended_by_bot)
+    await until(visitor, lambda state: state.ownership.ended_by_bot)
     assert said(await history(visitor), ConversationEnded) == [ConversationEnded(reason="inactivity")]
     await visitor.append(C, "visitor", text("hello?"))
     entries = await answered(visitor)
     assert len(said(entries, FlowStarted)) == 2
     state = await folded(visitor)
-    assert (state.status, state.ended_by_bot, state.ended) == ("open", False, False)
-    assert [timer.purpose for timer in state.armed] == ["inactivity"]
+    assert (state.ownership.status, state.ownership.ended_by_bot, state.progress.ended) == (
+        "open",
+        False,
+        False,
+    )
+    assert [timer.purpose for timer in state.timers.armed] == ["inactivity"]
 
 
 async def test_who_goes_on_talking_is_not_ended(replica: Replica, visitor: Log) -> None:
@@ -203,7 +207,7 @@ async def test_who_goes_on_talking_is_not_ended(replica: Replica, visitor: Log) 
     await replica.start(inactivity=2)
     await greet(visitor)
     await answered(visitor)
-    first = (await folded(visitor)).armed
+    first = (await folded(visitor)).timers.armed
     async with asyncio.timeout(15):
         n = 0
         while not said(await history(visitor), TimerFired):
@@ -213,9 +217,9 @@ async def test_who_goes_on_talking_is_not_ended(replica: Replica, visitor: Log) 
     entries = await answered(visitor)
     state = await folded(visitor)
     assert said(entries, ConversationEnded) == []
-    assert [timer.purpose for timer in state.armed] == ["inactivity"]
-    assert state.armed != first
-    await until(visitor, lambda state: state.ended_by_bot)
+    assert [timer.purpose for timer in state.timers.armed] == ["inactivity"]
+    assert state.timers.armed != first
+    await until(visitor, lambda state: state.ownership.ended_by_bot)
 
 
 async def test_a_clock_that_is_behind_the_logs_lets_no_timer_fire_over_and_over(
@@ -225,7 +229,7 @@ async def test_a_clock_that_is_behind_the_logs_lets_no_timer_fire_over_and_over(
     monkeypatch.setattr(repository, "time_ns", lambda: time_ns() - 300_000_000_000)
     await replica.start(inactivity=1)
     await greet(visitor)
-    await until(visitor, lambda state: state.ended_by_bot)
+    await until(visitor, lambda state: state.ownership.ended_by_bot)
     assert len(said(await history(visitor), TimerFired)) <= 2
 
 
@@ -238,8 +242,8 @@ async def test_a_silence_ends_what_an_operator_has_forgotten_too(
     await operator.append(C, "operator", CLAIM)
     spoken = Entry(id="o", facts=(OperatorSaid(operator="ann", text="One moment."),))
     await operator.append(C, "operator", spoken)
-    state = await until(visitor, lambda state: state.ended_by_bot)
-    assert state.owner == "bot"
+    state = await until(visitor, lambda state: state.ownership.ended_by_bot)
+    assert state.ownership.owner == "bot"
     await acknowledged(replica, subjects.TIMERS, subjects.TIMERS_DURABLE)
 
 
@@ -254,9 +258,9 @@ async def test_a_timer_that_means_nothing_while_an_operator_owns_is_done_with(
     await first.crash()
     await operator.append(C, "operator", CLAIM)
     await replica.start(inactivity=0)
-    await until(visitor, lambda state: not state.armed and not state.unanswered)
+    await until(visitor, lambda state: not state.timers.armed and not state.inbox.unanswered)
     await acknowledged(replica, subjects.TIMERS, subjects.TIMERS_DURABLE)
-    assert (await folded(visitor)).owner == "operator"
+    assert (await folded(visitor)).ownership.owner == "operator"
     assert said(await history(visitor), ConversationEnded) == []
 
 
@@ -267,14 +271,14 @@ async def test_after_a_handback_silence_counts_again(replica: Replica, visitor: 
     await operator.append(C, "operator", CLAIM)
     await operator.append(C, "operator", HANDBACK)
     await answered(visitor)
-    assert [timer.purpose for timer in (await folded(visitor)).armed] == ["inactivity"]
-    await until(visitor, lambda state: state.ended_by_bot)
+    assert [timer.purpose for timer in (await folded(visitor)).timers.armed] == ["inactivity"]
+    await until(visitor, lambda state: state.ownership.ended_by_bot)
 
 
 async def test_the_setting_says_how_long_a_silence_may_be(services: Services, visitor: Log) -> None:
     await services.start("workflow", SWITCHBOARD_INACTIVITY_SECONDS="1")
     await greet(visitor)
-    await until(visitor, lambda state: state.ended_by_bot)
+    await until(visitor, lambda state: state.ownership.ended_by_bot)
 
 
 async def test_agents_are_answered_in_their_lane(replica: Replica, visitor: Log) -> None:

@@ -299,12 +299,12 @@ async def test_conversations_keep_the_flow_they_began_with(
     await visitor.append(C, "visitor", text(1))
     entries = await answered(visitor)
     assert said(entries, BotSaid) == [BotSaid(text="heard")]
-    assert (await folded(visitor)).version == before.version == ECHO.version
+    assert (await folded(visitor)).progress.version == before.progress.version == ECHO.version
     await visitor.append(C, "visitor", Entry(id="r", facts=(examples.CONVERSATION_RESET,)))
     await visitor.append(C, "visitor", text(2))
     entries = await answered(visitor)
     assert said(entries, BotSaid) == [BotSaid(text="heard"), BotSaid(text="changed")]
-    assert (await folded(visitor)).version == other.version
+    assert (await folded(visitor)).progress.version == other.version
     assert len(said(entries, FlowAdvanced)) == 4
     await changed.crash()
 

@@ -168,7 +168,7 @@ async def test_an_outcome_that_the_fold_dropped_is_not_stored_over_and_over(
     await bot.append(C, "bot", armed, expect=await bot.last(C))
     await visitor.append(C, "visitor", text("wake"))  # and so it is scheduled
     async with asyncio.timeout(20):
-        while not (await folded(visitor)).unanswered:
+        while not (await folded(visitor)).inbox.unanswered:
             await asyncio.sleep(0.01)
         while C in replica.workflow._mailboxes:
             await asyncio.sleep(0.01)

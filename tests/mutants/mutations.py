@@ -22,15 +22,15 @@ class Mutation(NamedTuple):
 MUTATIONS: Final = (
     Mutation(
         "One speaker: what a bot says while an operator owns is dropped by the fold",
-        "shared/contract/conversation.py",
-        '    if author == "bot" and state.owner == "operator" and not _silent(recorded):  # one speaker\n        return replace(state, position=recorded.position), ()\n',
+        "shared/contract/conversation/fold.py",
+        '    if author == "bot" and state.ownership.owner == "operator" and not _silent(recorded):  # one speaker\n        return replace(state, position=recorded.position), ()\n',
         "",
         ("tests/unit/test_rules.py",),
         "One speaker",
     ),
     Mutation(
         "An entry without facts says nothing, and is no silent one either",
-        "shared/contract/conversation.py",
+        "shared/contract/conversation/fold.py",
         "return bool(recorded.facts) and all(",
         "return all(",
         ("tests/unit/test_rules.py",),
@@ -136,13 +136,13 @@ MUTATIONS: Final = (
     Mutation(
         "Waits for what is in hand",
         "services/workflow/mailboxes.py",
-        "return any(map(state.owes, self.deliveries)) or any(",
+        "return any(map(state.inbox.owes, self.deliveries)) or any(",
         "return True or any(",
         ("tests/unit/test_rules.py", "tests/unit/test_mailboxes.py"),
     ),
     Mutation(
         "Old position",
-        "shared/contract/conversation.py",
+        "shared/contract/conversation/fold.py",
         "if recorded.position <= state.position:",
         "if recorded.position < state.position:",
         (
@@ -154,8 +154,8 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "One outcome each: the first for a cause counts",
-        "shared/contract/conversation.py",
-        "        if left is unanswered:  # answered",
+        "shared/contract/conversation/inbox.py",
+        "        if left is state.unanswered:  # answered",
         "        if False:  # answered",
         (
             "tests/unit/test_rules.py",
@@ -167,9 +167,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Seen ids",
-        "shared/contract/conversation.py",
-        "        if key in ids:",
-        "        if False:",
+        "shared/contract/conversation/inbox.py",
+        "    if ids is state.ids:  # seen",
+        "    if False:  # seen",
         (
             "tests/unit/test_rules.py",
             "tests/unit/test_conversation.py",
@@ -179,9 +179,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "One start",
-        "shared/contract/conversation.py",
-        "    if state.started:\n        return None\n    begun",
-        "    begun",
+        "shared/contract/conversation/guards.py",
+        "    ConversationStarted: _not_started,\n",
+        "",
         (
             "tests/unit/test_rules.py",
             "tests/unit/test_conversation.py",
@@ -191,8 +191,8 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Migrated version",
-        "shared/contract/conversation.py",
-        "    if state.version != fact.before:\n        return None\n",
+        "shared/contract/conversation/guards.py",
+        "    FlowMigrated: _of_this_version,\n",
         "",
         (
             "tests/unit/test_rules.py",
@@ -203,9 +203,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Answer owed",
-        "shared/contract/conversation.py",
-        "if not state.owes(fact.cause) or fact.attempt <= state.attempts:",
-        "if fact.attempt <= state.attempts:",
+        "shared/contract/conversation/guards.py",
+        "return state.inbox.owes(fact.cause) and fact.attempt > state.answer.attempts",
+        "return fact.attempt > state.answer.attempts",
         (
             "tests/unit/test_rules.py",
             "tests/unit/test_conversation.py",
@@ -215,9 +215,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Attempt newer",
-        "shared/contract/conversation.py",
-        "if not state.owes(fact.cause) or fact.attempt <= state.attempts:",
-        "if not state.owes(fact.cause):",
+        "shared/contract/conversation/guards.py",
+        "return state.inbox.owes(fact.cause) and fact.attempt > state.answer.attempts",
+        "return state.inbox.owes(fact.cause)",
         (
             "tests/unit/test_rules.py",
             "tests/unit/test_conversation.py",
@@ -227,9 +227,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "ServiceSpec owed",
-        "shared/contract/conversation.py",
-        "    if not state.owes(fact.cause):\n        return None\n    return replace(state, services",
-        "    return replace(state, services",
+        "shared/contract/conversation/guards.py",
+        "    ServiceAnswered: _still_owed,\n",
+        "",
         (
             "tests/unit/test_rules.py",
             "tests/unit/test_conversation.py",
@@ -239,9 +239,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "HandoffRequest clears",
-        "shared/contract/conversation.py",
-        '        queue=fact.queue,\n        armed=_armed(state, "inactivity"),\n        unanswered=PersistentQueue(),\n',
-        '        queue=fact.queue,\n        armed=_armed(state, "inactivity"),\n',
+        "shared/contract/conversation/inbox.py",
+        "    HandoffRequested: _handed_over,\n",
+        "",
         (
             "tests/unit/test_rules.py",
             "tests/unit/test_conversation.py",
@@ -251,9 +251,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Withdrawn only in queue",
-        "shared/contract/conversation.py",
-        'return replace(state, owner="bot") if state.owner == "queue" else None',
-        'return replace(state, owner="bot")',
+        "shared/contract/conversation/guards.py",
+        "    HandoffWithdrawn: _awaited,\n",
+        "",
         (
             "tests/unit/test_rules.py",
             "tests/unit/test_conversation.py",
@@ -263,8 +263,8 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Claim once",
-        "shared/contract/conversation.py",
-        '    if state.owner == "operator":\n        return None\n',
+        "shared/contract/conversation/guards.py",
+        "    ConversationClaimed: _unclaimed,\n",
         "",
         (
             "tests/unit/test_rules.py",
@@ -275,32 +275,8 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Owner speaks",
-        "shared/contract/conversation.py",
-        "return state if _owns(state, fact.operator) else None",
-        "return state",
-        (
-            "tests/unit/test_rules.py",
-            "tests/unit/test_conversation.py",
-            "tests/unit/test_conversation_grown.py",
-            "tests/properties/test_laws.py",
-        ),
-    ),
-    Mutation(
-        "Fired if armed",
-        "shared/contract/conversation.py",
-        "    if len(left) == len(state.armed):\n        return None\n    return _owe(replace",
-        "    return _owe(replace",
-        (
-            "tests/unit/test_rules.py",
-            "tests/unit/test_conversation.py",
-            "tests/unit/test_conversation_grown.py",
-            "tests/properties/test_laws.py",
-        ),
-    ),
-    Mutation(
-        "SaidText while owned",
-        "shared/contract/conversation.py",
-        '    if state.owner != "bot":  # its outcome is: handed over\n        return state\n',
+        "shared/contract/conversation/guards.py",
+        "    OperatorSaid: _by_the_owner,\n",
         "",
         (
             "tests/unit/test_rules.py",
@@ -310,10 +286,34 @@ MUTATIONS: Final = (
         ),
     ),
     Mutation(
+        "Fired if armed",
+        "shared/contract/conversation/guards.py",
+        "    TimerFired: _armed,\n",
+        "",
+        (
+            "tests/unit/test_rules.py",
+            "tests/unit/test_conversation.py",
+            "tests/unit/test_conversation_grown.py",
+            "tests/properties/test_laws.py",
+        ),
+    ),
+    Mutation(
+        "SaidText while owned",
+        "shared/contract/conversation/guards.py",
+        "    TextWritten: _by_the_bot,\n    ChoiceMade: _by_the_bot,\n",
+        "    TextWritten: _always,\n    ChoiceMade: _always,\n",
+        (
+            "tests/unit/test_rules.py",
+            "tests/unit/test_conversation.py",
+            "tests/unit/test_conversation_grown.py",
+            "tests/properties/test_laws.py",
+        ),
+    ),
+    Mutation(
         "Failed kept by operator",
-        "shared/contract/conversation.py",
-        'failed=False if author != "operator" else state.failed',
-        "failed=False",
+        "shared/contract/conversation/fold.py",
+        '    if author != "operator" and state.answer.failed:',
+        "    if state.answer.failed:",
         (
             "tests/unit/test_rules.py",
             "tests/unit/test_conversation.py",
@@ -323,7 +323,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Active",
-        "shared/contract/conversation.py",
+        "shared/contract/conversation/fold.py",
         'active=recorded.time if author != "bot" else state.active',
         "active=recorded.time",
         (
@@ -335,9 +335,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Fired reset",
-        "shared/contract/conversation.py",
-        'fired=0 if author != "bot" else state.fired',
-        "fired=state.fired",
+        "shared/contract/conversation/fold.py",
+        '    if author != "bot" and state.timers.fired:',
+        "    if False and state.timers.fired:",
         (
             "tests/unit/test_rules.py",
             "tests/unit/test_conversation.py",
@@ -347,7 +347,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Needs max",
-        "shared/contract/conversation.py",
+        "shared/contract/conversation/fold.py",
         "needs=max(state.needs, recorded.needs)",
         "needs=recorded.needs",
         (

@@ -267,7 +267,7 @@ def decided(dialogue: Dialogue, answer: Any, data: st.DataObject) -> tuple[Any, 
                 answer.state, data.draw(json_values), data.draw(st.sampled_from(["", "timeout"]))
             )
         else:
-            cause = dialogue.state.unanswered[0].position
+            cause = dialogue.state.inbox.unanswered[0].position
             dialogue.interim(
                 AnswerStarted(cause=cause, attempt=1), id=f"answer:{cause}:{len(dialogue.results)}"
             )
@@ -287,21 +287,26 @@ def test_whoever_talks_to_whatever_flow_gets_outcomes(
     decided(dialogue, dialogue.happens(ConversationStarted(door="web", language="de,en")), data)
     for move in played:
         if isinstance(move, int):
-            if move >= len(dialogue.state.armed):
+            if move >= len(dialogue.state.timers.armed):
                 continue
             dialogue.clock += data.draw(st.sampled_from([0, 1000]))
-            move = TimerFired(id=dialogue.state.armed[move].id)
+            move = TimerFired(id=dialogue.state.timers.armed[move].id)
         elif isinstance(move, str):
             move = TextWritten(session="", text=move)
         facts = decided(dialogue, dialogue.happens(move), data)
         state = dialogue.state
-        assert state.place is None or state.place in flow.states
-        assert all(flow.states[name].calls is not None for name in state.stack)
+        assert state.progress.place is None or state.progress.place in flow.states
+        assert all(flow.states[name].calls is not None for name in state.progress.stack)
         for fact in facts:
             if isinstance(fact, FlowAdvanced):
                 assert all(name in flow.states for name in fact.path)
-        if not state.ended and state.owner == "bot" and state.status == "open" and state.place is not None:
-            assert flow.states[state.place].waits  # it never stands where nothing is to come
+        if (
+            not state.progress.ended
+            and state.ownership.owner == "bot"
+            and state.ownership.status == "open"
+            and state.progress.place is not None
+        ):
+            assert flow.states[state.progress.place].waits  # it never stands where nothing is to come
 
 
 @given(files)

@@ -148,9 +148,9 @@ def test_the_fold_never_fails_and_its_state_makes_sense(history: list[RecordedEn
         state, effective = step(state, entry)
         assert state.position == max(before.position, entry.position)
         assert set(map(id, effective)) <= set(map(id, entry.facts))
-        assert before.ids <= state.ids
-        assert state.owner != "operator" or state.operator
-        waiting = [item.position for item in state.unanswered]
+        assert before.inbox.ids <= state.inbox.ids
+        assert state.ownership.owner != "operator" or state.ownership.operator
+        waiting = [item.position for item in state.inbox.unanswered]
         assert waiting == sorted(waiting)
 
 
@@ -266,15 +266,15 @@ class Simulation(Story):
 
     def bot_answers_oldest(self) -> None:
         """As a mailbox of the workflow does."""
-        if self.state.unanswered:
-            entry = respond(self.state, self.state.unanswered[0], self.flow, MOMENT)
+        if self.state.inbox.unanswered:
+            entry = respond(self.state, self.state.inbox.unanswered[0], self.flow, MOMENT)
             assert isinstance(entry, Entry)
             self.append("bot", *entry.facts, cause=entry.cause)
             self.late.append(entry)
 
     def fitting_answer(self) -> Fact:
         """What a visitor who looks at the page would answer."""
-        place = self.flow.states.get(self.state.place or "")
+        place = self.flow.states.get(self.state.progress.place or "")
         match place.effect if place else None:
             case ChoiceAsked(group=group, choices=(Choice(item=item), *_)):
                 return ChoiceMade(group=group, item=item)
@@ -287,7 +287,7 @@ class Simulation(Story):
         """Append, fold, and keep the account."""
         entry = recorded(len(self.entries) + 1, author, *facts, cause=cause)
         self.entries.append(entry)
-        waiting = [item.position for item in self.state.unanswered]
+        waiting = [item.position for item in self.state.inbox.unanswered]
         self.state, effective = step(self.state, entry)
         if author == "bot" and effective:
             assert cause is not None
@@ -332,9 +332,9 @@ def test_every_input_has_exactly_one_outcome_and_one_speaks(
     talk.append("visitor", ConversationStarted(door="web"))
     for move, fact in played:
         talk.play(move, fact)
-        assert talk.state.owner == talk.owner
-        assert talk.state.place is None or talk.state.place in flow.states
-    while talk.state.unanswered:
+        assert talk.state.ownership.owner == talk.owner
+        assert talk.state.progress.place is None or talk.state.progress.place in flow.states
+    while talk.state.inbox.unanswered:
         talk.bot_answers_oldest()
     assert {position: len(found) for position, found in talk.outcomes.items()} == dict.fromkeys(
         talk.outcomes, 1

@@ -124,8 +124,8 @@ class Workflow(Replica):
         yield "read"
         if bugs.acks_first:
             yield "ack"
-        while self.state.owes(delivered):
-            item = self.state.unanswered[-1 if bugs.newest_first else 0]
+        while self.state.inbox.owes(delivered):
+            item = self.state.inbox.unanswered[-1 if bugs.newest_first else 0]
             state = self.state
             entry = respond(state, item, FLOW, Moment(now=examples.FIRST_TIME))
             assert isinstance(entry, Entry)
@@ -179,7 +179,7 @@ class World:
             return
         if self.sent and self.chance.random() < 0.3:
             id, fact = self.chance.choice(self.sent[-5:])  # sent again: a lost Ack, another socket
-            if f"visitor:{id}" in self.visitor.state.ids:
+            if f"visitor:{id}" in self.visitor.state.inbox.ids:
                 return  # the session knows all ids of its conversation that it has read
         else:
             id, fact = f"v{len(self.sent)}", self.chance.choice(ANSWERS)
@@ -194,7 +194,7 @@ class World:
         who, desk = OPERATORS[number], self.desks[number]
         desk.read(self.chance.choice((0, 1, 5, None)))
         state = desk.state
-        if not state.started:
+        if not state.visit.started:
             return
         act = self.chance.choice(("claim", "say", "back", "back"))
         if act == "claim":
@@ -266,8 +266,8 @@ def broken_laws(entries: list[RecordedEntry]) -> list[str]:
             if recorded.cause in answered:
                 wrong.append(f"{recorded.cause} is answered twice")
             answered.add(recorded.cause or 0)
-            if before.unanswered and recorded.cause != before.unanswered[0].position:
-                wrong.append(f"{recorded.cause} is answered before {before.unanswered[0].position}")
+            if before.inbox.unanswered and recorded.cause != before.inbox.unanswered[0].position:
+                wrong.append(f"{recorded.cause} is answered before {before.inbox.unanswered[0].position}")
             if owner and any(isinstance(f, BotSaid | ChoiceAsked | EditorOpened) for f in recorded.facts):
                 wrong.append(f"the bot speaks at {recorded.position}, {owner} owns")
         for fact in recorded.facts:
@@ -277,8 +277,8 @@ def broken_laws(entries: list[RecordedEntry]) -> list[str]:
                 owner = fact.operator
             elif type(fact).__name__ in ("ConversationHandedBack", "ConversationReset"):
                 owner = ""
-    if state.unanswered:
-        wrong.append(f"{[item.position for item in state.unanswered]} have no outcome")
+    if state.inbox.unanswered:
+        wrong.append(f"{[item.position for item in state.inbox.unanswered]} have no outcome")
     return wrong
 
 

@@ -52,7 +52,7 @@ class Talk:
     def happens(self, fact: Fact, said: str | None = None, failed: str = "") -> tuple[Fact, ...]:
         """The visitor's fact, then the agent's answer; the assistant says ``said``."""
         self._record("visitor", Entry(id=str(self.state.position), facts=(fact,)))
-        if not self.state.unanswered:
+        if not self.state.inbox.unanswered:
             return ()
         results: dict[str, Generated | GenerationFailed] = {}
         entry = self.decide(results)
@@ -65,7 +65,7 @@ class Talk:
         return entry.facts
 
     def decide(self, results: dict[str, Generated | GenerationFailed]) -> Any:
-        return respond_agent(self.state, self.state.unanswered[0], NOW, results, self.agents)
+        return respond_agent(self.state, self.state.inbox.unanswered[0], NOW, results, self.agents)
 
     def asks(self, value: Any, said: str | None = None, failed: str = "") -> tuple[Fact, ...]:
         return self.happens(RequestMade(key="answer", value=value), said, failed)

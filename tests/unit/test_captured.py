@@ -465,7 +465,7 @@ def test_what_is_not_clear_is_asked_back_and_then_is() -> None:
     again = dialogue.when(text("1,000"))
     assert again[0] == AskedAgain(reason="ambiguous", tries=1)
     assert said(again) == ["Do you mean 1000 or 1?"]
-    assert dialogue.state.variables == {}
+    assert dialogue.state.progress.variables == {}
     assert kept(dialogue.when(text("1000"))) == [1000]
 
 

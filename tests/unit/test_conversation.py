@@ -6,7 +6,7 @@ from functools import reduce
 
 import pytest
 
-from shared.contract.conversation import NEW, Conversation, Input, evolve, step
+from shared.contract.conversation import NEW, Conversation, Inbox, Input, Visit, evolve, step
 from shared.contract.entry import Entry, decode, encode
 from shared.contract.facts import (
     Author,
@@ -43,32 +43,36 @@ def story() -> Story:
 
 
 def test_nothing_has_happened_yet() -> None:
-    assert (NEW.owner, NEW.status, NEW.turn, NEW.position) == ("bot", "open", "idle", 0)
+    assert (NEW.ownership.owner, NEW.ownership.status, NEW.turn, NEW.position) == ("bot", "open", "idle", 0)
 
 
 def test_a_turn(story: Story) -> None:
-    assert (story.state.flow, story.state.place, story.state.turn) == ("default", "pick", "idle")
+    assert (story.state.progress.flow, story.state.progress.place, story.state.turn) == (
+        "default",
+        "pick",
+        "idle",
+    )
     made = story.visitor(examples.CHOICE_MADE)
-    assert story.state.unanswered == (Input(3, "3", examples.CHOICE_MADE),)
-    assert story.state.owes(made.position)
+    assert story.state.inbox.unanswered == (Input(3, "3", examples.CHOICE_MADE),)
+    assert story.state.inbox.owes(made.position)
     assert story.state.turn == "user_committed"
     story.bot(FlowAdvanced(path=("isRust", "bye"), ended=True), examples.BOT_SAID, cause=3)
-    assert (story.state.place, story.state.ended, story.state.turn) == ("bye", True, "idle")
+    assert (story.state.progress.place, story.state.progress.ended, story.state.turn) == ("bye", True, "idle")
 
 
 def test_inputs_wait_in_their_order(story: Story) -> None:
     story.visitor(examples.TEXT_WRITTEN)
     story.visitor(examples.CHOICE_MADE)
-    assert [item.position for item in story.state.unanswered] == [3, 4]
+    assert [item.position for item in story.state.inbox.unanswered] == [3, 4]
     story.bot(examples.INPUT_REFUSED, cause=4)
-    assert [item.position for item in story.state.unanswered] == [3]
+    assert [item.position for item in story.state.inbox.unanswered] == [3]
 
 
 def test_a_second_outcome_takes_no_effect(story: Story) -> None:
     before = story.state
     state, facts = step(before, recorded(3, "bot", FlowAdvanced(path=("elsewhere",)), cause=1))
     assert facts == ()
-    assert state.place == before.place
+    assert state.progress.place == before.progress.place
     assert state.position == 3
 
 
@@ -85,12 +89,12 @@ def test_the_same_id_counts_once_for_each_author(story: Story) -> None:
     story.visitor(examples.TEXT_WRITTEN, id="a")
     state, facts = step(story.state, recorded(4, "visitor", examples.CHOICE_MADE, id="a"))
     assert facts == ()
-    assert len(state.unanswered) == 1
+    assert len(state.inbox.unanswered) == 1
     assert step(state, recorded(5, "operator", examples.CONVERSATION_CLAIMED, id="a"))[1]
 
 
 def test_an_entry_without_an_id_is_not_remembered(story: Story) -> None:
-    assert evolve(story.state, recorded(3, "visitor", id="")).ids == story.state.ids
+    assert evolve(story.state, recorded(3, "visitor", id="")).inbox.ids == story.state.inbox.ids
 
 
 def test_a_conversation_starts_once(story: Story) -> None:
@@ -114,24 +118,28 @@ def test_of_two_claims_the_first_wins(story: Story) -> None:
     story.operator(examples.CONVERSATION_CLAIMED)
     state, facts = step(story.state, recorded(4, "operator", RIVAL))
     assert facts == ()
-    assert (state.owner, state.operator, state.operator_name) == ("operator", "desk-1", "Customer service")
+    assert (state.ownership.owner, state.ownership.operator, state.ownership.operator_name) == (
+        "operator",
+        "desk-1",
+        "Customer service",
+    )
 
 
 def test_what_is_unanswered_at_a_claim_is_handed_over(story: Story) -> None:
     story.visitor(examples.TEXT_WRITTEN)
     story.operator(examples.CONVERSATION_CLAIMED)
-    assert story.state.unanswered == ()
+    assert story.state.inbox.unanswered == ()
     state, facts = step(story.state, recorded(5, "bot", examples.BOT_SAID, cause=3))
     assert facts == ()
-    assert state.owner == "operator"
+    assert state.ownership.owner == "operator"
 
 
 def test_what_is_unanswered_at_a_handoff_is_handed_over(story: Story) -> None:
     story.visitor(examples.CHOICE_MADE)
     story.visitor(examples.TEXT_WRITTEN)
     story.bot(examples.HANDOFF_REQUESTED, cause=3)
-    assert (story.state.owner, story.state.queue) == ("queue", "orders")
-    assert story.state.unanswered == ()
+    assert (story.state.ownership.owner, story.state.ownership.queue) == ("queue", "orders")
+    assert story.state.inbox.unanswered == ()
 
 
 @pytest.mark.parametrize("taken", [False, True])
@@ -159,34 +167,46 @@ def test_only_the_owner_acts(story: Story, fact: Fact) -> None:
     before = story.state
     state, facts = step(before, recorded(4, "operator", fact))
     assert facts == ()
-    assert state.owner == "operator"
-    assert state.operator == "desk-1"
+    assert state.ownership.owner == "operator"
+    assert state.ownership.operator == "desk-1"
 
 
 def test_a_handback_is_owed_an_answer(story: Story) -> None:
     story.operator(examples.CONVERSATION_CLAIMED)
     story.operator(examples.OPERATOR_SAID)
     back = story.operator(examples.CONVERSATION_HANDED_BACK)
-    assert (story.state.owner, story.state.operator, story.state.operator_name) == ("bot", "", "")
-    assert story.state.owes(back.position)
-    assert story.state.place == "pick"
+    assert (
+        story.state.ownership.owner,
+        story.state.ownership.operator,
+        story.state.ownership.operator_name,
+    ) == ("bot", "", "")
+    assert story.state.inbox.owes(back.position)
+    assert story.state.progress.place == "pick"
 
 
 def test_resolved_and_reopened(story: Story) -> None:
     story.operator(examples.CONVERSATION_CLAIMED)
     story.operator(examples.CONVERSATION_RESOLVED)
-    assert (story.state.owner, story.state.status, story.state.turn) == ("bot", "resolved", "idle")
+    assert (story.state.ownership.owner, story.state.ownership.status, story.state.turn) == (
+        "bot",
+        "resolved",
+        "idle",
+    )
     story.visitor(examples.TEXT_WRITTEN)
-    assert (story.state.status, story.state.turn) == ("resolved", "user_committed")
+    assert (story.state.ownership.status, story.state.turn) == ("resolved", "user_committed")
     story.bot(HandoffRequested(queue="default", reason="reopened"), cause=5)
-    assert (story.state.owner, story.state.status) == ("queue", "open")
+    assert (story.state.ownership.owner, story.state.ownership.status) == ("queue", "open")
 
 
 def test_a_resolved_conversation_may_be_claimed(story: Story) -> None:
     story.operator(examples.CONVERSATION_CLAIMED)
     story.operator(examples.CONVERSATION_RESOLVED)
     story.operator(RIVAL)
-    assert (story.state.owner, story.state.status, story.state.operator) == ("operator", "open", "desk-2")
+    assert (story.state.ownership.owner, story.state.ownership.status, story.state.ownership.operator) == (
+        "operator",
+        "open",
+        "desk-2",
+    )
 
 
 # --- beginning anew ---------------------------------------------------------------------------
@@ -198,12 +218,12 @@ def test_a_reset_forgets_all_but_the_ids(story: Story) -> None:
     story.visitor(examples.CONVERSATION_RESET, id="b")
     assert story.state == Conversation(
         position=5,
-        started=True,
-        session=1,
-        begun=story.state.begun,
         active=story.entries[-1].time,
-        ids=grown("visitor:1", "visitor:a", "visitor:b", "operator:4"),
-        unanswered=PersistentQueue([Input(5, "b", examples.CONVERSATION_RESET)]),
+        visit=Visit(started=True, session=1, begun=story.state.visit.begun),
+        inbox=Inbox(
+            PersistentQueue([Input(5, "b", examples.CONVERSATION_RESET)]),
+            grown("visitor:1", "visitor:a", "visitor:b", "operator:4"),
+        ),
     )
     assert step(story.state, recorded(6, "visitor", TextWritten(session=1, text=""), id="a"))[1] == ()
 
@@ -230,7 +250,7 @@ def test_what_its_author_may_not_write_takes_no_effect(author: Author) -> None:
     entry = decode(1, examples.CONVERSATION, author, 0, encode(Entry(id="1", facts=foreign)))
     state, facts = step(NEW, entry)
     assert facts == ()
-    assert state == Conversation(position=1, ids=grown(f"{author}:1"))
+    assert state == Conversation(position=1, inbox=Inbox(ids=grown(f"{author}:1")))
 
 
 def test_the_highest_needs_counts(story: Story) -> None:

@@ -62,7 +62,7 @@ def test_a_new_visitor_is_greeted_and_asked() -> None:
         BotSaid(text="Hi!"),
         ASKED,
     )
-    assert (dialogue.state.place, dialogue.state.ended) == ("pick", False)
+    assert (dialogue.state.progress.place, dialogue.state.progress.ended) == ("pick", False)
 
 
 def test_a_choice_leads_to_the_end() -> None:
@@ -71,7 +71,7 @@ def test_a_choice_leads_to_the_end() -> None:
         FlowAdvanced(path=("isRust", "bye"), ended=True),
         BotSaid(text="Great, thanks!"),
     )
-    assert (dialogue.state.place, dialogue.state.ended) == ("bye", True)
+    assert (dialogue.state.progress.place, dialogue.state.progress.ended) == ("bye", True)
 
 
 def test_another_choice_opens_the_editor_and_a_text_closes_it() -> None:
@@ -130,9 +130,9 @@ def test_what_is_out_of_turn_is_refused_and_changes_nothing(
     before: tuple[Fact, ...], now: Fact, reason: str
 ) -> None:
     dialogue = Dialogue(SMALL).given(*before)
-    place = dialogue.state.place
+    place = dialogue.state.progress.place
     assert dialogue.when(now) == (InputRefused(reason=reason),)
-    assert dialogue.state.place == place
+    assert dialogue.state.progress.place == place
 
 
 def test_an_answer_that_no_state_takes_is_refused() -> None:
@@ -156,7 +156,7 @@ def test_a_reset_begins_with_the_current_flow() -> None:
         FlowAdvanced(path=("hello",), ended=True),
         BotSaid(text="New!"),
     )
-    assert dialogue.state.version == dialogue.flow.version
+    assert dialogue.state.progress.version == dialogue.flow.version
 
 
 def test_a_reset_takes_a_conversation_from_its_operator() -> None:
@@ -182,7 +182,7 @@ def test_a_flow_asks_for_a_person_and_goes_on_after_the_handback() -> None:
         BotSaid(text="Hi!"),
         HandoffRequested(queue="orders", reason="late"),
     )
-    assert (dialogue.state.owner, dialogue.state.place) == ("queue", "desk")
+    assert (dialogue.state.ownership.owner, dialogue.state.progress.place) == ("queue", "desk")
     assert dialogue.when(text()) == ()
     assert dialogue.given(CLAIMED).when(handed_back()) == (
         FlowResumed(),
@@ -194,7 +194,7 @@ def test_a_flow_asks_for_a_person_and_goes_on_after_the_handback() -> None:
 
 def test_a_handoff_without_next_is_the_end_of_the_flow() -> None:
     dialogue = Dialogue(DESK).given(STARTED, CLAIMED, handed_back(), text(), CLAIMED)
-    assert dialogue.state.place == "last"
+    assert dialogue.state.progress.place == "last"
     over = (FlowResumed(), FlowAdvanced(path=(), ended=True))
     assert dialogue.when(handed_back()) == over
     assert dialogue.when(text()) == (InputRefused(reason="conversation_ended"),)
@@ -226,7 +226,7 @@ def test_a_handback_before_the_flow_began_begins_it() -> None:
     story.visitor(STARTED)
     story.operator(CLAIMED)  # before the bot came to answer
     story.operator(handed_back())
-    [item] = story.state.unanswered
+    [item] = story.state.inbox.unanswered
     decided = decide(story.state, item, SMALL, MOMENT)
     assert isinstance(decided, tuple)
     assert decided[0] == FlowStarted(flow="small", version=SMALL.version)
@@ -234,9 +234,9 @@ def test_a_handback_before_the_flow_began_begins_it() -> None:
 
 def test_a_text_reopens_what_was_resolved() -> None:
     dialogue = Dialogue(DESK).given(STARTED, CLAIMED, RESOLVED)
-    assert dialogue.state.status == "resolved"
+    assert dialogue.state.ownership.status == "resolved"
     assert dialogue.when(text(session="operator")) == (HandoffRequested(queue="orders", reason="reopened"),)
-    assert (dialogue.state.owner, dialogue.state.status) == ("queue", "open")
+    assert (dialogue.state.ownership.owner, dialogue.state.ownership.status) == ("queue", "open")
     asked_for_nobody = Dialogue(SMALL).given(STARTED, CLAIMED, RESOLVED)
     assert asked_for_nobody.when(text()) == (HandoffRequested(queue="default", reason="reopened"),)
     again = asked_for_nobody.given(CLAIMED).when(handed_back())
@@ -268,7 +268,7 @@ def test_an_answer_too_large_fails_and_the_conversation_goes_on() -> None:
     dialogue = Dialogue(flow, max_entry=6_000).given(STARTED)
     for _ in range(2):
         assert dialogue.when(text(session=1)) == (DecisionFailed(reason="too_large"),)
-        assert (dialogue.state.place, dialogue.state.turn) == ("ask", "error")
+        assert (dialogue.state.progress.place, dialogue.state.turn) == ("ask", "error")
 
 
 def test_the_longest_answer_of_the_largest_flow_fits() -> None:
@@ -279,7 +279,7 @@ def test_the_longest_answer_of_the_largest_flow_fits() -> None:
 def test_beyond_what_the_log_takes_no_limit_helps() -> None:
     story = Story()
     story.visitor(STARTED)
-    [item] = story.state.unanswered
+    [item] = story.state.inbox.unanswered
     hello = FlowState(name="hello", effect=BotSaid(text="x" * MAX_ENTRY))
     flow = Flow(name="unchecked", version="1", content=b"", states={"hello": hello}, answers={})
     entry = respond(story.state, item, flow, MOMENT, max_entry=2 * MAX_ENTRY)

@@ -88,9 +88,9 @@ def test_an_answer_is_kept_and_used_in_texts() -> None:
         BotSaid(text="We write to sam@example.com."),
         EditorOpened(session="age", text="How old are you, sam@example.com?"),
     )
-    assert dialogue.state.variables == {"email": "sam@example.com"}
+    assert dialogue.state.progress.variables == {"email": "sam@example.com"}
     assert said(dialogue.when(text("44", "age"))) == ["44 and nameless"]
-    assert dialogue.state.variables == {"email": "sam@example.com", "age": 44}
+    assert dialogue.state.progress.variables == {"email": "sam@example.com", "age": 44}
 
 
 def test_a_wrong_answer_is_asked_again_with_the_reason() -> None:
@@ -102,7 +102,7 @@ def test_a_wrong_answer_is_asked_again_with_the_reason() -> None:
             EditorOpened(session="mail", text="What is your e-mail address?"),
         )
     assert path(dialogue.when(text("sam@example.com", "mail"))) == ("got", "thanks", "age")
-    assert dialogue.state.tries == 0
+    assert dialogue.state.progress.tries == 0
     again = dialogue.when(text("17", "age"))
     assert again[0] == AskedAgain(reason="too_small", tries=1)
     assert said(again)[1] == "How old are you, sam@example.com?"
@@ -151,14 +151,14 @@ def test_a_flow_that_begins_anew_has_forgotten_everything() -> None:
     dialogue = Dialogue(flow).given(STARTED)
     assert said(dialogue.when(text("Sam"))) == ["Hi Sam"]
     assert said(dialogue.when(ConversationReset())) == ["Hi you"]
-    assert dialogue.state.variables == {}
+    assert dialogue.state.progress.variables == {}
 
 
 def test_texts_that_grow_beyond_all_measure_fail() -> None:
     flow = flow_of(ask=asks(), got=got(next="big", save="x"), big=says("{{ x }}" * 20_000, "ask"))
     dialogue = Dialogue(flow).given(STARTED)
     assert dialogue.when(text("x" * 16_000)) == (DecisionFailed(reason="too_large"),)
-    assert dialogue.state.place == "ask"
+    assert dialogue.state.progress.place == "ask"
 
 
 # --- matching texts ---------------------------------------------------------------------------
@@ -426,9 +426,9 @@ def test_a_question_arms_its_timers() -> None:
 def test_a_reminder_leaves_the_flow_where_it_is() -> None:
     dialogue = Dialogue(WAITING).given(STARTED)
     assert dialogue.when(TimerFired(id="after:1:0")) == (BotSaid(text="Are you there?"),)
-    assert [timer.id for timer in dialogue.state.armed] == ["after:1:1"]
+    assert [timer.id for timer in dialogue.state.timers.armed] == ["after:1:1"]
     assert path(dialogue.when(text("yes"))) == ("got", "end")
-    assert dialogue.state.armed == ()
+    assert dialogue.state.timers.armed == ()
 
 
 def test_a_timer_leads_on() -> None:
@@ -437,7 +437,7 @@ def test_a_timer_leads_on() -> None:
         FlowAdvanced(path=("end",), ended=True),
         BotSaid(text="Bye."),
     )
-    assert dialogue.state.armed == ()
+    assert dialogue.state.timers.armed == ()
 
 
 def test_timers_that_lead_round_are_cut_unless_somebody_does_something() -> None:
@@ -449,7 +449,7 @@ def test_timers_that_lead_round_are_cut_unless_somebody_does_something() -> None
     dialogue = Dialogue(flow).given(STARTED)
 
     def fires() -> tuple[Fact, ...]:
-        (timer,) = dialogue.state.armed
+        (timer,) = dialogue.state.timers.armed
         return dialogue.when(TimerFired(id=timer.id))
 
     for _ in range(MAX_FIRED - 1):
@@ -458,7 +458,7 @@ def test_timers_that_lead_round_are_cut_unless_somebody_does_something() -> None
     for _ in range(MAX_FIRED):
         assert path(fires()) == ("again", "ask")
     assert fires() == (DecisionFailed(reason="endless_flow"),)
-    assert dialogue.state.armed == ()
+    assert dialogue.state.timers.armed == ()
     assert path(dialogue.when(text("I am back"))) == ("got", "ask")
 
 
@@ -469,7 +469,7 @@ def test_asking_again_begins_the_wait_anew() -> None:
         end={"end": True},
     )
     dialogue = Dialogue(flow).given(STARTED, text("x"))
-    assert [(timer.id, timer.at) for timer in dialogue.state.armed] == [
+    assert [(timer.id, timer.at) for timer in dialogue.state.timers.armed] == [
         ("after:3:0", "2023-11-14T22:18:22.000Z")
     ]
 
@@ -530,7 +530,7 @@ def test_a_reason_is_one_short_line() -> None:
 def test_when_nobody_is_there_the_visitor_hears_it_and_waits() -> None:
     dialogue = Dialogue(DESK, operators=0).given(STARTED)
     assert said(dialogue.when(text("shoes"))) == ["Nobody is in; we answer in the morning."]
-    assert dialogue.state.owner == "queue"
+    assert dialogue.state.ownership.owner == "queue"
 
 
 def test_when_nobody_is_there_the_flow_may_go_on() -> None:
@@ -547,18 +547,18 @@ def test_when_nobody_is_there_the_flow_may_go_on() -> None:
 def test_who_waited_long_enough_is_led_on() -> None:
     dialogue = Dialogue(DESK).given(STARTED, text("shoes"))
     assert dialogue.when(TimerFired(id="after:3:0")) == (BotSaid(text="Still looking."),)
-    assert [timer.id for timer in dialogue.state.armed] == ["after:3:1"]
+    assert [timer.id for timer in dialogue.state.timers.armed] == ["after:3:1"]
     assert dialogue.when(TimerFired(id="after:3:1")) == (
         HandoffWithdrawn(),
         FlowAdvanced(path=("mail",), ended=True),
         BotSaid(text="Please write to us."),
     )
-    assert dialogue.state.owner == "bot"
+    assert dialogue.state.ownership.owner == "bot"
 
 
 def test_no_timer_of_the_wait_survives_the_claim() -> None:
     dialogue = Dialogue(DESK).given(STARTED, text("shoes"), CLAIMED)
-    assert dialogue.state.armed == ()
+    assert dialogue.state.timers.armed == ()
     assert dialogue.when(TimerFired(id="after:3:1")) == ()
 
 
@@ -599,7 +599,10 @@ def test_a_sub_flow_is_called_and_returns() -> None:
     facts = dialogue.when(STARTED)
     assert facts[1] == FlowAdvanced(path=("hi", "contact", "contact/ask"), stack=("contact",))
     dialogue.given(text("a@b.de", "mail"))
-    assert (dialogue.state.place, dialogue.state.stack) == ("confirm/ask", ("contact", "contact/sure"))
+    assert (dialogue.state.progress.place, dialogue.state.progress.stack) == (
+        "confirm/ask",
+        ("contact", "contact/sure"),
+    )
     again = dialogue.when(choice("no", "ok"))
     assert again[0] == FlowAdvanced(
         path=("confirm/no", "confirm/fin", "contact/done", "contact", "contact/ask"), stack=("contact",)
@@ -608,7 +611,7 @@ def test_a_sub_flow_is_called_and_returns() -> None:
     assert dialogue.when(choice("yes", "ok"))[0] == FlowAdvanced(
         path=("confirm/yes", "confirm/fin", "contact/done", "bye"), ended=True
     )
-    assert dialogue.state.stack == ()
+    assert dialogue.state.progress.stack == ()
 
 
 def test_a_takeover_in_a_sub_flow_comes_back_into_it() -> None:
@@ -791,7 +794,7 @@ def test_each_text_is_answered_by_the_assistant() -> None:
         assert facts[0] == AssistantSaid(
             text=hour, attempt=2, model="small-1", tokens_in=9, tokens_out=2, cost=3, estimated=True
         )
-        assert dialogue.state.place == "help"
+        assert dialogue.state.progress.place == "help"
 
 
 def test_each_answer_puts_the_timers_off() -> None:
@@ -800,7 +803,7 @@ def test_each_answer_puts_the_timers_off() -> None:
     answered = dialogue.spoken("help", Generated(text="At ten."))
     assert isinstance(answered, tuple)
     assert answered[1:] == (TimerArmed(id="after:3:0", at="2023-11-14T22:23:24.000Z"),)
-    assert [timer.id for timer in dialogue.state.armed] == ["after:3:0"]
+    assert [timer.id for timer in dialogue.state.timers.armed] == ["after:3:0"]
 
 
 def test_the_assistant_may_go_to_a_state() -> None:
@@ -967,7 +970,7 @@ def test_a_conversation_without_a_word_is_ended() -> None:
     assert armed == TimerArmed(id="inactivity:1", at="2023-11-15T22:13:20.000Z")
     dialogue.clock = DAY
     assert dialogue.when(TimerFired(id="inactivity:1")) == (ConversationEnded(reason="inactivity"),)
-    assert (dialogue.state.status, dialogue.state.armed) == ("resolved", ())
+    assert (dialogue.state.ownership.status, dialogue.state.timers.armed) == ("resolved", ())
 
 
 def test_a_word_puts_the_end_off() -> None:
@@ -983,7 +986,7 @@ def test_who_waits_for_a_person_is_not_ended() -> None:
     dialogue.clock = 2 * DAY
     [armed] = dialogue.when(TimerFired(id="inactivity:1"))
     assert isinstance(armed, TimerArmed)
-    assert dialogue.state.owner == "queue"
+    assert dialogue.state.ownership.owner == "queue"
 
 
 def test_a_flow_may_have_its_own_time() -> None:
@@ -999,13 +1002,17 @@ def test_the_next_word_begins_anew() -> None:
     dialogue.clock = DAY
     dialogue.given(TimerFired(id="inactivity:1"))
     dialogue.story.visitor(text("Hello?", "age"))
-    [item] = dialogue.state.unanswered
+    [item] = dialogue.state.inbox.unanswered
     assert begins(dialogue.state, item)
     facts = dialogue.answer()
     assert isinstance(facts, tuple)
     assert facts[0] == FlowStarted(flow="test", version=CONTACT.version)
     assert isinstance(facts[-1], TimerArmed)
-    assert (dialogue.state.status, dialogue.state.place, dialogue.state.variables) == ("open", "ask", {})
+    assert (
+        dialogue.state.ownership.status,
+        dialogue.state.progress.place,
+        dialogue.state.progress.variables,
+    ) == ("open", "ask", {})
 
 
 def test_a_question_asked_by_the_flow_is_a_choice_again_after_a_handback() -> None:

@@ -1,15 +1,20 @@
 """What every service keeps and makes of a conversation takes time in proportion to its length.
 
 Each reader is given a conversation and one of four times the length; see `test_costs` for the measure. The
-laboratory's ``depths`` shows the same of the real services, in seconds.
+laboratory's ``depths`` shows the same of the real services, in seconds. ``python -m tests.unit.test_depths``
+prints what the fold keeps of a conversation of 100,000 entries, and what one more turn of it costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from itertools import islice
 from time import perf_counter
 from typing import Any, Final
+from uuid import UUID
 
+import msgspec
 import pytest
 
 from services.analytics.domain.projections import Projection
@@ -24,11 +29,13 @@ from services.proxy.domain.turns import Turns
 from services.workflow.domain.assistant import conversation
 from services.workflow.domain.prompt_history import so_far
 from shared.contract.agents import CONFIGURATIONS
-from shared.contract.conversation import NEW, evolve
+from shared.contract.conversation import NEW, Conversation, evolve
+from shared.contract.conversation.codec import decode, encode
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AnswerStarted,
     AssistantSaid,
+    BotSaid,
     ConversationStarted,
     DecisionFailed,
     EditorOpened,
@@ -138,8 +145,8 @@ def folded(entries: Entries) -> Any:
     state = NEW
     for each in entries:
         state = evolve(state, each)
-        if state.unanswered:
-            state.owes(state.unanswered[0].position)
+        if state.inbox.unanswered:
+            state.inbox.owes(state.inbox.unanswered[0].position)
     return state
 
 
@@ -230,3 +237,83 @@ def seconds(read: Callable[[Entries], Any], entries: Entries) -> float:
     begun = perf_counter()
     read(entries)
     return perf_counter() - begun
+
+
+# --- one very long conversation -----------------------------------------------------------------
+
+VERY_LONG: Final = 100_000
+#: For each of its inputs the fold keeps the id, which is a client's UUID (bytes).
+MAX_KEPT: Final = 250
+
+
+def endless() -> Iterator[RecordedEntry]:
+    """Each question is answered before the next; nobody keeps the entries."""
+    yield from begins()
+    position = 3
+    while True:
+        yield msgspec.structs.replace(asks(position), id=str(UUID(int=position)))
+        yield entry(position + 1, "bot", FlowAdvanced(path=("ask",)), BotSaid(text="hi"), cause=position)
+        position += 2
+
+
+def grown(length: int) -> tuple[Conversation, Iterator[RecordedEntry], int]:
+    """The state after so many entries, the entries that follow, and the bytes that the state takes."""
+    told = endless()
+    tracemalloc.start()
+    try:
+        state = NEW
+        for each in islice(told, length):
+            state = evolve(state, each)
+        del each
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return state, told, kept
+
+
+def turn_of(state: Conversation, told: Iterator[RecordedEntry]) -> float:
+    """What one more turn costs (seconds): the least of many, since the machine has other work."""
+    least = float("inf")
+    for _ in range(500):
+        turns = list(islice(told, 20))
+        begun = perf_counter()
+        for each in turns:
+            state = evolve(state, each)
+        least = min(least, (perf_counter() - begun) / 10)
+    return least
+
+
+def test_a_very_long_conversation_keeps_little_more_than_the_ids_of_its_inputs() -> None:
+    state, _, kept = grown(VERY_LONG)
+    assert kept <= MAX_KEPT * len(state.inbox.ids)
+
+
+def test_one_more_turn_costs_the_same_however_long_the_conversation_is() -> None:
+    ratios = []
+    for _ in range(AGAIN):
+        short, after_short, _ = grown(SHORT)
+        long, after_long, _ = grown(VERY_LONG)
+        ratios.append(turn_of(long, after_long) / turn_of(short, after_short))
+        if ratios[-1] <= 2:
+            return
+    pytest.fail(f"{min(ratios):.1f} times")
+
+
+def figures() -> None:
+    """What ARCHITECTURE.md says of a long conversation."""
+    for length in (SHORT, VERY_LONG):
+        state, told, kept = grown(length)
+        begun = perf_counter()
+        written = encode(state)
+        encoded = perf_counter()
+        decode(Conversation, written)
+        decoded = perf_counter()
+        print(
+            f"{length:,} entries: {kept / 1e6:.2f} MB, one more turn {turn_of(state, told) * 1e6:.1f} us; "
+            f"written {len(written) / 1e6:.2f} MB in {(encoded - begun) * 1e3:.1f} ms, "
+            f"read in {(decoded - encoded) * 1e3:.1f} ms"
+        )
+
+
+if __name__ == "__main__":
+    figures()

@@ -81,8 +81,8 @@ def test_a_conversation_moves_between_the_lists() -> None:
 def test_a_row_tells_the_state_and_what_was_said_last() -> None:
     row = desk_of(*story().entries).find(CONVERSATION)
     assert row is not None
-    assert row.state.owner == "queue"
-    assert row.state.place == "hello"
+    assert row.state.ownership.owner == "queue"
+    assert row.state.progress.place == "hello"
     assert row.last_line == "<b>help</b>"  # a visitor's words are text, never HTML
     assert row.started == FIRST_TIME
     assert row.updated == FIRST_TIME + 3 * SECOND
@@ -199,7 +199,7 @@ def test_a_reset_begins_anew() -> None:
     desk.apply(told.visitor(ConversationReset()))
     row = desk.find(CONVERSATION)
     assert row is not None
-    assert (row.state.owner, row.waiting, row.last_line) == ("bot", 0, "")
+    assert (row.state.ownership.owner, row.waiting, row.last_line) == ("bot", 0, "")
     assert row.started == FIRST_TIME + 4 * SECOND
     assert shown(desk, "queue") == []
     assert shown(desk, "live") == [CONVERSATION]

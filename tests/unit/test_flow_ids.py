@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from services.proxy.domain.flow_ids import FlowIds, Unread, binds, flow_ids, unknown
 from services.proxy.domain.session import Append, ClientSession, Send
 from services.workflow.domain.language.flow import parse
-from shared.contract.conversation import NEW, Conversation
+from shared.contract.conversation import NEW, Conversation, Ownership, Progress, Visit
 from shared.contract.facts import ChoiceMade, ConversationReset, Fact, FlowAdvanced, TextWritten
 from tests import examples
 from tests.examples import Story
@@ -33,7 +33,8 @@ FLOW = {
     "$flows": {"inner": {"in": {"sendRequest": {"kind": "StartChatSession", "sessionId": "deep"}}}},
 }
 IDS = flow_ids(json.dumps(FLOW).encode())
-BOUND = replace(NEW, started=True, version="v1")
+BOUND = replace(NEW, visit=Visit(started=True), progress=Progress(version="v1"))
+ENDED = replace(BOUND, ownership=Ownership(ended_by_bot=True))
 LONG = "x" * 257
 ID = "5f0c7f3e-0000-4000-8000-000000000001"
 
@@ -91,7 +92,7 @@ def test_an_answer_names_what_the_flow_knows_or_is_refused(fact: Fact, reason: s
     assert binds(BOUND, fact) == isinstance(fact, TextWritten | ChoiceMade)
 
 
-@pytest.mark.parametrize("state", [NEW, replace(BOUND, ended_by_bot=True), Story().state])
+@pytest.mark.parametrize("state", [NEW, ENDED, Story().state])
 def test_where_another_flow_is_about_to_ask_this_one_does_not_bind(state: Conversation) -> None:
     assert not binds(state, text("new"))
     assert not binds(state, ChoiceMade(group="new", item="x"))
@@ -116,9 +117,9 @@ def test_where_the_flow_cannot_be_read_only_the_length_counts() -> None:
 
 def test_a_text_for_a_person_is_theirs_whatever_it_names() -> None:
     for state in (
-        replace(BOUND, owner="queue"),
-        replace(BOUND, owner="operator", operator="ada"),
-        replace(BOUND, status="resolved"),
+        replace(BOUND, ownership=Ownership(owner="queue")),
+        replace(BOUND, ownership=Ownership(owner="operator", operator="ada")),
+        replace(BOUND, ownership=Ownership(status="resolved")),
     ):
         assert not binds(state, text("some editor"))
         assert binds(state, ChoiceMade(group="new", item="x"))

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.workflow.mailboxes import Delivery, Mailbox
-from shared.contract.conversation import NEW, Conversation, Input
+from shared.contract.conversation import NEW, Conversation, Inbox, Input
 from shared.contract.persistent_queue import PersistentQueue
 from tests import examples
 
@@ -52,7 +52,7 @@ def backlog(many: int) -> tuple[Mailbox, Conversation]:
     owed = PersistentQueue(
         Input(Compared(position), str(position), examples.TEXT_WRITTEN) for position in range(1, many + 1)
     )
-    return mailbox, replace(NEW, position=many, unanswered=owed)
+    return mailbox, replace(NEW, position=many, inbox=Inbox(owed))
 
 
 def compared(many: int) -> int:
@@ -62,7 +62,7 @@ def compared(many: int) -> int:
     for position in range(1, many + 1):
         assert mailbox.waits_for(state)
         assert mailbox.finished(state) == []
-        state = replace(state, unanswered=state.unanswered.without(position))
+        state = replace(state, inbox=Inbox(state.inbox.unanswered.without(position)))
         assert [done.sequence for done in mailbox.finished(state)] == [position]
     assert len(mailbox) == 0
     return Compared.times
@@ -78,13 +78,13 @@ def test_what_owes_nothing_and_what_all_have_at_once_is_finished_at_once() -> No
     mailbox.add(delivery(4))  # a rating
     state = replace(state, position=4)
     assert [done.sequence for done in mailbox.finished(state)] == [4]
-    claimed = replace(state, unanswered=PersistentQueue())
+    claimed = replace(state, inbox=Inbox())
     assert [done.sequence for done in mailbox.finished(claimed)] == [1, 2, 3]
 
 
 def test_what_the_fold_has_not_reached_is_not_finished() -> None:
     mailbox, state = backlog(1)
-    nothing = replace(state, position=0, unanswered=PersistentQueue())
+    nothing = replace(state, position=0, inbox=Inbox())
     assert mailbox.finished(nothing) == []
     again = delivery(1)
     again.caught_up = False
@@ -100,7 +100,7 @@ def test_what_is_delivered_again_while_it_is_owed_is_finished_once() -> None:
     again = delivery(1)
     again.caught_up = False
     mailbox.add(again)
-    state = replace(state, unanswered=state.unanswered.without(1))
+    state = replace(state, inbox=Inbox(state.inbox.unanswered.without(1)))
     assert mailbox.finished(state) == []
     mailbox.caught_up([again])
     assert mailbox.finished(state) == [again]

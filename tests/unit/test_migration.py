@@ -26,7 +26,7 @@ from services.workflow.domain.releases import (
     versions,
     withdrawn,
 )
-from shared.contract.conversation import Conversation, evolve
+from shared.contract.conversation import Conversation, Progress, evolve
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     ConversationClaimed,
@@ -73,7 +73,7 @@ def standing(at: str) -> Conversation:
     place = {"ask": (), "more/deep": ("s",), "desk": ("s", "d")}
     for session in place[at]:
         rehearsal.visitor(TextWritten(session=session, text="x"))
-    assert rehearsal.state.place == at
+    assert rehearsal.state.progress.place == at
     return rehearsal.state
 
 
@@ -89,7 +89,7 @@ def moved(state: Conversation, new: Flow, places: dict[str, str] | None = None) 
         facts=entry.facts,
     )
     after = evolve(state, recorded)
-    assert after.version == new.version
+    assert after.progress.version == new.version
     return entry.facts
 
 
@@ -153,7 +153,7 @@ def test_who_has_no_place_is_told_why(at: str, states: dict[str, Any], reason: s
 
 def test_who_stands_nowhere_has_no_place() -> None:
     with pytest.raises(NoPlace, match="stands nowhere"):
-        destination(replace(standing("ask"), place=None), flow(), {})
+        destination(replace(standing("ask"), progress=Progress()), flow(), {})
 
 
 def test_what_would_ask_a_backend_first_is_no_place() -> None:

@@ -135,7 +135,7 @@ def simply(entries: list[RecordedEntry], cause: int) -> list[PromptLine]:
             waiting.clear()
         if any(isinstance(fact, InputRefused) for fact in facts):
             waiting.pop(recorded.cause or 0, None)
-        for position in [each for each in waiting if not state.owes(each)]:
+        for position in [each for each in waiting if not state.inbox.owes(each)]:
             told += waiting.pop(position)
         spoken = {TextWritten: "visitor", BotSaid: "bot", OperatorSaid: "operator"}
         lines = [
@@ -143,7 +143,7 @@ def simply(entries: list[RecordedEntry], cause: int) -> list[PromptLine]:
             for fact in facts
             if type(fact) in spoken
         ]
-        if state.owes(recorded.position):
+        if state.inbox.owes(recorded.position):
             waiting[recorded.position] = lines
         else:
             told += lines
@@ -176,7 +176,7 @@ def test_it_is_what_the_simple_rule_says_in_whatever_order_things_come(steps: li
         elif each in HAPPENINGS:
             author, facts = HAPPENINGS[each]
             told.add(author, *facts)
-        elif state.unanswered:
-            item = state.unanswered[min(which, len(state.unanswered) - 1)]
+        elif state.inbox.unanswered:
+            item = state.inbox.unanswered[min(which, len(state.inbox.unanswered) - 1)]
             told.bot(item.position, *OUTCOMES[each])
         assert so_far(told.entries, number) == simply(told.entries, number)

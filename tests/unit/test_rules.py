@@ -11,7 +11,7 @@ from nats.aio.msg import Msg
 
 from services.workflow.mailboxes import Delivery, Firing, Mailbox
 from shared.contract import subjects
-from shared.contract.conversation import NEW, Conversation, Input, Timer, evolve, step
+from shared.contract.conversation import NEW, Answer, Conversation, Inbox, Input, Timer, Timers, evolve, step
 from shared.contract.facts import (
     SILENT,
     AnswerStarted,
@@ -70,18 +70,18 @@ def test_what_is_owed_while_an_operator_owns_is_not_answered_with_words(taken: S
     """A timer fired: the bot owes an outcome, and may give it in silence only."""
     taken.bot_alone(TimerArmed(id="inactivity:1", at="2030-01-01T00:00:00Z"))
     fired = taken.bot_alone(TimerFired(id="inactivity:1"))
-    assert taken.state.owes(fired.position)
+    assert taken.state.inbox.owes(fired.position)
     state, facts = step(taken.state, recorded(fired.position + 1, "bot", fact, cause=fired.position))
     assert facts == ()
-    assert state.owes(fired.position)
-    assert state.owner == "operator"
+    assert state.inbox.owes(fired.position)
+    assert state.ownership.owner == "operator"
 
 
 def test_an_entry_of_the_bots_that_holds_nothing_is_not_silent(taken: Story) -> None:
     taken.bot_alone(TimerArmed(id="inactivity:1", at="2030-01-01T00:00:00Z"))
     fired = taken.bot_alone(TimerFired(id="inactivity:1"))
     state, _ = step(taken.state, recorded(fired.position + 1, "bot", cause=fired.position))
-    assert state.owes(fired.position)
+    assert state.inbox.owes(fired.position)
 
 
 # --- the rest of the fold ---
@@ -98,9 +98,9 @@ def test_what_was_unanswered_is_no_longer_owed_once_a_person_is_asked_for() -> N
     story.visitor(examples.CONVERSATION_STARTED)
     story.visitor(TextWritten(session="s", text="hello?"))
     story.bot(HandoffRequested(queue="q"), cause=1)
-    assert story.state.unanswered == ()
+    assert story.state.inbox.unanswered == ()
     story.visitor(TextWritten(session="s", text="is anybody there?"))
-    assert story.state.unanswered == ()
+    assert story.state.inbox.unanswered == ()
 
 
 def test_a_wait_for_a_person_that_is_over_is_not_withdrawn() -> None:
@@ -111,7 +111,7 @@ def test_a_wait_for_a_person_that_is_over_is_not_withdrawn() -> None:
     before = story.state
     state, facts = step(before, recorded(before.position + 1, "bot", HandoffWithdrawn()))
     assert facts == ()
-    assert state.owner == "bot"
+    assert state.ownership.owner == "bot"
 
 
 def test_an_older_attempt_of_the_assistants_never_replaces_a_newer_one() -> None:
@@ -124,7 +124,7 @@ def test_an_older_attempt_of_the_assistants_never_replaces_a_newer_one() -> None
             before, recorded(before.position + 1, "bot", AnswerStarted(cause=1, attempt=attempt), id="late")
         )
         assert facts == ()
-        assert state.generating == before.generating
+        assert state.answer.generating == before.answer.generating
 
 
 def test_only_the_visitor_or_an_operator_makes_a_conversation_active(taken: Story) -> None:
@@ -136,10 +136,10 @@ def test_only_the_visitor_or_an_operator_makes_a_conversation_active(taken: Stor
 
 
 def test_an_operators_word_does_not_undo_a_failure(taken: Story) -> None:
-    failed = replace(taken.state, failed=True)
+    failed = replace(taken.state, answer=Answer(failed=True))
     said = evolve(failed, recorded(failed.position + 1, "operator", examples.OPERATOR_SAID))
-    assert said.failed
-    assert not evolve(said, recorded(said.position + 1, "visitor", examples.TEXT_WRITTEN)).failed
+    assert said.answer.failed
+    assert not evolve(said, recorded(said.position + 1, "visitor", examples.TEXT_WRITTEN)).answer.failed
 
 
 def test_timers_in_a_row_are_counted_until_somebody_does_something() -> None:
@@ -148,9 +148,9 @@ def test_timers_in_a_row_are_counted_until_somebody_does_something() -> None:
     for count in (1, 2):
         story.bot_alone(TimerArmed(id="after:1", at=f"2030-01-01T00:00:0{count}Z"))
         story.bot_alone(TimerFired(id="after:1"))
-        assert story.state.fired == count
+        assert story.state.timers.fired == count
     story.visitor(TextWritten(session="s", text="here"))
-    assert story.state.fired == 0
+    assert story.state.timers.fired == 0
 
 
 # --- mailboxes: what may be acknowledged ---
@@ -178,9 +178,9 @@ def in_hand(*wake_ups: Delivery | Firing) -> Mailbox:
     return mailbox
 
 
-def at(position: int, *owed: int, **more: Any) -> Conversation:
+def at(position: int, *owed: int) -> Conversation:
     unanswered = PersistentQueue(Input(each, str(each), examples.TEXT_WRITTEN) for each in owed)
-    return replace(NEW, position=position, unanswered=unanswered, **more)
+    return replace(NEW, position=position, inbox=Inbox(unanswered))
 
 
 def test_a_delivery_that_the_fold_has_not_reached_is_not_acknowledged() -> None:
@@ -207,14 +207,14 @@ def test_a_delivery_whose_input_is_owed_is_not_acknowledged() -> None:
 def test_a_firing_is_not_acknowledged_before_the_fold_was_asked_or_while_it_means_something() -> None:
     assert in_hand(firing(caught_up=False)).finished(at(100)) == []
     armed = (Timer("after:1", "2030-01-01T00:00:00Z"),)
-    assert in_hand(firing()).finished(at(100, armed=armed)) == []
+    assert in_hand(firing()).finished(replace(at(100), timers=Timers(armed))) == []
     owed = PersistentQueue([Input(99, "99", TimerFired(id="after:1"))])
-    assert in_hand(firing()).finished(replace(at(100), unanswered=owed)) == []
+    assert in_hand(firing()).finished(replace(at(100), inbox=Inbox(owed))) == []
     assert len(in_hand(firing()).finished(at(100))) == 1
 
 
 def test_a_firing_for_another_time_than_the_timers_means_nothing() -> None:
-    later = at(100, armed=(Timer("after:1", "2030-01-01T00:05:00Z"),))
+    later = replace(at(100), timers=Timers((Timer("after:1", "2030-01-01T00:05:00Z"),)))
     assert not firing().armed(later)
     assert len(in_hand(firing()).finished(later)) == 1
 

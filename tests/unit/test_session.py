@@ -310,7 +310,7 @@ def test_drafts_are_listened_to_while_an_answer_is_made_and_by_modern_clients_on
     for entry in (story.visitor(examples.TEXT_WRITTEN), story.bot_alone(AnswerStarted(cause=3, attempt=1))):
         heard = [item for item in modern.follow(entry) if isinstance(item, Listen)]
         assert not any(isinstance(item, Listen) for item in bare.follow(entry))
-    assert heard == [Listen(story.state.generating)]
+    assert heard == [Listen(story.state.answer.generating)]
     assert told(modern.draft(words("It ")) + modern.draft(words("arrives", 3))) == [
         {"kind": "Draft", "turn": "3", "attempt": 1, "offset": 0, "text": "It "},
         {"kind": "Draft", "turn": "3", "attempt": 1, "offset": 3, "text": "arrives"},
@@ -328,7 +328,7 @@ def test_drafts_are_listened_to_while_an_answer_is_made_and_by_modern_clients_on
 def test_who_joins_in_the_middle_listens_and_who_joins_after_does_not() -> None:
     story = answering()
     _, output = opened(story)
-    assert output[-1] == Listen(story.state.generating)
+    assert output[-1] == Listen(story.state.answer.generating)
     story.bot(examples.ASSISTANT_SAID, cause=3)
     _, output = opened(story)
     assert not any(isinstance(item, Listen) for item in output)
@@ -340,7 +340,7 @@ def test_a_new_attempt_replaces_the_one_before_without_a_word_in_between() -> No
     session.draft(words("It "))
     output = session.follow(story.bot_alone(AnswerStarted(cause=3, attempt=2)))
     assert kinds(output) == ["Typing"]
-    assert output[-1] == Listen(story.state.generating)
+    assert output[-1] == Listen(story.state.answer.generating)
     assert session.draft(words("of the first", 3)) == []
     assert told(session.draft(words("Well", attempt=2)))[0]["offset"] == 0
 

@@ -102,7 +102,7 @@ class User:
         self.tell("visitor", RequestMade(key="k", value={"n": number}))
 
     def decided(self) -> RequestAnswered:
-        [item] = self.state.unanswered
+        [item] = self.state.inbox.unanswered
         entry = respond_agent(self.state, item, Moment(examples.FIRST_TIME), {}, self.agents)
         assert isinstance(entry, Entry)
         fact = entry.facts[0]
@@ -110,10 +110,15 @@ class User:
         return fact
 
     def answered(self) -> RequestAnswered:
-        cause = self.state.unanswered[0].position
+        cause = self.state.inbox.unanswered[0].position
         fact = self.decided()
         self.tell("bot", fact, cause=cause)
         return fact
+
+
+def memory(user: User) -> Any:
+    assert user.state.engagement is not None
+    return user.state.engagement.memory
 
 
 def test_deciding_again_after_a_conflict_gives_the_same() -> None:
@@ -121,13 +126,13 @@ def test_deciding_again_after_a_conflict_gives_the_same() -> None:
     user.asks(1)
     user.answered()
     user.asks(2)
-    before = msgspec.json.encode(user.state.memory)
+    before = msgspec.json.encode(memory(user))
     assert (
         user.decided()
         == user.decided()
         == RequestAnswered(result=True, memory={"count": 2, "values": [1, 2]})
     )
-    assert msgspec.json.encode(user.state.memory) == before
+    assert msgspec.json.encode(memory(user)) == before
 
 
 def test_another_users_memory_stays_what_it_was() -> None:
@@ -137,11 +142,11 @@ def test_another_users_memory_stays_what_it_was() -> None:
     for user in (one, other):
         user.asks(1)
         user.answered()
-    assert one.state.memory == other.state.memory
+    assert memory(one) == memory(other)
     one.asks(5)
     one.answered()
-    assert one.state.memory == {"count": 2, "values": [1, 5]}
-    assert other.state.memory == {"count": 1, "values": [1]}
+    assert memory(one) == {"count": 2, "values": [1, 5]}
+    assert memory(other) == {"count": 1, "values": [1]}
 
 
 def test_what_an_agent_gives_back_is_no_longer_its_own() -> None:

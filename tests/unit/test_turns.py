@@ -251,8 +251,8 @@ def lives(draw: st.DrawFn) -> list[Step]:
     story = Story()
     steps: list[Step] = [story.visitor(ConversationStarted(door="rest", user="sam"))]
     for _ in range(draw(st.integers(0, 12))):
-        owed = story.state.unanswered
-        generating = story.state.generating
+        owed = story.state.inbox.unanswered
+        generating = story.state.answer.generating
         match draw(st.sampled_from(["text", "answer", "answer", "assistant", "operator", "timer"])):
             case "text":
                 steps.append(story.visitor(text(draw(speech))))
@@ -272,9 +272,9 @@ def lives(draw: st.DrawFn) -> list[Step]:
 
 def _generated(draw: st.DrawFn, story: Story, cause: int) -> list[Step]:
     """An attempt, in pieces; perhaps another one cuts it."""
-    attempt = story.state.attempts + 1
+    attempt = story.state.answer.attempts + 1
     steps: list[Step] = [story.bot_alone(AnswerStarted(cause=cause, attempt=attempt))]
-    if story.state.generating is None:  # an operator owns: it takes no effect
+    if story.state.answer.generating is None:  # an operator owns: it takes no effect
         return steps
     pieces = draw(st.lists(speech, max_size=5))
     offset = 0

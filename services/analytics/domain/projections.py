@@ -148,7 +148,7 @@ class Projection:
         one.state, facts = step(before, recorded)
         if one.state.engagement is not None:  # an agent's engagement is no conversation with a visitor
             return
-        if recorded.author == "bot" and recorded.cause is not None and before.owes(recorded.cause):
+        if recorded.author == "bot" and recorded.cause is not None and before.inbox.owes(recorded.cause):
             self._answer(one, recorded, facts)
         for fact in facts:
             self._count(one, recorded, fact)
@@ -179,12 +179,13 @@ class Projection:
             case ConversationStarted() | ConversationReset():
                 self._begin(one, recorded.time)
             case TextWritten() | ChoiceMade():
-                if one.state.unanswered and one.state.unanswered[-1].position == recorded.position:
+                owed = one.state.inbox.unanswered
+                if owed and owed[-1].position == recorded.position:
                     one.asked[recorded.position] = recorded.time
             case FlowStarted():
                 self.drop_off.begin(fact.flow, fact.version)
             case FlowAdvanced():
-                self.drop_off.pass_through(one.state.version, fact.path)
+                self.drop_off.pass_through(one.state.progress.version, fact.path)
             case InputRefused():
                 self.refusals[fact.reason if fact.reason in self.refusals else OTHER] += 1
             case DecisionFailed():
@@ -252,8 +253,13 @@ class Projection:
         if _where(before) != _where(after):
             self._tally(before, -1)
             self._tally(after, 1)
-        stopped = after.place is not None and after.owner == "bot" and after.status == "open"
-        place = self.drop_off.at(after.version, after.place or "") if stopped and not after.ended else None
+        ownership, progress = after.ownership, after.progress
+        stopped = progress.place is not None and ownership.owner == "bot" and ownership.status == "open"
+        place = (
+            self.drop_off.at(progress.version, progress.place or "")
+            if stopped and not progress.ended
+            else None
+        )
         if place is not one.place:
             if one.place is not None:
                 one.place.stopped -= 1
@@ -262,13 +268,14 @@ class Projection:
             one.place = place
 
     def _tally(self, state: Conversation, by: int) -> None:
-        if not state.started or state.engagement is not None:
+        if not state.visit.started or state.engagement is not None:
             return
-        self.statuses[state.status] += by
-        if state.status == "open":
-            self.open[state.owner] += by
-            if state.owner == "queue":
-                self.waiting[self._queue(state.queue)] += by
+        ownership = state.ownership
+        self.statuses[ownership.status] += by
+        if ownership.status == "open":
+            self.open[ownership.owner] += by
+            if ownership.owner == "queue":
+                self.waiting[self._queue(ownership.queue)] += by
 
     def _queue(self, name: str) -> str:
         """The label of a queue. Once given it stays, so that what was added can be taken away."""
@@ -281,7 +288,7 @@ class Projection:
 
 
 def _where(state: Conversation) -> tuple[bool, Status, Owner, str]:
-    return state.started, state.status, state.owner, state.queue
+    return state.visit.started, state.ownership.status, state.ownership.owner, state.ownership.queue
 
 
 def _seconds(begin: int, end: int) -> float:

@@ -34,42 +34,40 @@ Decision = tuple[OperatorFact, ...] | NotYours
 
 def claim(state: Conversation, who: Operator) -> Decision:
     """Take the conversation over. No facts: it is this operator's already."""
-    if state.owner != "operator":
+    if state.ownership.owner != "operator":
         return (ConversationClaimed(operator=who.name, name=who.display),)
-    return () if state.operator == who.name else _not_yours(state)
+    return () if state.ownership.operator == who.name else _not_yours(state)
 
 
 def say(state: Conversation, who: Operator, text: str) -> Decision:
     """Speak to the visitor."""
-    if not _owns(state, who):
+    if not state.ownership.is_of(who.name):
         return _not_yours(state)
     return (OperatorSaid(operator=who.name, text=text, name=who.display),)
 
 
 def hand_back(state: Conversation, who: Operator, place: str | None) -> Decision:
     """Let the bot go on, at the flow's state ``place`` or where it was."""
-    if not _owns(state, who):
+    if not state.ownership.is_of(who.name):
         return _not_yours(state)
     return (ConversationHandedBack(operator=who.name, state=place),)
 
 
 def resolve(state: Conversation, who: Operator) -> Decision:
     """Close the conversation as done."""
-    return (ConversationResolved(operator=who.name),) if _owns(state, who) else _not_yours(state)
+    return (
+        (ConversationResolved(operator=who.name),) if state.ownership.is_of(who.name) else _not_yours(state)
+    )
 
 
 def may_type(state: Conversation, who: Operator) -> Decision:
     """Whether the visitor may see this operator typing; never any facts."""
-    return () if _owns(state, who) else _not_yours(state)
-
-
-def _owns(state: Conversation, who: Operator) -> bool:
-    return state.owner == "operator" and state.operator == who.name
+    return () if state.ownership.is_of(who.name) else _not_yours(state)
 
 
 def _not_yours(state: Conversation) -> NotYours:
-    if state.owner == "operator":
-        name = state.operator_name or state.operator
-        return NotYours(state.operator, name, f"taken by {name}")
-    where = "waits in a queue" if state.owner == "queue" else "is with the bot"
+    if state.ownership.owner == "operator":
+        name = state.ownership.operator_name or state.ownership.operator
+        return NotYours(state.ownership.operator, name, f"taken by {name}")
+    where = "waits in a queue" if state.ownership.owner == "queue" else "is with the bot"
     return NotYours("", "", f"nobody has this conversation, it {where}: claim it first")

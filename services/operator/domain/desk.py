@@ -138,14 +138,14 @@ def _mine(operator: str) -> str:
 
 
 def _shelves(state: Conversation) -> tuple[str, ...]:
-    if not state.started or state.engagement is not None:  # an agent's engagement is not for operators
+    if not state.visit.started or state.engagement is not None:  # an agent's engagement is not for operators
         return ()
-    if state.status == "resolved":
+    if state.ownership.status == "resolved":
         return ("resolved",)
-    if state.owner == "queue":
+    if state.ownership.owner == "queue":
         return ("live", "queue")
-    if state.owner == "operator":
-        return ("live", _mine(state.operator))
+    if state.ownership.owner == "operator":
+        return ("live", _mine(state.ownership.operator))
     return ("live",)
 
 
@@ -155,7 +155,7 @@ def _fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
     after, facts = step(before, entry)
     summary.state = after
     summary.updated = entry.time
-    if after.started and (not before.started or after.session != before.session):
+    if after.visit.started and (not before.visit.started or after.visit.session != before.visit.session):
         summary.started, summary.last = entry.time, None
     # Who waits in the queue is told apart by the visitor's own words, not by the bot's farewell.
     farewell = type(summary.last) in _VISITORS and any(type(fact) is HandoffRequested for fact in facts)
@@ -163,7 +163,7 @@ def _fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
         kind = type(fact)
         if kind in _SPOKEN and not farewell and not (isinstance(fact, EditorOpened) and not fact.text):
             summary.last, summary.last_asked = fact, summary.asked
-        if kind is HandoffRequested or (kind in _VISITORS and after.owner == "operator"):
+        if kind is HandoffRequested or (kind in _VISITORS and after.ownership.owner == "operator"):
             if not summary.waiting:
                 summary.waiting, summary.waiting_from = entry.time, entry.position
         elif kind in _ANSWERED:

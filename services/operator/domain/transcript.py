@@ -90,7 +90,7 @@ class Transcript:
     def add(self, entry: RecordedEntry) -> None:
         before = self._state
         self._state, facts = step(before, entry)
-        if self._state.session != before.session:
+        if self._state.visit.session != before.visit.session:
             self.lines.clear()
         self.lines.extend(lines(Change(entry, before, facts, self._asked)))
         for fact in facts:
@@ -152,7 +152,7 @@ def _line(change: Change, fact: Fact, asked: ChoiceAsked | None) -> tuple[Who, s
 
 def _told(before: Conversation, fact: Fact) -> str | None:
     """A happening in words."""
-    who = before.operator_name or before.operator
+    who = before.ownership.operator_name or before.ownership.operator
     match fact:
         case HandoffRequested():
             return f"Waiting for a person in “{fact.queue}”" + (f": {fact.reason}" if fact.reason else "")

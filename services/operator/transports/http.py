@@ -108,7 +108,7 @@ async def conversation(id: Id, operator: Operator, handlers: Handlers, still: St
         pass
     await still()  # a long one takes a while
     summary = handlers.summary(id)
-    return schemas.detail(summary, messages, await handlers.states(summary.state.version))
+    return schemas.detail(summary, messages, await handlers.states(summary.state.progress.version))
 
 
 @post("/api/conversations/{id:str}/claim", **_COMMAND)

@@ -14,7 +14,7 @@ from services.proxy.domain.session import Append
 from services.proxy.domain.socketio_protocol import Emit, Missing, Output, Talk, error, held
 from shared.contract import cursor as cursors
 from shared.contract.agents import BadConfiguration, configured
-from shared.contract.conversation import NEW, Conversation, Engagement, step
+from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.cursor import Cursor
 from shared.contract.entry import Entry, RecordedEntry, needed
 from shared.contract.facts import (
@@ -224,7 +224,7 @@ class AgentTalk(Talk):
     def follow(self, recorded: RecordedEntry) -> list[Output]:
         if recorded.position <= self.state.position:
             return []
-        owed = self.state.unanswered
+        owed = self.state.inbox.unanswered
         self._state, effective = step(self._state, recorded)
         request = next((item.fact for item in owed.at(recorded.cause or 0)), None)
         return self._tell(recorded, effective, request)
@@ -278,8 +278,7 @@ class AgentTalk(Talk):
         return Append(_entry(new_id(), EngagementEnded()))
 
     def _engages(self) -> bool:
-        began = self._engaged.began
-        return self.state.engagement == Engagement(began.agent, began.user, began.name, began.configuration)
+        return self.state.engagement is not None and self.state.engagement.is_as(self._engaged.began)
 
 
 def _told(fact: Fact, request: Fact | None) -> Emit | None:

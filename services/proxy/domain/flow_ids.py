@@ -94,9 +94,11 @@ def binds(state: Conversation, fact: Fact) -> bool:
     """
     if not isinstance(fact, TextWritten | ChoiceMade):
         return False
-    if isinstance(fact, TextWritten) and (state.owner != "bot" or state.status == "resolved"):
+    if isinstance(fact, TextWritten) and (
+        state.ownership.owner != "bot" or state.ownership.status == "resolved"
+    ):
         return False
-    return bool(state.version) and not state.ended_by_bot  # a reset leaves no version
+    return bool(state.progress.version) and not state.ownership.ended_by_bot  # a reset leaves no version
 
 
 def _items(asks: dict[str, Any]) -> Iterable[str]:

@@ -100,7 +100,7 @@ class Fold:
                 self.choices[str(fact.group)] = _words(fact)
             elif kind is facts.InputRefused or kind is facts.DecisionFailed:
                 reason = refusal(effective)
-                refused = (item.id for item in before.unanswered.at(recorded.cause or 0))
+                refused = (item.id for item in before.inbox.unanswered.at(recorded.cause or 0))
                 self._outcomes.update((id, reason) for id in refused)
         return effective
 
@@ -137,7 +137,7 @@ class Past(Fold):
         self._times = array("Q")
 
     def add(self, recorded: RecordedEntry) -> tuple[Fact, ...]:
-        owed = self.state.unanswered
+        owed = self.state.inbox.unanswered
         effective = super().add(recorded)
         if is_reset(effective):
             self.begins = recorded.position

@@ -47,7 +47,7 @@ def state_of(turns: Turns, writing: bool = False, stuck: bool = False) -> State:
     nothing on the log says that it failed.
     """
     if turns.owed and not stuck:
-        generating = turns.state.generating
+        generating = turns.state.answer.generating
         if generating is not None and not turns.owed_by_visitor(generating.cause):
             return "user_committed"  # what is being answered is what a timer asked for
         return turns.state.turn
@@ -55,7 +55,7 @@ def state_of(turns: Turns, writing: bool = False, stuck: bool = False) -> State:
         return "user_writing"
     if turns.failed or turns.owed:
         return "error"
-    return "timeout" if turns.state.ended_by_bot else "idle"
+    return "timeout" if turns.state.ownership.ended_by_bot else "idle"
 
 
 def path(before: State, after: State) -> tuple[State, ...]:

@@ -187,12 +187,12 @@ class ClientSession:
         """The history is told: how things stand, and how the conversation starts where it has not."""
         self._past = self._start = None
         output: list[Output] = []
-        if not self.state.started:
+        if not self.state.visit.started:
             output.append(Append(Entry(id=new_id, facts=(begin,)), expect=0))
         output += self._still_open()
         output += self._state_frame()
-        if self.modern and self.state.generating is not None:
-            output += [_THINKING, Listen(self.state.generating)]
+        if self.modern and self.state.answer.generating is not None:
+            output += [_THINKING, Listen(self.state.answer.generating)]
         return output
 
     def _still_open(self) -> list[Output]:
@@ -213,8 +213,8 @@ class ClientSession:
         if recorded.position <= self.state.position:
             return []
         own = recorded.id in self._pending and recorded.author == "visitor"
-        owed = self.state.unanswered
-        generating = self.state.generating
+        owed = self.state.inbox.unanswered
+        generating = self.state.answer.generating
         effective = self._fold.add(recorded)
         output: list[Output] = []
         if is_reset(effective):
@@ -223,7 +223,7 @@ class ClientSession:
                 output.append(Send(frames.encode(frames.Resumed(cursor=None, reset=True))))
             elif not own:
                 return [close_codes.STALE]
-        if self.modern and self.state.generating != generating:
+        if self.modern and self.state.answer.generating != generating:
             output += self._answer_changed(generating, effective)
         if own:
             output += self._settle(recorded.id)
@@ -238,7 +238,7 @@ class ClientSession:
 
     def draft(self, draft: DraftPiece) -> list[Output]:
         """The next words of the answer that is being made. What no longer counts is dropped."""
-        generating = self.state.generating
+        generating = self.state.answer.generating
         if generating is None or (generating.cause, generating.attempt) != (draft.cause, draft.attempt):
             return []
         frame = frames.Draft(
@@ -259,7 +259,7 @@ class ClientSession:
                 close_codes.explained(close_codes.NOT_A_FRAME, detail) if detail else close_codes.NOT_A_FRAME
             ]
         if isinstance(frame, frames.TypingNow):
-            return [Typed()] if self.state.owner == "operator" else []
+            return [Typed()] if self.state.ownership.owner == "operator" else []
         if isinstance(frame, frames.Ping):
             return [_PONG]
         if isinstance(frame, frames.EarlierAsked):
@@ -308,7 +308,8 @@ class ClientSession:
             return [] if earlier == said else self.refuse(id, "id_reused")
         if isinstance(said[0], _OWED) and len(self.state.unanswered) >= MAX_UNANSWERED:
             return self.refuse(id, "too_many_unanswered")
-        version = self.state.version if self._resetting is None and binds(self.state, said[0]) else ""
+        bound = self._resetting is None and binds(self.state, said[0])
+        version = self.state.progress.version if bound else ""
         ids = self._ids(version) if version else None
         if ids != "unread" and (reason := unknown(said[0], ids)):
             return self.refuse(id, reason)
@@ -373,7 +374,7 @@ class ClientSession:
 
     def _answer_changed(self, before: Generating | None, effective: tuple[Fact, ...]) -> list[Output]:
         """Another answer is being made, or none; what was heard of one that was cut is told to be none."""
-        now = self.state.generating
+        now = self.state.answer.generating
         output: list[Output] = []
         if before is not None and (now is None or now.cause != before.cause):
             kinds = {type(fact) for fact in effective}
@@ -393,12 +394,12 @@ class ClientSession:
             return []
         state = self.state
         waiting: str | None = None
-        if state.owner == "queue":
+        if state.ownership.owner == "queue":
             waiting = "person"
-        elif state.owner == "bot" and state.status == "open":
-            over = state.ended and not state.unanswered
-            waiting = "end" if over else None if state.ended else self._fold.asking
-        frame = frames.State(owner=state.owner, status=state.status, waiting=waiting)
+        elif state.ownership.owner == "bot" and state.ownership.status == "open":
+            over = state.progress.ended and not state.inbox.unanswered
+            waiting = "end" if over else None if state.progress.ended else self._fold.asking
+        frame = frames.State(owner=state.ownership.owner, status=state.ownership.status, waiting=waiting)
         if frame == self._shown:
             return []
         self._shown = frame

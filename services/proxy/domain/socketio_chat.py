@@ -96,14 +96,14 @@ class Chat(Talk):
 
     def told(self, new_id: str) -> list[Output]:
         self._past = self._start = None
-        if self.state.started:
+        if self.state.visit.started:
             return []
         return [Append(Entry(id=new_id, facts=(self._begin,)), expect=0)]
 
     def follow(self, recorded: RecordedEntry) -> list[Output]:
         if recorded.position <= self.state.position:
             return []
-        owed = self.state.unanswered
+        owed = self.state.inbox.unanswered
         effective = self._fold.add(recorded)
         output = self._render(recorded, effective)
         for item in owed.at(recorded.cause or 0):

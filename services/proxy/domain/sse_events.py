@@ -144,7 +144,7 @@ def _ends(turns: Turns, turn: RestTurn, text: str, start: int) -> Iterator[tuple
         if start < end:  # white space at the end
             start = end
             yield end, attempt
-    generating = turns.state.generating
+    generating = turns.state.answer.generating
     if generating is None or turn.over:
         return
     for word in _WORD.finditer(text, start):

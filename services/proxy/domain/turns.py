@@ -137,16 +137,16 @@ class Turns:
     @property
     def owed(self) -> bool:
         """Whether the visitor waits for the bot. What a timer or a handback asks for is nobody's turn."""
-        return any(isinstance(item.fact, _VISITORS) for item in self.state.unanswered)
+        return any(isinstance(item.fact, _VISITORS) for item in self.state.inbox.unanswered)
 
     def owed_by_visitor(self, position: int) -> bool:
         """Whether the input at ``position`` is the visitor's and waits for its outcome."""
-        return any(isinstance(item.fact, _VISITORS) for item in self.state.unanswered.at(position))
+        return any(isinstance(item.fact, _VISITORS) for item in self.state.inbox.unanswered.at(position))
 
     @property
     def with_person(self) -> bool:
         """Whether a person owns the conversation, or is awaited."""
-        return self.state.owner != "bot"
+        return self.state.ownership.owner != "bot"
 
     def add(self, recorded: RecordedEntry) -> None:
         """One more entry, in order; one that is known already changes nothing."""
@@ -155,7 +155,7 @@ class Turns:
         self.state, effective = step(before, recorded)
         if self.state is before:
             return
-        if self.state.generating != before.generating:
+        if self.state.answer.generating != before.answer.generating:
             self._heard = Heard()
             self.interruption = _interruption(effective)
         self.created = self.created or recorded.time
@@ -163,17 +163,17 @@ class Turns:
         if effective and recorded.author == "visitor":
             self._hear(recorded, effective)
         self._spoken = self._spoken or self.with_person
-        if self.state.unanswered and self.open is None:
+        if self.state.inbox.unanswered and self.open is None:
             self._begin(recorded)
         if effective and recorded.author != "visitor":
-            self._say(recorded, effective, before.generating)
-        if not self.state.unanswered and not self._first_awaited:
+            self._say(recorded, effective, before.answer.generating)
+        if not self.state.inbox.unanswered and not self._first_awaited:
             self._end(recorded)
-        self.failed = self.state.failed and (asked or self.failed)
+        self.failed = self.state.answer.failed and (asked or self.failed)
 
     def hear(self, draft: DraftPiece) -> None:
         """The assistant's next words; those of another answer are nothing to us."""
-        generating = self.state.generating
+        generating = self.state.answer.generating
         if generating is not None and (generating.cause, generating.attempt) == (draft.cause, draft.attempt):
             if draft.offset == 0:
                 self._heard = Heard()
@@ -188,7 +188,7 @@ class Turns:
         at = bisect_left(turn.parts, offset, key=lambda part: part.end)
         if at < len(turn.parts):
             return turn.parts[at].attempt
-        generating = self.state.generating
+        generating = self.state.answer.generating
         return generating.position if generating is not None and not turn.over else -1
 
     def since(self, position: int) -> list[RestTurn]:
@@ -207,7 +207,7 @@ class Turns:
     @property
     def _first_awaited(self) -> bool:
         """The conversation has only begun: its welcome is part of the first answer."""
-        return self.state.started and not self._spoken and self.state.status == "open"
+        return self.state.visit.started and not self._spoken and self.state.ownership.status == "open"
 
     def _hear(self, recorded: RecordedEntry, effective: tuple[Fact, ...]) -> None:
         for fact in effective:

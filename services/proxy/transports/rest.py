@@ -155,8 +155,8 @@ class RestDoor:
         """The session's room; `leave` must follow. Raises `NoSession`, the same for every reason."""
         conversation = conversation_of(session, DOOR)
         room = await self._rooms.enter(conversation, current)
-        begun = room.turns.state.begun
-        if not room.turns.state.started or begun.door != DOOR or user not in (None, begun.user):
+        begun = room.turns.state.visit.begun
+        if not room.turns.state.visit.started or begun.door != DOOR or user not in (None, begun.user):
             self._rooms.leave(room)
             # Whoever guesses is slowed down; whoever comes back to a session is not.
             self._limit(self._admission.connect(self._address(request), DOOR))

@@ -96,7 +96,7 @@ def session(id: str, turns: Turns, state: State) -> SessionAnswer:
     return SessionAnswer(
         Session(
             id=id,
-            user_id=turns.state.begun.user,
+            user_id=turns.state.visit.begun.user,
             state=state,
             messages=[],
             created_at=format_time(turns.created),

@@ -150,10 +150,10 @@ def begins(state: Conversation, item: Input) -> bool:
     match item.fact:
         case ConversationReset():
             return True
-        case TextWritten() | ChoiceMade() if state.ended_by_bot:
+        case TextWritten() | ChoiceMade() if state.ownership.ended_by_bot:
             return True
         case _:
-            return not state.version
+            return not state.progress.version
 
 
 def failed(reason: Failure | str) -> tuple[Fact, ...]:
@@ -173,7 +173,7 @@ class _Decision(TurnBuilder):
             case ConversationStarted() | ConversationReset():
                 return self._begin()
             case ConversationHandedBack(state=wanted):
-                return self._watched(self._resume(wanted)) if self.state.version else self._begin()
+                return self._watched(self._resume(wanted)) if self.state.progress.version else self._begin()
             case TimerFired(id=id):
                 return self._fired(id)
             case _:
@@ -181,7 +181,7 @@ class _Decision(TurnBuilder):
 
     def _begin(self) -> tuple[Fact, ...]:
         flow = self.flow
-        if self.state.variables:
+        if self.state.progress.variables:
             self.forget()
         return self._watched(self.walk(flow.first, FlowStarted(flow=flow.name, version=flow.version)))
 
@@ -190,13 +190,13 @@ class _Decision(TurnBuilder):
     def _take(self, fact: TextWritten | ChoiceMade) -> tuple[Fact, ...]:
         """Accept only the answer that the conversation now waits for."""
         state = self.state
-        if state.ended_by_bot:
+        if state.ownership.ended_by_bot:
             return self._begin()
-        if state.status == "resolved":
+        if state.ownership.status == "resolved":
             if isinstance(fact, ChoiceMade):
                 return _refused("conversation_resolved")
-            return (HandoffRequested(queue=state.queue or "default", reason="reopened"),)
-        if state.ended:
+            return (HandoffRequested(queue=state.ownership.queue or "default", reason="reopened"),)
+        if state.progress.ended:
             return _refused("conversation_ended")
         place = self._place()
         if place is None or not place.asks:
@@ -296,7 +296,7 @@ class _Decision(TurnBuilder):
         meanings: tuple[str, ...] = (),
     ) -> tuple[Fact, ...]:
         """Ask once more, or give it up. ``meanings`` are what an answer that is not clear may mean."""
-        tries = self.state.tries + 1
+        tries = self.state.progress.tries + 1
         if fallback is not None and fallback.next is not None and tries > fallback.times:
             return self._walk(fallback.next)
         self.effects.append(AskedAgain(reason=reason, tries=tries))
@@ -313,7 +313,7 @@ class _Decision(TurnBuilder):
         """After a handback: from the state the operator named, else from where the flow was."""
         if wanted is not None and wanted in self.flow.states:
             return self._walk(wanted, FlowResumed())
-        if self.state.ended:
+        if self.state.progress.ended:
             return (FlowResumed(), FlowAdvanced(path=(), ended=True))
         place = self._place() or self.flow.states[self.flow.first]
         asked_for = place.desk or (place.assistant.desk if place.assistant else None)
@@ -328,7 +328,7 @@ class _Decision(TurnBuilder):
         purpose, _, rest = id.partition(":")
         if purpose == "inactivity":
             return self._silent_for_long()
-        if self.state.fired > MAX_FIRED:
+        if self.state.timers.fired > MAX_FIRED:
             return failed("endless_flow")
         place = self._place()
         number = rest.partition(":")[2]
@@ -336,26 +336,26 @@ class _Decision(TurnBuilder):
             purpose != "after"
             or place is None
             or not place.waits
-            or self.state.ended
+            or self.state.progress.ended
             or not number.isdecimal()
         ):
             return ()
-        if self.state.owner == "queue" and place.desk is None:  # nobody waits for the flow's question
-            return ()
+        if self.state.ownership.owner == "queue" and place.desk is None:
+            return ()  # nobody waits for the flow's question
         for timer in place.after[int(number) : int(number) + 1]:
             self.say(timer.say)
             if timer.next is None:
                 return tuple(self.effects)
-            withdrawn = (HandoffWithdrawn(),) if self.state.owner == "queue" else ()
+            withdrawn = (HandoffWithdrawn(),) if self.state.ownership.owner == "queue" else ()
             return self._walk(timer.next, *withdrawn)
         return ()
 
     def _silent_for_long(self) -> tuple[Fact, ...]:
         limit = self._inactivity()
-        if not limit or self.state.status == "resolved":
+        if not limit or self.state.ownership.status == "resolved":
             return ()
         left = limit - (self.moment.now - self.state.active)
-        if self.state.owner == "queue" and left <= 0:  # who waits for us has not gone
+        if self.state.ownership.owner == "queue" and left <= 0:  # who waits for us has not gone
             left = limit
         if left > 0:
             return (self.timer("inactivity", left),)
@@ -364,7 +364,7 @@ class _Decision(TurnBuilder):
     def _watched(self, facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
         """Let the conversation end some time after its last word."""
         limit = self._inactivity()
-        if not limit or any(timer.purpose == "inactivity" for timer in self.state.armed):
+        if not limit or any(timer.purpose == "inactivity" for timer in self.state.timers.armed):
             return facts
         return (*facts, self.timer("inactivity", limit))
 
@@ -376,11 +376,11 @@ class _Decision(TurnBuilder):
     # --- places -------------------------------------------------------------------------------
 
     def _place(self) -> FlowState | None:
-        return None if self.state.place is None else self.flow.states.get(self.state.place)
+        return None if self.state.progress.place is None else self.flow.states.get(self.state.progress.place)
 
     def _walk(self, start: str, *before: Fact) -> tuple[Fact, ...]:
         """From where the conversation stands to ``start``, which may be outside its sub-flow."""
-        if self.state.stack:
+        if self.state.progress.stack:
             self._stand(self.flow.states[start])
         return self.walk(start, *before)
 
@@ -388,7 +388,7 @@ class _Decision(TurnBuilder):
         """The calls that brought the conversation into the sub-flow of ``at``, if it is there."""
         place = self._place()
         if place is not None and place.scope == at.scope:
-            self.stack = list(self.state.stack)
+            self.stack = list(self.state.progress.stack)
 
 
 def _refused(reason: Refusal) -> tuple[Fact, ...]:

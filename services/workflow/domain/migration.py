@@ -39,12 +39,12 @@ def unknown_states(places: Mapping[str, str], new: Flow) -> list[str]:
 
 def destination(state: Conversation, new: Flow, places: Mapping[str, str]) -> FlowPlace:
     """Where the conversation goes in the new version. Raises `NoPlace`."""
-    if state.place is None:
+    if state.progress.place is None:
         raise NoPlace("it stands nowhere yet")
-    target = _known(places.get(state.place, state.place), new)
+    target = _known(places.get(state.progress.place, state.progress.place), new)
     if not target.scope:
         return FlowPlace(target.name)
-    callers = [_known(places.get(name, name), new) for name in state.stack]
+    callers = [_known(places.get(name, name), new) for name in state.progress.stack]
     if not callers or callers[0].scope:
         raise NoPlace(f'nothing says where the sub-flow "{shown(target.scope)}" returns to')
     for caller, scope in zip(callers, [*(each.scope for each in callers[1:]), target.scope], strict=True):
@@ -63,9 +63,9 @@ def migrated(
     """
     place = destination(state, new, places)
     move = FlowMigrated(
-        flow=state.flow,
+        flow=state.progress.flow,
         version=new.version,
-        before=state.version,
+        before=state.progress.version,
         place=place.state,
         stack=place.stack,
     )
@@ -78,9 +78,9 @@ def _facts(
 ) -> tuple[Fact, ...]:
     target = new.states[place.state]
     turn = _turn(state, new, place.stack, moment)
-    if state.owner == "operator":
+    if state.ownership.owner == "operator":
         return (move,)
-    if state.owner == "queue":  # no word to who waits for a person
+    if state.ownership.owner == "queue":  # no word to who waits for a person
         return (move, *(turn.timers(target) if target.desk else ()))
     try:
         if not target.asks:
@@ -103,9 +103,9 @@ def _facts(
 
 def _question(state: Conversation, old: Flow | None, moment: Moment) -> Fact | None:
     """What the visitor is asked now."""
-    if old is None or state.place is None or (place := old.states.get(state.place)) is None:
+    if old is None or state.progress.place is None or (place := old.states.get(state.progress.place)) is None:
         return None
-    return _turn(state, old, state.stack, moment).effect(place) if place.asks else None
+    return _turn(state, old, state.progress.stack, moment).effect(place) if place.asks else None
 
 
 def _turn(state: Conversation, flow: Flow, stack: tuple[str, ...], moment: Moment) -> TurnBuilder:

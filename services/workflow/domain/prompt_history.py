@@ -45,14 +45,14 @@ def so_far(entries: Iterable[RecordedEntry], cause: int) -> list[PromptLine]:
         if any(isinstance(fact, InputRefused) for fact in facts):
             waiting.pop(recorded.cause or 0, None)
         # An outcome is one input's, or (a claim, a handoff) that of all.
-        oldest = state.unanswered[0].position if state.unanswered else recorded.position
+        oldest = state.inbox.unanswered[0].position if state.inbox.unanswered else recorded.position
         while waiting and next(iter(waiting)) < oldest:
             said += waiting.popitem(last=False)[1]
         answered = recorded.cause or 0
-        if answered in waiting and not state.owes(answered):
+        if answered in waiting and not state.inbox.owes(answered):
             said += waiting.pop(answered)
         lines = [line for fact in facts for line in _lines(fact, asked)]
-        if state.owes(recorded.position):
+        if state.inbox.owes(recorded.position):
             waiting[recorded.position] = lines
         else:
             said += lines

@@ -110,7 +110,7 @@ class TurnBuilder:
     def voice(self) -> Voice:
         """To whom the flow speaks. Made when it is first needed: most texts are the same for everyone."""
         if self._voice is None:
-            self._voice = Voice(self.state.begun, self.state.variables, self.flow.languages)
+            self._voice = Voice(self.state.visit.begun, self.state.progress.variables, self.flow.languages)
         return self._voice
 
     @property
@@ -234,7 +234,7 @@ class TurnBuilder:
 
     def _put_off(self, state: FlowState) -> Iterator[TimerArmed]:
         """The same counted from now, where the flow stays: a timer that is armed yet gets another time."""
-        armed = {_number(timer.id): timer.id for timer in self.state.armed if timer.purpose == "after"}
+        armed = {_number(timer.id): timer.id for timer in self.state.timers.armed if timer.purpose == "after"}
         for timer in self.timers(state):
             yield TimerArmed(id=armed.get(_number(timer.id), timer.id), at=timer.at)
 
@@ -244,7 +244,7 @@ class TurnBuilder:
         return TimerArmed(id=f"{purpose}:{self.item.position}{number}", at=at)
 
     def _served(self, state: FlowState, service: ServiceSpec) -> str | None:
-        answers = self.state.services
+        answers = self.state.answer.services
         answer = next((each for each in answers if self._is_mine(each) and each.state == state.name), None)
         if answer is None:
             self._need(
@@ -332,7 +332,7 @@ class TurnBuilder:
             )
 
     def _need(self, need: Effect) -> Never:
-        asked = sum(map(self._is_mine, self.state.services)) + len(self.results)
+        asked = sum(map(self._is_mine, self.state.answer.services)) + len(self.results)
         if asked >= MAX_NEEDS:
             raise Endless
         raise Needed(need)

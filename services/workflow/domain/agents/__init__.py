@@ -83,13 +83,12 @@ def _decide(
         case EngagementEnded():
             return (Interjected(message="Goodbye!"),)
         case RequestMade(key=key, value=value, annotations=annotations) if state.engagement is not None:
-            return _answer(state, state.engagement, AgentRequest(key, value, annotations), results, agents)
+            return _answer(state.engagement, AgentRequest(key, value, annotations), results, agents)
         case _:
             return (InputRefused(reason="nothing_asked"),)
 
 
 def _answer(
-    state: Conversation,
     engagement: Engagement,
     request: AgentRequest,
     results: Results,
@@ -97,12 +96,12 @@ def _answer(
 ) -> tuple[Fact, ...] | Generate:
     agent = agents.get(engagement.agent)
     if agent is None:
-        return _failed(state, "this agent is not installed")
+        return _failed(engagement, "this agent is not installed")
     try:
         configuration = configured(agent.configuration, deepcopy(engagement.configuration))
     except BadConfiguration as error:  # the door let it in; another version of the agent does not
-        return _failed(state, f"this configuration is not valid: {error}")
-    answer = _ask(agent, configuration, state, request, None)
+        return _failed(engagement, f"this configuration is not valid: {error}")
+    answer = _ask(agent, configuration, engagement.memory, request, None)
     if isinstance(answer, Ask):
         result = results.get(STATE)
         if result is None:
@@ -114,15 +113,15 @@ def _answer(
             )
         said = None if isinstance(result, GenerationFailed) else _yes_or_no(result)
         if said is None:
-            return _failed(state, "the assistant did not answer")
-        answer = _ask(agent, configuration, state, request, said)
+            return _failed(engagement, "the assistant did not answer")
+        answer = _ask(agent, configuration, engagement.memory, request, said)
         if isinstance(answer, Ask):
-            return _failed(state, "the agent asks without end")
+            return _failed(engagement, "the agent asks without end")
     return _answered(answer)
 
 
 def _ask(
-    agent: Agent, configuration: Any, state: Conversation, request: AgentRequest, said: bool | None
+    agent: Agent, configuration: Any, memory: Any, request: AgentRequest, said: bool | None
 ) -> Answered | Ask:
     """What the agent says, of copies that are its own.
 
@@ -130,7 +129,7 @@ def _ask(
     when something came between. So must what it gives back, however long it holds on to it.
     """
     own = AgentRequest(request.key, deepcopy(request.value), deepcopy(request.annotations))
-    answer = agent.answer(configuration, deepcopy(state.memory), own, said)
+    answer = agent.answer(configuration, deepcopy(memory), own, said)
     return replace(answer, memory=deepcopy(answer.memory)) if isinstance(answer, Answered) else answer
 
 
@@ -142,9 +141,9 @@ def _answered(answer: Answered) -> tuple[Fact, ...]:
     )
 
 
-def _failed(state: Conversation, reason: str) -> tuple[Fact, ...]:
+def _failed(engagement: Engagement, reason: str) -> tuple[Fact, ...]:
     """Never right, never a doubt either: false, with why; what was remembered stays."""
-    return (RequestAnswered(result=False, error=reason, memory=state.memory),)
+    return (RequestAnswered(result=False, error=reason, memory=engagement.memory),)
 
 
 def _yes_or_no(result: Generated) -> bool | None:

@@ -136,7 +136,7 @@ class _Record:
         for recorded in entries:
             before = state
             state, facts = step(state, recorded)
-            if facts or (recorded.cause is not None and before.owes(recorded.cause)):
+            if facts or (recorded.cause is not None and before.inbox.owes(recorded.cause)):
                 self.steps.append((before, recorded))
             for fact in facts:
                 match fact:
@@ -186,7 +186,7 @@ class _Hindsight:
 
     @property
     def _place(self) -> str:
-        return self._state.place or START
+        return self._state.progress.place or START
 
     def _take(self, recorded: RecordedEntry, facts: tuple[Fact, ...] | None = None) -> None:
         if facts is not None:
@@ -196,9 +196,9 @@ class _Hindsight:
 
     def _timer_first(self, before: Conversation, recorded: RecordedEntry) -> TimerFired | None:
         """A timer of the new version that would have fired before this, and did not in the old one."""
-        for timer in self._state.armed:
+        for timer in self._state.timers.armed:
             if timer.purpose == "after" and parse_time(timer.at) < recorded.time - _GRACE:
-                old = next((each for each in before.armed if each.id == timer.id), None)
+                old = next((each for each in before.timers.armed if each.id == timer.id), None)
                 if old is None or parse_time(old.at) > parse_time(timer.at):
                     return TimerFired(id=timer.id)
         return None
@@ -206,7 +206,9 @@ class _Hindsight:
     def _between(self, recorded: RecordedEntry) -> Divergence | None:
         """What the bot wrote on the way to an outcome."""
         for fact in recorded.facts:
-            if isinstance(fact, TimerFired) and not any(each.id == fact.id for each in self._state.armed):
+            if isinstance(fact, TimerFired) and not any(
+                each.id == fact.id for each in self._state.timers.armed
+            ):
                 said = "a timer fires"
                 return Divergence(self._place, said, "it took effect", "there is no such timer")
         kept = tuple(
@@ -220,7 +222,7 @@ class _Hindsight:
         return None
 
     def _outcome(self, before: Conversation, recorded: RecordedEntry) -> Divergence | None:
-        item = next(iter(self._state.unanswered.at(recorded.cause or 0)), None)
+        item = next(iter(self._state.inbox.unanswered.at(recorded.cause or 0)), None)
         if item is None:
             self._known = False
             return Divergence(self._place, "something", _told(recorded.facts), "nothing", "unknown")
@@ -242,7 +244,7 @@ class _Hindsight:
                 self.reworded.append(self._place)
             return None
         # Behind this, all that is known is whether the bot itself has brought it to an end.
-        self._known = self._handed_off or self._state.ended
+        self._known = self._handed_off or self._state.progress.ended
         stuck = _unfit(decided) and not _unfit(recorded.facts)
         return Divergence(place, said, _told(recorded.facts), _told(decided), "stuck" if stuck else "other")
 
@@ -256,7 +258,7 @@ class _Hindsight:
         return other if not isinstance(other, str) and _same_way(other, recorded.facts) else first
 
     def _decided(self, item: Input, recorded: RecordedEntry, operators: int) -> tuple[Fact, ...] | str:
-        if not begins(self._state, item) and self._state.version != self._flow.version:
+        if not begins(self._state, item) and self._state.progress.version != self._flow.version:
             return failed("flow_missing")
         moment = Moment(recorded.time, operators)
         results: dict[str, Generated | GenerationFailed] = {}
@@ -295,8 +297,10 @@ def _result(
 
 
 def _ending(state: Conversation, handed_off: bool) -> Ending:
-    left = state.owner == "bot" and (state.ended_by_bot or (not state.ended and state.status == "open"))
-    return Ending(handed_off, state.place if left else None)
+    left = state.ownership.owner == "bot" and (
+        state.ownership.ended_by_bot or (not state.progress.ended and state.ownership.status == "open")
+    )
+    return Ending(handed_off, state.progress.place if left else None)
 
 
 def _shape(facts: Iterable[Fact]) -> tuple[object, ...]:

@@ -150,11 +150,11 @@ class _Performance:
     def _look(self, act: Stands | Knows) -> None:
         state = self._rehearsal.state
         if isinstance(act, Knows):
-            known = {name: state.variables.get(name) for name in act.variables}
+            known = {name: state.progress.variables.get(name) for name in act.variables}
             if known != act.variables:
                 raise _Differs(_words(act), f"saved     {_json(known)}")
             return
-        place = None if state.ended else state.place
+        place = None if state.progress.ended else state.progress.place
         if place != act.state:
             raise _Differs(_words(act), f"at        {_json(place)}")
 
@@ -190,7 +190,7 @@ class _Performance:
 
     def _operate(self, act: Acts) -> None:
         rehearsal = self._rehearsal
-        if rehearsal.state.owner != "operator":
+        if rehearsal.state.ownership.owner != "operator":
             if act.deed in ("handsBack", "resolves"):
                 raise RehearsalError("no operator has the conversation.")
             self._hear(rehearsal.operator(ConversationClaimed(operator=OPERATOR)))

@@ -104,12 +104,12 @@ def meant(state: Conversation, now: RenderedQuestion, words: str) -> TextWritten
 
     A choice is named as at a door that knows text only: by its words, its id or its number.
     """
-    if state.owner != "bot" or state.ended or now == RenderedQuestion():
+    if state.ownership.owner != "bot" or state.progress.ended or now == RenderedQuestion():
         return TextWritten(session="", text=words)
     if now.group is None:
         return TextWritten(session="" if now.session is None else now.session, text=words)
     options = [choices.Option(str(each.item), plain(each.text)) for each in now.choices]
-    language = next(iter(wishes(state.begun.language)), "")
+    language = next(iter(wishes(state.visit.begun.language)), "")
     match choices.meant(options, words, language):
         case ():
             return None

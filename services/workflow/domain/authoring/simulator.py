@@ -93,7 +93,7 @@ class Simulator:
     def operator(self, fact: Fact) -> tuple[Fact, ...]:
         """An operator does something, also while the bot waits for `need`: that is then dropped."""
         self._append("operator", Entry(id=f"o{self._next}", facts=(fact,)))
-        if self.need is not None and not self.state.unanswered:
+        if self.need is not None and not self.state.inbox.unanswered:
             self._over()
         return () if self.need is not None else tuple(self._work())
 
@@ -101,7 +101,7 @@ class Simulator:
         """The backend that `need` asks answers, or fails. Raises `RehearsalError`."""
         if not isinstance(self.need, CallService):
             raise RehearsalError("no backend is asked now.")
-        cause, state = self.state.unanswered[0].position, self.need.state
+        cause, state = self.state.inbox.unanswered[0].position, self.need.state
         answered = ServiceAnswered(cause=cause, state=state, value=value, failure=failure)
         self.need = None
         self._interim(f"service:{cause}:{state}", answered)
@@ -111,7 +111,7 @@ class Simulator:
         """The assistant that `need` asks has answered, or could not. Raises `RehearsalError`."""
         if not isinstance(self.need, Generate):
             raise RehearsalError("the assistant is not asked now.")
-        cause, attempt = self.state.unanswered[0].position, self.state.attempts
+        cause, attempt = self.state.inbox.unanswered[0].position, self.state.answer.attempts
         if not (isinstance(result, GenerationFailed) and result.reason == NOT_CONFIGURED):
             attempt += 1
             self._interim(
@@ -146,7 +146,7 @@ class Simulator:
     @property
     def due(self) -> Timer | None:
         """The armed timer that fires next."""
-        return min(self.state.armed, key=lambda timer: parse_time(timer.at), default=None)
+        return min(self.state.timers.armed, key=lambda timer: parse_time(timer.at), default=None)
 
     def mark(self) -> Mark:
         return Mark(self.state, len(self.entries), self.now, self.need, dict(self._results))
@@ -178,10 +178,10 @@ class Simulator:
 
     def _work(self) -> Iterator[Fact]:
         """Decide the oldest input without outcome, until there is none or something is needed."""
-        while self.state.unanswered:
-            item = self.state.unanswered[0]
+        while self.state.inbox.unanswered:
+            item = self.state.inbox.unanswered[0]
             moment = Moment(self.now, self.operators, self._inactivity)
-            if not begins(self.state, item) and self.state.version != self.flow.version:
+            if not begins(self.state, item) and self.state.progress.version != self.flow.version:
                 decided: Entry | Effect = Entry(
                     id=str(item.position), cause=item.position, facts=failed("flow_missing")
                 )

@@ -1,0 +1,84 @@
+"""Codec: a conversation's state, or one sub-state, as JSON and back, for snapshots and checkpoints.
+
+Each state carries the id of its contract::
+
+    {"contract": "ownership/1", "owner": "queue", "status": "open", ...}
+
+Whoever changes a state's fields, or what a rule makes of them, raises the number: a state that was written
+before is then refused, and its conversation is read from the log once more. A state holds what visitors
+wrote and who they are, like the facts it was made of: whoever stores one must be able to forget it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final, TypeVar, get_origin
+
+import msgspec
+
+from shared.contract.conversation.answer import Answer
+from shared.contract.conversation.engagement import Engagement
+from shared.contract.conversation.inbox import Inbox, Input
+from shared.contract.conversation.ownership import Ownership
+from shared.contract.conversation.progress import Progress
+from shared.contract.conversation.state import Conversation
+from shared.contract.conversation.timers import Timers
+from shared.contract.conversation.visit import Visit
+from shared.contract.persistent_queue import PersistentQueue
+from shared.contract.persistent_set import PersistentSet
+
+State = TypeVar("State", Conversation, Visit, Ownership, Inbox, Progress, Answer, Timers, Engagement)
+
+
+class UnreadableState(ValueError):
+    """This is no state of the contract that was asked for; the text says which it is, or what is wrong."""
+
+
+class _Head(msgspec.Struct):
+    """What is read of a state of any contract."""
+
+    contract: str
+
+
+def encode(
+    state: Conversation | Visit | Ownership | Inbox | Progress | Answer | Timers | Engagement,
+) -> bytes:
+    """The state's JSON; all that `decode` needs to go on from here."""
+    return _encoder.encode(state)
+
+
+def decode(kind: type[State], data: bytes) -> State:
+    """The state that `encode` made ``data`` of. Raises `UnreadableState`."""
+    wanted = kind.__struct_config__.tag
+    try:
+        contract = _head.decode(data).contract
+        if contract != wanted:
+            raise UnreadableState(f"a state of the contract {contract!r}; this program reads {wanted!r}")
+        state: State = _decoder(kind).decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UnreadableState(f"no state of the contract {wanted!r}: {error}") from error
+    return state
+
+
+def _plain(value: Any) -> Sequence[Any]:
+    if isinstance(value, PersistentQueue | PersistentSet):
+        return list(value)
+    raise NotImplementedError(type(value))
+
+
+def _shared(kind: Any, value: Any) -> PersistentQueue[Input] | PersistentSet:
+    if kind is PersistentSet:
+        return PersistentSet.of(msgspec.convert(value, list[str]))
+    if get_origin(kind) is PersistentQueue:
+        return PersistentQueue(msgspec.convert(value, list[Input]))
+    raise NotImplementedError(kind)
+
+
+_head: Final = msgspec.json.Decoder(_Head)
+_encoder: Final = msgspec.json.Encoder(enc_hook=_plain)
+
+
+@cache
+def _decoder(kind: type[State]) -> msgspec.json.Decoder[State]:
+    return msgspec.json.Decoder(kind, dec_hook=_shared)

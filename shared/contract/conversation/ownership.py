@@ -1,0 +1,89 @@
+"""Ownership: who answers the visitor, and whether the conversation is open."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from shared.contract.conversation.rule import Rules
+from shared.contract.entry import RecordedEntry
+from shared.contract.facts import (
+    ConversationClaimed,
+    ConversationEnded,
+    ConversationHandedBack,
+    ConversationReset,
+    ConversationResolved,
+    FlowStarted,
+    HandoffRequested,
+    HandoffWithdrawn,
+)
+
+Owner = Literal["bot", "queue", "operator"]
+Status = Literal["open", "resolved"]
+
+
+class Ownership(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="ownership/1"
+):
+    """Who owns the conversation. At first it is the bot's, and open."""
+
+    owner: Owner = "bot"
+    status: Status = "open"
+    operator: str = ""  # the owning operator's account, while the owner is "operator"
+    operator_name: str = ""
+    queue: str = ""  # where the visitor waits or last waited
+    ended_by_bot: bool = False  # "resolved" for want of words, not by an operator
+
+    def is_of(self, operator: str) -> bool:
+        """Whether this operator owns the conversation."""
+        return self.owner == "operator" and self.operator == operator
+
+
+def _reset(state: Ownership, recorded: RecordedEntry, fact: ConversationReset) -> Ownership:
+    return Ownership()
+
+
+def _flow_started(state: Ownership, recorded: RecordedEntry, fact: FlowStarted) -> Ownership:
+    return replace(state, status="open", ended_by_bot=False)
+
+
+def _handoff(state: Ownership, recorded: RecordedEntry, fact: HandoffRequested) -> Ownership:
+    return replace(state, owner="queue", status="open", queue=fact.queue)
+
+
+def _handoff_withdrawn(state: Ownership, recorded: RecordedEntry, fact: HandoffWithdrawn) -> Ownership:
+    return replace(state, owner="bot")
+
+
+def _claimed(state: Ownership, recorded: RecordedEntry, fact: ConversationClaimed) -> Ownership:
+    return replace(state, owner="operator", status="open", operator=fact.operator, operator_name=fact.name)
+
+
+def _handed_back(state: Ownership, recorded: RecordedEntry, fact: ConversationHandedBack) -> Ownership:
+    return _released(state)
+
+
+def _resolved(state: Ownership, recorded: RecordedEntry, fact: ConversationResolved) -> Ownership:
+    return replace(_released(state), status="resolved", ended_by_bot=False)
+
+
+def _ended(state: Ownership, recorded: RecordedEntry, fact: ConversationEnded) -> Ownership:
+    return replace(_released(state), status="resolved", ended_by_bot=True)
+
+
+def _released(state: Ownership) -> Ownership:
+    return replace(state, owner="bot", operator="", operator_name="")
+
+
+RULES: Final[Rules[Ownership]] = {
+    ConversationReset: _reset,
+    FlowStarted: _flow_started,
+    HandoffRequested: _handoff,
+    HandoffWithdrawn: _handoff_withdrawn,
+    ConversationClaimed: _claimed,
+    ConversationHandedBack: _handed_back,
+    ConversationResolved: _resolved,
+    ConversationEnded: _ended,
+}

@@ -1,0 +1,48 @@
+"""Visit: how the visitor came, and how often they began anew."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from shared.contract.conversation.rule import Rules
+from shared.contract.entry import RecordedEntry
+from shared.contract.facts import ConversationReset, ConversationStarted, EngagementBegan
+
+
+class Begun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the conversation began; a reset changes none of it."""
+
+    door: str = ""
+    flow: str = ""  # the flow asked for by name; "" means the default
+    language: str = ""
+    user: str = ""
+
+
+class Visit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="visit/1"):
+    """Whether and how the conversation began."""
+
+    started: bool = False
+    session: int = 0  # how many times the visitor began anew
+    begun: Begun = Begun()
+
+
+def _started(state: Visit, recorded: RecordedEntry, fact: ConversationStarted) -> Visit:
+    return replace(state, started=True, begun=Begun(fact.door, fact.flow, fact.language, fact.user))
+
+
+def _reset(state: Visit, recorded: RecordedEntry, fact: ConversationReset) -> Visit:
+    return replace(state, started=True, session=state.session + 1)
+
+
+def _engaged(state: Visit, recorded: RecordedEntry, fact: EngagementBegan) -> Visit:
+    return replace(state, started=True)
+
+
+RULES: Final[Rules[Visit]] = {
+    ConversationStarted: _started,
+    ConversationReset: _reset,
+    EngagementBegan: _engaged,
+}
