@@ -26,7 +26,7 @@ from services.workflow.domain.releases import (
     versions,
     withdrawn,
 )
-from shared.contract.conversation import Conversation, Progress, evolve
+from shared.contract.conversation import Conversation, evolve
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     ConversationClaimed,
@@ -152,8 +152,10 @@ def test_who_has_no_place_is_told_why(at: str, states: dict[str, Any], reason: s
 
 
 def test_who_stands_nowhere_has_no_place() -> None:
+    stands = standing("ask")
+    nowhere = replace(stands, progress=replace(stands.progress, place=None))
     with pytest.raises(NoPlace, match="stands nowhere"):
-        destination(replace(standing("ask"), progress=Progress()), flow(), {})
+        destination(nowhere, flow(), {})
 
 
 def test_what_would_ask_a_backend_first_is_no_place() -> None:

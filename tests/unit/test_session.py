@@ -266,7 +266,7 @@ def test_so_many_messages_may_wait_for_their_answers_and_one_more_when_one_has_c
     refused = [{"kind": "Refused", "id": ID, "reason": "too_many_unanswered"}]
     assert told(sent(session, **text, id=ID)) == refused
     assert told(sent(session, **choice(), id=ID)) == refused
-    session.follow(story.bot(examples.BOT_SAID, cause=story.state.unanswered[0].position))
+    session.follow(story.bot(examples.BOT_SAID, cause=story.state.inbox.unanswered[0].position))
     assert isinstance(sent(session, **text, id=ID)[0], Append)
 
 

@@ -255,7 +255,7 @@ class AgentTalk(Talk):
     def _request(self, request: _Request, new_id: Callable[[], str]) -> Append | Emit | Missing:
         if self.state.engagement is not None and self.state.engagement.over:
             return Missing("the engagement is over")
-        if len(self.state.unanswered) >= MAX_UNANSWERED:
+        if len(self.state.inbox.unanswered) >= MAX_UNANSWERED:
             return error(f"request: {TOO_MANY}")
         try:
             value, annotations = cleaned_json(request.value), cleaned_json(request.annotations)

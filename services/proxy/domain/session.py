@@ -306,7 +306,7 @@ class ClientSession:
             return self._acknowledge(id, known) if same else self.refuse(id, "id_reused")
         if earlier is not None:  # on its way; its Ack will come
             return [] if earlier == said else self.refuse(id, "id_reused")
-        if isinstance(said[0], _OWED) and len(self.state.unanswered) >= MAX_UNANSWERED:
+        if isinstance(said[0], _OWED) and len(self.state.inbox.unanswered) >= MAX_UNANSWERED:
             return self.refuse(id, "too_many_unanswered")
         bound = self._resetting is None and binds(self.state, said[0])
         version = self.state.progress.version if bound else ""

@@ -132,7 +132,7 @@ class Chat(Talk):
         known = self._fold.known(id)
         if known is not None and known.said != fingerprint(facts):
             return error("user_message: this id was used before, with another message")
-        if known is None and len(self.state.unanswered) >= MAX_UNANSWERED:
+        if known is None and len(self.state.inbox.unanswered) >= MAX_UNANSWERED:
             return error(f"user_message: {TOO_MANY}")
         self._own.add(id)
         return Append(Entry(id=id, facts=facts))
