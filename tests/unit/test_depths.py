@@ -256,19 +256,24 @@ def endless() -> Iterator[RecordedEntry]:
         position += 2
 
 
-def grown(length: int) -> tuple[Conversation, Iterator[RecordedEntry], int]:
-    """The state after so many entries, the entries that follow, and the bytes that the state takes."""
+def grown(length: int) -> tuple[Conversation, Iterator[RecordedEntry]]:
+    """The state after so many entries, and the entries that follow."""
     told = endless()
+    state = NEW
+    for each in islice(told, length):
+        state = evolve(state, each)
+    return state, told
+
+
+def traced(length: int) -> tuple[Conversation, int]:
+    """The state after so many entries, and the bytes that it takes."""
     tracemalloc.start()
     try:
-        state = NEW
-        for each in islice(told, length):
-            state = evolve(state, each)
-        del each
+        state, _ = grown(length)
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    return state, told, kept
+    return state, kept
 
 
 def turn_of(state: Conversation, told: Iterator[RecordedEntry]) -> float:
@@ -284,16 +289,14 @@ def turn_of(state: Conversation, told: Iterator[RecordedEntry]) -> float:
 
 
 def test_a_very_long_conversation_keeps_little_more_than_the_ids_of_its_inputs() -> None:
-    state, _, kept = grown(VERY_LONG)
+    state, kept = traced(VERY_LONG)
     assert kept <= MAX_KEPT * len(state.inbox.ids)
 
 
 def test_one_more_turn_costs_the_same_however_long_the_conversation_is() -> None:
     ratios = []
     for _ in range(AGAIN):
-        short, after_short, _ = grown(SHORT)
-        long, after_long, _ = grown(VERY_LONG)
-        ratios.append(turn_of(long, after_long) / turn_of(short, after_short))
+        ratios.append(turn_of(*grown(VERY_LONG)) / turn_of(*grown(SHORT)))
         if ratios[-1] <= 2:
             return
     pytest.fail(f"{min(ratios):.1f} times")
@@ -302,14 +305,14 @@ def test_one_more_turn_costs_the_same_however_long_the_conversation_is() -> None
 def figures() -> None:
     """What ARCHITECTURE.md says of a long conversation."""
     for length in (SHORT, VERY_LONG):
-        state, told, kept = grown(length)
+        state, kept = traced(length)
         begun = perf_counter()
         written = encode(state)
         encoded = perf_counter()
         decode(Conversation, written)
         decoded = perf_counter()
         print(
-            f"{length:,} entries: {kept / 1e6:.2f} MB, one more turn {turn_of(state, told) * 1e6:.1f} us; "
+            f"{length:,} entries: {kept / 1e6:.2f} MB, one more turn {turn_of(*grown(length)) * 1e6:.1f} us; "
             f"written {len(written) / 1e6:.2f} MB in {(encoded - begun) * 1e3:.1f} ms, "
             f"read in {(decoded - encoded) * 1e3:.1f} ms"
         )
