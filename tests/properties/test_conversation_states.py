@@ -1,4 +1,4 @@
-"""Laws of a conversation's states: they never change once made, and may be written, read and gone on with."""
+"""Laws of a conversation's states: they never change, and a replay may go on from a written one."""
 
 from __future__ import annotations
 

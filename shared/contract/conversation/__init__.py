@@ -1,6 +1,6 @@
 """The life of a conversation: one fold, used by every service alike.
 
-Each concern is a sub-fold in a file of its own, with its state, its rules and the facts that they are for:
+Each concern is a sub-fold, a file with its state, its rules and the facts that they are for:
 `visit`, `ownership`, `inbox`, `progress`, `answer`, `timers`, `engagement`. `state` holds them together,
 `guards` says which facts take effect, `fold` runs an entry through them, and `codec` writes and reads states.
 """

@@ -4,9 +4,9 @@ Each state carries the id of its contract::
 
     {"contract": "ownership/1", "owner": "queue", "status": "open", ...}
 
-Whoever changes a state's fields, or what a rule makes of them, raises the number: a state that was written
-before is then refused, and its conversation is read from the log once more. A state holds what visitors
-wrote and who they are, like the facts it was made of: whoever stores one must be able to forget it.
+If you change a state's fields, or what a rule makes of them, raise the number: states that were written
+before are then refused, and their conversations are read from the log again. A state holds personal words,
+like the facts that it was made of: store one only where it can be erased.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ State = TypeVar("State", Conversation, Visit, Ownership, Inbox, Progress, Answer
 
 
 class UnreadableState(ValueError):
-    """This is no state of the contract that was asked for; the text says which it is, or what is wrong."""
+    """This is not a state of the wanted contract; the text says which it is, or what is wrong."""
 
 
 class _Head(msgspec.Struct):
@@ -44,7 +44,7 @@ class _Head(msgspec.Struct):
 def encode(
     state: Conversation | Visit | Ownership | Inbox | Progress | Answer | Timers | Engagement,
 ) -> bytes:
-    """The state's JSON; all that `decode` needs to go on from here."""
+    """The state's JSON: all that is needed to go on from here."""
     return _encoder.encode(state)
 
 
@@ -57,7 +57,7 @@ def decode(kind: type[State], data: bytes) -> State:
             raise UnreadableState(f"a state of the contract {contract!r}; this program reads {wanted!r}")
         state: State = _decoder(kind).decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise UnreadableState(f"no state of the contract {wanted!r}: {error}") from error
+        raise UnreadableState(f"not a state of the contract {wanted!r}: {error}") from error
     return state
 
 

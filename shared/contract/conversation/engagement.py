@@ -16,7 +16,7 @@ from shared.contract.facts import EngagementBegan, EngagementEnded, RequestAnswe
 class Engagement(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="engagement/1"
 ):
-    """What an agent was engaged for. ``over``: nothing is answered until it begins anew."""
+    """What an agent was engaged for. ``over``: nothing is answered until it begins again."""
 
     agent: str
     user: str
@@ -26,13 +26,13 @@ class Engagement(
     memory: Any = None  # what the agent remembers
 
     def is_as(self, began: EngagementBegan) -> bool:
-        """Whether it goes on, and ``began`` asks for nothing else."""
+        """Whether it is not over, and ``began`` asks for the same."""
         asked = (began.agent, began.user, began.name, began.configuration)
         return not self.over and (self.agent, self.user, self.name, self.configuration) == asked
 
 
 def _began(state: Engagement | None, recorded: RecordedEntry, fact: EngagementBegan) -> Engagement:
-    """The same user may connect and drop at will: only what ended begins anew."""
+    """The same user may connect and drop at will: the memory is lost only when the engagement ended."""
     memory = state.memory if state is not None and not state.over else None
     return Engagement(fact.agent, fact.user, fact.name, fact.configuration, memory=memory)
 

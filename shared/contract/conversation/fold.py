@@ -31,7 +31,7 @@ RULES: Final[Mapping[str, Mapping[type, Callable[[Any, RecordedEntry, Any], Any]
 
 
 class _Effect(NamedTuple):
-    """All that is said about one type of fact, in one place: found once for each fact of the log."""
+    """Everything about one type of fact: one look-up for each fact of the log, instead of nine."""
 
     counts: Guard | None
     owed: Guard | None
@@ -72,7 +72,8 @@ def step(state: Conversation, recorded: RecordedEntry) -> tuple[Conversation, tu
         active=recorded.time if author != "bot" else state.active,
         inbox=received,
     )
-    if author == "bot" and recorded.cause is not None and state.answer.begun:  # theirs was this turn
+    if author == "bot" and recorded.cause is not None and state.answer.begun:
+        # What was noted of the answer in the making was for this input.
         force_setattr(after, "answer", answer.settled(state.answer))
         force_setattr(after, "timers", timers.settled(state.timers))
     if author != "operator" and state.answer.failed:

@@ -1,7 +1,7 @@
 """Guards: which facts take effect, and which of them the bot owes an outcome.
 
-Both ask about the state before the fact, and may look at every sub-state; what the fact then does is a
-matter of the rules, each of which sees its own sub-state only.
+A guard is given the state before the fact, and may look at every sub-state. What the fact then does is said
+by the rules, each of which sees its own sub-state only.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Inbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="inbox/1"):
-    """What came in. Versions share their queue and their set, so an entry costs the same at any length."""
+    """What came in. Versions share their queue and set, so an entry costs the same at any length."""
 
     unanswered: PersistentQueue[Input] = PersistentQueue()  # oldest first
     ids: PersistentSet = PersistentSet()  # "<author>:<id>" of every entry that was no answer
@@ -62,7 +62,7 @@ def _handed_over(state: Inbox, recorded: RecordedEntry, fact: Fact) -> Inbox:
 
 
 def _forgotten(state: Inbox, recorded: RecordedEntry, fact: ConversationReset) -> Inbox:
-    """What came before a reset is answered no more; its ids stay, since it may be delivered again."""
+    """What came before a reset gets no answer; its ids stay, since it may be delivered again."""
     return Inbox(PersistentQueue(), state.ids)
 
 

@@ -34,7 +34,7 @@ class Conversation(
     progress: Progress = Progress()
     answer: Answer = Answer()
     timers: Timers = Timers()
-    engagement: Engagement | None = None  # None: no agent's, but a visitor's conversation
+    engagement: Engagement | None = None  # None: a visitor's conversation, not an agent's
 
     @property
     def turn(self) -> Turn:

@@ -1,4 +1,4 @@
-"""Visit: how the visitor came, and how often they began anew."""
+"""Visit: how the visitor came, and how often they started over."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Visit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     """Whether and how the conversation began."""
 
     started: bool = False
-    session: int = 0  # how many times the visitor began anew
+    session: int = 0  # how many times the visitor started over
     begun: Begun = Begun()
 
 
