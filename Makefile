@@ -16,10 +16,9 @@ help: ## show the verbs
 run: setup ## start everything: make run [FLOW=file.json] [WORKFLOWS=2] [PROXIES=2]
 	@exec $(BIN)/switchboard run $(if $(FLOW),--flow "$(FLOW)") $(if $(WORKFLOWS),--workflows "$(WORKFLOWS)") $(if $(PROXIES),--proxies "$(PROXIES)")
 
-# What measures time or looks at processes has the machine for itself; the rest runs two at once.
+# Two files at once: much of a test is waiting. In this order, since the longest files must not come last.
 test: setup browser check ## check and test everything
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/contract tests/properties tests/unit
-	$(BIN)/python -m pytest tests/bench tests/faults tests/journeys
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/faults tests/journeys tests/bench tests/contract tests/properties tests/unit
 
 bench: setup ## measure turns and idle connections: under 5 minutes
 	@$(BIN)/python -m tests.bench

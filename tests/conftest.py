@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,14 @@ async def flushed(client: Client) -> None:
 @pytest.fixture
 async def declared(server: EmbeddedNats) -> EmbeddedNats:
     """A nats-server with streams and durables."""
+    await _declare(server)
+    return server
+
+
+async def _declare(server: EmbeddedNats) -> None:
     client = await connected(server, "admin")
     await declare(client, max_bytes=1024**3)
     await client.close()
-    return server
 
 
 class Connections:
@@ -130,6 +135,21 @@ def services(declared: EmbeddedNats, tmp_path: Path) -> Iterator[Services]:
     yield services
     for service in services.started:
         service.kill()
+
+
+@contextlib.contextmanager
+def shared_services(folder: Path) -> Iterator[Services]:
+    """Services on a server of their own, for a file of tests that do not disturb one another."""
+    server = EmbeddedNats(folder / "data")
+    server.start()
+    services = Services(server, folder)
+    try:
+        asyncio.run(_declare(server))
+        yield services
+    finally:
+        for service in services.started:
+            service.kill()
+        server.stop()
 
 
 @pytest.fixture

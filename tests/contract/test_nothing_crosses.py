@@ -11,24 +11,32 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from socketio.exceptions import ConnectionError as ConnectionRefused
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from shared.contract.subjects import conversation_of
-from tests.conftest import Services
+from tests.conftest import Services, shared_services
 from tests.processes import Service
 from tests.rest_client import Client as Rest
 from tests.socketio_client import Client as SocketIo
 from tests.visitor import V1
 
+#: Alice is there for all of them; what they try leaves nothing behind.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 WORD = "alices-secret-word"
+SETTINGS = {
+    "SWITCHBOARD_SECRET": "names the rooms of the agents' users",
+    "SWITCHBOARD_CONNECTS_PER_MINUTE": "1000000",  # all tests come from one address
+    "SWITCHBOARD_CONNECT_BURST": "1000000",
+}
 FLOW = {
     "ask": {"sendRequest": {"kind": "StartChatSession", "sessionId": "s", "chatText": "What is it?"}},
     "got": {"matchResponse": {"kind": "UserText", "sessionId": "s"}, "next": "thanks"},
@@ -137,11 +145,17 @@ class Stage:
         await self.socketio.close()
 
 
-@pytest.fixture
-async def stage(services: Services, tmp_path: Path) -> AsyncIterator[Stage]:
-    flow = tmp_path / "flow.json"
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with shared_services(tmp_path_factory.mktemp("stage")) as services:
+        yield services
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    flow = tmp_path_factory.mktemp("flow") / "flow.json"
     flow.write_text(json.dumps(FLOW))
-    proxy = services.make("proxy", SWITCHBOARD_SECRET="names the rooms of the agents' users")
+    proxy = services.make("proxy", **SETTINGS)
     workflow = services.make("workflow", SWITCHBOARD_FLOW=str(flow))
     proxy.launch()
     workflow.launch()

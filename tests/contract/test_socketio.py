@@ -16,12 +16,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from deploy.local.embedded import EmbeddedNats
 from shared.contract.entry import Entry
 from shared.contract.facts import ConversationClaimed, OperatorSaid
 from shared.contract.subjects import conversation_of
-from shared.eventlog.provisioning import declare
-from tests.conftest import Connections, Services, connected
+from tests.conftest import Connections, Services, shared_services
 from tests.processes import Service
 from tests.socketio_client import Balancer, Client
 
@@ -89,20 +87,10 @@ class Stage:
 @contextlib.contextmanager
 def running(folder: Path, **proxies: str) -> Iterator[Stage]:
     """A stage that many tests may share."""
-    server = EmbeddedNats(folder / "data")
-    server.start()
-
-    async def begin() -> Stage:
-        client = await connected(server, "admin")
-        await declare(client, max_bytes=1024**3)
-        await client.close()
-        return await Stage(Services(server, folder), folder / "flow.json", **proxies).ready()
-
-    stage = asyncio.run(begin())
-    yield stage
-    for service in stage.services.started:
-        service.kill()
-    server.stop()
+    with shared_services(folder) as services:
+        stage = Stage(services, folder / "flow.json", **proxies)
+        asyncio.run(stage.ready())
+        yield stage
 
 
 @pytest.fixture(scope="module")

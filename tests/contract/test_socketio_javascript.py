@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
+import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.conftest import Services
-from tests.contract.test_socketio import HI, Stage
+from tests.contract.test_socketio import HI, Stage, running
 from tests.javascript import JavaScript, packages
 from tests.socketio_client import Balancer
 
-SECRET = {"SWITCHBOARD_SECRET": "of this test"}
-SAM = {"agent": {"name": "emoji"}, "user": {"id": 17, "name": "Sam"}, "chat": {"id": "c"}}
-ANN = {"agent": {"name": "emoji"}, "user": {"id": 18, "name": "Ann"}, "chat": {"id": "c"}}
+SETTINGS = {
+    "SWITCHBOARD_SECRET": "of this test",
+    "SWITCHBOARD_CONNECTS_PER_MINUTE": "1000000",  # all tests come from one address
+    "SWITCHBOARD_CONNECT_BURST": "1000000",
+}
 CLIENTS = [
     (major, transports)
     for major in (3, 4)
@@ -27,23 +27,34 @@ each_client = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One for all tests: what a test kills it starts again."""
+    packages()
+    with running(tmp_path_factory.mktemp("stage"), **SETTINGS) as stage:
+        yield stage
+
+
 @pytest.fixture
-async def stage(services: Services, tmp_path: Path) -> AsyncIterator[Stage]:
-    await asyncio.to_thread(packages)
-    stage = Stage(services, tmp_path / "flow.json", **SECRET)
-    yield await stage.ready()
-    await stage.close()
+def sams() -> dict[str, Any]:
+    """Sam's handshake with an agent, about something that nobody else talks about."""
+    return {
+        "agent": {"name": "emoji"},
+        "user": {"id": 17, "name": "Sam"},
+        "chat": {"id": uuid.uuid4().hex},
+    }
 
 
 @each_client
 async def test_chats_and_agents_by_every_client_and_transport(
-    stage: Stage, major: int, transports: list[str]
+    stage: Stage, sams: dict[str, Any], major: int, transports: list[str]
 ) -> None:
     url = stage.proxy.url
+    anns = {**sams, "user": {"id": 18, "name": "Ann"}}
     async with (
         JavaScript(major, url, transports=transports) as visitor,
-        JavaScript(major, url, transports=transports, auth=SAM) as sam,
-        JavaScript(major, url, transports=transports, auth=ANN) as ann,
+        JavaScript(major, url, transports=transports, auth=sams) as sam,
+        JavaScript(major, url, transports=transports, auth=anns) as ann,
     ):
         await visitor.next("connect")
         session = (await visitor.next("session_id"))["session_id"]
@@ -83,12 +94,12 @@ async def test_who_is_refused_is_told_the_reason(stage: Stage, major: int) -> No
 
 @each_client
 async def test_a_client_comes_back_by_itself_after_the_proxy_was_killed(
-    stage: Stage, major: int, transports: list[str]
+    stage: Stage, sams: dict[str, Any], major: int, transports: list[str]
 ) -> None:
     url = stage.proxy.url
     async with (
         JavaScript(major, url, transports=transports) as visitor,
-        JavaScript(major, url, transports=transports, auth=SAM) as sam,
+        JavaScript(major, url, transports=transports, auth=sams) as sam,
     ):
         await visitor.next("connect")
         session = (await visitor.next("session_id"))["session_id"]
@@ -113,10 +124,12 @@ async def test_a_client_comes_back_by_itself_after_the_proxy_was_killed(
 
 
 @pytest.mark.parametrize("major", [3, 4])
-async def test_proxies_behind_a_balancer_without_sticky_sessions(stage: Stage, major: int) -> None:
+async def test_proxies_behind_a_balancer_without_sticky_sessions(
+    stage: Stage, sams: dict[str, Any], major: int
+) -> None:
     second = stage.launch("proxy")
     await second.ready()
-    options: dict[str, Any] = {"transports": ["websocket"], "auth": SAM}
+    options: dict[str, Any] = {"transports": ["websocket"], "auth": sams}
     async with Balancer(stage.proxy.port, second.port) as balancer:
         async with JavaScript(major, balancer.url, **options) as one:
             await one.until("interjection")
@@ -129,3 +142,4 @@ async def test_proxies_behind_a_balancer_without_sticky_sessions(stage: Stage, m
                         grown = {"message": f"You've used emojis in {number} messages!"}
                         assert await client.next("interjection") == grown
         assert balancer.used == {stage.proxy.port, second.port}
+    second.kill()

@@ -11,8 +11,8 @@ import pytest
 from tests.faults.run import Skipped, Trial
 from tests.faults.scenarios import ALL
 
-#: What `make test` has time for: two minutes in all, on two idle cores. The kills at random moments and the
-#: frozen replica are tests of their own; the rest is left to `make faults`.
+#: What `make test` has time for: three minutes in all. The kills at random moments and the frozen replica are
+#: tests of their own; the rest is left to `make faults`.
 SHORT = (
     "points",
     "races",

@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 HEARTBEAT = 15_000
 #: A page that has a reason to doubt its link says so long before its next heartbeat (ms).
 AT_ONCE = 10_000
+#: Longer than the page waits for an answer to its doubt, and then before it connects again (ms).
+GIVES_UP, TRIES_AGAIN = 6_000, 1_000
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +37,13 @@ async def opened(page: Page, url: str) -> Chat:
     await chat.hears(WELCOME, MENU)
     await chat.sees_dot("connected")
     return chat
+
+
+async def comes_back(visitor: Chat) -> None:
+    """The dead socket is given up, and another one opened: each of the two waits is over."""
+    await visitor.page.clock.fast_forward(GIVES_UP)
+    await visitor.page.clock.fast_forward(TRIES_AGAIN)
+    await visitor.sees_dot("connected")
 
 
 async def test_a_silent_link_is_noticed_and_what_was_missed_comes(people: People, stage: Stage) -> None:
@@ -85,14 +94,13 @@ async def test_the_link_is_doubted_at_once_when_the_page_is_looked_at(
     people: People, stage: Stage, stir: str
 ) -> None:
     async with Wire(stage.proxy.port) as wire:
-        visitor = await people.visitor(wire.url)
-        await visitor.hears(WELCOME, MENU)
-        await visitor.sees_dot("connected")
+        visitor = await opened(await people.page(), wire.url)
         wire.falls_silent()
         await visitor.page.evaluate(stir)
-        await expect(visitor.status).to_have_attribute("data-state", "connecting", timeout=AT_ONCE)
+        await visitor.page.clock.fast_forward(AT_ONCE)
+        await visitor.sees_dot("connecting")
         wire.recovers()
-        await visitor.sees_dot("connected")
+        await comes_back(visitor)
         await visitor.sees_the_same()
 
 
@@ -106,11 +114,11 @@ async def test_a_message_without_an_acknowledgement_is_sent_again(people: People
         await expect(visitor.pending).to_have_text(["Into the void"])
         await visitor.page.clock.fast_forward(5_000)
         await visitor.sees_dot("connecting")
+        await visitor.page.clock.fast_forward(AT_ONCE)  # and it asked whether the link is alive
         wire.recovers()
-        await visitor.page.clock.fast_forward(6_000)
+        await comes_back(visitor)
         await visitor.hears(REOPENED)
         await visitor.sees_the_same()
-        await visitor.sees_dot("connected")
         written = await stage.facts(await visitor.conversation(), TextWritten)
         assert [fact.text for fact in written if isinstance(fact, TextWritten)] == ["Into the void"]
 

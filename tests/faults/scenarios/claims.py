@@ -12,10 +12,11 @@ from tests.faults.run import LawBroken, Trial
 async def pairs(trial: Trial) -> None:
     """Of each pair exactly one wins, and the other is told who."""
     count = trial.of(1000, 60)
-    async with Lab(trial, operators=2, clerks=2) as lab:
+    async with Lab(trial, operators=2, analytics=trial.of(1, 0), clerks=2) as lab:
         ann, bob = lab.clerks
         first, second = lab.urls("operator")
         guests = await lab.invite(trial.of(20, 5))
+        lab.spare(guests)  # else the clerks take some of them once more while all settles
         violations: list[Violation] = []
         wins = {ann.name: 0, bob.name: 0}
         for number in range(count):
@@ -36,7 +37,7 @@ async def pairs(trial: Trial) -> None:
         await lab.settle()
         trial.figure("pairs", count)
         trial.figure("won", "/".join(map(str, wins.values())))
-        lines = await lab.verdict()
+        lines = await lab.verdict(replay=not trial.short)
         claimed = sum(f["kind"] == "ConversationClaimed" for line in lines for f in line["entry"]["facts"])
         if claimed != count:
             violations.append(Violation("one owner", "", f"{claimed} claims are stored of {count} pairs"))

@@ -27,9 +27,10 @@ async def full(trial: Trial) -> None:
     async with mounted(trial.folder / "small", *tmpfs(96)) as folder:
         server = EmbeddedNats(folder / "data", max_store="80MB")
         limit = trial.of(LIMIT, LIMIT // 4)
-        async with Lab(trial, server=server, max_bytes=limit) as lab:
+        numbers = trial.of(1, 0)
+        async with Lab(trial, server=server, max_bytes=limit, analytics=numbers) as lab:
             await _limit(lab)
-            await lab.verdict()
+            await lab.verdict(replay=not trial.short)
     if trial.short:
         return
     async with mounted(trial.folder / "tiny", *tmpfs(24)) as folder:
