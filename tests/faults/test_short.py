@@ -30,7 +30,7 @@ SHORT = (
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SHORT)
 async def test_the_promise_holds_under(name: str, tmp_path: Path) -> None:
     seed = int(os.environ.get("SWITCHBOARD_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from playwright.async_api import Route, expect
 
@@ -65,6 +67,31 @@ async def test_a_conversation_opens_at_its_end(people: People, stage: Stage) -> 
     await ada.page.reload()
     await ada.looks_at("mine")
     await ada.opens(conversation)
+    await expect(ada.part("resolve")).to_be_visible()
+    assert await ada.part("transcript").evaluate(END) < 2
+
+
+async def test_a_conversation_that_is_chosen_twice_at_once_is_shown_once(
+    people: People, stage: Stage
+) -> None:
+    """The page may read it again, too, while it reads it: after a login, or a break of the feed."""
+    ada, _, conversation = await long_talk(people, stage)
+    await ada.page.reload()
+    await ada.looks_at("mine")
+    read: list[Route] = []
+    both = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        read.append(route)
+        if len(read) == 2:
+            both.set()
+
+    await ada.page.route(f"**/api/conversations/{conversation}", hold)
+    await ada.row(conversation).evaluate("row => { row.click(); row.click(); }")
+    await both.wait()
+    for route in read:
+        async with ada.page.expect_event("requestfinished"):
+            await route.continue_()
     await expect(ada.part("resolve")).to_be_visible()
     assert await ada.part("transcript").evaluate(END) < 2
 

@@ -57,11 +57,13 @@ export class Reader {
       this.notice('');
       this.part('transcript').replaceChildren();
     }
-    this.early = [];
+    const early = [];
+    this.early = early;
     this.row = { id };
     drafts.show(id);
     const detail = await api.conversation(id).catch((problem) => problem);
-    if (this.row?.id !== id) return; // another one was chosen meanwhile
+    // Another one was chosen meanwhile, or this one is read once more: what that reads is newer.
+    if (this.row?.id !== id || this.early !== early) return;
     if (detail instanceof Error) {
       this.early = null;
       this.notice(detail.message);
@@ -84,7 +86,6 @@ export class Reader {
       ...detail.states.map((name) => option(name, `at ${name}`)),
     );
     if (detail.states.includes(state)) this.part('handback-state').value = state;
-    const early = this.early;
     this.early = null;
     this.update(detail);
     list.scrollTop = atEnd ? list.scrollHeight : place; // what stands beside it has its height by now
