@@ -17,11 +17,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from deploy.local.embedded import EmbeddedNats
+from shared.contract.codec import entry_of
 from shared.contract.entry import Entry
 from shared.contract.facts import ConversationClaimed, OperatorSaid
 from shared.contract.subjects import conversation_of
-from shared.eventlog.provisioning import declare
-from tests.conftest import Connections, Services, connected
+from tests.conftest import Connections, Services, connected, declare
 from tests.processes import Service
 from tests.socketio_client import Balancer, Client
 
@@ -483,7 +483,7 @@ async def test_a_language_and_a_flow_may_be_asked_for(own_stage: Stage, connecti
     await visitor.says(2)
     log = await connections.log("reader")
     (first, *_) = await log.fetch(conversation_of(visitor.session, "socketio"))
-    (began,) = first.decode().facts
+    (began,) = entry_of(first).facts
     assert json.loads(json.dumps({"door": began.door, "language": began.language, "flow": began.flow})) == {  # type: ignore[union-attr]
         "door": "socketio",
         "language": "de, en, fr",
