@@ -55,6 +55,7 @@ class Followed:
     def __init__(self, log: ChatLog, replay_as: str = "") -> None:
         self.messages: list[StoredMessage] = []
         self.resets = 0
+        self.certain = [""]
         self.health = Health("test")
         self.log = log
         self.subscription = Subscription(
@@ -70,6 +71,11 @@ class Followed:
     def _reset(self) -> None:
         self.messages.clear()
         self.resets += 1
+        asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        """Just after the reset: nothing that is folded from here on may be taken for complete."""
+        self.certain = [name for name in NAMES if self.subscription.of(name).certain]
 
     async def complete(self, count: int) -> None:
         """Once ``count`` entries were delivered: all of each stream, in its order, without a gap."""
@@ -160,6 +166,7 @@ async def test_when_one_stream_is_another_all_are_delivered_from_their_beginning
     await write(writer, "2")
     await followed.complete(len(left) + len(NAMES))
     assert followed.resets == 1
+    assert followed.certain == []
 
 
 async def test_a_log_keeps_the_number_of_streams_with_which_it_was_made(

@@ -833,7 +833,7 @@ MUTATIONS: Final = (
         "shared/eventlog/follower.py",
         "        self._clear()\n        self._doubt()\n",
         "        self._clear()\n        self._disturbed.set()\n",
-        ("tests/properties/test_following.py",),
+        ("tests/contract/test_streams.py", "-k", "one_stream_is_another"),
     ),
     Mutation(
         "A log with another number of streams is not followed",
@@ -863,5 +863,26 @@ MUTATIONS: Final = (
         "        if False:",
         ("tests/contract/eventlog/test_command.py",),
         "One outcome each",
+    ),
+    Mutation(
+        "A checkpoint must prove to be on the log",
+        "shared/eventlog/follower.py",
+        "self.epoch, self.sequence, self._last_time = place.epoch, place.sequence, place.time",
+        "self.epoch, self.sequence = place.epoch, place.sequence",
+        ("tests/contract/eventlog/test_checkpoint.py",),
+    ),
+    Mutation(
+        "A checkpoint with another number of streams is none",
+        "shared/eventlog/subscription.py",
+        "        if self._foreign:\n            self._reset()\n",
+        "",
+        ("tests/contract/eventlog/test_checkpoint.py",),
+    ),
+    Mutation(
+        "Lists of several streams are ordered by stored time",
+        "services/operator/domain/desk.py",
+        "                self._disordered.add(name)",
+        "                pass",
+        ("tests/unit/test_desk.py",),
     ),
 )

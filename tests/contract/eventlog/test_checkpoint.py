@@ -14,7 +14,7 @@ from shared.eventlog.checkpoint import Checkpoint, Place
 from shared.eventlog.connection import ConnectionState
 from shared.eventlog.log import open_log
 from shared.eventlog.messages import StoredMessage
-from shared.eventlog.provisioning import declare_log, new_epoch
+from shared.eventlog.provisioning import declare_log, declare_stream, log_stream, new_epoch
 from shared.eventlog.subscription import After, Start, Subscription
 from shared.service.health import Health
 from tests.contract.eventlog.conftest import LAYOUT, Paid, PaidCodec, Tally
@@ -115,6 +115,22 @@ async def test_where_one_stream_is_another_all_is_read_anew(sums: Sums, client: 
     left = [till for till in TILLS if LAYOUT.stream_of(till) != 1]
     await until(sums, 2 * len(left))
     assert (sums.resets, sums.sums) == (1, dict.fromkeys(left, 2))
+
+
+async def test_an_entry_that_was_stored_at_another_time_is_another_logs(
+    sums: Sums, client: Client, tally: Tally
+) -> None:
+    """As after a store was put back from a copy: the epoch and the positions are those of before."""
+    start = await stopped(sums, client, tally)
+    epoch = (await tally.streams[1].tail()).epoch
+    await client.jetstream().delete_stream("TALLY-1")
+    settings = log_stream(LAYOUT, 1, 1024**2, 1024, 1)
+    await declare_stream(client, settings, {"epoch": epoch, "streams": str(LAYOUT.streams)})
+    await pay(tally, "1")
+    await pay(tally, "2")
+    await sums.follow(client, start)
+    await until(sums, 2 * len(TILLS))
+    assert (sums.resets, sums.sums) == (1, dict.fromkeys(TILLS, 2))
 
 
 async def test_a_checkpoint_with_another_number_of_streams_is_none(
