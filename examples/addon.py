@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import asyncio
 
+from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.facts import ConversationClaimed, HandoffRequested
-from shared.contract.timestamps import format_time
 from shared.eventlog.connection import ConnectionState, connect, make_broker
-from shared.eventlog.log import Log, StoredMessage
-from shared.eventlog.subscription import Subscription
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.subscription import Start, Subscription
 from shared.service import settings
+from shared.service.chat_log import open_log
 from shared.service.health import Health
+from shared.timestamps import format_time
 
 conversations: dict[str, Conversation] = {}
 waiting: dict[str, int] = {}  # since when (nanoseconds since 1970)
@@ -25,8 +27,8 @@ waiting: dict[str, int] = {}  # since when (nanoseconds since 1970)
 
 def take(message: StoredMessage) -> None:
     """One more entry. `step` gives the new state, and those of the entry's facts that count."""
-    recorded = message.decode()
-    name, time = message.conversation, message.time
+    recorded = entry_of(message)
+    name, time = recorded.conversation, recorded.time
     conversations[name], facts = step(conversations.get(name, NEW), recorded)
     for fact in facts:
         if isinstance(fact, HandoffRequested):
@@ -41,9 +43,11 @@ async def main() -> None:
     health = Health("addon")
     link = ConnectionState(health)
     client = await connect(make_broker(settings.load(settings.Common), "addon", link), link)
-    subscription = Subscription(Log(client), link, health, take, conversations.clear, from_beginning=True)
+    subscription = Subscription(
+        await open_log(client), link, health, take, conversations.clear, start=Start.BEGINNING
+    )
     await subscription.start()
-    print(f"read up to {subscription.position}; {len(waiting)} wait", flush=True)
+    print(f"read up to {subscription.count}; {len(waiting)} wait", flush=True)
     await asyncio.Event().wait()  # until Ctrl-C
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,23 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
+from deploy import provisioning
 from deploy.local.embedded import EmbeddedNats
+from shared.contract import subjects
 from shared.eventlog.connection import ConnectionState, inbox_prefix
-from shared.eventlog.log import Log
-from shared.eventlog.provisioning import declare
+from shared.eventlog.layout import Layout
+from shared.eventlog.log import MakeStream
+from shared.eventlog.stream import Stream
 from shared.service import logging
+from shared.service.chat_log import ChatLog, open_log
 from shared.service.health import Health
+from tests import examples
 from tests.llm_server import LlmServer
 from tests.processes import Service
+
+#: Of how many streams the log consists in these tests.
+STREAMS = int(os.environ.get("SWITCHBOARD_TEST_STREAMS", "1"))
+LAYOUT = Layout(subjects.LOG, subjects.PREFIX, STREAMS)
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +45,16 @@ def server(tmp_path: Path) -> Iterator[EmbeddedNats]:
     server.start()
     yield server
     server.stop()
+
+
+async def declare(client: Client, max_bytes: int = 1024**3, replicas: int = 1) -> None:
+    """Declare all that Switchboard needs, with the log's streams as these tests are to have them."""
+    await provisioning.declare(client, max_bytes, replicas, STREAMS)
+
+
+def stream_name(conversation: str = examples.CONVERSATION) -> str:
+    """The stream of the log in which the conversation is."""
+    return LAYOUT.names[LAYOUT.stream_of(conversation)]
 
 
 async def connected(server: EmbeddedNats, user: str) -> Client:
@@ -97,8 +117,8 @@ class Connections:
         self._clients.append(client)
         return client
 
-    async def log(self, user: str) -> Log:
-        return Log(await self.client(user))
+    async def log(self, user: str, make_stream: MakeStream = Stream) -> ChatLog:
+        return await open_log(await self.client(user), make_stream)
 
     async def close(self) -> None:
         for client in self._clients:

@@ -13,10 +13,11 @@ import pytest
 
 from deploy.cli.main import main
 from deploy.local.embedded import EmbeddedNats
+from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import BotSaid, ConversationStarted, Fact
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog
 
 
 class Ran(NamedTuple):
@@ -89,7 +90,7 @@ def greeting(text: str, choices: int = 2) -> dict[str, Any]:
 class Guest:
     """A visitor's conversation, written on the log as the proxy does."""
 
-    def __init__(self, log: Log, conversation: str) -> None:
+    def __init__(self, log: ChatLog, conversation: str) -> None:
         self.conversation = conversation
         self._log = log
         self._sent = 0
@@ -113,7 +114,7 @@ class Guest:
                 await asyncio.sleep(0.01)
 
     async def history(self) -> list[RecordedEntry]:
-        return [message.decode() for message in await self._log.fetch(self.conversation)]
+        return [entry_of(message) for message in await self._log.fetch(self.conversation)]
 
     async def state(self) -> Conversation:
         state = NEW

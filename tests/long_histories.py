@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from shared.contract import subjects
 from shared.contract.entry import Entry, encode
 from shared.contract.facts import Author, BotSaid, ConversationStarted, Fact, TextWritten
-from shared.eventlog.log import Log
+from shared.service.chat_log import open_log
 
 #: How many texts stand there before their answers follow.
 WAVE = 50
@@ -21,10 +21,10 @@ async def write_long(
     """``turns`` texts of ``size`` characters, each with an answer as long; how many entries there are.
 
     Each begins with its number, which counts from 0, the start of the conversation. Nobody else may write to
-    the log meanwhile: answers name their causes by position.
+    its stream meanwhile: answers name their causes by position.
     """
-    log = Log(visitor)
-    first = (await log.tail()).last + 1
+    stream = (await open_log(visitor)).stream_of(conversation)
+    first = (await stream.tail()).last + 1
     count = 0
 
     async def write(client: Client, author: Author, fact: Fact, cause: int | None) -> None:
@@ -35,7 +35,7 @@ async def write_long(
 
     async def written() -> None:
         async with asyncio.timeout(60):
-            while (await log.tail(timeout=30)).last < first + count - 1:
+            while (await stream.tail(timeout=30)).last < first + count - 1:
                 await asyncio.sleep(0.005)
 
     left = turns + 1  # and the start

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from nats.aio.client import Client
-
+from deploy.provisioning import workflow_consumer
 from services.workflow.assistant.client import AssistantClient
 from services.workflow.assistant.client import AssistantLimits as AnswerLimits
 from services.workflow.assistant.profiles import Provider
@@ -27,6 +26,7 @@ from services.workflow.state_cache import StateCache
 from services.workflow.timers import Schedules
 from services.workflow.turn_watchdog import TurnWatchdog
 from shared.contract import subjects
+from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.entry import MAX_ENTRY, Entry, RecordedEntry
 from shared.contract.facts import (
@@ -37,13 +37,17 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.eventlog.connection import ConnectionState
-from shared.eventlog.log import Log, StoredMessage, Unreachable
-from shared.eventlog.protocol_reader import LiveConnection
-from shared.eventlog.provisioning import SECOND, workflow_consumer
+from shared.eventlog.errors import Unreachable
+from shared.eventlog.live_connection import LiveConnection
+from shared.eventlog.log import MakeStream
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.provisioning import SECOND
+from shared.eventlog.stream import Stream
 from shared.eventlog.subscription import Subscription
+from shared.service.chat_log import ChatLog, open_log
 from shared.service.health import Health
 from tests import examples
-from tests.conftest import Connections, flushed
+from tests.conftest import LAYOUT, Connections, flushed
 from tests.faults.injectors import lossy
 from tests.llm_server import LlmServer
 
@@ -82,12 +86,12 @@ class Replica:
         places: int = 50,
         hosts: Iterable[str] = (),
         lose: Callable[[StoredMessage], bool] | None = None,
-        reads: Callable[[Client], Log] = Log,
+        reads: MakeStream = Stream,
     ) -> Replica:
-        """``lose`` says which entries the live feed does not bring, ``reads`` makes the log that is read."""
+        """``lose`` says which entries the live feed does not bring, ``reads`` makes the streams."""
         self.client = await self._connections.client("workflow")
         self.health = Health("workflow")
-        log = reads(self.client)
+        log = await open_log(self.client, reads)
         folds = StateCache()
         self.subscription = Subscription(
             log,
@@ -155,20 +159,21 @@ class Replica:
 
 async def long_lease(connections: Connections) -> None:
     """Nobody is woken anew because a lease ran out: what comes to another replica was given back."""
-    config = {**workflow_consumer(), "ack_wait": 600 * SECOND}
-    body = json.dumps({"stream_name": subjects.STREAM, "config": config}).encode()
-    address = f"$JS.API.CONSUMER.DURABLE.CREATE.{subjects.STREAM}.{subjects.WORKFLOW_DURABLE}"
     client = await connections.client("admin")
-    answer = json.loads((await client.request(address, body, timeout=10)).data)
-    assert answer["config"]["ack_wait"] == 600 * SECOND
+    for name in LAYOUT.names:
+        config = {**workflow_consumer(), "ack_wait": 600 * SECOND}
+        body = json.dumps({"stream_name": name, "config": config}).encode()
+        address = f"$JS.API.CONSUMER.DURABLE.CREATE.{name}.{subjects.WORKFLOW_DURABLE}"
+        answer = json.loads((await client.request(address, body, timeout=10)).data)
+        assert answer["config"]["ack_wait"] == 600 * SECOND
 
 
-async def history(log: Log, conversation: str = C) -> list[RecordedEntry]:
+async def history(log: ChatLog, conversation: str = C) -> list[RecordedEntry]:
     """All entries of the conversation."""
-    return [message.decode() for message in await log.fetch(conversation)]
+    return [entry_of(message) for message in await log.fetch(conversation)]
 
 
-async def folded(log: Log, conversation: str = C) -> Conversation:
+async def folded(log: ChatLog, conversation: str = C) -> Conversation:
     """What they mean."""
     state = NEW
     for recorded in await history(log, conversation):
@@ -177,7 +182,7 @@ async def folded(log: Log, conversation: str = C) -> Conversation:
 
 
 async def until(
-    log: Log, holds: Callable[[Conversation], bool], seconds: float = 30, conversation: str = C
+    log: ChatLog, holds: Callable[[Conversation], bool], seconds: float = 30, conversation: str = C
 ) -> Conversation:
     """The fold, as soon as ``holds`` is true of it."""
     async with asyncio.timeout(seconds):
@@ -188,7 +193,7 @@ async def until(
             await asyncio.sleep(0.01)
 
 
-async def answered(log: Log, seconds: float = 30, conversation: str = C) -> list[RecordedEntry]:
+async def answered(log: ChatLog, seconds: float = 30, conversation: str = C) -> list[RecordedEntry]:
     """The history once nothing waits for an outcome."""
     await until(log, lambda state: not state.inbox.unanswered, seconds, conversation)
     return await history(log, conversation)
@@ -208,7 +213,7 @@ def said(entries: list[RecordedEntry], kind: type[F]) -> list[F]:
     return found
 
 
-async def greet(visitor: Log, conversation: str = C) -> None:
+async def greet(visitor: ChatLog, conversation: str = C) -> None:
     """A visitor comes."""
     started = Entry(id="s", facts=(ConversationStarted(door="web"),))
     await visitor.append(conversation, "visitor", started, expect=0)
@@ -239,12 +244,17 @@ class Gate:
         self._open.clear()
 
 
-async def acknowledged(replica: Replica, stream: str, durable: str, seconds: float = 10) -> None:
-    """Once nothing of the consumer's is pending or in hand."""
+async def acknowledged(
+    replica: Replica,
+    streams: Sequence[str] = LAYOUT.names,
+    durable: str = subjects.WORKFLOW_DURABLE,
+    seconds: float = 10,
+) -> None:
+    """Once nothing of the consumer's is pending or in hand, on any of the streams."""
     manager = replica.client.jsm()
     async with asyncio.timeout(seconds):
-        while True:
+        for stream in streams:
             info = await manager.consumer_info(stream, durable)
-            if not info.num_ack_pending and not info.num_pending:
-                return
-            await asyncio.sleep(0.02)
+            while info.num_ack_pending or info.num_pending:
+                await asyncio.sleep(0.02)
+                info = await manager.consumer_info(stream, durable)

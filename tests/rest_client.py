@@ -14,10 +14,11 @@ from httpx_sse import aconnect_sse
 from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.turns import Turns
 from shared.contract import subjects
+from shared.contract.codec import entry_of
 from shared.contract.entry import Entry, needed
 from shared.contract.facts import AnswerStarted, Author, Fact
 from shared.contract.subjects import conversation_of
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog
 from tests.conftest import Connections
 from tests.processes import Service
 
@@ -96,7 +97,7 @@ class Client:
 class Bot:
     """Answers as the workflow would, when the test says so."""
 
-    def __init__(self, chat: Log) -> None:
+    def __init__(self, chat: ChatLog) -> None:
         self._chat = chat
 
     @classmethod
@@ -106,7 +107,7 @@ class Bot:
     async def turns(self, conversation: str) -> Turns:
         turns = Turns()
         for message in await self._chat.fetch(conversation):
-            turns.add(message.decode())
+            turns.add(entry_of(message))
         return turns
 
     async def answer(self, conversation: str, *facts: Fact) -> int:

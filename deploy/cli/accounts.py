@@ -20,8 +20,8 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NotFound
 from nats.js.kv import KeyValue
 
 from deploy.local.embedded import write_secret
-from shared.contract.timestamps import format_time
-from shared.eventlog.provisioning import OPERATORS
+from shared.contract.subjects import OPERATORS
+from shared.timestamps import format_time
 
 FIRST = "operator"
 LEAST_PASSWORD = 8

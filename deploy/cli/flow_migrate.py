@@ -24,9 +24,11 @@ from services.workflow.domain.migration import NoPlace, migrated, unknown_states
 from services.workflow.domain.releases import ReleaseError
 from services.workflow.flow_files import BrokenFlow, read_flow
 from services.workflow.timers import Schedules
+from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import Entry, EntryTooLarge
-from shared.eventlog.log import Conflict, Log, Unknown
+from shared.eventlog.errors import Conflict, Unknown
+from shared.service.chat_log import ChatLog, flow_store, open_log
 
 #: Conversations that are moved at once.
 AT_ONCE = 32
@@ -57,7 +59,7 @@ def migrate(options: argparse.Namespace) -> int:
     places = _map(Path(options.map)) if options.map else {}
 
     async def command(client: Client) -> tuple[Flow, MigrationReport, bool]:
-        log = Log(client)
+        log = await open_log(client)
         folds = await history.folds(log, lambda state: history.live(state) and state.progress.flow == name)
         new = await _target(client, log, name, options.to, folds)
         if wrong := unknown_states(places, new):
@@ -81,7 +83,7 @@ def migrate(options: argparse.Namespace) -> int:
 class Migration:
     """Moves the conversations of one flow. ``stuck`` are those that a plan found no place for."""
 
-    def __init__(self, log: Log, name: str, new: Flow, places: Mapping[str, str]) -> None:
+    def __init__(self, log: ChatLog, name: str, new: Flow, places: Mapping[str, str]) -> None:
         self._log = log
         self._name = name
         self._new = new
@@ -106,7 +108,7 @@ class Migration:
 
     async def run(self, conversations: list[str]) -> MigrationReport:
         """Move them. Raises `LogError`; what was moved stays moved, and a second run does the rest."""
-        await self._log.keep_flow(self._new.version, self._new.content)
+        await flow_store(self._log).put(self._new.version, self._new.content)
         report, places = MigrationReport(), asyncio.Semaphore(AT_ONCE)
         progress, done = Progress("Moving conversations"), 0
 
@@ -162,7 +164,7 @@ class Migration:
 
     async def _flow(self, version: str) -> Flow | None:
         if version not in self._flows:
-            content = await self._log.flow(version)
+            content = await flow_store(self._log).get(version)
             try:
                 self._flows[version] = None if content is None else parse(content, self._name)
             except FlowError:
@@ -172,7 +174,7 @@ class Migration:
     async def _fold(self, conversation: str) -> Conversation:
         state = NEW
         for message in await self._log.fetch(conversation):
-            state = evolve(state, message.decode())
+            state = evolve(state, entry_of(message))
         return state
 
     def _count(self, report: MigrationReport, state: Conversation, entry: Entry) -> None:
@@ -182,7 +184,7 @@ class Migration:
 
 
 async def _target(
-    client: Client, log: Log, name: str, wanted: str, folds: Mapping[str, Conversation]
+    client: Client, log: ChatLog, name: str, wanted: str, folds: Mapping[str, Conversation]
 ) -> Flow:
     """The version to move to: a file's, or one that is known by its beginning."""
     if Path(wanted).suffix == ".json" or Path(wanted).exists():
@@ -190,7 +192,7 @@ async def _target(
     released = rules.versions((await releases.release_of(client, name)).release)
     live = [state.progress.version for state in folds.values()]
     version = await known_version(log, wanted, tuple(dict.fromkeys([*released, *live])))
-    content = await log.flow(version)
+    content = await flow_store(log).get(version)
     if content is None:
         raise ReleaseError(f"The content of version {version} is not there any more.")
     try:

@@ -21,9 +21,9 @@ from services.workflow import releases
 from services.workflow.domain import releases as rules
 from services.workflow.domain.releases import Release, ReleaseError
 from services.workflow.flow_files import read_flow
-from shared.contract.timestamps import format_time
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog, flow_store, open_log
 from shared.service.settings import environment, load
+from shared.timestamps import format_time
 
 #: How much of a version is shown; a beginning names it as long as it is the only one.
 SHOWN = 8
@@ -37,8 +37,8 @@ def publish(options: argparse.Namespace) -> int:
     share = options.share
 
     async def command(client: Client) -> Release:
-        log = Log(client)
-        await log.keep_flow(flow.version, flow.content)
+        log = await open_log(client)
+        await flow_store(log).put(flow.version, flow.content)
         return await _change(
             client, name, lambda release, at, by: rules.published(release, flow.version, share, at, by)
         )
@@ -64,7 +64,7 @@ def rollback(options: argparse.Namespace) -> int:
     name = check_name(options.name)
 
     async def command(client: Client) -> Release:
-        log = Log(client)
+        log = await open_log(client)
         kept = await releases.release_of(client, name)
         version = ""
         if options.version:
@@ -90,7 +90,7 @@ def withdraw(options: argparse.Namespace) -> int:
 def listed(options: argparse.Namespace) -> int:
     async def command(client: Client) -> tuple[dict[str, Release], Counter[tuple[str, str]]]:
         released = await releases.all_releases(client)
-        folds = await history.folds(Log(client), history.live)
+        folds = await history.folds(await open_log(client), history.live)
         return released, Counter((state.progress.flow, state.progress.version) for state in folds.values())
 
     released, live = as_workflow(command)
@@ -140,12 +140,12 @@ def _rows(released: dict[str, Release], live: Counter[tuple[str, str]]) -> list[
     return sorted(rows.values(), key=lambda row: (row.flow, -row.share))
 
 
-async def known_version(log: Log, beginning: str, versions: tuple[str, ...]) -> str:
+async def known_version(log: ChatLog, beginning: str, versions: tuple[str, ...]) -> str:
     """The one version that begins so. Raises `ReleaseError`."""
     found = [version for version in versions if version.startswith(beginning)]
     if len(found) == 1:
         return found[0]
-    if not found and len(beginning) == 32 and await log.flow(beginning) is not None:
+    if not found and len(beginning) == 32 and await flow_store(log).get(beginning) is not None:
         return beginning
     known = ", ".join(version[:SHOWN] for version in versions) or "none yet"
     reason = "begins more than one version" if found else "is no version of this flow"

@@ -18,7 +18,7 @@ from services.workflow.domain.language.flow import Flow
 from services.workflow.flow_files import read_flow
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import FlowStarted
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog, open_log
 from shared.service.settings import environment, load
 
 #: How many verdicts lie between two looks at the progress.
@@ -32,7 +32,7 @@ def replay(options: argparse.Namespace) -> int:
 
     async def command() -> list[list[RecordedEntry]]:
         async with connected(settings, env, "reader") as client:
-            return await newest(Log(client), flow.name, options.last)
+            return await newest(await open_log(client), flow.name, options.last)
 
     found = report(verdicts(asyncio.run(command()), flow))
     if options.json:
@@ -42,7 +42,7 @@ def replay(options: argparse.Namespace) -> int:
     return 0
 
 
-async def newest(log: Log, name: str, count: int) -> list[list[RecordedEntry]]:
+async def newest(log: ChatLog, name: str, count: int) -> list[list[RecordedEntry]]:
     """The entries of the last ``count`` conversations that began with the flow ``name``."""
     kept: dict[str, list[RecordedEntry]] = {}
     left_out: set[str] = set()

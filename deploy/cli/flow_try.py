@@ -54,8 +54,8 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.contract.html_text import plain
-from shared.contract.timestamps import parse_time
 from shared.service.settings import environment, load
+from shared.timestamps import parse_time
 
 HELP: Final = """\
 What you type is what the visitor says; a choice is picked by its number, its id or its words.

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from deploy.cli.progress import Progress
+from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import RecordedEntry
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog
 
 
-async def recorded(log: Log, what: str) -> AsyncIterator[RecordedEntry]:
+async def recorded(log: ChatLog, what: str) -> AsyncIterator[RecordedEntry]:
     """Every entry, in order, up to what is the log's end now. Raises `Unreachable`."""
-    end = (await log.tail()).last
-    progress = Progress(what)
+    ends = await log.ends()
+    progress, read = Progress(what), 0
     try:
-        async for batch in log.read(1):
+        async for batch in log.read(ends=ends):
             for message in batch:
-                if message.position > end:
-                    return
-                yield message.decode()
-            progress(batch[-1].position, end)
+                yield entry_of(message)
+            read += len(batch)
+            progress(read, sum(ends))
     finally:
         progress.end()
 
 
-async def folds(log: Log, wanted: Callable[[Conversation], bool]) -> dict[str, Conversation]:
+async def folds(log: ChatLog, wanted: Callable[[Conversation], bool]) -> dict[str, Conversation]:
     """The conversations that are ``wanted``, by name. Raises `Unreachable`."""
     states: dict[str, Conversation] = {}
     async for entry in recorded(log, "Reading the log"):

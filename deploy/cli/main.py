@@ -51,7 +51,7 @@ def _told() -> tuple[type[Exception], ...]:
     from deploy.local.supervised_process import ProcessError
     from services.workflow.domain.releases import ReleaseError
     from services.workflow.flow_files import BrokenFlow
-    from shared.eventlog.log import LogError
+    from shared.eventlog.errors import LogError
     from shared.eventlog.provisioning import DeclareError
 
     return (

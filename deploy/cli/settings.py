@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from deploy.local.embedded import USERS
+from shared.eventlog.layout import MAX_STREAMS
 from shared.service.settings import Port, Seconds
 
 
@@ -49,6 +50,14 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     log_replicas: Annotated[
         int, msgspec.Meta(ge=1, le=5, description="on how many servers of a cluster the log is kept")
     ] = 1
+    log_streams: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=MAX_STREAMS,
+            description="of how many streams a new log consists, which it keeps; 0: as it is, or the default",
+        ),
+    ] = 0
     proxy_port: Annotated[Port, msgspec.Meta(description="port of the proxy")] = 9998
     operator_port: Annotated[Port, msgspec.Meta(description="port of the operators' console and API")] = 9997
     analytics_port: Annotated[Port, msgspec.Meta(description="port of the dashboard and its API")] = 9996

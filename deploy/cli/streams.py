@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 from pathlib import Path
 
+from deploy import provisioning
 from deploy.cli.connection import PATIENCE, connected
 from deploy.cli.settings import Local
-from shared.eventlog import provisioning
 from shared.service.settings import environment, load
 
 
@@ -20,7 +20,9 @@ def setup(options: argparse.Namespace) -> int:
 
     async def command() -> None:
         async with connected(settings, env, "admin", patience=PATIENCE) as client:
-            await provisioning.declare(client, settings.log_max_bytes, settings.log_replicas)
+            await provisioning.declare(
+                client, settings.log_max_bytes, settings.log_replicas, settings.log_streams or None
+            )
             if options.new_epoch:
                 await provisioning.new_epoch(client)
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from deploy.cli.connection import PATIENCE, connected
 from deploy.cli.settings import Local
-from shared.contract import entry, subjects
-from shared.contract.timestamps import format_time
+from shared.contract import entry
 from shared.eventlog.connection import ConnectionState
-from shared.eventlog.log import Log, StoredMessage
+from shared.eventlog.messages import StoredMessage
 from shared.eventlog.subscription import Subscription
+from shared.service.chat_log import ChatLog, open_log
 from shared.service.health import Health
 from shared.service.settings import environment, load
+from shared.timestamps import format_time
 
 
 class Selection(NamedTuple):
@@ -40,9 +43,9 @@ def log(options: argparse.Namespace) -> int:
         patience = PATIENCE if options.follow else 1
         async with connected(settings, env, "reader", patience=patience, link=link) as client:
             if options.follow:
-                await follow(Log(client), link, health, what)
+                await follow(await open_log(client), link, health, what)
             else:
-                await show(Log(client), what)
+                await show(await open_log(client), what)
 
     asyncio.run(command())
     return 0
@@ -54,43 +57,66 @@ def schema(options: argparse.Namespace) -> int:
     return 0
 
 
-async def show(log: Log, what: Selection, end: int | None = None) -> None:
-    """Print what the log holds, up to the position ``end``. Raises `Unreachable`."""
-    end = (await log.tail()).last if end is None else end
-    start, subject = what.start or 1, subjects.everyone(what.conversation) if what.conversation else "chat.>"
-    if what.last is not None and not what.conversation:
-        start = max(start, end - what.last + 1)  # nothing is ever deleted: positions are contiguous
+async def show(log: ChatLog, what: Selection, ends: Sequence[int] = ()) -> None:
+    """Print what the log holds, of each stream up to its position in ``ends``. Raises `Unreachable`."""
+    ends = ends or await log.ends()
+    start, several = what.start or 1, log.layout.streams > 1
     kept: list[StoredMessage] = []
-    async for batch in log.read(start, subject):
-        batch = [message for message in batch if message.position <= end]
+    async for batch in _read(log, what, start, ends):
         if what.last is None:
-            _print(batch)
+            _print(batch, several)
         else:
             kept = [*kept, *batch][max(0, len(kept) + len(batch) - what.last) :]
-    _print(kept)
+    _print(kept, several)
 
 
-async def follow(log: Log, link: ConnectionState, health: Health, what: Selection) -> None:
+async def _read(
+    log: ChatLog, what: Selection, start: int, ends: Sequence[int]
+) -> AsyncIterator[list[StoredMessage]]:
+    if what.conversation:
+        end = ends[log.layout.stream_of(what.conversation)]
+        async for window in log.windows(what.conversation, start - 1):
+            yield [message for message in window if message.sequence <= end]
+        return
+    starts = [start for _ in ends]
+    if what.last is not None:  # nothing is ever deleted: the positions of a stream are contiguous
+        starts = [max(start, end - what.last + 1) for end in ends]
+    async for batch in log.read(starts, ends):
+        yield batch
+
+
+async def follow(log: ChatLog, link: ConnectionState, health: Health, what: Selection) -> None:
     """Print what the log holds, if a beginning is named, and then what comes, until Ctrl-C."""
     coming: asyncio.Queue[StoredMessage] = asyncio.Queue()
-    subscription = Subscription(log, link, health, coming.put_nowait, _replaced)
+    came = Counter[int]()
+
+    def take(message: StoredMessage) -> None:
+        came[message.stream] += 1
+        coming.put_nowait(message)
+
+    subscription = Subscription(log, link, health, take, _replaced)
     await subscription.start()
     if what.start is not None or what.last is not None:
-        await show(log, what, end=subscription.position - coming.qsize())
+        await show(log, what, ends=[each.sequence - came[each.stream] for each in subscription.positions])
     while True:
         message = await coming.get()
-        if what.conversation in (None, message.conversation):
-            _print([message])
+        if what.conversation in (None, message.key):
+            _print([message], log.layout.streams > 1)
 
 
-def line(message: StoredMessage) -> bytes:
-    """One entry as a JSON line: where and when, then what is stored, as it is stored."""
+def line(message: StoredMessage, several: bool = False) -> bytes:
+    """One entry as a JSON line: where and when, then what is stored, as it is stored.
+
+    ``several``: the log has several streams, so the position needs the number of its own.
+    """
     head: dict[str, Any] = {
-        "position": message.position,
+        "position": message.sequence,
         "time": format_time(message.time),
-        "conversation": message.conversation,
+        "conversation": message.key,
         "author": message.author,
     }
+    if several:
+        head = {"stream": message.stream, **head}
     try:
         stored = msgspec.json.decode(message.data, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
@@ -102,6 +128,6 @@ def _replaced() -> None:
     print("The log was replaced; it begins anew.", file=sys.stderr)
 
 
-def _print(messages: list[StoredMessage]) -> None:
-    sys.stdout.buffer.writelines(map(line, messages))
+def _print(messages: list[StoredMessage], several: bool) -> None:
+    sys.stdout.buffer.writelines(line(message, several) for message in messages)
     sys.stdout.buffer.flush()

@@ -19,8 +19,8 @@ from deploy.cli.settings import PASSWORD_VARIABLES, SECRETS, Local, password_var
 from deploy.local.embedded import EmbeddedNats, proxies_secret
 from deploy.local.ports import LOOPBACK, SERVICES
 from deploy.local.supervised_process import Say, SupervisedProcess
+from deploy.provisioning import declare
 from shared.eventlog.connection import inbox_prefix
-from shared.eventlog.provisioning import declare
 
 ROOT = Path(__file__).parents[2]
 #: How long nats-server may take to close its store (seconds).
@@ -144,7 +144,8 @@ class Supervisor:
             error_cb=_ignore,
         )
         try:
-            await declare(client, self._settings.log_max_bytes, self._settings.log_replicas)
+            settings = self._settings
+            await declare(client, settings.log_max_bytes, settings.log_replicas, settings.log_streams or None)
             password = await accounts.first(client, self._data)
         finally:
             await client.close()

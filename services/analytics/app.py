@@ -13,8 +13,8 @@ from services.analytics.settings import Settings
 from services.analytics.transports import http
 from services.analytics.transports.metrics import NumbersCollector
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
-from shared.eventlog.log import Log
-from shared.eventlog.subscription import Subscription
+from shared.eventlog.subscription import Start, Subscription
+from shared.service.chat_log import await_log
 from shared.service.health import Health, Receive, Scope, Send
 
 log = structlog.get_logger()
@@ -51,20 +51,20 @@ class Analytics:
     async def _run(self) -> None:
         try:
             begin = time.perf_counter()
-            stream = Log(await connect(self._broker, self._link))
+            stream = await await_log(await connect(self._broker, self._link), self._health)
             self._subscription = Subscription(
                 stream,
                 self._link,
                 self._health,
                 self._numbers.on_message,
                 self._numbers.reset,
-                from_beginning=True,
+                start=Start.BEGINNING,
                 replay_as="analytics",
             )
             self._numbers.follow(stream)
             await self._subscription.start()
             seconds = round(time.perf_counter() - begin, 3)
-            log.info("log_read", position=self._subscription.position, seconds=seconds)
+            log.info("log_read", position=self._subscription.count, seconds=seconds)
         except Exception as error:
             log.exception("cannot_follow")
             self._health.unready("log", f"the log cannot be followed: {error!r}")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from services.analytics.domain.projections import Projection
-from shared.eventlog.log import Log, StoredMessage, Unreachable
+from shared.contract.codec import entry_of
+from shared.eventlog.errors import Unreachable
+from shared.eventlog.messages import StoredMessage
+from shared.service.chat_log import ChatLog
 from shared.service.health import Health
 
 
@@ -13,15 +16,15 @@ class ReadModel:
     def __init__(self, health: Health) -> None:
         self.projection = Projection()
         self._health = health
-        self._log: Log | None = None
+        self._log: ChatLog | None = None
         self._complete = False
 
-    def follow(self, log: Log) -> None:
+    def follow(self, log: ChatLog) -> None:
         """From here on the subscription's word in the health says whether the log was read to its end."""
         self._log = log
 
     def on_message(self, message: StoredMessage) -> None:
-        self.projection.fold(message.decode())
+        self.projection.fold(entry_of(message))
 
     def reset(self) -> None:
         """The log is another one: begin anew."""
@@ -40,10 +43,10 @@ class ReadModel:
         return self._health.reasons
 
     async def last(self) -> int | None:
-        """The log's last position, or None while the log cannot be reached."""
+        """How many entries the log has, or None while it cannot be reached."""
         if self._log is None:
             return None
         try:
-            return (await self._log.tail(timeout=1.0)).last
+            return await self._log.length(timeout=1.0)
         except Unreachable:
             return None

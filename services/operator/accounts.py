@@ -22,7 +22,7 @@ from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
 from services.operator.domain.decisions import Operator
-from shared.eventlog.provisioning import OPERATOR_SESSIONS, OPERATORS
+from shared.contract.subjects import OPERATOR_SESSIONS, OPERATORS
 
 _NAME = re.compile(r"(?=.{1,32}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError)

@@ -22,9 +22,11 @@ from services.operator.transports.events import EventHub
 from services.operator.transports.login import Door
 from services.operator.transports.middleware import OperatorMiddleware
 from shared.contract import subjects
+from shared.contract.codec import entry_of
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
-from shared.eventlog.log import Log, StoredMessage
-from shared.eventlog.subscription import Subscription
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.subscription import Start, Subscription
+from shared.service.chat_log import await_log
 from shared.service.health import Health, Receive, Scope, Send
 
 TYPING = "typing.*.*.visitor"
@@ -85,14 +87,14 @@ class OperatorApp:
 
     async def _run(self) -> None:
         client = await connect(self._broker, self._link)
-        stream = Log(client)
+        stream = await await_log(client, self._health)
         self._subscription = Subscription(
             stream,
             self._link,
             self._health,
             self._deliver,
             self._replaced,
-            from_beginning=True,
+            start=Start.BEGINNING,
             replay_as="operator",
         )
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
@@ -113,10 +115,10 @@ class OperatorApp:
                 await client.publish(subjects.PRESENCE, payload)
 
     def _deliver(self, message: StoredMessage) -> None:
-        change = self._desk.apply(message.decode())
+        change = self._desk.apply(entry_of(message))
         if not len(self._hub):
             return
-        summary = self._desk.find(message.conversation)
+        summary = self._desk.find(message.key)
         if summary is not None:
             self._hub.publish("conversation", schemas.row(summary))
             for line in lines(change):

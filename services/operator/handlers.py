@@ -17,11 +17,14 @@ from services.operator.domain.decisions import Decision, NotYours, Operator
 from services.operator.domain.desk import ConversationSummary, Desk
 from services.operator.domain.transcript import Transcript, TranscriptEntry
 from shared.contract import subjects
+from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import LEVEL, Entry
 from shared.contract.facts import OperatorFact
-from shared.eventlog.log import Conflict, IdReused, Log
+from shared.eventlog.command import execute
+from shared.eventlog.errors import Conflict, IdReused
 from shared.eventlog.subscription import Subscription
+from shared.service.chat_log import ChatLog, flow_store
 from shared.service.pace import Pace
 
 log = structlog.get_logger()
@@ -64,9 +67,9 @@ class Handlers:
     A command may take a while, and the right to it may end meanwhile: ``still`` is asked before each try.
     """
 
-    def __init__(self, desk: Desk, stream: Log, subscription: Subscription, commands: Counter) -> None:
+    def __init__(self, desk: Desk, stream: ChatLog, subscription: Subscription, commands: Counter) -> None:
         self._desk = desk
-        self._log = stream
+        self.log = stream
         self._subscription = subscription
         self._commands = commands
         self._states: dict[str, list[str]] = {}
@@ -106,7 +109,7 @@ class Handlers:
         if isinstance(decision, NotYours):
             raise CommandRefused(decision)
         payload = msgspec.json.encode({"name": who.display})
-        await self._log.client.publish(subjects.typing(conversation, "operator"), payload)
+        await self.log.client.publish(subjects.typing(conversation, "operator"), payload)
 
     def summary(self, conversation: str) -> ConversationSummary:
         """The conversation as the desk knows it. Raises `NotFound`."""
@@ -119,15 +122,15 @@ class Handlers:
         """The conversation's lines since its visitor last began anew. Raises `NotFound`."""
         self.summary(conversation)
         told = Transcript()
-        async for window in self._log.windows(conversation):
-            async for _ in self.pace.through(window, lambda message: told.add(message.decode())):
+        async for window in self.log.windows(conversation):
+            async for _ in self.pace.through(window, lambda message: told.add(entry_of(message))):
                 pass  # a long one must not keep everybody else waiting
         return told.lines
 
     async def states(self, version: str) -> list[str]:
         """The names of a flow's states, in its author's order; none for a flow that is not known."""
         if version not in self._states:
-            content = await self._log.flow(version) if version else None
+            content = await flow_store(self.log).get(version) if version else None
             if content is None:
                 return []
             while len(self._states) >= 32:
@@ -160,36 +163,35 @@ class Handlers:
 
     async def _append(self, conversation: str, decide: Decide, still: Still, id: str) -> int:
         """Decide and append until nothing comes between; the position of what was stored, or 0."""
-        end = time.monotonic() + TRY_SECONDS
-        while time.monotonic() < end:
+
+        async def entry(state: Conversation) -> Entry | None:
             await still()
-            state = self.summary(conversation).state
-            if f"operator:{id}" in state.inbox.ids:  # an earlier try, which may have seemed to fail
-                return await self._repeated(conversation, decide, id)
             facts = _facts(decide(state))
-            if not facts:
-                return 0
-            if state.needs > LEVEL:
+            if facts and state.needs > LEVEL:
                 raise Busy("a newer version of this service must decide here")
-            try:
-                entry = Entry(id=id, facts=facts)
-                position = await self._log.append(
-                    conversation, "operator", entry, expect=state.position, deadline=APPEND_SECONDS
-                )
-            except Conflict:
-                await self._catch_up(await self._log.last(conversation))
-                continue
+            return Entry(id=id, facts=facts) if facts else None
+
+        def append(entry: Entry, expect: int | None) -> asyncio.Future[int]:
+            return self.log.append(conversation, "operator", entry, expect, APPEND_SECONDS)
+
+        try:
+            done = await execute(_Source(self, conversation), append, id, entry, TRY_SECONDS)
+        except Conflict as error:
+            raise Busy("others were quicker, too often") from error
+        if done.repeated:
+            await still()
+            return await self._repeated(conversation, decide, id)
+        if done.sequence:
             with contextlib.suppress(Busy):  # it is stored: a late feed must not make it look undone
-                await self._catch_up(position)
-            return position
-        raise Busy("others were quicker, too often")
+                await self.catch_up(conversation, done.sequence)
+        return done.sequence
 
     async def _repeated(self, conversation: str, decide: Decide, id: str) -> int:
         """The position of the entry ``id``, if it is what would have been decided then."""
         state = NEW
-        async for window in self._log.windows(conversation):
+        async for window in self.log.windows(conversation):
             for message in window:
-                entry = message.decode()
+                entry = entry_of(message)
                 if (entry.author, entry.id) == ("operator", id):
                     if decide(state) != entry.facts:
                         raise IdReused("this id was used before, with another content")
@@ -198,12 +200,35 @@ class Handlers:
             await asyncio.sleep(0)
         raise IdReused("this id was used before, with another content")
 
-    async def _catch_up(self, position: int) -> None:
+    async def catch_up(self, conversation: str, position: int) -> None:
+        """Wait until the desk has everything of the conversation up to there. Raises `Busy`."""
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS):
-                await self._subscription.reached(position)
+                await self._subscription.of(conversation).reached(position)
         except TimeoutError as error:
             raise Busy("this replica has not read the newest entries yet") from error
+
+
+class _Source:
+    """A conversation's state as the desk has it."""
+
+    def __init__(self, handlers: Handlers, conversation: str) -> None:
+        self._handlers = handlers
+        self._conversation = conversation
+
+    async def known(self) -> Conversation:
+        return self._handlers.summary(self._conversation).state
+
+    async def newest(self) -> Conversation:
+        last = await self._handlers.log.last(self._conversation)
+        await self._handlers.catch_up(self._conversation, last)
+        return await self.known()
+
+    def expectation(self, state: Conversation) -> int:
+        return state.position
+
+    def holds(self, state: Conversation, id: str) -> bool:
+        return f"operator:{id}" in state.inbox.ids
 
 
 def _facts(decision: Decision) -> tuple[OperatorFact, ...]:

@@ -16,7 +16,7 @@ import structlog
 from services.proxy.domain.session import Append
 from services.proxy.hub import Foreign, Hub
 from shared.contract.entry import EntryTooLarge, RecordedEntry
-from shared.eventlog.log import Conflict, Full, IdReused, LogError
+from shared.eventlog.errors import Conflict, Full, IdReused, LogError
 
 log = structlog.get_logger()
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 import structlog
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.errors import Error as NatsError
@@ -21,7 +22,8 @@ from services.proxy.domain import drafts
 from services.proxy.domain.drafts import DraftAssembly, DraftPiece
 from shared.contract import subjects
 from shared.contract.conversation import Generating
-from shared.eventlog.log import Log, Unreachable
+from shared.eventlog.errors import Unreachable
+from shared.eventlog.stream import Stream
 
 log = structlog.get_logger()
 
@@ -37,8 +39,8 @@ class Listener(Protocol):
 class Drafts:
     """Who reads which answer. Nothing here blocks."""
 
-    def __init__(self, chat: Log) -> None:
-        self._kept = Log(chat.client, subjects.DRAFTS)
+    def __init__(self, client: Client) -> None:
+        self._kept = Stream(client, subjects.DRAFTS)
         self._heard: dict[str, _Heard] = {}
 
     def follow(self, conversation: str, listener: Listener, generating: Generating | None) -> None:
@@ -75,7 +77,7 @@ class Drafts:
 class _Heard:
     """One answer, and who on this proxy reads it."""
 
-    def __init__(self, kept: Log, conversation: str, generating: Generating) -> None:
+    def __init__(self, kept: Stream, conversation: str, generating: Generating) -> None:
         self.position = generating.position
         self._answer = DraftAssembly(generating.cause, generating.attempt)
         self._kept = kept

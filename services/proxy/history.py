@@ -15,8 +15,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from services.proxy.domain.past import Past
+from shared.contract.codec import entry_of
 from shared.contract.entry import RecordedEntry
-from shared.eventlog.log import Log, StoredMessage, Windows
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.windows import Windows
+from shared.service.chat_log import ChatLog
 from shared.service.pace import Pace
 
 #: Windows of a long history that are kept for those who come to the same place a moment later.
@@ -56,7 +59,7 @@ class History:
 class Folded:
     """A long history that was read once. ``bounds``: the positions of each window's first and last entry."""
 
-    def __init__(self, log: Log, conversation: str) -> None:
+    def __init__(self, log: ChatLog, conversation: str) -> None:
         self.past = Past()
         self.bounds: list[tuple[int, int]] = []
         self._log = log
@@ -85,9 +88,9 @@ class Folded:
     async def _read(self, first: int, last: int) -> list[RecordedEntry]:
         entries: list[RecordedEntry] = []
         windows = self._log.windows(self._conversation, first - 1)
-        while windows.position < last and not windows.over:
+        while windows.sequence < last and not windows.over:
             window = await windows.next()
-            entries += [message.decode() for message in window if message.position <= last]
+            entries += [entry_of(message) for message in window if message.sequence <= last]
         return entries
 
 
@@ -120,7 +123,7 @@ class Reading:
 
     def __init__(
         self,
-        log: Log,
+        log: ChatLog,
         conversation: str,
         pace: Pace,
         first: list[StoredMessage],
@@ -174,7 +177,7 @@ class Reading:
             entries: list[RecordedEntry] = []
 
             def add(message: StoredMessage, entries: list[RecordedEntry] = entries) -> None:
-                recorded = message.decode()
+                recorded = entry_of(message)
                 folded.past.add(recorded)
                 entries.append(recorded)
 

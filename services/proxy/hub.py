@@ -18,11 +18,14 @@ from services.proxy.history import History, Reading
 from services.proxy.known_flows import KnownFlows
 from services.proxy.settings import ProxySettings
 from shared.contract import subjects
+from shared.contract.codec import entry_of
 from shared.contract.conversation import Generating
 from shared.contract.entry import Entry, RecordedEntry
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
-from shared.eventlog.log import Log, StoredMessage, Unreachable
+from shared.eventlog.errors import Unreachable
+from shared.eventlog.messages import StoredMessage
 from shared.eventlog.subscription import Subscription
+from shared.service.chat_log import ChatLog, await_log, flow_store
 from shared.service.health import Health
 from shared.service.pace import ArrivalTurns, Pace
 
@@ -65,7 +68,7 @@ class Hub:
         self._health = health
         self._broker = make_broker(settings, "proxy", self._link)
         self._rooms: dict[str, tuple[HubReader, ...]] = {}  # mostly of one: a set has 216 bytes
-        self._log: Log | None = None
+        self._log: ChatLog | None = None
         self._subscription: Subscription | None = None
         self._drafts: Drafts | None = None
         #: What the flows of conversations ask for.
@@ -98,20 +101,20 @@ class Hub:
 
     async def _connect(self) -> None:
         client = await connect(self._broker, self._link)
-        stream = Log(client)
+        stream = await await_log(client, self._health)
         subscription = Subscription(stream, self._link, self._health, self._deliver, self._on_reset)
         await client.subscribe("typing.*.*.operator", cb=self._typing)
         await subscription.start()
-        self._log, self._subscription, self._drafts = stream, subscription, Drafts(stream)
+        self._log, self._subscription, self._drafts = stream, subscription, Drafts(client)
 
     @property
     def serving(self) -> bool:
         """Whether the log can be reached right now."""
         return self._log is not None and self._log.client.is_connected and not self._health.reasons.get("log")
 
-    @property
-    def epoch(self) -> str:
-        return self._subscription.epoch if self._subscription is not None else ""
+    def epoch(self, conversation: str) -> str:
+        """That of the stream in which the conversation is: a cursor holds in it alone."""
+        return self._subscription.of(conversation).epoch if self._subscription is not None else ""
 
     async def join(self, conversation: str, reader: HubReader, new: bool) -> History:
         """Register ``reader``, then read what is there: it misses nothing, and may hear things twice.
@@ -125,11 +128,12 @@ class Hub:
         """From here on ``reader`` is told of each entry, until `leave`. Raises `Unreachable`."""
         if self._log is None or self._subscription is None:
             raise Unreachable("not connected to NATS yet")
-        if not self._subscription.certain:
+        follower = self._subscription.of(conversation)
+        if not follower.certain:
             # Of a log that took the place of ours the subscription tells nothing up to where it takes it up.
             try:
                 async with asyncio.timeout(KNOWN_SECONDS):
-                    await self._subscription.known()
+                    await follower.known()
             except TimeoutError as error:
                 raise Unreachable("it is not known whether the log is still the same") from error
         self._rooms[conversation] = (*self._rooms.get(conversation, ()), reader)
@@ -146,7 +150,7 @@ class Hub:
                 windows = stream.windows(conversation)
                 first = await windows.next()
                 if windows.over:
-                    return History([message.decode() for message in first])
+                    return History([entry_of(message) for message in first])
                 reading = Reading(
                     stream, conversation, self.pace, first, windows, lambda: self._forget(conversation)
                 )
@@ -173,9 +177,9 @@ class Hub:
         async for window in windows:
             if windows.over and len(window) <= MAX_AT_ONCE:
                 for message in window:
-                    take(message.decode())
+                    take(entry_of(message))
                 return
-            async for _ in self.pace.through(window, lambda message: take(message.decode())):
+            async for _ in self.pace.through(window, lambda message: take(entry_of(message))):
                 pass
 
     async def between(self, conversation: str, first: int, last: int) -> AsyncIterator[list[RecordedEntry]]:
@@ -183,8 +187,8 @@ class Hub:
         if self._log is None:
             raise Unreachable("not connected to NATS yet")
         async for window in self._log.windows(conversation, first - 1):
-            yield [message.decode() for message in window if message.position <= last]
-            if window[-1].position >= last:
+            yield [entry_of(message) for message in window if message.sequence <= last]
+            if window[-1].sequence >= last:
                 return
 
     def drafts(self, conversation: str, reader: HubReader, generating: Generating | None) -> None:
@@ -208,7 +212,7 @@ class Hub:
     async def _flow(self, version: str) -> bytes | None:
         if self._log is None:
             raise Unreachable("not connected to NATS yet")
-        return await self._log.flow(version)
+        return await flow_store(self._log).get(version)
 
     def readers(self, conversation: str) -> int:
         return len(self._rooms.get(conversation, ()))
@@ -241,12 +245,12 @@ class Hub:
             await self._log.client.publish(subjects.typing(conversation, "visitor"))
 
     def _deliver(self, message: StoredMessage) -> None:
-        conversation = message.conversation
+        conversation = message.key
         readers = self._rooms.get(conversation)
         if not readers:
             return
         try:
-            recorded = message.decode()
+            recorded = entry_of(message)
         except Exception as error:
             for reader in readers:
                 _lose(conversation, reader, error)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from services.proxy.domain.flow_ids import FlowIds, Unread, flow_ids
-from shared.eventlog.log import Unreachable
+from shared.eventlog.errors import Unreachable
 
 log = structlog.get_logger()
 

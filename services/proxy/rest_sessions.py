@@ -19,7 +19,8 @@ from services.proxy.door_queues import Inbox
 from services.proxy.hub import Hub
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import ConversationStarted, TextWritten
-from shared.eventlog.log import Conflict, Unreachable
+from shared.eventlog.command import execute
+from shared.eventlog.errors import Conflict, Unreachable
 
 #: How long a room is kept though nobody is in it (seconds), how many are, and up to how many messages.
 EMPTY_SECONDS = 30.0
@@ -29,8 +30,6 @@ MAX_MESSAGES = 200
 NEWEST_SECONDS = 2.0
 #: How long is waited for the live feed before the log is asked (seconds).
 PATIENCE_SECONDS = 0.25
-#: How often an append may be overtaken by somebody else's before the client is told to try again.
-MAX_CONFLICTS = 20
 
 
 #: How much later than the workflow an assistant's answer is given up here (seconds).
@@ -103,7 +102,7 @@ class RestSession:
             current = False
         await asyncio.shield(self._loading)
         if current and not await self._newest():
-            await self._catch_up()
+            await self.catch_up()
 
     async def begin(self, id: str, started: ConversationStarted) -> None:
         """Append the conversation's start. Raises `LogError`."""
@@ -194,11 +193,13 @@ class RestSession:
                     await self.changed()
         return self.turns.state.position >= self._stored
 
-    async def _store(self, entry: Entry, expect: int | None) -> None:
+    async def _store(self, entry: Entry, expect: int | None) -> int:
         self._stored = await self._hub.append(self.conversation, entry, expect)
         self._stored_at = asyncio.get_running_loop().time()
+        return self._stored
 
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> None:
+        """Know all that is on the log by now. Raises `LogError`."""
         await self._hub.read(self.conversation, self._position(), self._take)
         self._changed()
 
@@ -213,21 +214,37 @@ class RestSession:
         self.notify()
 
     async def _append(self, entry: Entry) -> None:
-        if self.turns.owed:
-            await self._catch_up()  # the answer may be on the log already
-        for _ in range(MAX_CONFLICTS):
+        async def decide(_: Turns) -> Entry:
             if self.turns.owed and not self.overdue:
                 raise TurnOpen(self.state)
-            try:
-                # With a person there is no turn, and messages may come in any number.
-                expect = None if self.turns.with_person else self.turns.state.position
-                await self._store(entry, expect)
-                return
-            except Conflict:
-                await self._catch_up()
-                if f"visitor:{entry.id}" in self.turns.state.inbox.ids:
-                    return  # a try whose answer was lost
-        raise Overtaken
+            return entry
+
+        try:
+            await execute(_Source(self), self._store, entry.id, decide)
+        except Conflict as error:
+            raise Overtaken from error
+
+
+class _Source:
+    """What is known of a room's conversation."""
+
+    def __init__(self, room: RestSession) -> None:
+        self._room = room
+
+    async def known(self) -> Turns:
+        # Where an answer is owed it may be on the log already.
+        return await self.newest() if self._room.turns.owed else self._room.turns
+
+    async def newest(self) -> Turns:
+        await self._room.catch_up()
+        return self._room.turns
+
+    def expectation(self, turns: Turns) -> int | None:
+        """With a person there is no turn, and messages may come in any number."""
+        return None if turns.with_person else turns.state.position
+
+    def holds(self, turns: Turns, id: str) -> bool:
+        return f"visitor:{id}" in turns.state.inbox.ids
 
 
 class RestSessions:

@@ -30,9 +30,10 @@ from services.workflow.timers import Schedules
 from services.workflow.turn_watchdog import TurnWatchdog
 from shared.contract import subjects
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
-from shared.eventlog.log import Log, LogError
+from shared.eventlog.errors import LogError
 from shared.eventlog.subscription import Subscription
 from shared.service.agents import installed
+from shared.service.chat_log import ChatLog, await_log
 from shared.service.health import Health, Receive, Scope, Send, respond
 
 log = structlog.get_logger()
@@ -105,7 +106,7 @@ class WorkflowApp:
 
     async def _run(self) -> None:
         client = await connect(self._broker, self._link)
-        stream = Log(client)
+        stream = await await_log(client, self._health)
         subscription = Subscription(stream, self._link, self._health, self._folds.deliver, self._replaced)
         await subscription.start()
         self._subscription = subscription
@@ -128,8 +129,11 @@ class WorkflowApp:
         while True:
             try:
                 await manager.consumer_info(subjects.TIMERS, subjects.TIMERS_DURABLE)
-                info = await manager.consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
-                self._lag.set(info.num_pending or 0)
+                pending = 0
+                for name in stream.layout.names:
+                    info = await manager.consumer_info(name, subjects.WORKFLOW_DURABLE)
+                    pending += info.num_pending or 0
+                self._lag.set(pending)
                 self._health.ready("consumer")
             except Exception as error:
                 self._health.unready(
@@ -158,7 +162,7 @@ class WorkflowApp:
         else:
             self._folds.forget()
 
-    async def _keep_flow(self, stream: Log) -> None:
+    async def _keep_flow(self, stream: ChatLog) -> None:
         while True:
             try:
                 return await self._flows.keep(stream)

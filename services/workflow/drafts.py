@@ -14,8 +14,8 @@ import nats.errors
 from nats.aio.client import Client
 
 from shared.contract import subjects
-from shared.contract.timestamps import parse_time
-from shared.eventlog.log import Unreachable
+from shared.eventlog.errors import Unreachable
+from shared.timestamps import parse_time
 
 #: Words that come within this time of the piece before go into one piece (seconds).
 GATHER_SECONDS = 0.03

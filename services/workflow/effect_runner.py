@@ -26,7 +26,7 @@ from services.workflow.timers import Schedules
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import EntryTooLarge
 from shared.contract.facts import AnswerStarted, ServiceAnswered, TimerArmed
-from shared.eventlog.log import Conflict, LogError
+from shared.eventlog.errors import Conflict, LogError
 
 log = structlog.get_logger()
 

@@ -15,7 +15,8 @@ from nats.aio.msg import Msg
 from services.workflow import releases
 from services.workflow.domain.language.flow import Flow, FlowError, parse
 from services.workflow.domain.releases import Release, chosen
-from shared.eventlog.log import Log, LogError
+from shared.eventlog.errors import LogError
+from shared.service.chat_log import ChatLog, flow_store
 
 logger = structlog.get_logger()
 
@@ -49,12 +50,12 @@ class FlowCatalog:
         """The default flow, as the file has it now."""
         return self._files.flows[self._files.default]
 
-    async def keep(self, log: Log) -> None:
+    async def keep(self, log: ChatLog) -> None:
         """Put the contents of all flows on the log: conversations outlive the files. Raises `LogError`."""
         for flow in list(self._files.flows.values()):
             await self._keep(log, flow)
 
-    async def begin(self, log: Log, asked: str, conversation: str) -> Flow:
+    async def begin(self, log: ChatLog, asked: str, conversation: str) -> Flow:
         """The flow with which a conversation begins that asked for this name. Raises `LogError`.
 
         A published version comes before a file of the same name; an unknown name gets the default.
@@ -72,13 +73,13 @@ class FlowCatalog:
         await self._keep(log, flow)
         return flow
 
-    async def bound(self, log: Log, name: str, version: str) -> Flow | None:
+    async def bound(self, log: ChatLog, name: str, version: str) -> Flow | None:
         """The flow a conversation began with, None if it cannot be read. Raises `Unreachable`."""
         flow = self._parsed.get(version)
         if flow is not None and flow.name == name:
             self._parsed.move_to_end(version)
             return flow
-        content = await log.flow(version)
+        content = await flow_store(log).get(version)
         if content is None:
             return None
         try:
@@ -122,9 +123,9 @@ class FlowCatalog:
             logger.warning("unknown_flow", flow=name, instead=self._files.default)
         return False
 
-    async def _keep(self, log: Log, flow: Flow) -> None:
+    async def _keep(self, log: ChatLog, flow: Flow) -> None:
         if flow.version not in self._kept:
-            await log.keep_flow(flow.version, flow.content)
+            await flow_store(log).put(flow.version, flow.content)
             self._kept.add(flow.version)
             self._remember(flow)
 

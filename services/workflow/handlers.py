@@ -44,7 +44,7 @@ from shared.contract.facts import (
     TimerFired,
 )
 from shared.contract.subjects import address
-from shared.eventlog.log import Conflict, Full, LogError, Unreachable
+from shared.eventlog.errors import Conflict, Full, LogError, Unreachable
 from shared.service.health import Health
 
 log = structlog.get_logger()
@@ -205,7 +205,8 @@ class Workflow:
         deliveries = [wake_up for wake_up in fresh if isinstance(wake_up, Delivery)]
         if deliveries:  # one wait for all: after it the log may be another, which never reaches the next
             newest = max(delivery.time for delivery in deliveries)
-            await self._repository.reached(max(delivery.position for delivery in deliveries), newest)
+            last = max(delivery.position for delivery in deliveries)
+            await self._repository.reached(mailbox.conversation, last, newest)
         if mailbox.behind or len(fresh) > len(deliveries):
             state = await self._repository.catch_up(mailbox.conversation)
             mailbox.behind = False
@@ -256,7 +257,7 @@ class Workflow:
                 await self._schedules.publish(mailbox.conversation, state.timers.armed, anew=bool(again))
             for wake_up in again:
                 wake_up.scheduled = True
-        if not self._repository.certain:
+        if not self._repository.certain(mailbox.conversation):
             return  # acknowledged now, it may be another log's message of this number that is
         for wake_up in mailbox.finished(state):
             await self._repository.log.acknowledge(wake_up.message)

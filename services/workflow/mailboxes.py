@@ -20,7 +20,7 @@ from services.workflow.drafts import DraftPublisher
 from shared.contract import subjects
 from shared.contract.conversation import Conversation, Input
 from shared.contract.facts import ServiceAnswered, TimerFired
-from shared.eventlog.log import delivered
+from shared.eventlog.messages import delivered
 
 
 class WakeUp:

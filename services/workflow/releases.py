@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from services.workflow.domain.releases import Release
 from shared.contract import subjects
-from shared.eventlog.log import LogError, Unknown, Unreachable
+from shared.eventlog.errors import LogError, Unknown, Unreachable
 
 _STREAM = f"KV_{subjects.RELEASES}"
 #: Every release; core NATS brings their changes as they are made.

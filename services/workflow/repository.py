@@ -7,18 +7,20 @@ from time import time_ns
 from nats.aio.client import Client
 
 from services.workflow.state_cache import StateCache
+from shared.contract.codec import entry_of
 from shared.contract.conversation import Conversation
 from shared.contract.entry import Entry, RecordedEntry, needed
 from shared.contract.facts import Fact
-from shared.contract.timestamps import format_time
-from shared.eventlog.log import Conflict, Log
+from shared.eventlog.errors import Conflict
 from shared.eventlog.subscription import Subscription
+from shared.service.chat_log import ChatLog
+from shared.timestamps import format_time
 
 SECOND = 1_000_000_000
 
 
 class Repository:
-    def __init__(self, stream: Log, subscription: Subscription, folds: StateCache) -> None:
+    def __init__(self, stream: ChatLog, subscription: Subscription, folds: StateCache) -> None:
         self.log = stream
         self._subscription = subscription
         self.folds = folds
@@ -27,24 +29,27 @@ class Repository:
     def client(self) -> Client:
         return self.log.client
 
-    @property
-    def certain(self) -> bool:
+    def certain(self, conversation: str) -> bool:
         """Whether what is folded is the log as it stands, as far as is known here."""
-        return self._subscription.certain
+        return self._subscription.of(conversation).certain
 
-    async def reached(self, position: int, time: int = 0) -> None:
-        """Wait until everything up to ``position`` is folded; ``time`` is when that was stored, if known."""
-        await self._subscription.reached(position, time)
+    async def reached(self, conversation: str, position: int, time: int = 0) -> None:
+        """Wait until everything of the conversation up to ``position`` is folded.
+
+        ``time`` is when that was stored, if known.
+        """
+        await self._subscription.of(conversation).reached(position, time)
 
     async def fold(self, conversation: str) -> Conversation:
         """The fold, complete up to the subscription's position. Raises `Unreachable`."""
-        if not self._subscription.certain:  # one that is loaded now might lack what came while in doubt
-            await self._subscription.known()
+        follower = self._subscription.of(conversation)
+        if not follower.certain:  # one that is loaded now might lack what came while in doubt
+            await follower.known()
         return self.folds.at_hand(conversation) or await self.folds.complete(self.log, conversation)
 
     async def catch_up(self, conversation: str) -> Conversation:
         """The fold, complete up to what was the conversation's end. Raises `Unreachable`."""
-        await self.reached(await self.log.last(conversation))
+        await self.reached(conversation, await self.log.last(conversation))
         return await self.fold(conversation)
 
     async def append(self, conversation: str, entry: Entry, state: Conversation) -> Conversation:
@@ -61,7 +66,7 @@ class Repository:
 
     async def history(self, conversation: str) -> list[RecordedEntry]:
         """All entries of the conversation. Raises `Unreachable`."""
-        return [message.decode() async for window in self.log.windows(conversation) for message in window]
+        return [entry_of(message) async for window in self.log.windows(conversation) for message in window]
 
     def now(self) -> int:
         """Nanoseconds since 1970, never behind the log: what is due there is due here."""

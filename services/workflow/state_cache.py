@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import RecordedEntry
-from shared.eventlog.log import Log, StoredMessage
+from shared.eventlog.messages import StoredMessage
+from shared.service.chat_log import ChatLog
 
 #: Folds kept for conversations that are likely to go on.
 MAX_KEPT = 20_000
@@ -42,17 +44,17 @@ class StateCache:
 
     def deliver(self, message: StoredMessage) -> None:
         """One more message of the log, in order."""
-        conversation = message.conversation
+        conversation = message.key
         if message.time > self.time:
             self.time = message.time
         if conversation in self._loading:
-            self._loading[conversation].live.append(message.decode())
+            self._loading[conversation].live.append(entry_of(message))
             return
         state = self._folds.get(conversation)
         if state is None and message.first:  # there is nothing to fetch: the fold begins here
-            self._keep(conversation, evolve(NEW, message.decode()))
-        elif state is not None and state.position < message.position:  # our own answers are folded already
-            self._set(conversation, evolve(state, message.decode()))
+            self._keep(conversation, evolve(NEW, entry_of(message)))
+        elif state is not None and state.position < message.sequence:  # our own answers are folded already
+            self._set(conversation, evolve(state, entry_of(message)))
 
     def forget(self) -> None:
         """Drop everything: the log is no longer the one that was folded."""
@@ -69,7 +71,7 @@ class StateCache:
             self._folds.move_to_end(conversation)
         return known
 
-    async def complete(self, log: Log, conversation: str) -> Conversation:
+    async def complete(self, log: ChatLog, conversation: str) -> Conversation:
         """The conversation's fold, complete up to the subscription's position. Raises `Unreachable`."""
         while True:
             known = self.at_hand(conversation)
@@ -97,13 +99,13 @@ class StateCache:
         if state is not None and state.position < recorded.position:  # it may have come by already
             self._set(conversation, evolve(state, recorded))
 
-    async def _load(self, log: Log, conversation: str) -> Conversation:
+    async def _load(self, log: ChatLog, conversation: str) -> Conversation:
         loading = self._loading[conversation] = _Loading()  # from here on nothing that comes is missed
         try:
             state = NEW
             async for window in log.windows(conversation):
                 for message in window:
-                    state = evolve(state, message.decode())
+                    state = evolve(state, entry_of(message))
                 await asyncio.sleep(0)  # a long one must not keep the others waiting
             for recorded in loading.live:
                 state = evolve(state, recorded)

@@ -17,8 +17,9 @@ import structlog
 from services.workflow.failpoints import FaultPoint, no_fault
 from shared.contract import subjects
 from shared.contract.conversation import Timer
-from shared.contract.timestamps import parse_time
-from shared.eventlog.log import Log, LogError, Unreachable
+from shared.eventlog.errors import LogError, Unreachable
+from shared.service.chat_log import ChatLog
+from shared.timestamps import parse_time
 
 log = structlog.get_logger()
 
@@ -31,7 +32,7 @@ _ID = re.compile(r"[A-Za-z0-9:_-]+")
 class Schedules:
     """Publishes schedules, and remembers which the server has answered for."""
 
-    def __init__(self, stream: Log, fault: FaultPoint = no_fault) -> None:
+    def __init__(self, stream: ChatLog, fault: FaultPoint = no_fault) -> None:
         self._log = stream
         self._fault = fault
         self._published: OrderedDict[tuple[str, str], str] = OrderedDict()

@@ -17,7 +17,7 @@ from services.workflow.timers import Schedules
 from shared.contract.conversation import Conversation, Generating
 from shared.contract.entry import LEVEL, Entry, needed
 from shared.contract.facts import TimerArmed
-from shared.eventlog.log import Conflict, LogError
+from shared.eventlog.errors import Conflict, LogError
 
 log = structlog.get_logger()
 

@@ -1,40 +1,44 @@
 """Names on the broker: streams, subjects, and what belongs to which.
 
-``chat.<shard>.<conversation>.<author>`` holds the log; the server republishes each stored message
-to ``live.<stream>.<shard>.<conversation>.<author>``. ``draft.<shard>.<conversation>`` carries the assistant's
-words while they are made, ``timer.at.<conversation>.<id>`` a schedule that fires to
-``timer.due.<conversation>.<id>``.
+``chat.<shard>.<conversation>.<author>`` holds the log, in the streams ``CHAT-0`` and so on.
+``draft.<shard>.<conversation>`` carries the assistant's words while they are made,
+``timer.at.<conversation>.<id>`` a schedule that fires to ``timer.due.<conversation>.<id>``.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from shared.contract.facts import Author
+from shared.shards import shard_of
 
-SHARDS: Final = 256
-STREAM: Final = "CHAT-0"
-STREAM_SUBJECTS: Final = "chat.*.*.*"
-LIVE: Final = "live.0.*.*.*"
-LIVE_MAPPING: Final = "live.0.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}"
+#: The log's name, and what its subjects begin with.
+LOG: Final = "CHAT"
+PREFIX: Final = "chat"
 
-#: The workflow's shared durable consumer: a wake-up and a lease for each input.
+#: The workflow's shared durable consumer, one for each stream of the log: a wake-up and a lease for each
+#: input. All of them deliver to one subject: the server sees no interest in a wildcard.
 WORKFLOW_DURABLE: Final = "workflow"
-WORKFLOW_DELIVERY: Final = "deliver.workflow.0"
+WORKFLOW_DELIVERY: Final = "deliver.workflow"
 
 #: Push consumers for the bulk of a replay, one for each service that reads the log from its beginning.
 REPLAYERS: Final = ("operator", "analytics")
 
-#: Flow contents by content hash, kept for ever.
+#: Flow contents by content hash, kept for ever as ``flow.<hash>``.
 FLOWS: Final = "FLOWS"
+FLOW_PREFIX: Final = "flow"
 
 #: Which version of each flow new conversations begin with: a key-value bucket, a key for each name.
 RELEASES: Final = "FLOW_RELEASES"
 
 #: The assistant's words while they are made: in memory, for ten minutes.
 DRAFTS: Final = "DRAFTS"
+
+#: The operators' accounts, and who of them is logged in, for so long at most: key-value buckets.
+OPERATORS: Final = "OPERATORS"
+OPERATOR_SESSIONS: Final = "OPERATOR_SESSIONS"
+SESSION_HOURS: Final = 12
 
 #: Schedules of armed timers, and what they fire; apart, since schedules switch off a stream's `deny_purge`.
 TIMERS: Final = "TIMERS"
@@ -64,44 +68,15 @@ def conversation_of(secret: str, door: str) -> str:
     return blake2b(secret.encode(), digest_size=16, person=door.encode()).hexdigest()
 
 
-@lru_cache(maxsize=65_536)
-def shard_of(conversation: str) -> int:
-    """The conversation's shard, 0 to 255: FNV-1a, 32 bits, of its name. Fixed for ever."""
-    value = 0x811C9DC5
-    for byte in conversation.encode():
-        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return value % SHARDS
-
-
 def chat(conversation: str, author: Author) -> str:
     """The subject on which ``author`` appends to the conversation."""
-    return f"chat.{shard_of(conversation)}.{conversation}.{author}"
-
-
-def everyone(conversation: str) -> str:
-    """The filter over all authors of the conversation: what an expectation guards."""
-    return f"chat.{shard_of(conversation)}.{conversation}.*"
+    return f"{PREFIX}.{shard_of(conversation)}.{conversation}.{author}"
 
 
 def address(subject: str) -> Address:
-    """Read ``chat.<s>.<c>.<author>`` or ``live.<k>.<s>.<c>.<author>``."""
+    """Read ``chat.<s>.<c>.<author>`` or ``typing.<s>.<c>.<author>``."""
     _, conversation, author = subject.rsplit(".", 2)
     return Address(conversation, author)
-
-
-def replay_consumer(service: str) -> str:
-    """The durable through which ``service`` replays."""
-    return f"replay-{service}"
-
-
-def replay_delivery(service: str) -> str:
-    """The subject to which that durable delivers."""
-    return f"deliver.replay.{service}"
-
-
-def flow(version: str) -> str:
-    """The subject under which a flow's content is kept."""
-    return f"flow.{version}"
 
 
 def release(name: str) -> str:
@@ -133,8 +108,3 @@ def due_timer(subject: str) -> tuple[str, str]:
 def typing(conversation: str, who: Author) -> str:
     """Core NATS: who is typing right now. Never on the log."""
     return f"typing.{shard_of(conversation)}.{conversation}.{who}"
-
-
-def message_id(author: Author, conversation: str, id: str) -> str:
-    """``Nats-Msg-Id``. Ids are stream-wide on the server, so they carry author and conversation."""
-    return f"{author}:{conversation}:{id}"

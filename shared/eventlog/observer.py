@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter
+
+log = structlog.get_logger()
 
 
 class Observer(Protocol):
@@ -23,3 +26,20 @@ class Observer(Protocol):
 
     def unready(self, part: str, reason: str) -> None:
         """The part may not serve; the reason is shown to whoever asks."""
+
+
+class LoggingObserver:
+    """For a program without a health probe: logs why it may not serve, once for each reason."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.nats_errors = Counter("nats_errors", "Errors by their kind", ["error"], registry=self.registry)
+        self._reasons: dict[str, str] = {}
+
+    def ready(self, part: str) -> None:
+        self._reasons.pop(part, None)
+
+    def unready(self, part: str, reason: str) -> None:
+        if self._reasons.get(part) != reason:
+            self._reasons[part] = reason
+            log.info("not_ready", part=part, reason=reason)

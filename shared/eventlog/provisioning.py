@@ -1,138 +1,71 @@
-"""The one place that creates streams, durables and buckets: run by the admin user (`switchboard setup`).
+"""Makes the streams of a log, with what replays them, and whatever else is kept beside it.
 
-Idempotent. What exists is compared with what is wanted and mended where the server allows it; what
-the server returns is checked, because it silently switches some settings off.
+Run by a user who may create streams. Idempotent: what exists is compared with what is wanted and mended
+where the server allows it; what the server returns is checked, because it silently switches some settings
+off.
 """
 
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 import msgspec
 import nats.errors
 from nats.aio.client import Client
 
-from shared.contract import entry, subjects
+from shared.eventlog.layout import Layout, replay_consumer, replay_delivery
 
-SECOND = 1_000_000_000
+SECOND: Final = 1_000_000_000
 
-#: The workflow's lease on a delivery (seconds): a visitor waits this long when a replica dies.
-ACK_WAIT_SECONDS = 5
-MAX_ACK_PENDING = 2_000
 #: Messages of a replay on their way: the server cuts off a client with 64 MB pending.
-MAX_REPLAY_PENDING = 8_192
-
-OPERATORS = "OPERATORS"
-OPERATOR_SESSIONS = "OPERATOR_SESSIONS"
-SESSION_HOURS = 12
-
-#: How long drafts are kept (seconds), and how much of them in all: an answer is committed long before.
-DRAFT_SECONDS = 600
-MAX_DRAFT_BYTES = 256 * 1024**2
-
-#: Everything that `declare` makes and `wipe` removes.
-STREAMS = (
-    subjects.STREAM,
-    subjects.FLOWS,
-    subjects.DRAFTS,
-    subjects.TIMERS,
-    f"KV_{subjects.RELEASES}",
-    f"KV_{OPERATORS}",
-    f"KV_{OPERATOR_SESSIONS}",
-)
-
+MAX_REPLAY_PENDING: Final = 8_192
 
 #: Nothing is dropped for its age or its number. Said, since what is not is left as somebody else set it.
-_FOR_EVER = {"max_age": 0, "max_msgs": -1, "max_msgs_per_subject": -1}
+FOR_EVER: Final[Mapping[str, Any]] = {"max_age": 0, "max_msgs": -1, "max_msgs_per_subject": -1}
 
 
 class DeclareError(Exception):
     """The streams could not be declared; the text says why and what to do."""
 
 
-def chat_stream(max_bytes: int, replicas: int) -> dict[str, Any]:
-    """The log's configuration. ``max_bytes`` must be below the volume's size: a full disk freezes."""
+def log_stream(
+    layout: Layout, number: int, max_bytes: int, max_message: int, replicas: int
+) -> dict[str, Any]:
+    """The configuration of one stream of a log.
+
+    ``max_bytes`` of all streams together must be below the volume's size: a full disk freezes.
+    """
     return {
-        "name": subjects.STREAM,
-        "subjects": [subjects.STREAM_SUBJECTS],
+        "name": layout.names[number],
+        "subjects": layout.subjects_of(number),
         "storage": "file",
         "retention": "limits",
         "discard": "new",
         "deny_delete": True,
         "deny_purge": True,
         "allow_direct": True,
-        "max_msg_size": entry.MAX_MESSAGE,
+        "max_msg_size": max_message,
         "max_bytes": max_bytes,
-        **_FOR_EVER,
+        **FOR_EVER,
         "duplicate_window": 600 * SECOND,
         "num_replicas": replicas,
-        "republish": {"src": subjects.STREAM_SUBJECTS, "dest": subjects.LIVE_MAPPING},
+        "republish": {"src": layout.subjects, "dest": layout.live_mapping(number)},
     }
 
 
-def flows_stream(replicas: int) -> dict[str, Any]:
+def replay_settings(stream: int, reader: str) -> dict[str, Any]:
+    """A reader's durable for replays of a stream: pushed, acknowledged in bulk, set back by its reader."""
     return {
-        "name": subjects.FLOWS,
-        "subjects": ["flow.*"],
-        "storage": "file",
-        "retention": "limits",
-        "discard": "new",
-        **_FOR_EVER,
-        "deny_delete": True,
-        "deny_purge": True,
-        "allow_direct": True,
-        "max_msg_size": entry.MAX_MESSAGE,
-        "duplicate_window": 600 * SECOND,
-        "num_replicas": replicas,
-    }
-
-
-def drafts_stream() -> dict[str, Any]:
-    """The assistant's words while they are made: whoever joins in the middle reads them here."""
-    return {
-        "name": subjects.DRAFTS,
-        "subjects": ["draft.*.*"],
-        "storage": "memory",
-        "retention": "limits",
-        "discard": "old",
-        "allow_direct": True,
-        "max_age": DRAFT_SECONDS * SECOND,
-        "max_bytes": MAX_DRAFT_BYTES,
-        "max_msg_size": 64 * 1024,
-        "num_replicas": 1,
-    }
-
-
-def timers_stream(replicas: int) -> dict[str, Any]:
-    """Schedules, and what they fire; a firing leaves with its acknowledgement."""
-    return {
-        "name": subjects.TIMERS,
-        "subjects": ["timer.at.*.*", "timer.due.*.*"],
-        "storage": "file",
-        "retention": "workqueue",
-        "discard": "old",  # the server takes no schedules with "new"
-        "allow_direct": True,
-        "allow_msg_schedules": True,
-        "max_age": 0,
-        "max_msg_size": 16 * 1024,
-        "num_replicas": replicas,
-    }
-
-
-def timers_consumer() -> dict[str, Any]:
-    """What fires is pushed to one of the workflow's replicas until one acknowledges it."""
-    return {
-        "durable_name": subjects.TIMERS_DURABLE,
-        "name": subjects.TIMERS_DURABLE,
-        "deliver_subject": subjects.TIMERS_DELIVERY,
-        "deliver_group": subjects.TIMERS_DURABLE,
+        "durable_name": replay_consumer(reader),
+        "name": replay_consumer(reader),
+        "deliver_subject": replay_delivery(stream, reader),
         "deliver_policy": "all",
-        "ack_policy": "explicit",
-        "ack_wait": ACK_WAIT_SECONDS * SECOND,
+        "ack_policy": "all",
+        "ack_wait": 30 * SECOND,
         "max_deliver": -1,
-        "max_ack_pending": MAX_ACK_PENDING,
-        "filter_subject": "timer.due.*.*",
+        "max_ack_pending": MAX_REPLAY_PENDING,
     }
 
 
@@ -153,55 +86,52 @@ def bucket_stream(name: str, replicas: int, ttl_hours: int = 0) -> dict[str, Any
     }
 
 
-def workflow_consumer() -> dict[str, Any]:
-    """The workflow's durable: pushed to a queue group, acknowledged one by one, never given up."""
-    return {
-        "durable_name": subjects.WORKFLOW_DURABLE,
-        "name": subjects.WORKFLOW_DURABLE,
-        "deliver_subject": subjects.WORKFLOW_DELIVERY,
-        "deliver_group": subjects.WORKFLOW_DURABLE,
-        "deliver_policy": "all",
-        "ack_policy": "explicit",
-        "ack_wait": ACK_WAIT_SECONDS * SECOND,
-        "max_deliver": -1,
-        "max_ack_pending": MAX_ACK_PENDING,
-        "filter_subjects": ["chat.*.*.visitor", "chat.*.*.operator"],
-    }
+async def find_layout(client: Client, name: str, prefix: str) -> Layout | None:
+    """The layout of the log as it stands, None where there is none. Raises `DeclareError`."""
+    config = await _config(client, f"{name}-0")
+    if config is None:
+        return None
+    # A log from before there could be several streams does not say how many it has.
+    return Layout(name, prefix, int((config.get("metadata") or {}).get("streams", "1")))
 
 
-def replay_consumer(service: str) -> dict[str, Any]:
-    """A service's durable for replays: pushed, acknowledged in bulk, set back by its reader."""
-    return {
-        "durable_name": subjects.replay_consumer(service),
-        "name": subjects.replay_consumer(service),
-        "deliver_subject": subjects.replay_delivery(service),
-        "deliver_policy": "all",
-        "ack_policy": "all",
-        "ack_wait": 30 * SECOND,
-        "max_deliver": -1,
-        "max_ack_pending": MAX_REPLAY_PENDING,
-    }
+async def declare_log(
+    client: Client,
+    layout: Layout,
+    max_bytes: int,
+    max_message: int,
+    replicas: int = 1,
+    readers: Iterable[str] = (),
+) -> None:
+    """Create or mend the streams of a log, and the durables through which ``readers`` replay.
+
+    ``max_bytes`` is for all streams together, ``max_message`` for one entry with its headers (bytes).
+    The first stream says how many there are, and so is made first. Raises `DeclareError`.
+    """
+    for number, name in enumerate(layout.names):
+        wanted = log_stream(layout, number, max_bytes // layout.streams, max_message, replicas)
+        minted = {"epoch": secrets.token_hex(8), "streams": str(layout.streams)}
+        await declare_stream(client, wanted, minted)
+        for reader in readers:
+            await declare_consumer(client, name, replay_settings(number, reader))
 
 
-async def declare(client: Client, max_bytes: int = 8 * 1024**3, replicas: int = 1) -> None:
-    """Create or mend all streams, buckets and durables. Raises `DeclareError`."""
-    await _stream(client, chat_stream(max_bytes, replicas), epoch=True)
-    await _stream(client, flows_stream(replicas))
-    await _stream(client, bucket_stream(OPERATORS, replicas))
-    await _stream(client, bucket_stream(OPERATOR_SESSIONS, replicas, SESSION_HOURS))
-    await _stream(client, bucket_stream(subjects.RELEASES, replicas))
-    await _stream(client, drafts_stream())
-    await _stream(client, timers_stream(replicas))
-    await _consumer(client, subjects.STREAM, workflow_consumer())
-    await _consumer(client, subjects.TIMERS, timers_consumer())
-    for service in subjects.REPLAYERS:
-        await _consumer(client, subjects.STREAM, replay_consumer(service))
+async def new_epoch(client: Client, layout: Layout) -> None:
+    """Mint new epochs: every cursor and snapshot made before is told to begin anew. Raises `DeclareError`."""
+    for name in layout.names:
+        config = await _config(client, name)
+        if config is None:
+            raise DeclareError(f"the stream {name} does not exist: run `switchboard setup`")
+        config["metadata"] = {**(config.get("metadata") or {}), "epoch": secrets.token_hex(8)}
+        answer = await _api(client, f"STREAM.UPDATE.{name}", config)
+        if "config" not in answer:
+            raise DeclareError(f"the epoch could not be changed: {_reason(answer)}")
 
 
-async def wipe(client: Client) -> list[str]:
-    """Remove every stream of Switchboard with all that it holds; the names of those that existed."""
+async def remove_streams(client: Client, names: Iterable[str]) -> list[str]:
+    """Remove streams with all that they hold; the names of those that existed. Raises `DeclareError`."""
     removed = []
-    for name in STREAMS:
+    for name in names:
         answer = await _api(client, f"STREAM.DELETE.{name}", {})
         if answer.get("success"):
             removed.append(name)
@@ -210,44 +140,31 @@ async def wipe(client: Client) -> list[str]:
     return removed
 
 
-async def new_epoch(client: Client) -> str:
-    """Mint a new epoch: every cursor and snapshot made before is told to begin anew."""
-    answer = await _api(client, f"STREAM.INFO.{subjects.STREAM}", {})
-    if "config" not in answer:
-        raise DeclareError(f"the stream {subjects.STREAM} does not exist: run `switchboard setup`")
-    config = answer["config"]
-    config["metadata"] = {**config.get("metadata", {}), "epoch": secrets.token_hex(8)}
-    answer = await _api(client, f"STREAM.UPDATE.{subjects.STREAM}", config)
-    if "config" not in answer:
-        raise DeclareError(f"the epoch could not be changed: {_reason(answer)}")
-    return str(config["metadata"]["epoch"])
+async def declare_stream(
+    client: Client, wanted: dict[str, Any], minted: Mapping[str, str] | None = None
+) -> None:
+    """Create or mend a stream. ``minted`` are metadata that it keeps from its beginning on.
 
-
-async def _stream(client: Client, wanted: dict[str, Any], epoch: bool = False) -> None:
-    name = wanted["name"]
-    answer = await _api(client, f"STREAM.INFO.{name}", {})
-    found = answer.get("config")
+    Raises `DeclareError`.
+    """
+    name, minted = wanted["name"], minted or {}
+    found = await _config(client, name)
+    answer: dict[str, Any] = {"config": found}
     if found is None:
-        if answer.get("error", {}).get("code") != 404:
-            raise DeclareError(f"the stream {name} cannot be read: {_reason(answer)}")
-        metadata = {"epoch": secrets.token_hex(8)} if epoch else {}
-        answer = await _api(client, f"STREAM.CREATE.{name}", {**wanted, "metadata": metadata})
-    elif _differs(wanted, found):
+        answer = await _api(client, f"STREAM.CREATE.{name}", {**wanted, "metadata": dict(minted)})
+    elif _differs(wanted, found) or _lacks(minted, found):
+        metadata = {**minted, **(found.get("metadata") or {})}
         # Settings that are not ours to know (a placement, a mirror's compression) stay as they are.
-        metadata = dict(found.get("metadata") or {})
-        if epoch:
-            metadata.setdefault("epoch", secrets.token_hex(8))
         answer = await _api(client, f"STREAM.UPDATE.{name}", {**found, **wanted, "metadata": metadata})
     if "config" not in answer:
         raise DeclareError(f"the stream {name} could not be declared: {_reason(answer)}")
-    wrong = _differs(wanted, answer["config"])
-    if epoch and not answer["config"].get("metadata", {}).get("epoch"):
-        wrong.append("metadata.epoch")
+    wrong = _differs(wanted, answer["config"]) + _lacks(minted, answer["config"])
     if wrong:
         raise DeclareError(f"the server did not keep these settings of the stream {name}: {', '.join(wrong)}")
 
 
-async def _consumer(client: Client, stream: str, wanted: dict[str, Any]) -> None:
+async def declare_consumer(client: Client, stream: str, wanted: dict[str, Any]) -> None:
+    """Create or mend a durable consumer. Raises `DeclareError`."""
     name = wanted["durable_name"]
     answer = await _api(client, f"CONSUMER.INFO.{stream}.{name}", {})
     if "config" not in answer or _differs(wanted, answer["config"]):
@@ -262,8 +179,22 @@ async def _consumer(client: Client, stream: str, wanted: dict[str, Any]) -> None
         )
 
 
+async def _config(client: Client, name: str) -> dict[str, Any] | None:
+    """The configuration of a stream, None where there is none."""
+    answer = await _api(client, f"STREAM.INFO.{name}", {})
+    if "config" not in answer and answer.get("error", {}).get("code") != 404:
+        raise DeclareError(f"the stream {name} cannot be read: {_reason(answer)}")
+    config: dict[str, Any] | None = answer.get("config")
+    return config
+
+
 def _differs(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
     return [key for key, value in wanted.items() if (found.get(key) or None) != (value or None)]
+
+
+def _lacks(minted: Mapping[str, str], found: dict[str, Any]) -> list[str]:
+    """The metadata that the stream should have and has not."""
+    return [f"metadata.{key}" for key in minted if not (found.get("metadata") or {}).get(key)]
 
 
 async def _api(client: Client, subject: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from shared.contract import subjects
 from shared.contract.conversation import NEW, evolve
 from shared.contract.entry import Entry, RecordedEntry, encode
 from shared.contract.facts import Author, ChoiceMade, ConversationStarted, Fact
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog, flow_store, open_log
 from tests.bench.stage import FLOW, Stack
 
 #: Conversations that are under way at once, so that each is spread over its length times this many
@@ -97,9 +97,9 @@ class Filler:
             "visitor": await self._stack.client("proxy"),
             "bot": await self._stack.client("workflow"),
         }
-        log = Log(clients["bot"])
-        await log.keep_flow(self._flow.version, self._flow.content)
-        last = (await log.tail()).last
+        log = await open_log(clients["bot"])
+        await flow_store(log).put(self._flow.version, self._flow.content)
+        ends = list(await log.ends())
         added: list[str] = []
         while count:
             wave = min(count, at_once)
@@ -107,8 +107,7 @@ class Filler:
             self._number += wave
             added += cookies
             names = [subjects.conversation_of(cookie, "websocket") for cookie in cookies]
-            await self._wave(clients, log, self._template(length), names, last)
-            last += wave * length
+            await self._wave(clients, log, self._template(length), names, ends)
             count -= wave
         for client in clients.values():
             await client.close()
@@ -119,17 +118,18 @@ class Filler:
     async def last(self) -> int:
         """How many entries there are."""
         client = await self._stack.client("workflow")
-        last = (await Log(client).tail()).last
+        last = await (await open_log(client)).length()
         await client.close()
         return last
 
     async def skip_workflow(self) -> None:
         """Everything filled in has its outcome: the workflow's durable goes on behind it."""
         client = await self._stack.client("admin")
-        last = (await Log(client).tail()).last
-        address = f"$JS.API.CONSUMER.RESET.{subjects.STREAM}.{subjects.WORKFLOW_DURABLE}"
-        reply = await client.request(address, msgspec.json.encode({"seq": last + 1}), timeout=10)
-        assert msgspec.json.decode(reply.data)["num_pending"] == 0, reply.data
+        log = await open_log(client)
+        for name, last in zip(log.layout.names, await log.ends(), strict=True):
+            address = f"$JS.API.CONSUMER.RESET.{name}.{subjects.WORKFLOW_DURABLE}"
+            reply = await client.request(address, msgspec.json.encode({"seq": last + 1}), timeout=10)
+            assert msgspec.json.decode(reply.data)["num_pending"] == 0, reply.data
         await client.close()
 
     def _template(self, length: int) -> Template:
@@ -138,25 +138,27 @@ class Filler:
         return self._templates[length]
 
     async def _wave(
-        self, clients: dict[Author, Client], log: Log, made: Template, names: list[str], last: int
+        self, clients: dict[Author, Client], log: ChatLog, made: Template, names: list[str], ends: list[int]
     ) -> None:
-        """One entry of each conversation after the other."""
+        """One entry of each conversation after the other. ``ends``: the last position of each stream."""
+        positions = [0] * len(names)
         places = [subjects.chat(name, "visitor").removesuffix("visitor") for name in names]
         for author, data in made.entries:
             client = clients[author]
             cause = b'"cause":%d' % data_cause(data)
             for index, place in enumerate(places):
-                position = last + 1 + index
+                stream = log.layout.stream_of(names[index])
+                ends[stream] += 1
+                asked, position = positions[index], ends[stream]
+                positions[index] = position
                 if author == "bot":
-                    asked = position - len(names)
                     body = (data % asked).replace(cause, b'"cause":%d' % asked, 1)
                 else:
                     body = data % position
                 headers = {"Nats-Msg-Id": f"{author}:{names[index]}:{position}"}
                 await client.publish(place + author, body, headers=headers)
-            last += len(names)
             await client.flush(timeout=60)
-            await _reached(log, last)
+            await _reached(log, sum(ends))
 
 
 def data_cause(data: bytes) -> int:
@@ -164,10 +166,10 @@ def data_cause(data: bytes) -> int:
     return msgspec.json.decode(data % 0, type=Entry).cause or 0
 
 
-async def _reached(log: Log, last: int) -> None:
+async def _reached(log: ChatLog, last: int) -> None:
     for _ in range(2_000):
         try:
-            if (await log.tail()).last >= last:
+            if await log.length() >= last:
                 return
         except (nats.errors.Error, TimeoutError):
             pass

@@ -17,8 +17,8 @@ from nats.aio.client import Client
 
 from deploy.local.embedded import CONFIGURATION, EmbeddedNats
 from deploy.local.processes import die_with_parent
+from deploy.provisioning import declare
 from shared.eventlog.connection import inbox_prefix
-from shared.eventlog.provisioning import declare
 from tests.bench.load import Job, Result
 from tests.bench.measure import cores, pinned
 from tests.processes import ROOT, Service, free_port

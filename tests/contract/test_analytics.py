@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from nats.aio.client import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.provisioning import wipe
 from services.analytics.read_model import ReadModel
 from services.analytics.transports.metrics import NumbersCollector
 from shared.contract import subjects
@@ -28,11 +28,13 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.eventlog.connection import ConnectionState
-from shared.eventlog.log import Log, StoredMessage
-from shared.eventlog.provisioning import declare, wipe
-from shared.eventlog.subscription import Subscription
+from shared.eventlog.log import MakeStream
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.stream import Stream
+from shared.eventlog.subscription import Start, Subscription
+from shared.service.chat_log import ChatLog
 from shared.service.health import Health
-from tests.conftest import Connections, Services, connected
+from tests.conftest import Connections, Services, connected, declare
 from tests.processes import Service
 
 DOMAIN = (
@@ -48,7 +50,7 @@ DOMAIN = (
 class Logs:
     """The log as each of the authors."""
 
-    def __init__(self, visitor: Log, bot: Log, operator: Log) -> None:
+    def __init__(self, visitor: ChatLog, bot: ChatLog, operator: ChatLog) -> None:
         self.visitor, self.bot, self.operator = visitor, bot, operator
 
     async def conversation(self, number: int) -> None:
@@ -81,18 +83,17 @@ class Logs:
         return await self.bot.append(name, "bot", Entry(id=str(cause), cause=cause, facts=facts))
 
 
-class HeldLog(Log):
-    """Gives three entries, then waits."""
+def held(go_on: asyncio.Event) -> MakeStream:
+    """Streams that give three entries, then wait."""
 
-    def __init__(self, client: Client, go_on: asyncio.Event) -> None:
-        super().__init__(client)
-        self._go_on = go_on
+    class Held(Stream):
+        async def read(self, start: int, subject: str = ">") -> AsyncIterator[list[StoredMessage]]:
+            async for batch in super().read(start, subject):
+                yield batch[:3]
+                await go_on.wait()
+                yield batch[3:]
 
-    async def read(self, start: int, subject: str = "chat.>") -> AsyncIterator[list[StoredMessage]]:
-        async for batch in super().read(start, subject):
-            yield batch[:3]
-            await self._go_on.wait()
-            yield batch[3:]
+    return Held
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ async def test_numbers_follow_the_log_and_survive_a_kill(logs: Logs, services: S
     await asyncio.gather(*(logs.conversation(number) for number in range(10)))
     service = await services.start("analytics")
     await asyncio.gather(*(logs.conversation(number) for number in range(10, 20)))
-    last = (await logs.visitor.tail()).last
+    last = await logs.visitor.length()
     summary = await caught_up(service, last)
     assert summary["lag"] == 0
     assert summary["conversations"] == {
@@ -167,10 +168,10 @@ async def test_numbers_follow_the_log_and_survive_a_kill(logs: Logs, services: S
 async def test_more_visitors_make_no_more_series(logs: Logs, services: Services) -> None:
     service = await services.start("analytics")
     await asyncio.gather(*(logs.conversation(number) for number in range(4)))
-    await caught_up(service, (await logs.visitor.tail()).last)
+    await caught_up(service, await logs.visitor.length())
     before = set(await scrape(service))
     await asyncio.gather(*(logs.conversation(number) for number in range(4, 40)))
-    await caught_up(service, (await logs.visitor.tail()).last)
+    await caught_up(service, await logs.visitor.length())
     assert set(await scrape(service)) == before
 
 
@@ -197,14 +198,17 @@ async def test_a_half_read_log_gives_no_numbers(
     await asyncio.gather(*(logs.conversation(number) for number in range(4)))
     numbers, go_on = ReadModel(health), asyncio.Event()
     collector = NumbersCollector(numbers)
-    stream = HeldLog(await connections.client("analytics"), go_on)
-    subscription = Subscription(stream, link, health, numbers.on_message, numbers.reset, from_beginning=True)
+    stream = await connections.log("analytics", held(go_on))
+    subscription = Subscription(
+        stream, link, health, numbers.on_message, numbers.reset, start=Start.BEGINNING
+    )
     numbers.follow(stream)
     starting = asyncio.create_task(subscription.start())
     async with asyncio.timeout(30):
-        while numbers.projection.position < 3:
+        read = sum([min(3, end) for end in await stream.ends()])
+        while numbers.projection.position < read:
             await asyncio.sleep(0.01)
-    assert (numbers.projection.position, numbers.projection.started > 0) == (3, True)
+    assert (numbers.projection.position, numbers.projection.started > 0) == (read, True)
     assert not numbers.complete()
     assert list(collector.collect()) == []
     go_on.set()

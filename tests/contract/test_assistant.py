@@ -27,7 +27,7 @@ from shared.contract.facts import (
     HandoffRequested,
     OperatorSaid,
 )
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog
 from tests.conftest import Connections, Services, flushed
 from tests.examples import OTHER_CONVERSATION
 from tests.llm_server import LlmServer, calls, cuts, refuses, says, stalls, words
@@ -80,7 +80,7 @@ async def replica(connections: Connections) -> AsyncIterator[Replica]:
 
 
 @pytest.fixture
-async def visitor(connections: Connections) -> Log:
+async def visitor(connections: Connections) -> ChatLog:
     return await connections.log("proxy")
 
 
@@ -138,12 +138,12 @@ def generating(attempt: int) -> Any:
     return holds
 
 
-async def ask(visitor: Log, words: str = "Where is my order?") -> int:
+async def ask(visitor: ChatLog, words: str = "Where is my order?") -> int:
     return await visitor.append(C, "visitor", text(words))
 
 
 async def test_what_is_stored_is_exactly_what_was_streamed(
-    replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     answer = "It's on its way \u2014 \U0001f69a caf\u00e9.\n\n  Bye!  "
     llm.will(says(*words(answer)))
@@ -165,7 +165,7 @@ async def test_what_is_stored_is_exactly_what_was_streamed(
 
 
 async def test_the_turn_goes_from_committed_to_generating_to_idle(
-    replica: Replica, visitor: Log, llm: LlmServer
+    replica: Replica, visitor: ChatLog, llm: LlmServer
 ) -> None:
     go_on = asyncio.Event()
     llm.will(says("One", go_on, " two"))
@@ -181,7 +181,7 @@ async def test_the_turn_goes_from_committed_to_generating_to_idle(
 
 
 async def test_slow_words_are_drafts_of_their_own(
-    replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     gates = [asyncio.Event() for _ in range(3)]
     llm.will(says("One", gates[0], " two", gates[1], " three", gates[2]))
@@ -196,7 +196,7 @@ async def test_slow_words_are_drafts_of_their_own(
 
 
 async def test_much_at_once_is_streamed_in_pieces_that_the_drafts_can_take(
-    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     """Control characters grow six times in JSON; the stream of drafts takes 64 KiB a message.
 
@@ -218,7 +218,7 @@ async def test_much_at_once_is_streamed_in_pieces_that_the_drafts_can_take(
 
 
 async def test_the_assistant_is_told_what_was_said_and_nothing_of_before_a_reset(
-    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer
 ) -> None:
     llm.will(says("Before."), says("It is on its way."), says("On Monday."))
     await replica.start(TALK, llm=llm)
@@ -249,7 +249,7 @@ async def test_the_assistant_is_told_what_was_said_and_nothing_of_before_a_reset
 
 
 async def test_two_texts_in_a_row_are_two_questions_each_answered_once(
-    replica: Replica, visitor: Log, llm: LlmServer
+    replica: Replica, visitor: ChatLog, llm: LlmServer
 ) -> None:
     """The second comes while the first is being answered; it neither stops it nor is told in it."""
     go_on = asyncio.Event()
@@ -268,7 +268,7 @@ async def test_two_texts_in_a_row_are_two_questions_each_answered_once(
 
 
 async def test_a_text_before_the_prompt_is_made_waits_for_its_own_answer(
-    replica: Replica, visitor: Log, llm: LlmServer
+    replica: Replica, visitor: ChatLog, llm: LlmServer
 ) -> None:
     llm.will(says("First."), says("Second."))
     await replica.start(TALK, llm=llm, places=1)
@@ -286,7 +286,7 @@ async def test_a_text_before_the_prompt_is_made_waits_for_its_own_answer(
 
 
 async def test_a_takeover_while_a_question_waits_for_a_place_and_nothing_is_asked(
-    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer
 ) -> None:
     await replica.start(TALK, llm=llm, places=1)
     await greet(visitor)
@@ -295,14 +295,14 @@ async def test_a_takeover_while_a_question_waits_for_a_place_and_nothing_is_aske
     async with replica.speech.place():
         await ask(visitor)
         claim = await operator.append(C, "operator", CLAIM)
-        await replica.subscription.reached(claim)
-    await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
+        await replica.subscription.of(C).reached(claim)
+    await acknowledged(replica)
     assert (await history(visitor))[-1].position == claim
     assert llm.requests == []
 
 
 async def test_a_takeover_during_the_stream_stops_it_at_once(
-    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     llm.will(stalls("I think", " that"))
     await replica.start(TALK, llm=llm)
@@ -316,7 +316,7 @@ async def test_a_takeover_during_the_stream_stops_it_at_once(
         await request.left.wait()  # the provider's stream is closed: no more words are paid for
     await reader.end()
     assert reader.ends() == [(1, "interrupted")]
-    await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    await acknowledged(replica)
     entries = await history(visitor)
     assert entries[-1].position == claim
     assert said(entries, AssistantSaid) == []
@@ -324,7 +324,7 @@ async def test_a_takeover_during_the_stream_stops_it_at_once(
 
 
 async def test_an_answer_that_is_whole_when_somebody_claims_never_lands(
-    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     gate = Gate("before_append")
     gate.open()
@@ -339,13 +339,13 @@ async def test_an_answer_that_is_whole_when_somebody_claims_never_lands(
     claim = await operator.append(C, "operator", CLAIM)
     gate.open()
     await reader.end()
-    await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    await acknowledged(replica)
     assert (await history(visitor))[-1].position == claim
     assert reader.ends() == [(1, "interrupted")]
 
 
 async def test_a_reset_during_the_stream_stops_it_and_the_flow_begins_anew(
-    replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     llm.will(stalls("I think"))
     await replica.start(TALK, llm=llm)
@@ -362,7 +362,7 @@ async def test_a_reset_during_the_stream_stops_it_and_the_flow_begins_anew(
 
 
 async def test_a_crash_in_mid_generation_another_replica_answers_and_the_visitor_sees_one_answer(
-    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     llm.will(stalls("I was about to say"), says("Here you are."))
     doomed = await Replica(connections).start(TALK, llm=llm)
@@ -383,7 +383,7 @@ async def test_a_crash_in_mid_generation_another_replica_answers_and_the_visitor
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["before_generation", "before_append", "after_append"])
 async def test_kill_9_at_any_point_of_an_answer_gives_one_answer(
-    services: Services, visitor: Log, llm: LlmServer, tmp_path: Path, point: str
+    services: Services, visitor: ChatLog, llm: LlmServer, tmp_path: Path, point: str
 ) -> None:
     flow = tmp_path / "talking.json"
     flow.write_bytes(TALK.content)
@@ -404,7 +404,7 @@ async def test_kill_9_at_any_point_of_an_answer_gives_one_answer(
 
 
 async def test_while_one_replica_speaks_another_that_is_woken_for_the_next_text_waits(
-    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer
 ) -> None:
     go_on = asyncio.Event()
     llm.will(says("One", go_on, "."))
@@ -432,7 +432,7 @@ async def test_while_one_replica_speaks_another_that_is_woken_for_the_next_text_
 
 
 async def test_a_replica_that_was_taken_for_dead_gives_way_to_the_one_that_began_anew(
-    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     go_on = asyncio.Event()
     llm.will(stalls("I was"), says("Here", go_on, " you are."))
@@ -466,7 +466,13 @@ async def test_a_replica_that_was_taken_for_dead_gives_way_to_the_one_that_began
     ],
 )
 async def test_each_failure_takes_the_flow_to_its_on_error(
-    replica: Replica, visitor: Log, llm: LlmServer, reader: Reader, behaviour: Any, reason: str, streamed: str
+    replica: Replica,
+    visitor: ChatLog,
+    llm: LlmServer,
+    reader: Reader,
+    behaviour: Any,
+    reason: str,
+    streamed: str,
 ) -> None:
     llm.will(behaviour)
     await replica.start(TALK, llm=llm)
@@ -483,7 +489,7 @@ async def test_each_failure_takes_the_flow_to_its_on_error(
     assert len(said(await answered(visitor), AssistantSaid)) == 1
 
 
-async def test_without_an_assistant_the_flow_takes_its_on_error(replica: Replica, visitor: Log) -> None:
+async def test_without_an_assistant_the_flow_takes_its_on_error(replica: Replica, visitor: ChatLog) -> None:
     await replica.start(TALK)
     await greet(visitor)
     await ask(visitor)
@@ -494,7 +500,7 @@ async def test_without_an_assistant_the_flow_takes_its_on_error(replica: Replica
 
 
 async def test_the_assistant_hands_off_and_goes_to_states(
-    replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     llm.will(calls("go_to", '{"state": "bye"}', "So long."))
     llm.will(calls("handoff", '{"reason": "refund"}', "I get", " somebody."))
@@ -514,7 +520,7 @@ async def test_the_assistant_hands_off_and_goes_to_states(
 
 
 async def test_as_many_speak_at_once_as_there_are_places(
-    replica: Replica, visitor: Log, llm: LlmServer
+    replica: Replica, visitor: ChatLog, llm: LlmServer
 ) -> None:
     names = [subjects.conversation_of(str(n), "web") for n in range(5)]
     gates = [asyncio.Event() for _ in names]
@@ -539,7 +545,7 @@ async def test_as_many_speak_at_once_as_there_are_places(
 
 
 async def test_a_stuck_answer_fails_after_its_time_and_the_conversation_goes_on(
-    replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     llm.will(stalls())
     llm.always(says("Better."))
@@ -555,11 +561,11 @@ async def test_a_stuck_answer_fails_after_its_time_and_the_conversation_goes_on(
     await ask(visitor, "again?")
     entries = await answered(visitor)
     assert [each.text for each in said(entries, AssistantSaid)] == ["Better."]
-    await acknowledged(replica, subjects.TIMERS, subjects.TIMERS_DURABLE)
+    await acknowledged(replica, [subjects.TIMERS], subjects.TIMERS_DURABLE)
 
 
 async def test_an_answer_whose_words_still_flow_is_not_stuck(
-    replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     go_on = asyncio.Event()
     llm.will(says("One", 0.7, " two", 0.7, " three", 0.7, " four", go_on, " five."))
@@ -578,7 +584,7 @@ async def test_an_answer_whose_words_still_flow_is_not_stuck(
 
 
 async def test_an_orderly_end_in_mid_generation_gives_the_question_to_another_at_once(
-    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     llm.will(stalls("I was"), says("Here you are."))
     await long_lease(connections)
@@ -597,7 +603,7 @@ async def test_an_orderly_end_in_mid_generation_gives_the_question_to_another_at
 
 
 async def test_the_newest_word_of_an_attempt_is_known_by_its_time(
-    connections: Connections, replica: Replica, visitor: Log, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
 ) -> None:
     llm.will(says("Hello."))
     await replica.start(TALK, llm=llm)

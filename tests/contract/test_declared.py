@@ -10,16 +10,16 @@ import httpx
 import pytest
 from nats.aio.client import Client
 
+from deploy import provisioning
 from deploy.local.embedded import EmbeddedNats
 from shared.contract import subjects
-from shared.eventlog import provisioning as declaring
-from shared.eventlog.provisioning import SECOND, DeclareError, declare
-from tests.conftest import Connections
+from shared.eventlog.provisioning import SECOND, DeclareError, replay_settings
+from tests.conftest import Connections, declare
 
 CONSUMERS = [
-    (subjects.STREAM, declaring.workflow_consumer),
-    (subjects.TIMERS, declaring.timers_consumer),
-    *((subjects.STREAM, lambda name=name: declaring.replay_consumer(name)) for name in subjects.REPLAYERS),
+    ("CHAT-0", provisioning.workflow_consumer),
+    (subjects.TIMERS, provisioning.timers_consumer),
+    *(("CHAT-0", lambda name=name: replay_settings(0, name)) for name in subjects.REPLAYERS),
 ]
 
 
@@ -60,15 +60,15 @@ async def test_a_consumer_that_was_made_otherwise_is_put_right(
 @pytest.mark.parametrize(
     ("stream", "setting", "wrong", "right"),
     [
-        (subjects.STREAM, "discard", "old", "new"),  # the oldest entries would go when it is full
-        (subjects.STREAM, "max_age", 3600 * SECOND, 0),
-        (subjects.STREAM, "republish", None, None),
-        (subjects.STREAM, "duplicate_window", SECOND, 600 * SECOND),
-        (subjects.STREAM, "max_msgs_per_subject", 10, -1),  # the oldest of a conversation would go
+        ("CHAT-0", "discard", "old", "new"),  # the oldest entries would go when it is full
+        ("CHAT-0", "max_age", 3600 * SECOND, 0),
+        ("CHAT-0", "republish", None, None),
+        ("CHAT-0", "duplicate_window", SECOND, 600 * SECOND),
+        ("CHAT-0", "max_msgs_per_subject", 10, -1),  # the oldest of a conversation would go
         (subjects.FLOWS, "max_age", 3600 * SECOND, 0),
         (subjects.TIMERS, "max_age", 3600 * SECOND, 0),
-        (f"KV_{declaring.OPERATOR_SESSIONS}", "max_age", 720 * 3600 * SECOND, 12 * 3600 * SECOND),
-        (f"KV_{declaring.OPERATORS}", "max_age", 3600 * SECOND, 0),
+        (f"KV_{subjects.OPERATOR_SESSIONS}", "max_age", 720 * 3600 * SECOND, 12 * 3600 * SECOND),
+        (f"KV_{subjects.OPERATORS}", "max_age", 3600 * SECOND, 0),
     ],
 )
 async def test_a_stream_that_was_changed_is_put_right(
@@ -90,7 +90,7 @@ async def test_declaring_again_keeps_the_epoch(admin: Client) -> None:
     """Each cursor names it: with a new one every client would begin anew."""
 
     async def epoch() -> str:
-        config = (await api(admin, f"STREAM.INFO.{subjects.STREAM}"))["config"]
+        config = (await api(admin, "STREAM.INFO.CHAT-0"))["config"]
         return str(config["metadata"]["epoch"])
 
     before = await epoch()
@@ -102,13 +102,13 @@ async def test_declaring_again_keeps_the_epoch(admin: Client) -> None:
 
 async def test_what_the_server_does_not_keep_is_named(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """It switches some settings off in silence: `allow_msg_schedules` takes `deny_purge` with it."""
-    stream = declaring.flows_stream
+    stream = provisioning.flows_stream
 
     def scheduled(replicas: int) -> dict[str, Any]:
         other = {"name": "FLOWS2", "subjects": ["flow2.*"], "discard": "old", "allow_msg_schedules": True}
         return {**stream(replicas), **other}
 
-    monkeypatch.setattr(declaring, "flows_stream", scheduled)
+    monkeypatch.setattr(provisioning, "flows_stream", scheduled)
     with pytest.raises(DeclareError, match=r"did not keep .* FLOWS2: deny_purge"):
         await declare(admin, max_bytes=1024**3)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.contract.codec import entry_of
 from shared.contract.facts import ChoiceMade, Fact, TextWritten
 from shared.contract.subjects import conversation_of
 from tests.conftest import Connections, Services
@@ -46,7 +47,7 @@ async def stage(services: Services, tmp_path: Path) -> Stage:
 async def stored(connections: Connections, secret: str) -> list[Fact]:
     """What the visitor said, as the log has it."""
     log = await connections.log("reader")
-    entries = [message.decode() for message in await log.fetch(conversation_of(secret, "websocket"))]
+    entries = [entry_of(message) for message in await log.fetch(conversation_of(secret, "websocket"))]
     said = (fact for entry in entries for fact in entry.facts)
     return [fact for fact in said if isinstance(fact, TextWritten | ChoiceMade)]
 

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,11 @@ from services.proxy.door_queues import MAX_EARLY, Inbox
 from services.proxy.history import History
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
-from shared.contract import subjects
+from shared.contract import entry, subjects
 from shared.contract.entry import Entry, RecordedEntry
-from shared.eventlog.log import Log, StoredMessage, Unreachable
+from shared.eventlog.errors import Unreachable
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.stream import Stream
 from shared.service.health import Health
 from tests import examples
 from tests.conftest import Connections
@@ -127,17 +130,17 @@ async def test_a_long_history_is_read_once_for_all_who_come_together(
     visitor, bot = await connections.client("proxy"), await connections.client("workflow")
     count = await write_long(visitor, bot, C, 1_000, 50)
     read = 0
-    batch = Log.batch
+    batch = Stream.batch
 
     async def counted(
-        log: Log, start: int, subject: str, most: int, most_bytes: int
+        stream: Stream, start: int, subject: str, most: int, most_bytes: int
     ) -> tuple[list[StoredMessage], bool]:
         nonlocal read
-        messages, more = await batch(log, start, subject, most, most_bytes)
+        messages, more = await batch(stream, start, subject, most, most_bytes)
         read += len(messages)
         return messages, more
 
-    monkeypatch.setattr(Log, "batch", counted)
+    monkeypatch.setattr(Stream, "batch", counted)
 
     async def told() -> list[int]:
         history = await hub.join(C, Reader(), new=False)
@@ -250,14 +253,14 @@ async def test_an_entry_that_cannot_be_read_loses_its_readers_alone(
     mine, other = Reader(), Reader()
     await joined(hub, mine, new=True)
     await hub.join("0" * 32, other, new=True)
-    decode = StoredMessage.decode
+    decode = entry.decode
 
-    def unreadable(message: StoredMessage) -> RecordedEntry:
-        if message.conversation == C:
+    def unreadable(position: int, conversation: str, *rest: Any) -> RecordedEntry:
+        if conversation == C:
             raise ValueError("a fault of the test")
-        return decode(message)
+        return decode(position, conversation, *rest)
 
-    monkeypatch.setattr(StoredMessage, "decode", unreadable)
+    monkeypatch.setattr(entry, "decode", unreadable)
     await hub.append(C, said(1), None)
     await hub.append("0" * 32, said(1), None)
     await asyncio.wait_for(other.heard.get(), 10)

@@ -22,7 +22,8 @@ from services.proxy.transports.websocket import WebSocketDoor
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import BotSaid
 from shared.contract.subjects import conversation_of
-from shared.eventlog.log import Unreachable
+from shared.eventlog.errors import Unreachable
+from shared.eventlog.messages import StoredMessage
 from shared.service.health import Health
 from shared.service.pace import Pace
 from tests.conftest import Connections
@@ -44,7 +45,8 @@ class Held:
 
         async def held(pace: Pace, items: Iterable[Any], work: Callable[[Any], None]) -> AsyncIterator[None]:
             each = list(items)
-            if each[-1].position == last and not self.reached.is_set():
+            newest = each[-1]  # the reading works on what is stored, a client is told what that means
+            if isinstance(newest, StoredMessage) and newest.sequence == last and not self.reached.is_set():
                 self.reached.set()
                 await self.go_on.wait()
             async for _ in through(pace, each, work):
@@ -108,7 +110,7 @@ class Stage:
             async def hang_up(self, closing: CloseCode) -> None: ...
 
         conversation = conversation_of(secret, "socketio")
-        opening = Opening(conversation, Chat(secret, self.hub.epoch, BEGIN, ""), new=False)
+        opening = Opening(conversation, Chat(secret, self.hub.epoch(conversation), BEGIN, ""), new=False)
         client = SocketioClient(
             self.hub, self.edge, "socketio", Line(), conversation, [opening], lambda outcome: None
         )

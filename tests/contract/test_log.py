@@ -12,26 +12,22 @@ import msgspec
 import pytest
 
 from deploy.local.embedded import EmbeddedNats
-from shared.contract import subjects
+from deploy.provisioning import new_epoch, wipe
+from shared.contract.codec import entry_of
 from shared.contract.entry import Entry, EntryTooLarge
 from shared.contract.facts import BotSaid
-from shared.contract.subjects import STREAM, shard_of
-from shared.eventlog.log import (
-    MAX_IN_FLIGHT,
-    WINDOW_BYTES,
-    Conflict,
-    Full,
-    IdReused,
-    Log,
-    StoredMessage,
-    Unknown,
-    Unreachable,
-)
-from shared.eventlog.protocol_reader import LiveConnection
-from shared.eventlog.provisioning import DeclareError, declare, new_epoch, wipe
+from shared.eventlog.errors import Conflict, Full, IdReused, Unknown, Unreachable
+from shared.eventlog.layout import replay_delivery
+from shared.eventlog.live_connection import LiveConnection
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.provisioning import DeclareError
 from shared.eventlog.request_multiplexer import Push, Reply
+from shared.eventlog.stream import MAX_IN_FLIGHT, Stream
+from shared.eventlog.windows import WINDOW_BYTES
+from shared.service.chat_log import flow_store
+from shared.shards import shard_of
 from tests import examples
-from tests.conftest import Connections, connected
+from tests.conftest import Connections, connected, declare, stream_name
 
 C = examples.CONVERSATION
 OTHER = examples.OTHER_CONVERSATION
@@ -44,9 +40,9 @@ async def test_what_is_appended_is_fetched_in_order_and_apart_from_others(connec
     positions = [await log.append(C, "visitor", entry) for entry in (STARTED, WROTE)]
     await log.append(OTHER, "visitor", STARTED)
     fetched = await log.fetch(C)
-    assert [message.position for message in fetched] == positions == [1, 2]
-    assert [message.decode().facts for message in fetched] == [STARTED.facts, WROTE.facts]
-    assert [message.position for message in await log.fetch(C, after=1)] == [2]
+    assert [message.sequence for message in fetched] == positions == [1, 2]
+    assert [entry_of(message).facts for message in fetched] == [STARTED.facts, WROTE.facts]
+    assert [message.sequence for message in await log.fetch(C, after=1)] == [2]
     assert await log.fetch("0" * 32) == []
     assert await log.last(C) == 2
     assert await log.last("0" * 32) == 0
@@ -65,7 +61,9 @@ async def test_a_repeat_of_an_id_is_stored_once_and_other_content_is_refused(
 
 async def test_the_same_id_of_two_visitors_is_two_messages(connections: Connections) -> None:
     log = await connections.log("proxy")
-    assert await log.append(C, "visitor", STARTED) != await log.append(OTHER, "visitor", STARTED)
+    await log.append(C, "visitor", STARTED)
+    await log.append(OTHER, "visitor", STARTED)
+    assert await log.length() == 2
 
 
 async def test_of_appends_with_the_same_expectation_one_wins(connections: Connections) -> None:
@@ -88,7 +86,7 @@ async def test_an_entry_that_is_too_large_is_never_sent(connections: Connections
     log = await connections.log("workflow")
     with pytest.raises(EntryTooLarge):
         await log.append(C, "bot", Entry(id="1", facts=(BotSaid(text="x" * 600_000),)))
-    assert (await log.tail()).last == 0
+    assert await log.length() == 0
 
 
 async def test_no_answer_means_unknown_and_the_same_id_may_be_sent_again(connections: Connections) -> None:
@@ -102,18 +100,18 @@ async def test_no_answer_means_unknown_and_the_same_id_may_be_sent_again(connect
         with pytest.raises(Unknown):
             await log.append(C, "visitor", WROTE, deadline=0.3)
         with pytest.raises(Unreachable):
-            await log.tail(timeout=0.2)
+            await log.length(timeout=0.2)
     finally:
         server.send_signal(signal.SIGCONT)
     position = await log.append(C, "visitor", WROTE)
-    assert [message.position for message in await log.fetch(C)] == [1, position]
+    assert [message.sequence for message in await log.fetch(C)] == [1, position]
 
 
 async def test_a_log_that_is_not_there_means_unknown(connections: Connections) -> None:
     """So it is while a cluster elects a leader. The server's answer is no PubAck, and repeats our headers."""
     log = await connections.log("proxy")
     admin = await connections.client("admin")
-    await admin.jetstream().delete_stream(STREAM)
+    await admin.jetstream().delete_stream(stream_name())
     try:
         with pytest.raises(Unknown):
             await log.append(C, "visitor", STARTED, deadline=0.3)
@@ -149,11 +147,11 @@ async def test_an_append_that_the_quicker_line_swallows_goes_the_clients_way(
 
 
 async def test_a_read_that_fails_in_an_unforeseen_way_lets_nobody_wait(connections: Connections) -> None:
-    class Broken(Log):
-        async def at(self, position: int) -> StoredMessage | None:
+    class Broken(Stream):
+        async def at(self, sequence: int) -> StoredMessage | None:
             raise RuntimeError("the transport is closed")
 
-    log = Broken(await connections.client("proxy"))
+    log = await connections.log("proxy", Broken)
     await log.append(C, "visitor", STARTED)
     with pytest.raises(RuntimeError, match="transport"):
         async with asyncio.timeout(10):
@@ -163,14 +161,14 @@ async def test_a_read_that_fails_in_an_unforeseen_way_lets_nobody_wait(connectio
 async def test_a_replay_whose_connection_is_lost_says_so(connections: Connections) -> None:
     lost = asyncio.Event()
     log = await connections.log("operator")
-    feed = LiveConnection(log.client, lambda message: None, lost.set, lambda: None)
+    feed = LiveConnection(log.client, {}, lost.set, lambda: None)
     log.goes_over(feed)
     await feed.start()
-    async with feed.hearing(subjects.replay_delivery("operator"), lambda subject, answer, data: None):
+    async with feed.hearing(replay_delivery(0, "operator"), lambda subject, answer, data: None):
         await asyncio.to_thread(connections.server.kill)
         await lost.wait()
     with pytest.raises(Unreachable, match="replay"):
-        await log.replay("operator", 1, lambda message: True)
+        await log.streams[0].replay("operator", 1, lambda message: True)
     await asyncio.to_thread(connections.server.start)
     await feed.stop()
 
@@ -199,23 +197,24 @@ async def test_a_full_log_says_so(server: EmbeddedNats) -> None:
 
 async def test_flows_are_kept_by_hash_for_ever(connections: Connections) -> None:
     log = await connections.log("workflow")
-    assert await log.flow("0123") is None
-    await log.keep_flow("0123", b"{}")
-    await log.keep_flow("0123", b"{}")
-    assert await (await connections.log("operator")).flow("0123") == b"{}"
+    assert await flow_store(log).get("0123") is None
+    await flow_store(log).put("0123", b"{}")
+    await flow_store(log).put("0123", b"{}")
+    assert await flow_store(await connections.log("operator")).get("0123") == b"{}"
 
 
 async def test_declare_is_idempotent_and_keeps_the_epoch(connections: Connections) -> None:
     log = await connections.log("reader")
-    epoch = (await log.tail()).epoch
+    epoch = (await log.stream_of(C).tail()).epoch
     assert len(epoch) == 16
     admin = await connections.client("admin")
     await declare(admin, max_bytes=1024**3)
     await declare(admin, max_bytes=2 * 1024**3)
-    assert (await log.tail()).epoch == epoch
-    assert await new_epoch(admin) == (await log.tail()).epoch != epoch
+    assert (await log.stream_of(C).tail()).epoch == epoch
+    await new_epoch(admin)
+    assert (await log.stream_of(C).tail()).epoch != epoch
     await declare(admin, max_bytes=2 * 1024**3)
-    assert (await log.tail()).epoch != epoch
+    assert (await log.stream_of(C).tail()).epoch != epoch
 
 
 async def test_declare_mends_a_durable_and_says_why_a_stream_cannot_be(
@@ -241,14 +240,14 @@ async def test_wipe_removes_everything_and_a_new_declaration_has_a_new_epoch(
 ) -> None:
     log = await connections.log("proxy")
     await log.append(C, "visitor", STARTED)
-    epoch = (await log.tail()).epoch
+    epoch = (await log.stream_of(C).tail()).epoch
     admin = await connections.client("admin")
     assert "CHAT-0" in await wipe(admin)
     assert await wipe(admin) == []
     with pytest.raises(Unreachable, match="switchboard setup"):
-        await log.tail()
+        await log.stream_of(C).tail()
     await declare(admin, max_bytes=1024**3)
-    assert (await log.tail()).epoch != epoch
+    assert (await log.stream_of(C).tail()).epoch != epoch
 
 
 def test_a_conversations_shard_never_changes() -> None:
@@ -265,12 +264,12 @@ async def test_a_long_conversation_comes_in_windows_that_are_bounded_and_complet
         await log.append(C, "bot", entry)
         await log.append(OTHER, "bot", entry)
     windows = [window async for window in log.windows(C)]
-    assert [message.decode().id for window in windows for message in window] == [str(n) for n in range(60)]
+    assert [entry_of(message).id for window in windows for message in window] == [str(n) for n in range(60)]
     # The message with which the bound is reached is the last.
     assert all(sum(len(message.data) for message in window[:-1]) < WINDOW_BYTES for window in windows)
     assert len(windows) >= 60 * 20_000 // WINDOW_BYTES
-    whole = await log.fetch(C, after=windows[0][-1].position)
-    assert [message.position for message in whole] == [m.position for window in windows[1:] for m in window]
+    whole = await log.fetch(C, after=windows[0][-1].sequence)
+    assert [message.sequence for message in whole] == [m.sequence for window in windows[1:] for m in window]
 
 
 async def test_a_message_larger_than_a_window_comes_alone(connections: Connections) -> None:
@@ -288,7 +287,8 @@ async def test_never_more_is_on_its_way_than_is_allowed_and_nothing_stays_taken(
     for n in range(40):
         await log.append(C, "bot", Entry(id=str(n), facts=(BotSaid(text="x" * 20_000),)))
     least = MAX_IN_FLIGHT
-    reading = log.batch
+    stream = log.stream_of(C)
+    reading = stream.batch
 
     async def watched(
         start: int, subject: str, most: int, most_bytes: int
@@ -299,7 +299,7 @@ async def test_never_more_is_on_its_way_than_is_allowed_and_nothing_stays_taken(
         finally:
             least = min(least, log.unused)
 
-    log.batch = watched  # type: ignore[method-assign,assignment]
+    stream.batch = watched  # type: ignore[method-assign,assignment]
     readers = [asyncio.create_task(log.fetch(C)) for _ in range(100)]
     await asyncio.sleep(0.02)
     for reader in readers[::3]:

@@ -11,10 +11,8 @@ import pytest
 
 from deploy.cli.flow_migrate import Migration
 from services.workflow.domain.language.flow import parse
+from shared.contract.codec import EntryCodec
 from shared.contract.entry import Entry
-from shared.contract.facts import (
-    Author as Writer,
-)
 from shared.contract.facts import (
     ChoiceAsked,
     ChoiceMade,
@@ -23,8 +21,9 @@ from shared.contract.facts import (
     FlowMigrated,
     TimerArmed,
 )
-from shared.eventlog.log import APPEND_SECONDS, Log
-from tests.conftest import Connections, Services
+from shared.eventlog.append import APPEND_SECONDS
+from shared.service.chat_log import ChatLog
+from tests.conftest import LAYOUT, Connections, Services
 from tests.flow_author import Author, Guest, greeting, said
 
 OLD = greeting("Old")
@@ -46,7 +45,7 @@ def author(connections: Connections, tmp_path: Path) -> Author:
 
 
 @pytest.fixture
-async def visitor(connections: Connections) -> Log:
+async def visitor(connections: Connections) -> ChatLog:
     return await connections.log("proxy")
 
 
@@ -72,27 +71,27 @@ async def asked_last(guest: Guest) -> ChoiceAsked:
 
 
 async def test_nothing_is_moved_while_one_has_no_place_and_the_map_gives_it_one(
-    author: Author, visitor: Log, shop: Path
+    author: Author, visitor: ChatLog, shop: Path
 ) -> None:
     waiting, over = Guest(visitor, name(1)), Guest(visitor, name(2))
     for guest in (waiting, over):
         await guest.begin()
     await over.do(pick(0))  # its flow has ended: it is nobody's to move
     new = author.write("new.json", renamed())
-    end = (await visitor.tail()).last
+    end = await visitor.length()
 
     refused = await author.run("migrate", "shop", "--to", new)
 
     assert refused.code == 1
     assert f'{waiting.conversation}  menu: the new version has no state "menu"' in refused.text
     assert over.conversation not in refused.text
-    assert (await visitor.tail()).last == end
+    assert await visitor.length() == end
 
     places = author.write("map.json", {"menu": "ask", "menue": "ask"})
     planned = await author.done("migrate", "shop", "--to", new, "--map", places, "--dry-run")
     assert "Of the map, nobody stands at: menue." in planned
     assert "1 conversation to move" in planned
-    assert (await visitor.tail()).last == end
+    assert await visitor.length() == end
 
     assert "menu -> ask" in await author.done("migrate", "shop", "--to", new, "--map", places)
 
@@ -101,22 +100,22 @@ async def test_nothing_is_moved_while_one_has_no_place_and_the_map_gives_it_one(
     assert (await over.state()).progress.version != (await waiting.state()).progress.version
 
 
-async def test_a_second_run_does_nothing(author: Author, visitor: Log, shop: Path) -> None:
+async def test_a_second_run_does_nothing(author: Author, visitor: ChatLog, shop: Path) -> None:
     guest = Guest(visitor, name(1))
     await guest.begin()
     arguments = ("migrate", "shop", "--to", author.write("new.json", greeting("New")))
     await author.done(*arguments)
-    end = (await visitor.tail()).last
+    end = await visitor.length()
 
     again = await author.done(*arguments)
 
     assert "0 conversations" in again
     assert "1  on that version already" in again
-    assert (await visitor.tail()).last == end
+    assert await visitor.length() == end
 
 
 async def test_the_same_question_is_not_asked_twice_and_its_timers_are_armed_anew(
-    author: Author, visitor: Log, shop: Path
+    author: Author, visitor: ChatLog, shop: Path
 ) -> None:
     guest = Guest(visitor, name(1))
     await guest.begin()
@@ -134,7 +133,7 @@ async def test_the_same_question_is_not_asked_twice_and_its_timers_are_armed_ane
 
 
 async def test_while_an_operator_owns_it_moves_without_a_word(
-    author: Author, connections: Connections, visitor: Log, shop: Path
+    author: Author, connections: Connections, visitor: ChatLog, shop: Path
 ) -> None:
     guest = Guest(visitor, name(1))
     await guest.begin()
@@ -156,15 +155,15 @@ async def test_while_an_operator_owns_it_moves_without_a_word(
     assert len((await asked_last(guest)).choices) == 3
 
 
-class Meddled(Log):
+class Meddled(ChatLog):
     """A log on which the visitor is quicker, once."""
 
     meddle: Any = None
 
     def append(
         self,
-        conversation: str,
-        author: Writer,
+        key: str,
+        author: str,
         entry: Entry,
         expect: int | None = None,
         deadline: float = APPEND_SECONDS,
@@ -175,13 +174,13 @@ class Meddled(Log):
             meddle, self.meddle = self.meddle, None
             if meddle is not None:
                 await meddle()
-            return await usual(conversation, author, entry, expect, deadline)
+            return await usual(key, author, entry, expect, deadline)
 
         return asyncio.ensure_future(append())
 
 
 async def test_who_goes_on_in_between_is_moved_from_where_it_stands_then(
-    author: Author, connections: Connections, services: Services, visitor: Log
+    author: Author, connections: Connections, services: Services, visitor: ChatLog
 ) -> None:
     flow = greeting("Old")
     flow["end0"] = {**flow["menu"], "sendRequest": {**flow["menu"]["sendRequest"], "groupId": "second"}}
@@ -190,7 +189,7 @@ async def test_who_goes_on_in_between_is_moved_from_where_it_stands_then(
     await services.start("workflow", SWITCHBOARD_FLOW=str(author.write("shop.json", flow)))
     guest = Guest(visitor, name(1))
     await guest.begin()
-    log = Meddled(await connections.client("workflow"))
+    log = Meddled(await connections.client("workflow"), LAYOUT, EntryCodec())
     log.meddle = lambda: guest.do(pick(0))
     flow["end1"]["sendRequest"]["content"] = "Changed"
     new = parse(json.dumps(flow).encode(), "shop")
@@ -219,7 +218,9 @@ async def test_who_goes_on_in_between_is_moved_from_where_it_stands_then(
         ('{"menu": "nowhere"}', "does not have: nowhere"),
     ],
 )
-async def test_a_map_that_is_none_is_refused(author: Author, visitor: Log, content: str, reason: str) -> None:
+async def test_a_map_that_is_none_is_refused(
+    author: Author, visitor: ChatLog, content: str, reason: str
+) -> None:
     new, places = author.write("new.json", renamed()), author.write("map.json", content)
     ran = await author.run("migrate", "shop", "--to", new, "--map", places)
     assert (ran.code, reason in ran.text) == (1, True), ran.text

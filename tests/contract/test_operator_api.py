@@ -17,6 +17,7 @@ from deploy.local.embedded import EmbeddedNats
 from services.operator.transports import events
 from services.operator.transports.events import MAX_WAITING, EventHub
 from services.operator.transports.schemas import TypingEvent
+from shared.contract.codec import entry_of
 from shared.contract.entry import LEVEL, Entry, RecordedEntry
 from shared.contract.facts import (
     BotSaid,
@@ -31,10 +32,9 @@ from shared.contract.facts import (
     OperatorSaid,
     TextWritten,
 )
-from shared.contract.subjects import PRESENCE, STREAM, conversation_of, typing
-from shared.eventlog.log import Log
-from shared.eventlog.provisioning import declare
-from tests.conftest import Connections, Services, connected, flushed
+from shared.contract.subjects import PRESENCE, conversation_of, typing
+from shared.service.chat_log import ChatLog, flow_store
+from tests.conftest import Connections, Services, connected, declare, flushed, stream_name
 from tests.examples import FLOW
 from tests.processes import Service
 
@@ -45,7 +45,7 @@ VERSION = "0123456789abcdef0123456789abcdef"
 class Chat:
     """Writes the visitors' and the bot's part of the log."""
 
-    def __init__(self, visitor: Log, bot: Log) -> None:
+    def __init__(self, visitor: ChatLog, bot: ChatLog) -> None:
         self.visitor = visitor
         self.bot = bot
 
@@ -79,7 +79,7 @@ class Chat:
         return await self.visitor.append(id, "visitor", Entry(id=str(uuid.uuid4()), facts=(fact,)))
 
     async def history(self, id: str) -> list[RecordedEntry]:
-        return [message.decode() for message in await self.visitor.fetch(id)]
+        return [entry_of(message) for message in await self.visitor.fetch(id)]
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def chat(connections: Connections) -> Chat:
     for name, password in PASSWORDS.items():
         await accounts.add(admin, name, name.capitalize(), password)
     chat = Chat(await connections.log("proxy"), await connections.log("workflow"))
-    await chat.bot.keep_flow(VERSION, FLOW)
+    await flow_store(chat.bot).put(VERSION, FLOW)
     return chat
 
 
@@ -531,7 +531,7 @@ async def test_another_log_empties_the_lists(
     api = await Api(service, clients).enter("ada")
     await api.shows("queue", id)
     admin = await connections.client("admin")
-    await admin.jetstream().delete_stream(STREAM)
+    await admin.jetstream().delete_stream(stream_name(id))
     await declare(admin, max_bytes=1024**3)
     async with asyncio.timeout(10):
         while (await api.http.get("/api/conversations?view=live")).json().get("conversations") != []:

@@ -19,12 +19,13 @@ from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import Author, BotSaid, ConversationStarted, OperatorSaid
 from shared.eventlog.connection import inbox_prefix
-from shared.eventlog.log import Log
-from shared.eventlog.provisioning import declare
-from tests.conftest import flushed
+from shared.eventlog.layout import MAX_STREAMS, Layout
+from shared.service.chat_log import flow_store, open_log
+from tests.conftest import declare, flushed
 
 CONVERSATION = subjects.conversation_of("a secret", "web")
 AUTHORS: dict[str, Author] = {"proxy": "visitor", "workflow": "bot", "operator": "operator"}
+EVERY_STREAM = Layout(subjects.LOG, subjects.PREFIX, MAX_STREAMS).names
 SERVICES = ("proxy", "workflow", "operator", "analytics", "reader")
 
 
@@ -100,7 +101,7 @@ async def test_nobody_forges_what_only_the_server_says(server: EmbeddedNats, nam
     async with connected(server, name) as user:
         assert not await user.may_publish(f"live.0.1.{CONVERSATION}.visitor")
         assert not await user.may_publish("live.x")
-        assert not await user.may_publish("deliver.workflow.0")
+        assert not await user.may_publish("deliver.workflow")
         assert not await user.may_publish("_INBOX_proxy.forged.answer")
 
 
@@ -140,16 +141,17 @@ async def test_nobody_listens_to_another(server: EmbeddedNats, name: str) -> Non
                 assert not await user.may_subscribe(f"_INBOX_{other}.>"), other
         # That would deliver what the stream refuses.
         assert not await user.may_subscribe("chat.>")
-        assert await user.may_subscribe("deliver.workflow.0") == (name == "workflow")
+        assert await user.may_subscribe("deliver.workflow") == (name == "workflow")
         assert await user.may_subscribe("live.>") == (name not in ("admin", "backend"))
 
 
 @pytest.mark.parametrize("name", USERS)
 async def test_only_the_workflow_acknowledges_its_deliveries(server: EmbeddedNats, name: str) -> None:
     async with connected(server, name) as user:
-        acknowledged = await user.may_publish("$JS.ACK.CHAT-0.workflow.1.1.1.1.0", b"+NXT")
-        assert acknowledged == (name == "workflow")
-        assert not await user.may_publish("$JS.ACK.CHAT-0.other.1.1.1.1.0")
+        for stream in EVERY_STREAM:
+            acknowledged = await user.may_publish(f"$JS.ACK.{stream}.workflow.1.1.1.1.0", b"+NXT")
+            assert acknowledged == (name == "workflow")
+            assert not await user.may_publish(f"$JS.ACK.{stream}.other.1.1.1.1.0")
         assert await user.may_publish("flow.0000") == (name == "workflow")
 
 
@@ -158,10 +160,20 @@ async def test_only_a_service_itself_sets_its_replay_back(server: EmbeddedNats, 
     async with connected(server, name) as user:
         for service in ("operator", "analytics"):
             own = name == service
-            reset = f"$JS.API.CONSUMER.RESET.CHAT-0.replay-{service}"
-            assert await user.may_publish(reset) == (own or name == "admin")
-            assert await user.may_publish(f"$JS.ACK.CHAT-0.replay-{service}.1.1.1.1.1") == own
-            assert await user.may_subscribe(f"deliver.replay.{service}") == own
+            for stream in EVERY_STREAM:
+                reset = f"$JS.API.CONSUMER.RESET.{stream}.replay-{service}"
+                assert await user.may_publish(reset) == (own or name == "admin")
+                assert await user.may_publish(f"$JS.ACK.{stream}.replay-{service}.1.1.1.1.1") == own
+            assert await user.may_subscribe(f"deliver.replay.{service}.*") == own
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_every_stream_that_a_log_may_have_is_read(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        for stream in EVERY_STREAM:
+            for request in (f"STREAM.INFO.{stream}", f"STREAM.MSG.GET.{stream}", f"DIRECT.GET.{stream}"):
+                assert await user.may_publish(f"$JS.API.{request}"), request
+        assert not await user.may_publish(f"$JS.API.DIRECT.GET.CHAT-{MAX_STREAMS}")
 
 
 @pytest.mark.parametrize("name", USERS)
@@ -187,17 +199,17 @@ async def test_who_types(server: EmbeddedNats, name: str) -> None:
 async def test_everyone_reads_the_log(server: EmbeddedNats, name: str) -> None:
     conversation = subjects.conversation_of(f"read by {name}", "web")
     async with connected(server, "proxy") as proxy, connected(server, name) as user:
-        live = await user.client.subscribe(subjects.LIVE)
+        live = await user.client.subscribe("live.*.*.*.*")
         await flushed(user.client)
         entry = Entry(id="1", facts=(ConversationStarted(door="web"),))
-        position = await Log(proxy.client).append(conversation, "visitor", entry, expect=0)
+        position = await (await open_log(proxy.client)).append(conversation, "visitor", entry, expect=0)
         assert (await live.next_msg(timeout=30)).headers is not None
-        log = Log(user.client)
-        assert (await log.tail()).last >= position
-        assert await log.at(position) is not None
+        log = await open_log(user.client)
+        assert await log.length() >= position
+        assert await log.stream_of(conversation).at(position) is not None
         assert await log.last(conversation) == position
-        assert [message.position for message in await log.fetch(conversation)] == [position]
-        assert await log.flow("unknown") is None
+        assert [message.sequence for message in await log.fetch(conversation)] == [position]
+        assert await flow_store(log).get("unknown") is None
 
 
 @pytest.mark.parametrize(
@@ -208,14 +220,14 @@ async def test_authors_append(server: EmbeddedNats, name: str, fact: BotSaid | O
     conversation = subjects.conversation_of(f"written by {name}", "web")
     async with connected(server, name) as user:
         entry = Entry(id="1", facts=(fact,))
-        assert await Log(user.client).append(conversation, AUTHORS[name], entry, expect=0)
+        assert await (await open_log(user.client)).append(conversation, AUTHORS[name], entry, expect=0)
 
 
 async def test_the_workflow_keeps_flows_and_watches_its_consumer(server: EmbeddedNats) -> None:
     async with connected(server, "workflow") as user:
-        log = Log(user.client)
-        await log.keep_flow("abc", b"{}")
-        assert await log.flow("abc") == b"{}"
+        log = await open_log(user.client)
+        await flow_store(log).put("abc", b"{}")
+        assert await flow_store(log).get("abc") == b"{}"
         info = await user.client.jetstream().consumer_info("CHAT-0", "workflow")
         assert info.config.deliver_subject == subjects.WORKFLOW_DELIVERY
 

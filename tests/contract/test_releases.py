@@ -14,7 +14,7 @@ import pytest
 from services.workflow import releases
 from services.workflow.domain.releases import Release, chosen, published
 from shared.contract.facts import ChoiceMade, FlowStarted
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog
 from tests.conftest import Connections, Services
 from tests.flow_author import Author, Guest, greeting, said
 
@@ -29,14 +29,14 @@ def author(connections: Connections, tmp_path: Path) -> Author:
 
 
 @pytest.fixture
-async def visitor(connections: Connections) -> Log:
+async def visitor(connections: Connections) -> ChatLog:
     return await connections.log("proxy")
 
 
 class Doors:
     """New guests, one after the other."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: ChatLog) -> None:
         self._log = log
         self._count = 0
 
@@ -57,7 +57,7 @@ class Doors:
 
 
 @pytest.fixture
-def doors(visitor: Log) -> Doors:
+def doors(visitor: ChatLog) -> Doors:
     return Doors(visitor)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.contract.facts import ChoiceMade
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog
 from tests.conftest import Connections, Services
 from tests.flow_author import Author, Guest, greeting
 
@@ -21,12 +21,12 @@ def author(connections: Connections, tmp_path: Path) -> Author:
 
 
 @pytest.fixture
-async def visitor(connections: Connections) -> Log:
+async def visitor(connections: Connections) -> ChatLog:
     return await connections.log("proxy")
 
 
 async def test_recorded_conversations_are_replayed_and_nothing_is_sent(
-    author: Author, services: Services, visitor: Log
+    author: Author, services: Services, visitor: ChatLog
 ) -> None:
     file = author.write("shop.json", greeting("Hi"))
     author.write("garden.json", greeting("Garden"))
@@ -37,7 +37,7 @@ async def test_recorded_conversations_are_replayed_and_nothing_is_sent(
         await guest.begin()
         await guest.do(ChoiceMade(group="menu", item=f"i{n % 2}"))
     await Guest(visitor, f"{9:032x}").begin("garden")
-    end = (await visitor.tail()).last
+    end = await visitor.length()
 
     same = await author.done("replay", file)
     assert "5 conversations: 5 go as they went, 0 diverge" in same
@@ -53,4 +53,4 @@ async def test_recorded_conversations_are_replayed_and_nothing_is_sent(
     newest = json.loads(await author.done("replay", new, "--name", "shop", "--last", 2, "--json"))
     assert (newest["conversations"], newest["diverged"]) == (2, 1)
     assert "no recorded conversation" in await author.done("replay", new)
-    assert (await visitor.tail()).last == end
+    assert await visitor.length() == end

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
 
 from deploy.local.embedded import EmbeddedNats
+from deploy.provisioning import new_epoch
 from services.workflow.repository import Repository
 from services.workflow.state_cache import StateCache
+from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import Entry
-from shared.eventlog import subscription as following
+from shared.eventlog import follower as following
 from shared.eventlog.connection import ConnectionState, inbox_prefix
-from shared.eventlog.log import MAX_IN_FLIGHT, Appended, Conflict, Log, StoredMessage, Unreachable
-from shared.eventlog.protocol_reader import LiveConnection
-from shared.eventlog.provisioning import new_epoch
+from shared.eventlog.errors import Conflict, Unreachable
+from shared.eventlog.live_connection import LiveConnection
+from shared.eventlog.log import MakeStream
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.protocol_reader import TakeLive
+from shared.eventlog.stream import MAX_IN_FLIGHT, Stream
+from shared.eventlog.subscription import MakeFeed
+from shared.eventlog.witness import Appended
+from shared.service.chat_log import ChatLog, open_log
 from shared.service.health import Health
 from tests import examples
 from tests.conftest import Connections
 from tests.contract.test_subscription import Followed, grow
-from tests.faults.injectors import Pause, halting, hesitant, late, late_proof, late_question, lossy
+from tests.faults.injectors import Pause, changed, halting, hesitant, late, late_proof, late_question, lossy
+
+C = examples.CONVERSATION
 
 
 class Store:
@@ -51,9 +61,9 @@ class Watching(Followed):
 
     def __init__(
         self,
-        log: Log,
+        log: ChatLog,
         link: ConnectionState,
-        feed: Callable[..., LiveConnection] = LiveConnection,
+        feed: MakeFeed = LiveConnection,
         from_beginning: bool = True,
     ) -> None:
         super().__init__(log, link, from_beginning=from_beginning, feed=feed)
@@ -74,13 +84,13 @@ class Watching(Followed):
 
     @property
     def content(self) -> list[tuple[int, int]]:
-        return [(message.position, message.time) for message in self.messages]
+        return [(message.sequence, message.time) for message in self.messages]
 
 
 class Lab:
     """A subscription whose connections notice each loss, and a writer beside it."""
 
-    def __init__(self, connections: Connections, writer: Log, folder: Path) -> None:
+    def __init__(self, connections: Connections, writer: ChatLog, folder: Path) -> None:
         self._connections = connections
         self.writer = writer
         self.store = Store(connections.server, folder / "copy")
@@ -90,8 +100,8 @@ class Lab:
 
     async def follow(
         self,
-        reads: Callable[[Client], Log] = Log,
-        feed: Callable[..., LiveConnection] = LiveConnection,
+        reads: MakeStream = Stream,
+        feed: MakeFeed = LiveConnection,
         from_beginning: bool = True,
         user: str = "analytics",
         link: ConnectionState | None = None,
@@ -108,7 +118,7 @@ class Lab:
             reconnect_time_wait=0.05,  # type: ignore[arg-type]
             max_reconnect_attempts=-1,
         )
-        followed = Watching(reads(client), link, feed, from_beginning)
+        followed = Watching(await open_log(client, reads), link, feed, from_beginning)
         self.started.append(followed)
         await followed.subscription.start()
         return followed
@@ -123,7 +133,9 @@ class Lab:
             while True:
                 try:
                     return [
-                        (each.position, each.time) async for batch in self.writer.read(1) for each in batch
+                        (each.sequence, each.time)
+                        async for batch in self.writer.stream_of(C).read(1)
+                        for each in batch
                     ]
                 except Unreachable:  # it connects anew
                     await asyncio.sleep(0.05)
@@ -146,7 +158,7 @@ async def settled(lab: Lab, followed: Watching) -> None:
     """Until the subscription has what is stored now, and is certain of it."""
     stored = await lab.content()
     async with asyncio.timeout(20):
-        while not followed.subscription.certain or followed.subscription.position < len(stored):
+        while not followed.subscription.certain or followed.follower.sequence < len(stored):
             await asyncio.sleep(0.02)
     assert followed.content == stored
 
@@ -163,7 +175,7 @@ async def test_what_was_fetched_between_two_losses_is_proven_too(
     ends, reads = Pause(), Pause()
     followed = await lab.follow(halting(ends, reads))
     await lab.grow(first)
-    await followed.subscription.reached(first)
+    await followed.reached(first)
     ends.begin()
     await ends.felt.wait()
     await lab.grow(copied)
@@ -202,11 +214,11 @@ async def test_a_loss_in_the_middle_of_the_first_reading_is_proven_too(lab: Lab)
 async def test_a_proof_that_was_given_before_a_loss_counts_no_more_after_it(lab: Lab) -> None:
     """The answer was on its way when the store was put back."""
     pause = Pause()
-    followed = await lab.follow(late_proof(pause), lossy(lambda message: message.position > 5))
+    followed = await lab.follow(late_proof(pause), lossy(lambda message: message.sequence > 5))
     await lab.grow(3)
     await lab.store.copy()
     await lab.grow(2)
-    await followed.subscription.reached(5)
+    await followed.reached(5)
     pause.begin()
     await pause.felt.wait()
     await lab.store.put_back()
@@ -234,7 +246,7 @@ async def test_where_a_follower_begins_is_proven_too(lab: Lab) -> None:
     followed = await starting
     async with asyncio.timeout(20):
         await followed.subscription.known()
-        while not followed.subscription.certain or followed.subscription.position != 12:
+        while not followed.subscription.certain or followed.follower.sequence != 12:
             await asyncio.sleep(0.02)
     assert followed.resets == 1
 
@@ -251,17 +263,17 @@ async def test_a_follower_does_not_begin_at_an_end_that_is_no_more(lab: Lab) -> 
     await lab.store.put_back()
     pause.end()
     followed = await starting
-    assert followed.subscription.position == 3
+    assert followed.follower.sequence == 3
 
 
 async def test_a_log_that_is_shorter_than_it_was_said_to_be_holds_nobody_up(lab: Lab) -> None:
     """Its end was told just before a copy took its place that lacks it, and nothing new is written."""
     pause = Pause()
-    followed = await lab.follow(late(pause), lossy(lambda message: message.position > 5))
+    followed = await lab.follow(late(pause), lossy(lambda message: message.sequence > 5))
     await lab.grow(7)
     await lab.store.copy()
     await lab.grow(3)
-    await followed.subscription.reached(5)
+    await followed.reached(5)
     pause.begin()
     await pause.felt.wait()
     await lab.store.put_back()
@@ -273,11 +285,11 @@ async def test_a_log_that_is_shorter_than_it_was_said_to_be_holds_nobody_up(lab:
 async def test_another_log_that_is_longer_is_known_by_the_time_of_the_newest_entry(lab: Lab) -> None:
     """The feed brings nothing and the log is looked at only when it has grown: no other sign is left."""
     pause = Pause()
-    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.position > 5))
+    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.sequence > 5))
     await lab.grow(5)
     await lab.store.copy()
     await lab.grow(5)
-    await followed.subscription.reached(10)
+    await followed.reached(10)
     pause.begin()
     await pause.felt.wait()
     await lab.store.put_back()
@@ -288,11 +300,11 @@ async def test_another_log_that_is_longer_is_known_by_the_time_of_the_newest_ent
 
 
 async def test_another_log_that_is_shorter_is_known_by_what_it_lacks(lab: Lab) -> None:
-    followed = await lab.follow(feed=lossy(lambda message: message.position > 5))
+    followed = await lab.follow(feed=lossy(lambda message: message.sequence > 5))
     await lab.grow(5)
     await lab.store.copy()
     await lab.grow(5)
-    await followed.subscription.reached(10)
+    await followed.reached(10)
     await lab.store.put_back()
     async with asyncio.timeout(20):
         while not followed.resets:
@@ -306,14 +318,14 @@ async def test_a_new_epoch_begins_all_anew_though_every_entry_is_the_same(
 ) -> None:
     followed = await lab.follow()
     await lab.grow(5)
-    await followed.subscription.reached(5)
-    before = followed.subscription.epoch
-    epoch = await new_epoch(await connections.client("admin"))
+    await followed.reached(5)
+    before = followed.follower.epoch
+    await new_epoch(await connections.client("admin"))
     async with asyncio.timeout(20):
         while not followed.resets:
             await asyncio.sleep(0.02)
     await settled(lab, followed)
-    assert followed.subscription.epoch == epoch != before
+    assert followed.follower.epoch != before
 
 
 @pytest.mark.parametrize("grown", [6, 9], ids=["what is next", "and more"])
@@ -321,24 +333,25 @@ async def test_what_comes_live_while_in_doubt_waits(lab: Lab, grown: int) -> Non
     """An entry of the new log, at the position that would have been next on the old one."""
     pause, heard, found = Pause(), list[int](), asyncio.Event()
 
-    def told(
-        client: Client, take: Callable[[StoredMessage], None], *told: Callable[[], None]
-    ) -> LiveConnection:
-        def listen(message: StoredMessage) -> None:
-            take(message)
-            heard.append(message.position)
+    def told(client: Client, lives: Mapping[str, TakeLive], *told: Callable[[], None]) -> LiveConnection:
+        def listening(take: TakeLive) -> TakeLive:
+            def listen(message: StoredMessage) -> None:
+                take(message)
+                heard.append(message.sequence)
+
+            return listen
 
         def back() -> None:
             told[1]()
             found.set()
 
-        return LiveConnection(client, listen, told[0], back)
+        return LiveConnection(client, changed(lives, listening), told[0], back)
 
     followed = await lab.follow(hesitant(pause), told)
     await lab.grow(5)
     await lab.store.copy()
     await lab.grow(5)
-    await followed.subscription.reached(10)
+    await followed.reached(10)
     pause.begin()
     await pause.felt.wait()
     heard.clear()
@@ -362,7 +375,7 @@ async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> 
     await lab.grow(3)
     await lab.store.copy()
     await lab.grow(3)
-    await followed.subscription.reached(6)
+    await followed.reached(6)
     repository = Repository(followed.log, followed.subscription, StateCache())
     pause.begin()
     await pause.felt.wait()
@@ -383,16 +396,16 @@ async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> 
 async def test_what_was_folded_ahead_of_the_follower_is_proven_too(lab: Lab, grown: int) -> None:
     """The store that is put back ends between the subscription's position and the fold's newest entry."""
     pause = Pause()
-    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.position > 5))
+    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.sequence > 5))
     await lab.grow(5)
-    await followed.subscription.reached(5)
+    await followed.reached(5)
     pause.begin()
     await pause.felt.wait()
     await lab.grow(2)
     await lab.store.copy()
     pause.end()
     async with asyncio.timeout(20):
-        while followed.subscription.position < 7 or not followed.subscription.certain:
+        while followed.follower.sequence < 7 or not followed.subscription.certain:
             await asyncio.sleep(0.02)
     pause.begin()
     await pause.felt.wait()
@@ -400,7 +413,7 @@ async def test_what_was_folded_ahead_of_the_follower_is_proven_too(lab: Lab, gro
     folds = StateCache()
     followed.beside = folds
     ahead = await Repository(followed.log, followed.subscription, folds).fold(examples.CONVERSATION)
-    assert (ahead.position, followed.subscription.position) == (12, 7)
+    assert (ahead.position, followed.follower.sequence) == (12, 7)
     await lab.store.put_back()
     await lab.grow(grown)
     pause.end()
@@ -415,10 +428,10 @@ async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: Lab, g
     """It is acknowledged, the feed has not brought it, and the store that is put back lacks it."""
     pause = Pause()
     followed = await lab.follow(
-        hesitant(pause), lossy(lambda message: message.position > 5), from_beginning=True, user="workflow"
+        hesitant(pause), lossy(lambda message: message.sequence > 5), from_beginning=True, user="workflow"
     )
     await lab.grow(5)
-    await followed.subscription.reached(5)
+    await followed.reached(5)
     await lab.store.copy()
     async with asyncio.timeout(20):
         while followed.health.reasons.keys() & {"feed", "nats"} or not followed.subscription.certain:
@@ -431,7 +444,7 @@ async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: Lab, g
     state = await repository.fold(examples.CONVERSATION)
     said = Entry(id="1", cause=1, facts=(examples.BOT_SAID,))
     assert (await repository.append(examples.CONVERSATION, said, state)).position == 6
-    assert followed.subscription.position == 5
+    assert followed.follower.sequence == 5
     await lab.store.put_back()
     await lab.grow(grown)
     pause.end()
@@ -442,9 +455,9 @@ async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: Lab, g
 
 async def test_what_was_read_or_appended_and_is_still_there_resets_nobody(lab: Lab) -> None:
     pause = Pause()
-    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.position > 5), user="workflow")
+    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.sequence > 5), user="workflow")
     await lab.grow(5)
-    await followed.subscription.reached(5)
+    await followed.reached(5)
     pause.begin()
     await pause.felt.wait()
     await lab.grow(5)
@@ -465,14 +478,12 @@ async def test_a_store_that_is_put_back_without_a_loss_is_known_by_what_was_read
     """As when an administrator restores the stream under a server that goes on."""
     pause, deaf = Pause(), list[bool]()
 
-    def silent(
-        client: Client, take: Callable[[StoredMessage], None], *told: Callable[[], None]
-    ) -> LiveConnection:
+    def silent(client: Client, lives: Mapping[str, TakeLive], *told: Callable[[], None]) -> LiveConnection:
         def lost() -> None:
             if not deaf:
                 told[0]()
 
-        return lossy(lambda message: message.position > 5)(client, take, lost, told[1])
+        return lossy(lambda message: message.sequence > 5)(client, lives, lost, told[1])
 
     class Unaware(ConnectionState):
         async def disconnected(self) -> None:
@@ -481,7 +492,7 @@ async def test_a_store_that_is_put_back_without_a_loss_is_known_by_what_was_read
 
     followed = await lab.follow(hesitant(pause), silent, link=Unaware(Health("test")))
     await lab.grow(5)
-    await followed.subscription.reached(5)
+    await followed.reached(5)
     await lab.store.copy()
     await settled(lab, followed)
     pause.begin()
@@ -499,8 +510,8 @@ async def test_a_store_that_is_put_back_without_a_loss_is_known_by_what_was_read
 async def test_something_else_in_the_place_of_what_was_appended_is_of_another_log(lab: Lab) -> None:
     followed = await lab.follow()
     await lab.grow(3)
-    await followed.subscription.reached(3)
-    followed.subscription.stored(4, Appended(examples.CONVERSATION, "visitor", b"was here"))
+    await followed.reached(3)
+    followed.follower.stored(4, Appended(examples.CONVERSATION, "visitor", b"was here"))
     await lab.grow(2)
     async with asyncio.timeout(20):
         while not followed.resets:
@@ -531,7 +542,7 @@ async def test_nothing_is_appended_to_another_log_that_is_as_long(lab: Lab) -> N
     await lab.store.copy()
     await settled(lab, followed)
     await lab.grow(2)
-    await followed.subscription.reached(5)
+    await followed.reached(5)
     state = await repository.fold(examples.CONVERSATION)
     assert state.position == 5
     await lab.store.put_back()
@@ -548,7 +559,7 @@ async def fresh(lab: Lab) -> Conversation:
     """The conversation, folded from what is stored now; after `settled`, the writer is there."""
     state = NEW
     for message in await lab.writer.fetch(examples.CONVERSATION):
-        state = evolve(state, message.decode())
+        state = evolve(state, entry_of(message))
     return state
 
 
@@ -560,8 +571,8 @@ async def test_whoever_waits_has_the_log_asked_where_the_feed_brings_nothing(
     followed = await lab.follow(feed=lossy(lambda message: True))
     await lab.grow(3)
     async with asyncio.timeout(20):
-        await followed.subscription.reached(3)
+        await followed.reached(3)
     await lab.grow(3)  # and the next one, too
     async with asyncio.timeout(20):
-        await followed.subscription.reached(6)
+        await followed.reached(6)
     assert followed.positions == [1, 2, 3, 4, 5, 6]

@@ -23,10 +23,12 @@ from deploy.local.embedded import EmbeddedNats
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import Desk
 from services.operator.handlers import Handlers
+from shared.contract.codec import entry_of
 from shared.contract.facts import ConversationClaimed, OperatorSaid
+from shared.contract.subjects import OPERATOR_SESSIONS
 from shared.eventlog.connection import ConnectionState
-from shared.eventlog.provisioning import OPERATOR_SESSIONS, SECOND
-from shared.eventlog.subscription import Subscription
+from shared.eventlog.provisioning import SECOND
+from shared.eventlog.subscription import Start, Subscription
 from shared.service.health import Health
 from tests.conftest import Connections, Services
 from tests.contract.test_operator_api import PASSWORDS, Api, Chat, chat, clients  # noqa: F401
@@ -237,9 +239,9 @@ async def test_a_command_that_is_tried_again_asks_again(
         log,
         ConnectionState(health),
         health,
-        lambda message: [desk.apply(message.decode())].clear(),
+        lambda message: [desk.apply(entry_of(message))].clear(),
         desk.clear,
-        from_beginning=True,
+        start=Start.BEGINNING,
     )
     await subscription.start()
     counter = Counter("test_commands", "", ["command", "outcome"], registry=health.registry)
@@ -258,8 +260,9 @@ async def test_a_command_that_is_tried_again_asks_again(
         assert desk.find(id).state.position == before  # type: ignore[union-attr]
 
     # What the live feed brings waits while nothing is awaited: the append is refused for certain.
-    subscription._doubtful = True
-    lift = asyncio.get_running_loop().call_later(1.0, setattr, subscription, "_doubtful", False)
+    follower = subscription.of(id)
+    follower._doubtful = True
+    lift = asyncio.get_running_loop().call_later(1.0, setattr, follower, "_doubtful", False)
     with pytest.raises(Gone):
         await handlers.claim(id, Operator("ada", "Ada"), still)
     lift.cancel()

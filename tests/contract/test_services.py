@@ -14,7 +14,7 @@ from services.workflow import handlers
 from services.workflow.domain.language.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.facts import BotSaid, DecisionFailed, ServiceAnswered, VariableSaved
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog
 from tests.backend import Backend, Request, Respond, response, says
 from tests.conftest import Connections, Services, flushed
 from tests.examples import OTHER_CONVERSATION
@@ -65,7 +65,7 @@ async def replica(connections: Connections) -> AsyncIterator[Replica]:
 
 
 @pytest.fixture
-async def visitor(connections: Connections) -> Log:
+async def visitor(connections: Connections) -> ChatLog:
     return await connections.log("proxy")
 
 
@@ -80,7 +80,7 @@ def held(until: asyncio.Event) -> Respond:
 
 
 async def test_a_backends_answer_is_a_fact_and_the_flow_goes_on_with_it(
-    replica: Replica, visitor: Log, backend: Backend
+    replica: Replica, visitor: ChatLog, backend: Backend
 ) -> None:
     await replica.start(asking(backend))
     await greet(visitor)
@@ -98,7 +98,7 @@ async def test_a_backends_answer_is_a_fact_and_the_flow_goes_on_with_it(
 
 
 async def test_a_failure_is_a_fact_too_and_takes_the_flow_to_its_on_error(
-    replica: Replica, visitor: Log, backend: Backend
+    replica: Replica, visitor: ChatLog, backend: Backend
 ) -> None:
     backend.will(says({}, status=500))
     await replica.start(asking(backend))
@@ -110,7 +110,7 @@ async def test_a_failure_is_a_fact_too_and_takes_the_flow_to_its_on_error(
 
 
 async def test_a_backend_over_nats_is_asked_like_one_over_http(
-    connections: Connections, replica: Replica, visitor: Log, backend: Backend
+    connections: Connections, replica: Replica, visitor: ChatLog, backend: Backend
 ) -> None:
     client = await connections.client("backend")
 
@@ -130,7 +130,7 @@ async def test_a_backend_over_nats_is_asked_like_one_over_http(
 
 
 async def test_while_a_backend_takes_its_time_other_conversations_go_on(
-    replica: Replica, visitor: Log, backend: Backend
+    replica: Replica, visitor: ChatLog, backend: Backend
 ) -> None:
     go_on = asyncio.Event()
     backend.will(held(go_on), says({"state": "sent"}))
@@ -147,7 +147,7 @@ async def test_while_a_backend_takes_its_time_other_conversations_go_on(
 
 
 async def test_a_takeover_during_the_call_lets_its_answer_fall(
-    connections: Connections, replica: Replica, visitor: Log, backend: Backend
+    connections: Connections, replica: Replica, visitor: ChatLog, backend: Backend
 ) -> None:
     go_on = asyncio.Event()
     backend.will(held(go_on))
@@ -158,12 +158,12 @@ async def test_a_takeover_during_the_call_lets_its_answer_fall(
     operator = await connections.log("operator")
     claim = await operator.append(C, "operator", CLAIM)
     go_on.set()
-    await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    await acknowledged(replica)
     assert (await history(visitor))[-1].position == claim
 
 
 async def test_what_the_visitor_writes_meanwhile_does_not_make_it_ask_twice(
-    replica: Replica, visitor: Log, backend: Backend
+    replica: Replica, visitor: ChatLog, backend: Backend
 ) -> None:
     go_on = asyncio.Event()
     backend.will(held(go_on), says({"state": "second"}))
@@ -180,7 +180,7 @@ async def test_what_the_visitor_writes_meanwhile_does_not_make_it_ask_twice(
 
 
 async def test_after_a_crash_the_answer_is_on_the_log_and_nobody_asks_again(
-    connections: Connections, replica: Replica, visitor: Log, backend: Backend
+    connections: Connections, replica: Replica, visitor: ChatLog, backend: Backend
 ) -> None:
     gate = Gate("before_append")
     doomed = Replica(connections)
@@ -199,7 +199,7 @@ async def test_after_a_crash_the_answer_is_on_the_log_and_nobody_asks_again(
 
 
 async def test_a_crash_before_the_answer_is_on_the_log_asks_again_with_the_same_key(
-    connections: Connections, replica: Replica, visitor: Log, backend: Backend
+    connections: Connections, replica: Replica, visitor: ChatLog, backend: Backend
 ) -> None:
     doomed = await Replica(connections).start(asking(backend), fault=(gate := Gate("before_record")))
     await greet(visitor)
@@ -214,7 +214,7 @@ async def test_a_crash_before_the_answer_is_on_the_log_asks_again_with_the_same_
 
 
 async def test_only_the_holder_of_the_lease_asks_however_many_replicas_are_woken(
-    connections: Connections, replica: Replica, visitor: Log, backend: Backend
+    connections: Connections, replica: Replica, visitor: ChatLog, backend: Backend
 ) -> None:
     """The next inputs of the conversation are delivered to the other replica while one is asking."""
     go_on = asyncio.Event()
@@ -242,7 +242,7 @@ async def test_only_the_holder_of_the_lease_asks_however_many_replicas_are_woken
 async def test_what_nobody_holds_the_lease_of_is_done_by_whoever_waits_long_enough(
     connections: Connections,
     replica: Replica,
-    visitor: Log,
+    visitor: ChatLog,
     backend: Backend,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -268,7 +268,7 @@ async def test_what_nobody_holds_the_lease_of_is_done_by_whoever_waits_long_enou
 
 
 async def test_an_answer_too_large_for_the_log_is_a_failure(
-    replica: Replica, visitor: Log, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    replica: Replica, visitor: ChatLog, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.workflow.backends.MAX_ANSWER", 2**20)
     backend.will(says("x" * 600_000, kind="text/plain"))
@@ -281,7 +281,7 @@ async def test_an_answer_too_large_for_the_log_is_a_failure(
 
 
 async def test_a_flow_that_asks_without_end_is_a_failed_outcome(
-    replica: Replica, visitor: Log, backend: Backend
+    replica: Replica, visitor: ChatLog, backend: Backend
 ) -> None:
     states = ",".join(
         f'"s{n}": {{"service": {{"url": "{backend.url}/{n}"}}, "next": "s{n + 1}"}}' for n in range(20)
@@ -301,7 +301,7 @@ async def test_a_flow_that_asks_without_end_is_a_failed_outcome(
 
 
 async def test_kill_9_while_a_backend_is_asked_gives_one_outcome(
-    services: Services, visitor: Log, backend: Backend, tmp_path: Path
+    services: Services, visitor: ChatLog, backend: Backend, tmp_path: Path
 ) -> None:
     flow = tmp_path / "asking.json"
     flow.write_bytes(asking(backend).content)

@@ -17,6 +17,7 @@ from services.workflow.domain.authoring.simulator import NOT_CONFIGURED, Simulat
 from services.workflow.domain.effects import GenerationFailed
 from services.workflow.domain.language.flow import parse
 from services.workflow.settings import WorkflowSettings
+from shared.contract.codec import entry_of
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import (
     ChoiceMade,
@@ -29,7 +30,7 @@ from shared.contract.facts import (
     TextWritten,
     TimerArmed,
 )
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog
 from tests import examples
 from tests.conftest import Connections, Services, flushed
 
@@ -169,12 +170,12 @@ async def test_a_rehearsal_equals_what_the_workflow_appends(
             entry = Entry(id=f"x{recorded.position}", facts=(fact,))
             await logs[who].append(C, "visitor" if who == "visitor" else "operator", entry)
 
-    real = [message.decode() for message in await logs["visitor"].fetch(C)]
+    real = [entry_of(message) for message in await logs["visitor"].fetch(C)]
     # The flow began anew at the end, so that more may follow: its first timer.
     assert comparable(real[: len(expected)]) == comparable(expected)
 
 
-async def _reached(log: Log, position: int) -> bool:
+async def _reached(log: ChatLog, position: int) -> bool:
     return await log.last(C) >= position
 
 

@@ -16,10 +16,11 @@ from services.operator.handlers import Handlers
 from services.operator.transports import http
 from services.proxy.app import Proxy
 from services.proxy.settings import ProxySettings
+from shared.contract.codec import entry_of
 from shared.contract.subjects import conversation_of
 from shared.eventlog.connection import ConnectionState
-from shared.eventlog.log import StoredMessage
-from shared.eventlog.subscription import Subscription
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.subscription import Start, Subscription
 from shared.service.health import Health
 from shared.service.pace import Pace
 from tests.conftest import Connections
@@ -84,7 +85,7 @@ async def test_the_console_reads_and_shows_a_conversation_in_pieces(
     log = await connections.log("operator")
 
     def deliver(message: StoredMessage) -> None:
-        desk.apply(message.decode())
+        desk.apply(entry_of(message))
 
     subscription = Subscription(
         log,
@@ -92,7 +93,7 @@ async def test_the_console_reads_and_shows_a_conversation_in_pieces(
         health,
         deliver,
         desk.clear,
-        from_beginning=True,
+        start=Start.BEGINNING,
     )
     await subscription.start()
     handlers = Handlers(desk, log, subscription, None)  # type: ignore[arg-type]

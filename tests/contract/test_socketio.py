@@ -16,6 +16,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from shared.contract.codec import entry_of
 from shared.contract.entry import Entry
 from shared.contract.facts import ConversationClaimed, OperatorSaid
 from shared.contract.subjects import conversation_of
@@ -471,7 +472,7 @@ async def test_a_language_and_a_flow_may_be_asked_for(own_stage: Stage, connecti
     await visitor.says(2)
     log = await connections.log("reader")
     (first, *_) = await log.fetch(conversation_of(visitor.session, "socketio"))
-    (began,) = first.decode().facts
+    (began,) = entry_of(first).facts
     assert json.loads(json.dumps({"door": began.door, "language": began.language, "flow": began.flow})) == {  # type: ignore[union-attr]
         "door": "socketio",
         "language": "de, en, fr",

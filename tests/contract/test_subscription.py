@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import ParseResult
@@ -15,16 +15,19 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from deploy.provisioning import wipe
 from shared.contract.entry import Entry
 from shared.contract.subjects import WORKFLOW_DELIVERY, WORKFLOW_DURABLE, chat
 from shared.eventlog.connection import ConnectionState, inbox_prefix
-from shared.eventlog.log import Log, StoredMessage, delivered
-from shared.eventlog.protocol_reader import LiveConnection
-from shared.eventlog.provisioning import declare, wipe
-from shared.eventlog.subscription import Subscription
+from shared.eventlog.follower import Follower
+from shared.eventlog.live_connection import LiveConnection
+from shared.eventlog.messages import StoredMessage, delivered
+from shared.eventlog.protocol_reader import TakeLive
+from shared.eventlog.subscription import MakeFeed, Start, Subscription
+from shared.service.chat_log import ChatLog, open_log
 from shared.service.health import Health
 from tests import examples
-from tests.conftest import Connections
+from tests.conftest import LAYOUT, Connections, declare
 from tests.faults.injectors import Pause, Wire, hesitant, lossy
 
 C = examples.CONVERSATION
@@ -39,18 +42,25 @@ class Followed:
 
     def __init__(
         self,
-        log: Log,
+        log: ChatLog,
         link: ConnectionState,
         from_beginning: bool = False,
         replay_as: str = "",
-        feed: Callable[..., LiveConnection] = LiveConnection,
+        feed: MakeFeed = LiveConnection,
     ) -> None:
         self.messages: list[StoredMessage] = []
         self.resets = 0
         self.slow = 0.0
         self.health = Health("test")
         self.subscription = Subscription(
-            log, link, self.health, self._take, self._reset, from_beginning, replay_as, feed
+            log,
+            link,
+            self.health,
+            self._take,
+            self._reset,
+            Start.BEGINNING if from_beginning else Start.END,
+            replay_as,
+            feed,
         )
 
     def _take(self, message: StoredMessage) -> None:
@@ -63,16 +73,24 @@ class Followed:
         self.messages.clear()
 
     @property
+    def follower(self) -> Follower:
+        """What follows the stream in which all is written here."""
+        return self.subscription.of(C)
+
+    async def reached(self, position: int, time: int = 0) -> None:
+        await self.follower.reached(position, time)
+
+    @property
     def positions(self) -> list[int]:
-        return [message.position for message in self.messages]
+        return [message.sequence for message in self.messages]
 
 
 @pytest.fixture
-async def writer(connections: Connections) -> Log:
+async def writer(connections: Connections) -> ChatLog:
     return await connections.log("proxy")
 
 
-async def grow(writer: Log, first: int, count: int) -> None:
+async def grow(writer: ChatLog, first: int, count: int) -> None:
     await asyncio.gather(*(writer.append(C, "visitor", said(n)) for n in range(first, first + count)))
 
 
@@ -85,7 +103,7 @@ async def stop() -> AsyncIterator[list[Followed]]:
 
 
 async def test_it_begins_at_the_end_or_at_the_beginning(
-    connections: Connections, writer: Log, stop: list[Followed]
+    connections: Connections, writer: ChatLog, stop: list[Followed]
 ) -> None:
     await grow(writer, 0, 2500)
     late = Followed(await connections.log("analytics"), ConnectionState(Health("test")))
@@ -97,7 +115,7 @@ async def test_it_begins_at_the_end_or_at_the_beginning(
     assert whole.positions == list(range(1, 2501))
     await grow(writer, 2500, 10)
     for followed in stop:
-        await followed.subscription.reached(2510)
+        await followed.reached(2510)
     assert late.positions == list(range(2501, 2511))
     assert whole.positions == list(range(1, 2511))
     assert "log" not in whole.health.reasons
@@ -114,7 +132,7 @@ async def test_a_long_replay_is_pushed_and_two_at_once_are_both_complete(
             await proxy.flush()
     reader = await connections.log("reader")
     async with asyncio.timeout(60):
-        while (await reader.tail()).last < count:
+        while await reader.length() < count:
             await asyncio.sleep(0.05)
     for _ in range(2):
         log = await connections.log("analytics")
@@ -139,25 +157,25 @@ async def test_a_long_replay_is_pushed_and_two_at_once_are_both_complete(
     stop += [again, third]
     await asyncio.gather(again.subscription.start(), third.subscription.start())
     for followed in stop:
-        await followed.subscription.reached(count + 1)
+        await followed.reached(count + 1)
         assert followed.positions == list(range(1, count + 2))
 
 
 @pytest.mark.parametrize("lost", [{7}, {1, 2, 3}, {3, 5, 8, 9}, set(range(1, 11))])
 async def test_what_the_live_feed_loses_is_fetched(
-    connections: Connections, writer: Log, stop: list[Followed], lost: set[int]
+    connections: Connections, writer: ChatLog, stop: list[Followed], lost: set[int]
 ) -> None:
-    feed = lossy(lambda message: message.position in lost)
+    feed = lossy(lambda message: message.sequence in lost)
     followed = Followed(await connections.log("analytics"), ConnectionState(Health("test")), feed=feed)
     stop.append(followed)
     await followed.subscription.start()
     await grow(writer, 0, 12)
-    await followed.subscription.reached(12)
+    await followed.reached(12)
     assert followed.positions == list(range(1, 13))
 
 
 async def test_the_last_entry_lost_with_nothing_after_it_arrives_within_five_seconds(
-    connections: Connections, writer: Log, stop: list[Followed]
+    connections: Connections, writer: ChatLog, stop: list[Followed]
 ) -> None:
     feed = lossy(lambda message: True)
     followed = Followed(await connections.log("analytics"), ConnectionState(Health("test")), feed=feed)
@@ -170,33 +188,33 @@ async def test_the_last_entry_lost_with_nothing_after_it_arrives_within_five_sec
 
 
 async def test_forged_live_messages_without_the_servers_marks_are_no_entries(
-    connections: Connections, writer: Log, stop: list[Followed]
+    connections: Connections, writer: ChatLog, stop: list[Followed]
 ) -> None:
     followed = Followed(await connections.log("analytics"), ConnectionState(Health("test")))
     stop.append(followed)
     await followed.subscription.start()
     forger = await connections.client("proxy")
-    await forger.publish(f"live.0.1.{C}.bot", b"{}")
+    await forger.publish(f"live.{LAYOUT.stream_of(C)}.1.{C}.bot", b"{}")
     await grow(writer, 0, 1)
-    await followed.subscription.reached(1)
+    await followed.reached(1)
     assert [message.author for message in followed.messages] == ["visitor"]
 
 
 async def test_a_slow_follower_misses_nothing(
-    connections: Connections, writer: Log, stop: list[Followed]
+    connections: Connections, writer: ChatLog, stop: list[Followed]
 ) -> None:
     followed = Followed(await connections.log("analytics"), ConnectionState(Health("test")))
     stop.append(followed)
     await followed.subscription.start()
     followed.slow = 0.002
     await grow(writer, 0, 300)
-    await followed.subscription.reached(300)
+    await followed.reached(300)
     assert followed.positions == list(range(1, 301))
 
 
 @pytest.mark.parametrize("how", ["cut", "stalled"])
 async def test_a_feed_that_is_cut_off_alone_misses_nothing(
-    connections: Connections, writer: Log, stop: list[Followed], how: str
+    connections: Connections, writer: ChatLog, stop: list[Followed], how: str
 ) -> None:
     """The link of the feed breaks; that of the client, over which everything else goes, stands."""
     async with Wire(connections.server.port) as wire:
@@ -204,7 +222,7 @@ async def test_a_feed_that_is_cut_off_alone_misses_nothing(
         losses = 0
 
         def detour(
-            client: Client, take: Callable[[StoredMessage], None], *told: Callable[[], None]
+            client: Client, lives: Mapping[str, TakeLive], *told: Callable[[], None]
         ) -> LiveConnection:
             lost, found = told
 
@@ -213,26 +231,26 @@ async def test_a_feed_that_is_cut_off_alone_misses_nothing(
                 losses += 1
                 lost()
 
-            return LiveConnection(cast(Client, _Detour(client, wire.port)), take, count, found)
+            return LiveConnection(cast(Client, _Detour(client, wire.port)), lives, count, found)
 
-        followed = Followed(Log(client), ConnectionState(Health("test")), feed=detour)
+        followed = Followed(await open_log(client), ConnectionState(Health("test")), feed=detour)
         stop.append(followed)
         await followed.subscription.start()
         await grow(writer, 0, 5)
-        await followed.subscription.reached(5)
+        await followed.reached(5)
         if how == "cut":
             await wire.cut()
         else:
             wire.stall()
         await grow(writer, 5, 5)
         async with asyncio.timeout(10):
-            await followed.subscription.reached(10)
+            await followed.reached(10)
             while not losses:
                 await asyncio.sleep(0.05)
         await wire.mend() if how == "cut" else wire.flow()
         await grow(writer, 10, 5)
         async with asyncio.timeout(10):
-            await followed.subscription.reached(15)
+            await followed.reached(15)
         assert client.is_connected
         assert followed.positions == list(range(1, 16))
 
@@ -245,11 +263,11 @@ async def test_an_append_whose_answer_is_lost_with_the_feed_is_stored_once(
         client = await connections.client("proxy")
 
         def detour(
-            client: Client, take: Callable[[StoredMessage], None], *told: Callable[[], None]
+            client: Client, lives: Mapping[str, TakeLive], *told: Callable[[], None]
         ) -> LiveConnection:
-            return LiveConnection(cast(Client, _Detour(client, wire.port)), take, *told)
+            return LiveConnection(cast(Client, _Detour(client, wire.port)), lives, *told)
 
-        log = Log(client)
+        log = await open_log(client)
         followed = Followed(log, ConnectionState(Health("test")), feed=detour)
         stop.append(followed)
         await followed.subscription.start()
@@ -259,23 +277,23 @@ async def test_an_append_whose_answer_is_lost_with_the_feed_is_stored_once(
         wire.flow()
         assert await log.append(C, "visitor", said(3), expect=2) == 3
         async with asyncio.timeout(10):
-            await followed.subscription.reached(3)
+            await followed.reached(3)
         fetched = await log.fetch(C)
-        assert [message.position for message in fetched] == followed.positions == [1, 2, 3]
+        assert [message.sequence for message in fetched] == followed.positions == [1, 2, 3]
 
 
 async def test_what_a_consumer_delivers_is_shared_and_comes_again_when_the_feed_was_cut(
-    connections: Connections, writer: Log, stop: list[Followed]
+    connections: Connections, writer: ChatLog, stop: list[Followed]
 ) -> None:
     async with Wire(connections.server.port) as wire:
 
         def detour(
-            client: Client, take: Callable[[StoredMessage], None], *told: Callable[[], None]
+            client: Client, lives: Mapping[str, TakeLive], *told: Callable[[], None]
         ) -> LiveConnection:
-            return LiveConnection(cast(Client, _Detour(client, wire.port)), take, *told)
+            return LiveConnection(cast(Client, _Detour(client, wire.port)), lives, *told)
 
         members = Member(), Member()
-        feeds: list[Callable[..., LiveConnection]] = [detour, LiveConnection]
+        feeds: list[MakeFeed] = [detour, LiveConnection]
         for member, feed in zip(members, feeds, strict=True):
             followed = Followed(await connections.log("workflow"), ConnectionState(Health("test")), feed=feed)
             stop.append(followed)
@@ -358,7 +376,7 @@ class _Detour:
 
 @pytest.mark.parametrize("how", ["cut", "stalled"])
 async def test_a_follower_cut_off_is_contiguous_again(
-    connections: Connections, writer: Log, stop: list[Followed], how: str
+    connections: Connections, writer: ChatLog, stop: list[Followed], how: str
 ) -> None:
     async with Wire(connections.server.port) as wire:
         link = ConnectionState(Health("test"))
@@ -374,11 +392,11 @@ async def test_a_follower_cut_off_is_contiguous_again(
             ping_interval=1,
             max_outstanding_pings=1,
         )
-        followed = Followed(Log(client), link)
+        followed = Followed(await open_log(client), link)
         stop.append(followed)
         await followed.subscription.start()
         await grow(writer, 0, 5)
-        await followed.subscription.reached(5)
+        await followed.reached(5)
         if how == "cut":
             await wire.cut()
         else:
@@ -389,30 +407,30 @@ async def test_a_follower_cut_off_is_contiguous_again(
         else:
             wire.flow()
         async with asyncio.timeout(10):
-            await followed.subscription.reached(55)
+            await followed.reached(55)
         assert followed.positions == list(range(1, 56))
         await client.close()
 
 
 async def test_a_follower_goes_on_behind_a_restarted_server(
-    connections: Connections, writer: Log, stop: list[Followed]
+    connections: Connections, writer: ChatLog, stop: list[Followed]
 ) -> None:
     followed = Followed(await connections.log("analytics"), ConnectionState(Health("test")))
     stop.append(followed)
     await followed.subscription.start()
     await grow(writer, 0, 5)
-    await followed.subscription.reached(5)
+    await followed.reached(5)
     await asyncio.to_thread(connections.server.kill)
     await asyncio.to_thread(connections.server.start)
     await grow(writer, 5, 5)
     async with asyncio.timeout(10):
-        await followed.subscription.reached(10)
+        await followed.reached(10)
     assert followed.positions == list(range(1, 11))
 
 
 @pytest.mark.parametrize("grown", [0, 12], ids=["shorter", "longer than before"])
 async def test_a_store_put_back_from_a_copy_is_noticed(
-    connections: Connections, writer: Log, stop: list[Followed], tmp_path: Path, grown: int
+    connections: Connections, writer: ChatLog, stop: list[Followed], tmp_path: Path, grown: int
 ) -> None:
     server = connections.server
     link = ConnectionState(Health("test"))
@@ -425,7 +443,7 @@ async def test_a_store_put_back_from_a_copy_is_noticed(
         reconnect_time_wait=0.05,
         max_reconnect_attempts=-1,
     )
-    followed = Followed(Log(client), link, from_beginning=True)
+    followed = Followed(await open_log(client), link, from_beginning=True)
     stop.append(followed)
     await followed.subscription.start()
     await grow(writer, 0, 5)
@@ -433,7 +451,7 @@ async def test_a_store_put_back_from_a_copy_is_noticed(
     shutil.copytree(server.folder / "nats", tmp_path / "copy")
     await asyncio.to_thread(server.start)
     await grow(writer, 5, 5)
-    await followed.subscription.reached(10)
+    await followed.reached(10)
     await asyncio.to_thread(server.stop)
     shutil.rmtree(server.folder / "nats")
     shutil.copytree(tmp_path / "copy", server.folder / "nats")
@@ -441,28 +459,28 @@ async def test_a_store_put_back_from_a_copy_is_noticed(
     if grown:
         await grow(writer, 100, grown)
     async with asyncio.timeout(10):
-        while followed.resets == 0 or followed.subscription.position < 5 + grown:
+        while followed.resets == 0 or followed.follower.sequence < 5 + grown:
             await asyncio.sleep(0.05)
     assert followed.positions == list(range(1, 6 + grown))
     await client.close()
 
 
 async def test_a_position_of_the_old_log_does_not_count_in_the_one_that_took_its_place(
-    connections: Connections, writer: Log, stop: list[Followed], tmp_path: Path
+    connections: Connections, writer: ChatLog, stop: list[Followed], tmp_path: Path
 ) -> None:
     """Whoever waits is not let go before it is known which log this is, nor kept waiting then."""
     server, pause = connections.server, Pause()
     client = await connections.client("analytics")
-    followed = Followed(hesitant(pause)(client), ConnectionState(Health("test")))
+    followed = Followed(await open_log(client, hesitant(pause)), ConnectionState(Health("test")))
     stop.append(followed)
     await followed.subscription.start()
     await grow(writer, 0, 5)
-    await followed.subscription.reached(5)
+    await followed.reached(5)
     await asyncio.to_thread(server.stop)
     shutil.copytree(server.folder / "nats", tmp_path / "copy")
     await asyncio.to_thread(server.start)
     await grow(writer, 5, 5)
-    await followed.subscription.reached(10)
+    await followed.reached(10)
     pause.begin()
     await pause.felt.wait()
     await asyncio.to_thread(server.stop)
@@ -470,7 +488,7 @@ async def test_a_position_of_the_old_log_does_not_count_in_the_one_that_took_its
     shutil.copytree(tmp_path / "copy", server.folder / "nats")
     await asyncio.to_thread(server.start)
     assert await writer.append(C, "visitor", said(100)) == 6
-    waiting = asyncio.create_task(followed.subscription.reached(6))
+    waiting = asyncio.create_task(followed.reached(6))
     await asyncio.sleep(0)
     assert not waiting.done()
     assert not followed.subscription.certain
@@ -478,25 +496,23 @@ async def test_a_position_of_the_old_log_does_not_count_in_the_one_that_took_its
     async with asyncio.timeout(10):
         await waiting
         assert followed.resets == 1
-        await followed.subscription.reached(6)  # nothing more comes
+        await followed.reached(6)  # nothing more comes
     assert followed.subscription.certain
 
 
 async def test_an_entry_that_is_newer_than_all_at_a_position_of_old_is_another_logs(
-    connections: Connections, writer: Log, stop: list[Followed]
+    connections: Connections, writer: ChatLog, stop: list[Followed]
 ) -> None:
     """The stream was removed and made anew while the connection stood."""
     pause = Pause()
-    followed = Followed(
-        hesitant(pause)(await connections.client("analytics")), ConnectionState(Health("test"))
-    )
+    followed = Followed(await connections.log("analytics", hesitant(pause)), ConnectionState(Health("test")))
     stop.append(followed)
     await followed.subscription.start()
     await grow(writer, 0, 5)
-    await followed.subscription.reached(5)
-    known = await writer.at(5)
+    await followed.reached(5)
+    known = await writer.stream_of(C).at(5)
     assert known is not None
-    await followed.subscription.reached(5, known.time)
+    await followed.reached(5, known.time)
     assert followed.subscription.certain
     pause.begin()
     await pause.felt.wait()
@@ -504,14 +520,14 @@ async def test_an_entry_that_is_newer_than_all_at_a_position_of_old_is_another_l
     await wipe(admin)
     await declare(admin, max_bytes=1024**3)
     assert await writer.append(C, "visitor", said(100)) == 1
-    found = await writer.at(1)
+    found = await writer.stream_of(C).at(1)
     assert found is not None
-    waiting = asyncio.create_task(followed.subscription.reached(1, found.time))
+    waiting = asyncio.create_task(followed.reached(1, found.time))
     await asyncio.sleep(0)
     assert not waiting.done()
     pause.end()
     async with asyncio.timeout(10):
         await waiting
         assert followed.resets == 1
-        await followed.subscription.reached(1)
-    assert followed.subscription.epoch != ""
+        await followed.reached(1)
+    assert followed.follower.epoch != ""

@@ -13,10 +13,10 @@ import pytest
 from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import ConversationReset, TimerArmed, TimerFired
-from shared.contract.timestamps import format_time
-from shared.eventlog.log import Conflict, Log
-from shared.eventlog.provisioning import declare
-from tests.conftest import Connections, Services
+from shared.eventlog.errors import Conflict
+from shared.service.chat_log import ChatLog
+from shared.timestamps import format_time
+from tests.conftest import Connections, Services, declare, stream_name
 from tests.replica import (
     C,
     Gate,
@@ -47,12 +47,12 @@ async def replica(connections: Connections) -> AsyncIterator[Replica]:
 
 
 @pytest.fixture
-async def visitor(connections: Connections) -> Log:
+async def visitor(connections: Connections) -> ChatLog:
     return await connections.log("proxy")
 
 
 @pytest.fixture
-async def bot(connections: Connections) -> Log:
+async def bot(connections: Connections) -> ChatLog:
     return await connections.log("workflow")
 
 
@@ -60,7 +60,7 @@ def in_seconds(seconds: float) -> str:
     return format_time(time_ns() + int(seconds * 1e9))
 
 
-async def arm(bot: Log, seconds: float, id: str = TIMER, entry: str = "arm", c: str = C) -> str:
+async def arm(bot: ChatLog, seconds: float, id: str = TIMER, entry: str = "arm", c: str = C) -> str:
     """A flow arms a timer."""
     at = in_seconds(seconds)
     armed = Entry(id=entry, needs=2, facts=(TimerArmed(id=id, at=at),))
@@ -72,7 +72,7 @@ async def arm(bot: Log, seconds: float, id: str = TIMER, entry: str = "arm", c: 
         return at
 
 
-async def fired(visitor: Log, conversation: str = C, seconds: float = 30) -> list[TimerFired]:
+async def fired(visitor: ChatLog, conversation: str = C, seconds: float = 30) -> list[TimerFired]:
     """The timers that took effect, once all that was armed has, and has its outcome."""
     await until(
         visitor, lambda state: not state.timers.armed and not state.inbox.unanswered, seconds, conversation
@@ -88,12 +88,12 @@ async def stored(connections: Connections) -> dict[str, int]:
 
 
 async def settled(replica: Replica) -> None:
-    await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
-    await acknowledged(replica, subjects.TIMERS, subjects.TIMERS_DURABLE)
+    await acknowledged(replica)
+    await acknowledged(replica, [subjects.TIMERS], subjects.TIMERS_DURABLE)
 
 
 async def test_an_armed_timer_takes_effect_once_and_what_follows_has_an_outcome(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     await greet(visitor)
     await arm(bot, 0.3)
@@ -107,7 +107,7 @@ async def test_an_armed_timer_takes_effect_once_and_what_follows_has_an_outcome(
 
 
 async def test_a_timer_is_scheduled_before_its_delivery_is_acknowledged(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     gate = Gate("after_schedule")
     await greet(visitor)
@@ -115,14 +115,14 @@ async def test_a_timer_is_scheduled_before_its_delivery_is_acknowledged(
     await replica.start(fault=gate)
     await gate.held.wait()
     assert await stored(connections) == {f"timer.at.{C}.{TIMER}": 1}
-    info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    info = await replica.client.jsm().consumer_info(stream_name(), subjects.WORKFLOW_DURABLE)
     assert info.num_ack_pending == 1
     gate.open()
     await settled(replica)
 
 
 async def test_a_replica_does_not_publish_again_what_the_server_has_answered_for(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     await greet(visitor)
     await arm(bot, 60)
@@ -138,7 +138,7 @@ async def test_a_replica_does_not_publish_again_what_the_server_has_answered_for
 
 
 async def test_a_redelivery_publishes_schedules_anew(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     """Whoever had the delivery before may have died between the fact and the schedule."""
     gate = Gate("after_schedule")
@@ -155,7 +155,7 @@ async def test_a_redelivery_publishes_schedules_anew(
 
 
 async def test_a_timer_armed_anew_fires_only_at_its_new_time(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     await greet(visitor)
     await arm(bot, 2)
@@ -171,7 +171,7 @@ async def test_a_timer_armed_anew_fires_only_at_its_new_time(
 
 
 async def test_a_firing_of_an_earlier_time_means_nothing(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     """It fired, and before anybody looked the timer was armed anew, for later."""
     await greet(visitor)
@@ -186,7 +186,7 @@ async def test_a_firing_of_an_earlier_time_means_nothing(
     assert said(await history(visitor), TimerFired) == []
 
 
-async def test_what_is_past_fires_at_once(replica: Replica, visitor: Log, bot: Log) -> None:
+async def test_what_is_past_fires_at_once(replica: Replica, visitor: ChatLog, bot: ChatLog) -> None:
     await greet(visitor)
     await arm(bot, -3600)
     await replica.start()
@@ -194,7 +194,7 @@ async def test_what_is_past_fires_at_once(replica: Replica, visitor: Log, bot: L
 
 
 async def test_a_timer_means_nothing_when_the_conversation_has_moved_on(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     await replica.start()
     await greet(visitor)
@@ -213,7 +213,7 @@ async def test_a_timer_means_nothing_when_the_conversation_has_moved_on(
 
 
 async def test_after_a_reset_no_timer_of_before_takes_effect(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     await greet(visitor)
     await arm(bot, 0.5)
@@ -227,7 +227,7 @@ async def test_after_a_reset_no_timer_of_before_takes_effect(
 
 
 async def test_a_timer_survives_a_restart_of_the_server_and_fires_once(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     await greet(visitor)
     await arm(bot, 1.5)
@@ -242,7 +242,7 @@ async def test_a_timer_survives_a_restart_of_the_server_and_fires_once(
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.slow
 async def test_kill_9_anywhere_leaves_a_timer_that_takes_effect_once(
-    services: Services, connections: Connections, visitor: Log, bot: Log, point: str
+    services: Services, connections: Connections, visitor: ChatLog, bot: ChatLog, point: str
 ) -> None:
     await greet(visitor)
     await arm(bot, 0.2)
@@ -258,7 +258,7 @@ async def test_kill_9_anywhere_leaves_a_timer_that_takes_effect_once(
 
 
 async def test_two_replicas_that_both_see_a_timer_due_let_it_take_effect_once(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     """One holds it beyond its lease; the other is woken too; then the first goes on."""
     gate = Gate("before_fire")
@@ -281,7 +281,7 @@ async def test_two_replicas_that_both_see_a_timer_due_let_it_take_effect_once(
 
 
 async def test_three_hundred_timers_at_once_all_take_effect(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     names = [subjects.conversation_of(str(n), "web") for n in range(300)]
     at = in_seconds(2)
@@ -297,7 +297,7 @@ async def test_three_hundred_timers_at_once_all_take_effect(
 
 
 async def test_visitors_are_answered_while_no_timer_can_be_scheduled(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     admin = await connections.client("admin")
     await admin.jsm().delete_stream(subjects.TIMERS)
@@ -313,7 +313,7 @@ async def test_visitors_are_answered_while_no_timer_can_be_scheduled(
 
 
 async def test_a_timer_that_the_server_never_takes_does_not_hold_the_conversation_up(
-    replica: Replica, visitor: Log, bot: Log
+    replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     await greet(visitor)
     for id, at in (("after:1:0", "tomorrow"), ("not a subject", in_seconds(1)), ("after:2:0", "2026-13-40")):
@@ -326,7 +326,7 @@ async def test_a_timer_that_the_server_never_takes_does_not_hold_the_conversatio
 
 
 async def test_a_firing_that_nobody_acknowledges_comes_again(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     await greet(visitor)
     await arm(bot, 0.1)
@@ -339,7 +339,7 @@ async def test_a_firing_that_nobody_acknowledges_comes_again(
 
 
 async def test_what_fires_carries_the_time_that_it_was_armed_for(
-    connections: Connections, replica: Replica, visitor: Log, bot: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, bot: ChatLog
 ) -> None:
     await greet(visitor)
     at = await arm(bot, 60)

@@ -12,10 +12,10 @@ import pytest
 from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import TimerArmed, TimerFired
-from shared.contract.timestamps import format_time
-from shared.eventlog.log import Log, Unreachable
-from shared.eventlog.provisioning import declare
-from tests.conftest import Connections
+from shared.eventlog.errors import Unreachable
+from shared.service.chat_log import ChatLog
+from shared.timestamps import format_time
+from tests.conftest import Connections, declare
 from tests.faults.nodes import Cluster
 from tests.replica import Replica, answered, causes, greet, history, said, until
 
@@ -35,12 +35,12 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
         cluster.kill()
 
 
-async def settled(log: Log, name: str) -> None:
+async def settled(log: ChatLog, name: str) -> None:
     """Nothing is armed or waits for an outcome. While a leader is elected, nothing can be read."""
     async with asyncio.timeout(60):
         while True:
             try:
-                await log.tail()  # from here on it knows that there are replicas, and reads completely
+                await log.length()  # from here on it knows that there are replicas, and reads completely
                 await until(
                     log, lambda state: not state.timers.armed and not state.inbox.unanswered, 60, name
                 )
@@ -64,7 +64,7 @@ async def test_timers_survive_the_death_of_their_leader_and_take_effect_once(clu
             armed = Entry(id="arm", needs=2, facts=(TimerArmed(id="after:1:0", at=at),))
             await bot.append(name, "bot", armed, expect=await bot.last(name))
             again = await visitor.append(name, "visitor", Entry(id="wake", facts=()))
-            await replica.subscription.reached(again)
+            await replica.subscription.of(name).reached(again)
         info = await admin.jsm().stream_info(subjects.TIMERS)
         async with asyncio.timeout(30):
             while (info.state.messages or 0) < len(NAMES):

@@ -26,7 +26,7 @@ from shared.contract.facts import (
     RequestMade,
     TimerFired,
 )
-from shared.eventlog.log import Log
+from shared.service.chat_log import ChatLog
 from tests.conftest import Connections, Services
 from tests.replica import (
     CLAIM,
@@ -63,12 +63,12 @@ async def replica(connections: Connections) -> AsyncIterator[Replica]:
 
 
 @pytest.fixture
-async def visitor(connections: Connections) -> Log:
+async def visitor(connections: Connections) -> ChatLog:
     return await connections.log("proxy")
 
 
 @pytest.fixture
-async def operator(connections: Connections) -> Log:
+async def operator(connections: Connections) -> ChatLog:
     return await connections.log("operator")
 
 
@@ -82,7 +82,7 @@ async def present(connections: Connections, replica: Replica, operators: int) ->
             await asyncio.sleep(0.02)
 
 
-async def test_a_flow_reminds_and_then_goes_on(replica: Replica, visitor: Log) -> None:
+async def test_a_flow_reminds_and_then_goes_on(replica: Replica, visitor: ChatLog) -> None:
     await replica.start(
         flow(
             ask=ASK | {"after": [{"delay": "1s", "say": "Still there?"}, {"delay": "2s", "next": "bye"}]},
@@ -96,11 +96,11 @@ async def test_a_flow_reminds_and_then_goes_on(replica: Replica, visitor: Log) -
     assert [each.text for each in said(entries, BotSaid)] == ["Still there?", "Bye."]
     assert len(said(entries, TimerFired)) == 2
     assert state.timers.armed == ()
-    await acknowledged(replica, subjects.TIMERS, subjects.TIMERS_DURABLE)
+    await acknowledged(replica, [subjects.TIMERS], subjects.TIMERS_DURABLE)
 
 
 async def test_an_answer_in_time_and_nobody_is_reminded(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     await replica.start(
         flow(
@@ -121,7 +121,7 @@ async def test_an_answer_in_time_and_nobody_is_reminded(
 
 
 async def test_where_nobody_comes_the_visitor_is_told_and_the_flow_goes_on(
-    replica: Replica, visitor: Log
+    replica: Replica, visitor: ChatLog
 ) -> None:
     await replica.start(
         flow(
@@ -142,7 +142,7 @@ async def test_where_nobody_comes_the_visitor_is_told_and_the_flow_goes_on(
 
 
 async def test_once_somebody_came_the_waiting_is_over(
-    replica: Replica, visitor: Log, operator: Log, connections: Connections
+    replica: Replica, visitor: ChatLog, operator: ChatLog, connections: Connections
 ) -> None:
     await replica.start(
         flow(
@@ -163,7 +163,7 @@ async def test_once_somebody_came_the_waiting_is_over(
 
 @pytest.mark.parametrize(("operators", "words"), [(0, "Nobody is here."), (2, "Somebody comes.")])
 async def test_what_the_visitor_is_told_depends_on_whether_anybody_is_there(
-    connections: Connections, replica: Replica, visitor: Log, operators: int, words: str
+    connections: Connections, replica: Replica, visitor: ChatLog, operators: int, words: str
 ) -> None:
     await replica.start(
         flow(
@@ -184,7 +184,7 @@ async def test_what_the_visitor_is_told_depends_on_whether_anybody_is_there(
 
 
 async def test_a_long_silence_ends_the_conversation_and_the_next_word_begins_it_anew(
-    replica: Replica, visitor: Log
+    replica: Replica, visitor: ChatLog
 ) -> None:
     await replica.start(inactivity=1)
     await greet(visitor)
@@ -202,7 +202,7 @@ async def test_a_long_silence_ends_the_conversation_and_the_next_word_begins_it_
     assert [timer.purpose for timer in state.timers.armed] == ["inactivity"]
 
 
-async def test_who_goes_on_talking_is_not_ended(replica: Replica, visitor: Log) -> None:
+async def test_who_goes_on_talking_is_not_ended(replica: Replica, visitor: ChatLog) -> None:
     """The timer of the beginning fires; it finds that there was a word since, and waits for the rest."""
     await replica.start(inactivity=2)
     await greet(visitor)
@@ -223,7 +223,7 @@ async def test_who_goes_on_talking_is_not_ended(replica: Replica, visitor: Log) 
 
 
 async def test_a_clock_that_is_behind_the_logs_lets_no_timer_fire_over_and_over(
-    replica: Replica, visitor: Log, monkeypatch: pytest.MonkeyPatch
+    replica: Replica, visitor: ChatLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By this machine's clock the silence would last five minutes more, each time it is looked at."""
     monkeypatch.setattr(repository, "time_ns", lambda: time_ns() - 300_000_000_000)
@@ -234,7 +234,7 @@ async def test_a_clock_that_is_behind_the_logs_lets_no_timer_fire_over_and_over(
 
 
 async def test_a_silence_ends_what_an_operator_has_forgotten_too(
-    replica: Replica, visitor: Log, operator: Log
+    replica: Replica, visitor: ChatLog, operator: ChatLog
 ) -> None:
     await replica.start(inactivity=1)
     await greet(visitor)
@@ -244,27 +244,29 @@ async def test_a_silence_ends_what_an_operator_has_forgotten_too(
     await operator.append(C, "operator", spoken)
     state = await until(visitor, lambda state: state.ownership.ended_by_bot)
     assert state.ownership.owner == "bot"
-    await acknowledged(replica, subjects.TIMERS, subjects.TIMERS_DURABLE)
+    await acknowledged(replica, [subjects.TIMERS], subjects.TIMERS_DURABLE)
 
 
 async def test_a_timer_that_means_nothing_while_an_operator_owns_is_done_with(
-    connections: Connections, replica: Replica, visitor: Log, operator: Log
+    connections: Connections, replica: Replica, visitor: ChatLog, operator: ChatLog
 ) -> None:
     """The setting was switched off after the timer was armed."""
     first = await Replica(connections).start(inactivity=1)
     await greet(visitor)
     await answered(visitor)
-    await acknowledged(first, subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    await acknowledged(first)
     await first.crash()
     await operator.append(C, "operator", CLAIM)
     await replica.start(inactivity=0)
     await until(visitor, lambda state: not state.timers.armed and not state.inbox.unanswered)
-    await acknowledged(replica, subjects.TIMERS, subjects.TIMERS_DURABLE)
+    await acknowledged(replica, [subjects.TIMERS], subjects.TIMERS_DURABLE)
     assert (await folded(visitor)).ownership.owner == "operator"
     assert said(await history(visitor), ConversationEnded) == []
 
 
-async def test_after_a_handback_silence_counts_again(replica: Replica, visitor: Log, operator: Log) -> None:
+async def test_after_a_handback_silence_counts_again(
+    replica: Replica, visitor: ChatLog, operator: ChatLog
+) -> None:
     await replica.start(inactivity=2)
     await greet(visitor)
     await answered(visitor)
@@ -275,13 +277,13 @@ async def test_after_a_handback_silence_counts_again(replica: Replica, visitor: 
     await until(visitor, lambda state: state.ownership.ended_by_bot)
 
 
-async def test_the_setting_says_how_long_a_silence_may_be(services: Services, visitor: Log) -> None:
+async def test_the_setting_says_how_long_a_silence_may_be(services: Services, visitor: ChatLog) -> None:
     await services.start("workflow", SWITCHBOARD_INACTIVITY_SECONDS="1")
     await greet(visitor)
     await until(visitor, lambda state: state.ownership.ended_by_bot)
 
 
-async def test_agents_are_answered_in_their_lane(replica: Replica, visitor: Log) -> None:
+async def test_agents_are_answered_in_their_lane(replica: Replica, visitor: ChatLog) -> None:
     await replica.start()
     began = EngagementBegan(agent="emoji", user="u1", name="Ada")
     await visitor.append(C, "visitor", Entry(id="e", needs=2, facts=(began,)), expect=0)

@@ -20,10 +20,10 @@ from websockets.frames import Frame, Opcode
 from deploy.local.embedded import EmbeddedNats
 from services.proxy.transports.pages import STATIC
 from shared.contract import facts
+from shared.contract.codec import entry_of
 from shared.contract.entry import Entry
 from shared.contract.subjects import conversation_of
-from shared.eventlog.provisioning import declare
-from tests.conftest import Connections, Services, connected
+from tests.conftest import Connections, Services, connected, declare
 from tests.processes import Service
 from tests.visitor import V1, Visitor
 
@@ -284,7 +284,7 @@ async def began(stage: Stage, socket: ClientConnection) -> facts.ConversationSta
     connections = Connections(stage.services.server)
     log = await connections.log("reader")
     conversation = conversation_of(cookie_of(socket).split("=")[1], "websocket")
-    (fact,) = (await log.fetch(conversation))[0].decode().facts
+    (fact,) = entry_of((await log.fetch(conversation))[0]).facts
     await connections.close()
     assert isinstance(fact, facts.ConversationStarted)
     return fact

@@ -56,7 +56,7 @@ class Assistant:
         async with asyncio.timeout(10):
             while len(entries := await self._log.fetch(conversation)) < count:
                 await asyncio.sleep(0.01)
-        return entries[count - 1].position
+        return entries[count - 1].sequence
 
     async def begins(self, conversation: str, attempt: int = 1) -> None:
         fact = AnswerStarted(cause=self.cause, attempt=attempt)

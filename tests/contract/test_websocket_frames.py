@@ -18,8 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from deploy.local.embedded import EmbeddedNats
-from shared.eventlog.provisioning import declare
-from tests.conftest import Services, connected
+from tests.conftest import Services, connected, declare
 from tests.contract.test_websocket import ASK, HI, OTHER, PICK, TEXT, Stage, prepare, ready, tell, told
 
 CONT, TEXTS, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.provisioning import wipe
 from services.workflow import decision, handlers
 from services.workflow.domain.language.flow import parse
 from shared.contract import subjects
@@ -23,11 +24,11 @@ from shared.contract.facts import (
     InputRefused,
     TextWritten,
 )
-from shared.eventlog.log import Log, StoredMessage
-from shared.eventlog.provisioning import declare, wipe
+from shared.eventlog.messages import StoredMessage
+from shared.service.chat_log import ChatLog
 from tests import examples
 from tests import replica as replicas
-from tests.conftest import Connections, flushed
+from tests.conftest import Connections, declare, flushed, stream_name
 from tests.faults.injectors import Pause, hesitant
 from tests.replica import (
     CLAIM,
@@ -57,16 +58,16 @@ async def replica(connections: Connections) -> AsyncIterator[Replica]:
 
 
 @pytest.fixture
-async def visitor(connections: Connections) -> Log:
+async def visitor(connections: Connections) -> ChatLog:
     return await connections.log("proxy")
 
 
 @pytest.fixture
-async def operator(connections: Connections) -> Log:
+async def operator(connections: Connections) -> ChatLog:
     return await connections.log("operator")
 
 
-async def test_each_input_gets_one_outcome_in_order(replica: Replica, visitor: Log) -> None:
+async def test_each_input_gets_one_outcome_in_order(replica: Replica, visitor: ChatLog) -> None:
     await replica.start()
     await greet(visitor)
     for n in range(5):
@@ -77,7 +78,7 @@ async def test_each_input_gets_one_outcome_in_order(replica: Replica, visitor: L
 
 
 async def test_inputs_that_nobody_took_are_answered_by_a_replica_that_starts_later(
-    replica: Replica, visitor: Log
+    replica: Replica, visitor: ChatLog
 ) -> None:
     await greet(visitor)
     await visitor.append(C, "visitor", text(1))
@@ -86,7 +87,7 @@ async def test_inputs_that_nobody_took_are_answered_by_a_replica_that_starts_lat
 
 
 async def test_an_answer_held_back_until_after_a_claim_never_lands(
-    replica: Replica, visitor: Log, operator: Log
+    replica: Replica, visitor: ChatLog, operator: ChatLog
 ) -> None:
     held, claimed = asyncio.Event(), asyncio.Event()
 
@@ -105,11 +106,11 @@ async def test_an_answer_held_back_until_after_a_claim_never_lands(
     claim = await operator.append(C, "operator", CLAIM)
     claimed.set()
     after = await operator.append(C, "operator", Entry(id="o", facts=(examples.OPERATOR_SAID,)))
-    info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    info = await replica.client.jsm().consumer_info(stream_name(), subjects.WORKFLOW_DURABLE)
     async with asyncio.timeout(10):
         while info.num_ack_pending or info.num_pending:  # all deliveries have been dealt with
             await asyncio.sleep(0.02)
-            info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+            info = await replica.client.jsm().consumer_info(stream_name(), subjects.WORKFLOW_DURABLE)
     entries = await history(visitor)
     assert [recorded.author for recorded in entries if recorded.position >= claim] == ["operator", "operator"]
     assert entries[-1].position == after
@@ -117,7 +118,7 @@ async def test_an_answer_held_back_until_after_a_claim_never_lands(
 
 
 async def test_nothing_is_decided_on_a_state_that_missed_a_claim(
-    replica: Replica, visitor: Log, operator: Log
+    replica: Replica, visitor: ChatLog, operator: ChatLog
 ) -> None:
     """The claim of another process comes between two messages, and this replica is not told."""
 
@@ -130,7 +131,7 @@ async def test_nothing_is_decided_on_a_state_that_missed_a_claim(
     await answered(visitor)
     await operator.append(C, "operator", CLAIM)
     second = await visitor.append(C, "visitor", text(2))
-    await replica.subscription.reached(second)
+    await replica.subscription.of(C).reached(second)
     await operator.append(C, "operator", HANDBACK)
     entries = await answered(visitor)
     assert len(said(entries, BotSaid)) == 1  # the answer to the first text; the second is a person's
@@ -138,7 +139,7 @@ async def test_nothing_is_decided_on_a_state_that_missed_a_claim(
 
 
 async def test_what_comes_while_a_conversation_is_loaded_is_not_taken_for_answered(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     """A delivery may enter the mailbox before its entry is in the fold that the mailbox looks at."""
     held, go_on = asyncio.Event(), asyncio.Event()
@@ -161,7 +162,7 @@ async def test_what_comes_while_a_conversation_is_loaded_is_not_taken_for_answer
 
 
 async def test_redelivered_out_of_order_they_are_answered_in_order(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     """One replica takes three messages and dies; the other hears the fourth first."""
     taken = asyncio.Event()
@@ -188,7 +189,7 @@ async def test_redelivered_out_of_order_they_are_answered_in_order(
 
 
 async def test_two_replicas_that_both_decide_give_one_outcome(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     """A replica holds its answer beyond the lease; another answers; then the first one wakes."""
     held, wake = asyncio.Event(), asyncio.Event()
@@ -213,7 +214,7 @@ async def test_two_replicas_that_both_decide_give_one_outcome(
 
 
 async def test_a_decision_too_large_is_a_failed_outcome_and_the_conversation_goes_on(
-    replica: Replica, visitor: Log
+    replica: Replica, visitor: ChatLog
 ) -> None:
     wordy = parse(ECHO.content.replace(b"heard", b"heard " * 100), "wordy")
     await replica.start(max_entry=500, flow=wordy)
@@ -229,14 +230,14 @@ async def test_a_decision_too_large_is_a_failed_outcome_and_the_conversation_goe
     assert (await folded(visitor)).turn == "idle"
 
 
-async def test_an_input_delivered_too_often_is_a_failed_outcome(replica: Replica, visitor: Log) -> None:
+async def test_an_input_delivered_too_often_is_a_failed_outcome(replica: Replica, visitor: ChatLog) -> None:
     await replica.start(max_deliveries=0)
     await greet(visitor)
     assert said(await answered(visitor), DecisionFailed) == [DecisionFailed(reason="too_many_deliveries")]
 
 
 async def test_what_older_programs_gave_back_does_not_count_as_delivered_too_often(
-    replica: Replica, visitor: Log
+    replica: Replica, visitor: ChatLog
 ) -> None:
     await visitor.append(
         C, "visitor", Entry(id="s", needs=2, facts=(examples.CONVERSATION_STARTED,)), expect=0
@@ -248,7 +249,7 @@ async def test_what_older_programs_gave_back_does_not_count_as_delivered_too_oft
 
 
 async def test_in_the_end_even_what_older_programs_may_have_given_back_is_a_failed_outcome(
-    replica: Replica, visitor: Log, monkeypatch: pytest.MonkeyPatch
+    replica: Replica, visitor: ChatLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decision, "NEWER_DELIVERIES", 0)
     started = Entry(id="s", needs=2, facts=(examples.CONVERSATION_STARTED,))
@@ -258,7 +259,7 @@ async def test_in_the_end_even_what_older_programs_may_have_given_back_is_a_fail
 
 
 async def test_unreadable_messages_and_those_of_newer_programs_do_not_stop_the_others(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     proxy = await connections.client("proxy")
     other = examples.OTHER_CONVERSATION
@@ -266,29 +267,30 @@ async def test_unreadable_messages_and_those_of_newer_programs_do_not_stop_the_o
     await proxy.publish(subjects.chat(other, "visitor"), b'{"id":"n","facts":[{"kind":"FromTheFuture"}]}')
     await replica.start()
     await greet(visitor)
-    assert causes(await answered(visitor)) == [3]
+    entries = await answered(visitor)
+    assert causes(entries) == [entries[0].position]
 
 
 async def test_a_conversation_that_needs_a_newer_program_is_left_to_it(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     newer = Entry(id="s", needs=99, facts=(examples.CONVERSATION_STARTED,))
     await visitor.append(C, "visitor", newer, expect=0)
     await replica.start()
-    await visitor.append(examples.OTHER_CONVERSATION, "visitor", text(1))
+    asked = await visitor.append(examples.OTHER_CONVERSATION, "visitor", text(1))
     async with asyncio.timeout(30):
-        while not await visitor.fetch(examples.OTHER_CONVERSATION, after=2):
+        while not await visitor.fetch(examples.OTHER_CONVERSATION, after=asked):
             await asyncio.sleep(0.01)
     assert causes(await history(visitor)) == []
     async with asyncio.timeout(30):
         while True:  # the other's acknowledgement goes with what comes within 10 ms
-            info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+            info = await replica.client.jsm().consumer_info(stream_name(), subjects.WORKFLOW_DURABLE)
             if info.num_ack_pending == 1:  # it stays somebody's to do
                 break
 
 
 async def test_conversations_keep_the_flow_they_began_with(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     await replica.start()
     await greet(visitor)
@@ -309,7 +311,7 @@ async def test_conversations_keep_the_flow_they_began_with(
     await changed.crash()
 
 
-async def test_an_orderly_end_finishes_what_is_in_hand(replica: Replica, visitor: Log) -> None:
+async def test_an_orderly_end_finishes_what_is_in_hand(replica: Replica, visitor: ChatLog) -> None:
     held, go_on = asyncio.Event(), asyncio.Event()
 
     async def hold(point: str, conversation: str) -> None:
@@ -326,17 +328,19 @@ async def test_an_orderly_end_finishes_what_is_in_hand(replica: Replica, visitor
     await stopping
     await replica.subscription.leave()  # and what was acknowledged has reached the server
     assert causes(await history(visitor)) == [1]
-    info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    info = await replica.client.jsm().consumer_info(stream_name(), subjects.WORKFLOW_DURABLE)
     assert info.num_ack_pending == 0
 
 
-async def test_an_acknowledgement_that_finds_no_company_goes_alone(replica: Replica, visitor: Log) -> None:
+async def test_an_acknowledgement_that_finds_no_company_goes_alone(
+    replica: Replica, visitor: ChatLog
+) -> None:
     await replica.start()
     await greet(visitor)
     manager = replica.client.jsm()
     async with asyncio.timeout(30):
         while True:
-            info = await manager.consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+            info = await manager.consumer_info(stream_name(), subjects.WORKFLOW_DURABLE)
             if info.delivered and info.delivered.consumer_seq and not info.num_ack_pending:
                 break
             await asyncio.sleep(0.01)
@@ -345,7 +349,7 @@ async def test_an_acknowledgement_that_finds_no_company_goes_alone(replica: Repl
 
 
 async def test_an_orderly_end_gives_back_at_once_what_it_cannot_finish(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     held = asyncio.Event()
 
@@ -365,7 +369,7 @@ async def test_an_orderly_end_gives_back_at_once_what_it_cannot_finish(
 
 
 async def test_a_store_put_back_while_a_delivery_is_in_hand_stops_nobody(
-    connections: Connections, replica: Replica, visitor: Log, tmp_path: Path
+    connections: Connections, replica: Replica, visitor: ChatLog, tmp_path: Path
 ) -> None:
     """The delivery's position is one that the new log may never reach."""
     server, held, go_on = connections.server, asyncio.Event(), asyncio.Event()
@@ -393,7 +397,7 @@ async def test_a_store_put_back_while_a_delivery_is_in_hand_stops_nobody(
     shutil.copytree(tmp_path / "copy", server.folder / "nats")
     await asyncio.to_thread(server.start)
     async with asyncio.timeout(10):
-        while replica.subscription.position != 2:
+        while replica.subscription.of(C).sequence != 2:
             await asyncio.sleep(0.02)
     holding = False
     go_on.set()
@@ -403,7 +407,7 @@ async def test_a_store_put_back_while_a_delivery_is_in_hand_stops_nobody(
 
 
 async def test_what_comes_before_a_replica_knows_that_the_store_was_put_back_is_answered(
-    connections: Connections, replica: Replica, visitor: Log, tmp_path: Path
+    connections: Connections, replica: Replica, visitor: ChatLog, tmp_path: Path
 ) -> None:
     """Its position is one that the old log had: there it has its outcome."""
     server, pause = connections.server, Pause()
@@ -430,7 +434,7 @@ async def test_what_comes_before_a_replica_knows_that_the_store_was_put_back_is_
 
 
 async def test_what_comes_after_the_log_was_wiped_is_answered(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     """No connection is lost: nothing but the entry itself tells that it is of another log."""
     pause = Pause()
@@ -456,14 +460,14 @@ async def delivered(replica: Replica, position: int) -> None:
     manager = replica.client.jsm()
     async with asyncio.timeout(10):
         while True:
-            info = await manager.consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+            info = await manager.consumer_info(stream_name(), subjects.WORKFLOW_DURABLE)
             if info.delivered is not None and info.delivered.stream_seq >= position:
                 return
             await asyncio.sleep(0.02)
 
 
 async def test_a_condition_that_cannot_be_told_is_counted_and_on_the_log(
-    replica: Replica, visitor: Log
+    replica: Replica, visitor: ChatLog
 ) -> None:
     states = json.loads(ECHO.content)
     states["got"]["matchResponse"]["save"] = "words"
@@ -480,7 +484,7 @@ async def test_a_condition_that_cannot_be_told_is_counted_and_on_the_log(
 
 
 async def test_the_metric_of_untold_conditions_is_bounded(
-    replica: Replica, visitor: Log, monkeypatch: pytest.MonkeyPatch
+    replica: Replica, visitor: ChatLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handlers, "MAX_UNTOLD_STATES", 2)
     tell = {

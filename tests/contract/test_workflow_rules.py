@@ -12,9 +12,11 @@ import pytest
 from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import Author, BotSaid, TimerArmed, TimerFired
-from shared.contract.timestamps import format_time
-from shared.eventlog.log import Log, StoredMessage
-from tests.conftest import Connections, flushed
+from shared.eventlog.log import Log
+from shared.eventlog.messages import StoredMessage
+from shared.service.chat_log import ChatLog
+from shared.timestamps import format_time
+from tests.conftest import Connections, flushed, stream_name
 from tests.faults.injectors import Pause, hesitant
 from tests.replica import (
     CLAIM,
@@ -40,22 +42,22 @@ async def replica(connections: Connections) -> AsyncIterator[Replica]:
 
 
 @pytest.fixture
-async def visitor(connections: Connections) -> Log:
+async def visitor(connections: Connections) -> ChatLog:
     return await connections.log("proxy")
 
 
 @pytest.fixture
-async def operator(connections: Connections) -> Log:
+async def operator(connections: Connections) -> ChatLog:
     return await connections.log("operator")
 
 
 async def in_hand(replica: Replica) -> int:
-    info = await replica.client.jsm().consumer_info(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    info = await replica.client.jsm().consumer_info(stream_name(), subjects.WORKFLOW_DURABLE)
     return int(info.num_ack_pending or 0)
 
 
 async def test_nothing_is_acknowledged_while_the_log_is_in_doubt(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     """It may be another log's message of this number that would be."""
     pause, gate = Pause(), Gate("after_append")
@@ -68,18 +70,18 @@ async def test_nothing_is_acknowledged_while_the_log_is_in_doubt(
     replica.subscription._feed_lost()
     gate.open()
     async with asyncio.timeout(10):
-        while not replica.subscription._waiting:  # the mailbox, for the subscription to be certain
+        while not replica.subscription.of(C)._waiting:  # the mailbox, for the subscription to be certain
             await asyncio.sleep(0.01)
     await flushed(replica.client)
     assert await in_hand(replica) == 1
     replica.subscription._feed_found()
     pause.end()
-    await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    await acknowledged(replica)
     assert causes(await history(visitor)) == [1]
 
 
 async def test_an_orderly_end_gives_back_what_is_in_hand_and_not_only_the_lease(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     held = asyncio.Event()
 
@@ -100,7 +102,7 @@ async def test_an_orderly_end_gives_back_what_is_in_hand_and_not_only_the_lease(
 
 
 async def test_on_another_log_schedules_are_published_again(
-    connections: Connections, replica: Replica, visitor: Log
+    connections: Connections, replica: Replica, visitor: ChatLog
 ) -> None:
     """What the server has answered for it may have lost together with the old log."""
     bot, admin = await connections.log("workflow"), await connections.client("admin")
@@ -109,23 +111,23 @@ async def test_on_another_log_schedules_are_published_again(
     armed = Entry(id="arm", needs=2, facts=(TimerArmed(id="inactivity:1", at=at),))
     await bot.append(C, "bot", armed, expect=1)
     await replica.start()
-    await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    await acknowledged(replica)
     await admin.jsm().purge_stream(subjects.TIMERS)
     replica.workflow.forget()
     await visitor.append(C, "visitor", text("wake", session="unknown"))
     await answered(visitor)
-    await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    await acknowledged(replica)
     assert (await admin.jsm().stream_info(subjects.TIMERS)).state.messages == 1
 
 
 async def test_after_a_conflict_the_log_is_asked_and_not_tried_over_and_over(
-    replica: Replica, visitor: Log, operator: Log, monkeypatch: pytest.MonkeyPatch
+    replica: Replica, visitor: ChatLog, operator: ChatLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The live feed does not bring what came between, so the fold alone would never tell."""
     gate, tries = Gate("before_append"), list[Entry]()
     append = Log.append
 
-    def counting(log: Log, c: str, author: Author, entry: Entry, *rest: Any, **more: Any) -> Any:
+    def counting(log: ChatLog, c: str, author: Author, entry: Entry, *rest: Any, **more: Any) -> Any:
         if author == "bot":
             tries.append(entry)
         return append(log, c, author, entry, *rest, **more)
@@ -137,19 +139,23 @@ async def test_after_a_conflict_the_log_is_asked_and_not_tried_over_and_over(
     await replica.start(fault=gate, lose=lose)
     await greet(visitor)
     await answered(visitor)
-    await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    await acknowledged(replica)
     monkeypatch.setattr(Log, "append", counting)
     gate.close()
     await visitor.append(C, "visitor", text("hello"))
     await gate.held.wait()
     await operator.append(C, "operator", CLAIM)
     gate.open()
-    await acknowledged(replica, subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    await acknowledged(replica)
     assert len(tries) == 1
 
 
 async def test_an_outcome_that_the_fold_dropped_is_not_stored_over_and_over(
-    connections: Connections, replica: Replica, visitor: Log, operator: Log, monkeypatch: pytest.MonkeyPatch
+    connections: Connections,
+    replica: Replica,
+    visitor: ChatLog,
+    operator: ChatLog,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Deciding has a fault: it answers with words what fired while a person owns."""
     bot = await connections.log("workflow")

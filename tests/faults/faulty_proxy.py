@@ -19,8 +19,8 @@ from services.proxy.domain.session import ClientSession
 from services.proxy.domain.socketio_chat import Chat
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
+from shared.contract import entry
 from shared.contract.entry import Entry
-from shared.eventlog.log import StoredMessage
 from shared.service.lifecycle import main
 
 #: Each ends the connection of who says it, and nothing of it is stored.
@@ -62,6 +62,6 @@ if __name__ == "__main__":
     Hub.append = faulty  # type: ignore[method-assign]
     for side in (ClientSession, Chat, AgentTalk):
         setattr(side, "receive", poisoned(side.receive, "heard", lambda _, *said: said))  # noqa: B010
-    StoredMessage.decode = poisoned(StoredMessage.decode, "stored", lambda message: bytes(message.data))  # type: ignore[method-assign]
+    entry.decode = poisoned(entry.decode, "stored", lambda *message: message[-1])
     sse_events.encode = poisoned(sse_events.encode, "streamed", lambda events, _: events)
     main("proxy", ProxySettings, lambda settings: settings.proxy_port, Proxy)

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from nats.aio.client import Client
 
-from shared.eventlog.log import Log, StoredMessage, Tail
-from shared.eventlog.protocol_reader import LiveConnection
+from shared.eventlog.live_connection import LiveConnection
+from shared.eventlog.log import MakeStream
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.protocol_reader import TakeLive
+from shared.eventlog.stream import Stream, Tail
+from shared.eventlog.subscription import MakeFeed
 
 
-def lossy(lose: Callable[[StoredMessage], bool]) -> Callable[..., LiveConnection]:
+def lossy(lose: Callable[[StoredMessage], bool]) -> MakeFeed:
     """A live feed for a subscription that loses the entries for which ``lose`` says so."""
 
-    def make(
-        client: Client, take: Callable[[StoredMessage], None], *told: Callable[[], None]
-    ) -> LiveConnection:
-        return LiveConnection(client, lambda message: None if lose(message) else take(message), *told)
+    def losing(take: TakeLive) -> TakeLive:
+        return lambda message: None if lose(message) else take(message)
+
+    def make(client: Client, lives: Mapping[str, TakeLive], *told: Callable[[], None]) -> LiveConnection:
+        return LiveConnection(client, changed(lives, losing), *told)
 
     return make
+
+
+def changed(lives: Mapping[str, TakeLive], change: Callable[[TakeLive], TakeLive]) -> dict[str, TakeLive]:
+    """What takes the live feed, each changed."""
+    return {subject: change(take) for subject, take in lives.items()}
 
 
 class Pause:
@@ -44,10 +54,10 @@ class Pause:
             await self._over.wait()
 
 
-def hesitant(pause: Pause) -> Callable[[Client], Log]:
-    """A log whose end is not told during the pause: a subscription cannot find out that it is another."""
+def hesitant(pause: Pause) -> MakeStream:
+    """Streams whose end is not told during the pause: a subscription cannot find out that it is another."""
 
-    class Hesitant(Log):
+    class Hesitant(Stream):
         async def tail(self, timeout: float = 2.0) -> Tail:
             await pause.passed()
             return await super().tail(timeout)
@@ -55,10 +65,10 @@ def hesitant(pause: Pause) -> Callable[[Client], Log]:
     return Hesitant
 
 
-def late(pause: Pause) -> Callable[[Client], Log]:
-    """A log whose end is told as it was before the pause, once that is over."""
+def late(pause: Pause) -> MakeStream:
+    """Streams whose end is told as it was before the pause, once that is over."""
 
-    class Late(Log):
+    class Late(Stream):
         async def tail(self, timeout: float = 2.0) -> Tail:
             tail = await super().tail(timeout)
             await pause.passed()
@@ -67,40 +77,40 @@ def late(pause: Pause) -> Callable[[Client], Log]:
     return Late
 
 
-def late_proof(pause: Pause) -> Callable[[Client], Log]:
-    """A log that tells what is at a position as it was before the pause, once that is over."""
+def late_proof(pause: Pause) -> MakeStream:
+    """Streams that tell what is at a position as it was before the pause, once that is over."""
 
-    class LateProof(Log):
-        async def at(self, position: int) -> StoredMessage | None:
-            found = await super().at(position)
+    class LateProof(Stream):
+        async def at(self, sequence: int) -> StoredMessage | None:
+            found = await super().at(sequence)
             await pause.passed()
             return found
 
     return LateProof
 
 
-def late_question(pause: Pause) -> Callable[[Client], Log]:
-    """A log that is asked what is at a position only when the pause is over and the client is connected."""
+def late_question(pause: Pause) -> MakeStream:
+    """Streams that are asked for an entry only when the pause is over and the client is connected."""
 
-    class LateQuestion(Log):
-        async def at(self, position: int) -> StoredMessage | None:
+    class LateQuestion(Stream):
+        async def at(self, sequence: int) -> StoredMessage | None:
             await pause.passed()
             while not self.client.is_connected:
                 await asyncio.sleep(0.02)
-            return await super().at(position)
+            return await super().at(sequence)
 
     return LateQuestion
 
 
-def halting(ends: Pause, reads: Pause) -> Callable[[Client], Log]:
+def halting(ends: Pause, reads: Pause) -> MakeStream:
     """As `hesitant` during ``ends``; during ``reads`` no read ends, though it gave all that there is."""
 
-    class Halting(Log):
+    class Halting(Stream):
         async def tail(self, timeout: float = 2.0) -> Tail:
             await ends.passed()
             return await super().tail(timeout)
 
-        async def read(self, start: int, subject: str = "chat.>") -> AsyncIterator[list[StoredMessage]]:
+        async def read(self, start: int, subject: str = ">") -> AsyncIterator[list[StoredMessage]]:
             async for batch in super().read(start, subject):
                 yield batch
                 await reads.passed()

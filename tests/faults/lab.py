@@ -8,6 +8,7 @@ import json
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from nats.aio.client import Client
 
 from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
+from deploy.provisioning import declare
 from shared.eventlog.connection import inbox_prefix
-from shared.eventlog.log import Log, LogError
-from shared.eventlog.provisioning import declare
+from shared.eventlog.errors import LogError
+from shared.service.chat_log import ChatLog, open_log
 from tests.faults.checker import (
     LATE,
     Line,
@@ -181,10 +183,8 @@ class Lab:
         self._clients.append(client)
         return client
 
-    async def log(self, user: str = "reader") -> Log:
-        log = Log(await self.connect(user))
-        await log.tail()  # learns whether it is replicated
-        return log
+    async def log(self, user: str = "reader") -> ChatLog:
+        return await open_log(await self.connect(user))
 
     async def restart(self, services: Sequence[Service]) -> None:
         """kill -9, start, and wait until all are ready."""
@@ -358,12 +358,12 @@ class Lab:
         for guest in self.guests:
             await guest.__aexit__()
         await asyncio.sleep(0.3)  # what the last reconnects appended has come by
-        before, live = (await reader.tail()).last, await self.told()
+        before, live = await reader.length(), await self.told()
         begun = time.monotonic()
         await self.restart(self.services)
         self.trial.figure("restart to ready", f"{time.monotonic() - begun:.1f} s")
         await asyncio.sleep(0.5)
-        replayed, after = await self.told(), (await reader.tail()).last
+        replayed, after = await self.told(), await reader.length()
         return same_state("told", live, replayed) + silent(before, after)
 
     async def told(self) -> dict[str, Any]:
@@ -378,7 +378,7 @@ class Lab:
                 async with asyncio.timeout(30):
                     while True:
                         numbers = (await client.get(f"{url}/api/summary")).json()
-                        if numbers.get("position") == (await reader.tail()).last:
+                        if numbers.get("position") == await reader.length():
                             break
                         await asyncio.sleep(0.2)
                 # They depend on when they were asked, not on the log.
@@ -422,11 +422,12 @@ def memory(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-async def read_log(log: Log) -> list[Line]:
+async def read_log(log: ChatLog) -> list[Line]:
     """The log up to its end of now, as the checker reads it. What is no entry comes as an empty one."""
     lines: list[Line] = []
-    end = (await log.tail()).last
-    async for batch in log.read(1):
+    counts = Counter[int]()
+    ends = await log.ends()
+    async for batch in log.read():
         for message in batch:
             try:
                 entry = msgspec.json.decode(message.data)
@@ -434,15 +435,18 @@ async def read_log(log: Log) -> list[Line]:
                 entry = {}
             lines.append(
                 {
-                    "position": message.position,
-                    "conversation": message.conversation,
+                    "position": message.sequence,
+                    "conversation": message.key,
                     "author": message.author,
                     "time": message.time / 1e9,
                     "entry": entry if isinstance(entry, dict) else {},
                 }
             )
-    if len(lines) < end or [line["position"] for line in lines] != [*range(1, len(lines) + 1)]:
-        raise LogError(f"{len(lines)} entries were read of {end}")
+            counts[message.stream] += 1
+            if message.sequence != counts[message.stream]:
+                raise LogError(f"stream {message.stream} has {message.sequence} where {counts} were read")
+    if any(counts[stream] < end for stream, end in enumerate(ends)):
+        raise LogError(f"{counts} entries were read of {ends}")
     return lines
 
 

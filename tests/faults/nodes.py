@@ -11,7 +11,6 @@ import nats
 from nats.aio.client import Client
 
 from deploy.local.embedded import EmbeddedNats
-from shared.contract.subjects import STREAM
 from shared.eventlog.connection import inbox_prefix
 from tests.processes import free_port
 
@@ -62,7 +61,7 @@ class Cluster(EmbeddedNats):
             node.kill()
         self.process = None
 
-    async def leader(self, stream: str = STREAM) -> Node:
+    async def leader(self, stream: str = "CHAT-0") -> Node:
         """The node that leads the stream now."""
         while True:
             client: Client | None = None

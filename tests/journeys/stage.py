@@ -9,11 +9,11 @@ from nats.aio.client import Client
 
 from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
+from shared.contract.codec import entry_of
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import BotSaid, Fact
-from shared.eventlog.log import Log
-from shared.eventlog.provisioning import declare
-from tests.conftest import connected
+from shared.service.chat_log import open_log
+from tests.conftest import connected, declare
 from tests.processes import TOUR, Service
 
 PASSWORD = "open the console"
@@ -42,8 +42,8 @@ class Stage:
             await declare(self._admin, max_bytes=1024**3)
             await self.account("ada", "Ada")
             await self.account("bob", "Bob")
-            self._log = Log(await self._client("reader"))
-            self._bot = Log(await self._client("workflow"))
+            self._log = await open_log(await self._client("reader"))
+            self._bot = await open_log(await self._client("workflow"))
             await self.up()
         except BaseException:
             await self.__aexit__()
@@ -76,7 +76,7 @@ class Stage:
 
     async def entries(self, conversation: str) -> list[RecordedEntry]:
         """The whole conversation, as the log holds it."""
-        return [message.decode() for message in await self._log.fetch(conversation)]
+        return [entry_of(message) for message in await self._log.fetch(conversation)]
 
     async def bot_says(self, conversation: str, *texts: str) -> None:
         """The bot says these of its own accord, an entry for each."""

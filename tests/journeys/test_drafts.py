@@ -20,7 +20,7 @@ from shared.contract.facts import (
     Fact,
     TextWritten,
 )
-from shared.eventlog.log import Log
+from shared.service.chat_log import open_log
 from tests.conftest import connected, flushed
 from tests.journeys.conftest import People
 from tests.journeys.pages import Chat, note
@@ -58,7 +58,6 @@ class Assistant:
     def __init__(self, stage: Stage, client: Client, conversation: str, cause: int) -> None:
         self._stage = stage
         self._client = client
-        self._log = Log(client)
         self._conversation = conversation
         self._cause = cause
 
@@ -78,11 +77,13 @@ class Assistant:
     async def claimed(self) -> None:
         client = await connected(self._stage.nats, "operator")
         fact = ConversationClaimed(operator="ada", name="Ada")
-        await Log(client).append(self._conversation, "operator", Entry(id="claim", facts=(fact,)))
+        await (await open_log(client)).append(
+            self._conversation, "operator", Entry(id="claim", facts=(fact,))
+        )
         await client.close()
 
     async def _append(self, entry: Entry) -> None:
-        await self._log.append(self._conversation, "bot", entry)
+        await (await open_log(self._client)).append(self._conversation, "bot", entry)
 
 
 async def asked(people: People, stage: Stage) -> tuple[Chat, Assistant]:

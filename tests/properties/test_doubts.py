@@ -10,9 +10,11 @@ from typing import Any, cast
 import pytest
 from nats.aio.client import Client
 
-from shared.eventlog.log import Log, StoredMessage
-from shared.eventlog.protocol_reader import LiveConnection
-from shared.eventlog.subscription import CHECK_SECONDS, Subscription
+from shared.eventlog.follower import CHECK_SECONDS, Follower
+from shared.eventlog.live_connection import LiveConnection
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.subscription import Start, Subscription
+from shared.service.chat_log import ChatLog
 from shared.service.health import Health
 from tests import virtual_time
 from tests.properties.test_following import SimulatedFeed, SimulatedLog, World
@@ -22,29 +24,38 @@ class Stage:
     """A subscription that has read a log of ten entries; its checks of every two seconds have just begun."""
 
     def __init__(self) -> None:
-        self.world = World(random.Random(7))
+        self.world = World(random.Random(7), streams=1)
         for _ in range(10):
             self.world.append()
         self.log = SimulatedLog(self.world)
         self.delivered: list[StoredMessage] = []
         self.resets = 0
 
-        def feed(client: Client, take: Any, lost: Any, found: Any) -> LiveConnection:
-            return cast(LiveConnection, SimulatedFeed(self.world, take, lost, found))
+        def feed(client: Client, lives: Any, lost: Any, found: Any) -> LiveConnection:
+            return cast(LiveConnection, SimulatedFeed(self.world, lives, lost, found))
 
         self.subscription = Subscription(
-            cast(Log, self.log),
+            cast(ChatLog, self.log),
             self.world.link,
             Health("test"),
             self.delivered.append,
             self._on_reset,
-            from_beginning=True,
+            start=Start.BEGINNING,
             feed=feed,
         )
 
     def _on_reset(self) -> None:
         self.resets += 1
         self.delivered.clear()
+
+    @property
+    def stored(self) -> list[StoredMessage]:
+        """The stream as it stands."""
+        return self.world.logs[0]
+
+    @property
+    def follower(self) -> Follower:
+        return cast(Follower, self.log.streams[0].witness)
 
     async def until(self, true: Callable[[], bool]) -> float:
         """How long it takes (seconds)."""
@@ -57,9 +68,10 @@ class Stage:
     def swap(self) -> None:
         """The store is another's, as long, and later; no connection is lost."""
         world = self.world
-        count, world.log = len(world.log), world.log[:4]
+        count = len(self.stored)
+        del self.stored[4:]
         feed, world.feed_up = world.feed_up, False
-        while len(world.log) < count:
+        while len(self.stored) < count:
             world.append()
         world.feed_up = feed
 
@@ -71,7 +83,7 @@ def on_stage(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
         stage = Stage()
         await stage.subscription.start()
         assert stage.subscription.certain
-        assert stage.delivered == stage.world.log
+        assert stage.delivered == stage.stored
         await test(stage)
         await stage.subscription.stop()
 
@@ -84,10 +96,10 @@ def on_stage(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
 @pytest.mark.parametrize("connection", ["the client's", "the live feed's"])
 def test_either_connection_alone_that_is_lost_is_a_doubt(connection: str) -> None:
     async def test(stage: Stage) -> None:
-        world, losses = stage.world, stage.subscription.losses
+        world, losses = stage.world, stage.follower.losses
         await (world.cut_client() if connection == "the client's" else world.cut_feed())
         assert not stage.subscription.certain
-        assert stage.subscription.losses == losses + 1
+        assert stage.follower.losses == losses + 1
         await world.back()
         await stage.until(lambda: stage.subscription.certain)
         assert stage.resets == 0
@@ -118,7 +130,7 @@ def test_a_gap_in_the_live_feed_is_filled_at_once_and_not_at_the_next_check() ->
         assert len(stage.delivered) == 10
         took = await stage.until(lambda: len(stage.delivered) == 12)
         assert took < CHECK_SECONDS / 2
-        assert stage.delivered == world.log
+        assert stage.delivered == stage.stored
 
     on_stage(test)()
 
@@ -126,11 +138,11 @@ def test_a_gap_in_the_live_feed_is_filled_at_once_and_not_at_the_next_check() ->
 def test_a_live_entry_that_was_stored_later_than_all_at_a_position_that_was_delivered_is_a_doubt() -> None:
     async def test(stage: Stage) -> None:
         stage.swap()
-        stage.world.take(stage.world.log[-1])  # until then nobody could know
+        stage.world.takes[0](stage.stored[-1])  # until then nobody could know
         assert not stage.subscription.certain
         await stage.until(lambda: stage.subscription.certain)
         assert stage.resets == 1
-        assert stage.delivered == stage.world.log
+        assert stage.delivered == stage.stored
 
     on_stage(test)()
 
@@ -138,7 +150,7 @@ def test_a_live_entry_that_was_stored_later_than_all_at_a_position_that_was_deli
 def test_a_delivery_that_was_stored_later_than_all_at_a_position_that_was_delivered_is_waited_for() -> None:
     async def test(stage: Stage) -> None:
         stage.swap()
-        woken = stage.world.log[7]
+        woken = stage.stored[7]
         await stage.subscription.reached(woken.position, woken.time)
         assert stage.resets == 1
 
@@ -147,11 +159,11 @@ def test_a_delivery_that_was_stored_later_than_all_at_a_position_that_was_delive
 
 def test_a_live_entry_again_is_no_doubt() -> None:
     async def test(stage: Stage) -> None:
-        for message in stage.world.log:
-            stage.world.take(message)
+        for message in stage.stored:
+            stage.world.takes[0](message)
             await stage.subscription.reached(message.position, message.time)
         assert stage.subscription.certain
-        assert stage.subscription.losses == 0
+        assert stage.follower.losses == 0
 
     on_stage(test)()
 
@@ -173,15 +185,15 @@ def test_what_was_fetched_since_the_last_loss_is_proven_too() -> None:
         assert len(stage.delivered) == 13
         world.up = False
         await asyncio.sleep(1)
-        world.log = world.log[:12]
+        del stage.stored[12:]
         world.feed_up = False
         world.up = True
-        while len(world.log) < 20:
+        while len(stage.stored) < 20:
             world.append()
         world.feed_up = True
         await stage.until(lambda: stage.subscription.certain)
         assert stage.resets == 1
-        assert stage.delivered == world.log
+        assert stage.delivered == stage.stored
 
     on_stage(test)()
 
@@ -190,17 +202,17 @@ def test_what_others_were_told_since_the_last_loss_is_proven_beside_what_was_kno
     """They read ahead while this still asks; then the store is put back, and no loss is seen."""
 
     async def test(stage: Stage) -> None:
-        world, subscription = stage.world, stage.subscription
+        world, follower = stage.world, stage.follower
         await world.cut_client()
         await world.cut_feed()
         for _ in range(3):
             world.append()
-        subscription.read(subscription.losses, 13, world.log[12].time)
-        world.log = world.log[:12]
-        while len(world.log) < 20:
+        follower.read(follower.losses, 13, stage.stored[12].time)
+        del stage.stored[12:]
+        while len(stage.stored) < 20:
             world.append()
         await world.back()
-        await stage.until(lambda: subscription.certain)
+        await stage.until(lambda: follower.certain)
         assert stage.resets == 1
 
     on_stage(test)()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import operator
 import os
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -18,9 +19,16 @@ import pytest
 from nats.aio.client import Client
 
 from shared.eventlog.connection import ConnectionState
-from shared.eventlog.log import Appended, Log, StoredMessage, Tail, Unreachable, Witness
-from shared.eventlog.protocol_reader import LiveConnection
-from shared.eventlog.subscription import Subscription
+from shared.eventlog.errors import Unreachable
+from shared.eventlog.follower import Follower
+from shared.eventlog.layout import Layout, Position
+from shared.eventlog.live_connection import LiveConnection
+from shared.eventlog.messages import StoredMessage
+from shared.eventlog.protocol_reader import TakeLive
+from shared.eventlog.stream import Tail
+from shared.eventlog.subscription import Start, Subscription
+from shared.eventlog.witness import Appended, Witness
+from shared.service.chat_log import ChatLog
 from shared.service.health import Health
 from tests import examples, virtual_time
 
@@ -33,13 +41,13 @@ BATCH = 3
 
 
 class World:
-    """The stored log, what was copied of it, and both connections to it."""
+    """The stored streams, what was copied of them, and both connections to them."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, streams: int) -> None:
         self.chance = chance
-        self.log: list[StoredMessage] = []
-        self.epoch = "first"
-        self.copies: list[list[StoredMessage]] = []
+        self.logs: list[list[StoredMessage]] = [[] for _ in range(streams)]
+        self.epochs = ["first"] * streams
+        self.copies: list[list[list[StoredMessage]]] = []
         self.up = True
         self.client_up = True
         self.feed_up = True
@@ -47,7 +55,7 @@ class World:
         self.lossy = 0.0  # how much the live feed loses
         self._time = 0
         self.loop = asyncio.get_running_loop()
-        self.take: Callable[[StoredMessage], None] = lambda message: None
+        self.takes: list[TakeLive] = []
         self.lost: Callable[[], None] = lambda: None
         self.found: Callable[[], None] = lambda: None
         self.link = ConnectionState(Health("test"))
@@ -57,28 +65,31 @@ class World:
     def append(self) -> None:
         if not self.up:
             return
-        self._time += 1
-        message = StoredMessage(len(self.log) + 1, examples.CONVERSATION, "visitor", self._time, b"")
-        self.log.append(message)
-        if self.feed_up and self.chance.random() >= self.lossy:
-            self.take(message)
+        message = self._store(self.chance.randrange(len(self.logs)), "visitor", b"")
+        if self.feed_up and self.takes and self.chance.random() >= self.lossy:
+            self.takes[message.stream](message)
 
-    def write(self) -> StoredMessage:
-        """One more entry, acknowledged to whoever appended it; the feed brings it later, or not."""
+    def _store(self, stream: int, author: str, data: bytes) -> StoredMessage:
         self._time += 1
-        data = b"%d" % self._time
-        message = StoredMessage(len(self.log) + 1, examples.CONVERSATION, "bot", self._time, data)
-        self.log.append(message)
+        log = self.logs[stream]
+        log.append(
+            StoredMessage(len(log) + 1, examples.CONVERSATION, author, self._time, data, stream=stream)
+        )
+        return log[-1]
+
+    def write(self, stream: int) -> StoredMessage:
+        """One more entry, acknowledged to whoever appended it; the feed brings it later, or not."""
+        message = self._store(stream, "bot", b"%d" % (self._time + 1))
         if self.feed_up and self.chance.random() >= self.lossy:
             self.loop.call_later(self.chance.choice((0, 0.01, 0.2)), self._bring, message, self.losses)
         return message
 
     def _bring(self, message: StoredMessage, losses: int) -> None:
         if self.feed_up and losses == self.losses:
-            self.take(message)
+            self.takes[message.stream](message)
 
     def copy(self) -> None:
-        self.copies.append(list(self.log))
+        self.copies.append([list(log) for log in self.logs])
 
     async def down(self) -> None:
         """The server goes. The two connections notice one after the other."""
@@ -105,14 +116,18 @@ class World:
             self.lost()
 
     async def put_back(self) -> None:
-        """The store is one of the copies now; numbers are used anew, times are not."""
+        """The store, or one stream of it, is a copy now; numbers are used anew, times are not."""
         await self.down()
         if self.copies:
-            self.log = list(self.chance.choice(self.copies))
+            copy = self.chance.choice(self.copies)
+            whole = self.chance.random() < 0.7
+            for stream in range(len(self.logs)) if whole else [self.chance.randrange(len(self.logs))]:
+                self.logs[stream] = list(copy[stream])
 
     async def wipe(self) -> None:
         await self.down()
-        self.log, self.copies, self.epoch = [], [], f"epoch {self._time}"
+        self.logs, self.copies = [[] for _ in self.logs], []
+        self.epochs = [f"epoch {self._time}"] * len(self.logs)
 
     async def back(self) -> None:
         self.up = True
@@ -154,20 +169,14 @@ class World:
         await asyncio.sleep(self.chance.choice((0, 0.01, 0.05, 0.3)))
 
 
-class SimulatedLog:
-    """What a subscription asks of a `Log`."""
+class SimulatedStream:
+    """What a follower asks of a `Stream`."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, number: int) -> None:
         self._world = world
-        self.client = None
+        self.number = number
         self.replicated = False
         self.witness: Witness | None = None
-
-    def goes_over(self, line: object) -> None:
-        """There is one way."""
-
-    def tells(self, witness: Witness) -> None:
-        self.witness = witness
 
     async def _ask(self, answer: Callable[[], T]) -> T:
         """A request on its way: there, and back. Whoever made it may be woken later than it is answered."""
@@ -186,17 +195,21 @@ class SimulatedLog:
         return found
 
     async def tail(self, timeout: float = 2.0) -> Tail:
-        return await self._ask(lambda: Tail(len(self._world.log), self._world.epoch, False))
+        def found() -> Tail:
+            world = self._world
+            return Tail(len(world.logs[self.number]), world.epochs[self.number], False, len(world.logs))
 
-    async def at(self, position: int) -> StoredMessage | None:
+        return await self._ask(found)
+
+    async def at(self, sequence: int) -> StoredMessage | None:
         def found() -> StoredMessage | None:
-            log = self._world.log
-            return log[position - 1] if 0 < position <= len(log) else None
+            log = self._world.logs[self.number]
+            return log[sequence - 1] if 0 < sequence <= len(log) else None
 
         return await self._ask(found)
 
     def _from(self, start: int) -> list[StoredMessage]:
-        return self._world.log[start - 1 : start - 1 + BATCH]
+        return self._world.logs[self.number][start - 1 : start - 1 + BATCH]
 
     async def read(self, start: int, subject: str = "") -> AsyncIterator[list[StoredMessage]]:
         assert self.witness is not None
@@ -204,11 +217,23 @@ class SimulatedLog:
             losses = self.witness.losses
             batch = await self._ask(partial(self._from, start))
             if batch:
-                self.witness.read(losses, batch[-1].position, batch[-1].time)
+                self.witness.read(losses, batch[-1].sequence, batch[-1].time)
                 yield batch
             start += len(batch)
             if len(batch) < BATCH:
                 return
+
+
+class SimulatedLog:
+    """What a subscription asks of a `Log`."""
+
+    def __init__(self, world: World) -> None:
+        self.client = None
+        self.layout = Layout("LOG", "log", len(world.logs))
+        self.streams = [SimulatedStream(world, number) for number in range(len(world.logs))]
+
+    def goes_over(self, line: object) -> None:
+        """There is one way."""
 
 
 class Fold:
@@ -217,40 +242,44 @@ class Fold:
     def __init__(self, world: World, log: SimulatedLog) -> None:
         self._world = world
         self._log = log
-        self.known: list[StoredMessage] = []
+        self.known: list[list[StoredMessage]] = [[] for _ in log.streams]
         self.ahead = 0
         self.resets = 0
 
+    def _follows(self, message: StoredMessage) -> bool:
+        known = self.known[message.stream]
+        return message.sequence == (known[-1].sequence if known else 0) + 1
+
     def deliver(self, message: StoredMessage) -> None:
-        if self.known and message.position == self.known[-1].position + 1:
-            self.known.append(message)
+        if self.known[message.stream] and self._follows(message):
+            self.known[message.stream].append(message)
 
     def forget(self) -> None:
-        self.known, self.resets = [], self.resets + 1
+        self.known, self.resets = [[] for _ in self.known], self.resets + 1
 
-    async def read(self) -> None:
+    async def read(self, stream: int) -> None:
         """All that there is. What comes after a `forget` is of the log before."""
         resets = self.resets
-        start = self.known[-1].position + 1 if self.known else 1
+        start = len(self.known[stream]) + 1
         with contextlib.suppress(Unreachable):
-            async for batch in self._log.read(start):
+            async for batch in self._log.streams[stream].read(start):
                 if self.resets != resets:
                     return
                 for message in batch:
-                    if not self.known or message.position == self.known[-1].position + 1:
-                        self.known.append(message)
+                    if self._follows(message):
+                        self.known[stream].append(message)
                         self.ahead += 1
 
-    def append(self) -> None:
+    def append(self, stream: int) -> None:
         """Stored only behind all that is known, as with an expectation."""
-        world, witness = self._world, self._log.witness
-        if witness is None or not world.up or not world.client_up or not self.known:
+        world, known, witness = self._world, self.known[stream], self._log.streams[stream].witness
+        if witness is None or not world.up or not world.client_up or not known:
             return
-        if self.known[-1].position != len(world.log):
+        if known[-1].sequence != len(world.logs[stream]):
             return
-        message = world.write()
-        witness.stored(message.position, Appended(message.conversation, message.author, message.data))
-        self.known.append(message)
+        message = world.write(stream)
+        witness.stored(message.sequence, Appended(message.key, message.author, message.data))
+        known.append(message)
         self.ahead += 1
 
 
@@ -258,96 +287,113 @@ class SimulatedFeed:
     def __init__(
         self,
         world: World,
-        take: Callable[[StoredMessage], None],
+        lives: Mapping[str, TakeLive],
         lost: Callable[[], None],
         found: Callable[[], None],
     ) -> None:
-        world.take, world.lost, world.found = take, lost, found
+        world.takes, world.lost, world.found = [*lives.values()], lost, found
 
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
 
 
-async def _follow(seed: int, from_beginning: bool, steps: int) -> int:
-    world = World(random.Random(seed))
-    delivered: list[StoredMessage] = []
-    start = 0
+async def _follow(seed: int, from_beginning: bool, streams: int, steps: int) -> int:
+    world = World(random.Random(seed), streams)
+    delivered: list[list[StoredMessage]] = [[] for _ in range(streams)]
 
     def deliver(message: StoredMessage) -> None:
-        nonlocal start
-        if not delivered:
-            start = message.position
-        delivered.append(message)
+        delivered[message.stream].append(message)
         fold.deliver(message)
 
     def reset() -> None:
-        delivered.clear()
+        for messages in delivered:
+            messages.clear()
         fold.forget()
 
-    def feed(client: Client, take: Any, lost: Any, found: Any) -> LiveConnection:
-        return cast(LiveConnection, SimulatedFeed(world, take, lost, found))
+    def feed(client: Client, lives: Any, lost: Any, found: Any) -> LiveConnection:
+        return cast(LiveConnection, SimulatedFeed(world, lives, lost, found))
 
     for _ in range(world.chance.randint(0, 12)):
         world.append()
     log = SimulatedLog(world)
     fold = Fold(world, log)
     subscription = Subscription(
-        cast(Log, log),
+        cast(ChatLog, log),
         world.link,
         Health("test"),
         deliver,
         reset,
-        from_beginning=from_beginning,
+        start=Start.BEGINNING if from_beginning else Start.END,
         feed=feed,
     )
 
-    def right() -> None:
-        """What counts as certain is the log as it stands, without a gap, from where it was begun."""
-        assert subscription.position == (delivered[-1].position if delivered else subscription.position)
-        assert delivered == world.log[start - 1 : start - 1 + len(delivered)] if delivered else True
-        assert fold.known == world.log[: len(fold.known)]
+    def right(stream: int) -> None:
+        """What counts as certain is the stream as it stands, without a gap, from where it was begun."""
+        sequence, told, stored = (
+            subscription.positions[stream].sequence,
+            delivered[stream],
+            world.logs[stream],
+        )
+        if told:
+            start = told[0].sequence
+            assert told[-1].sequence == sequence
+            assert told == stored[start - 1 : start - 1 + len(told)]
+        assert fold.known[stream] == stored[: len(fold.known[stream])]
         if from_beginning:
-            assert len(delivered) == subscription.position
-            assert not delivered or start == 1
+            assert len(told) == sequence
+            assert not told or told[0].sequence == 1
 
+    followers = [cast(Follower, each.witness) for each in log.streams]
     starting = asyncio.create_task(subscription.start())
     reading: list[asyncio.Task[None]] = []
     for _ in range(steps):
+        stream = world.chance.randrange(streams)
         if world.chance.random() < 0.3:
-            reading.append(asyncio.create_task(fold.read()))
-        if subscription.certain and world.chance.random() < 0.3:
-            fold.append()
+            reading.append(asyncio.create_task(fold.read(stream)))
+        if followers[stream].certain and world.chance.random() < 0.3:
+            fold.append(stream)
         await world.something()
-        if subscription.certain:
-            right()
-        # However often the connection is lost, a handful of proofs is enough: each costs a request.
-        assert len(subscription._anchors) <= 6
+        for number, follower in enumerate(followers):
+            if follower.certain:
+                right(number)
+            # However often the connection is lost, a handful of proofs is enough: each costs a request.
+            assert len(follower._anchors) <= 6
     world.lossy = 0.0
     await world.back()
     await starting
     await asyncio.gather(*reading)
+
+    def behind() -> bool:
+        ends = [Position(number, len(stored)) for number, stored in enumerate(world.logs)]
+        return not subscription.certain or any(map(operator.lt, subscription.positions, ends))
+
     async with asyncio.timeout(60):
         await subscription.known()
-        await subscription.reached(len(world.log))
-        while not subscription.certain or subscription.position < len(world.log):
+        for number, stored in enumerate(world.logs):
+            await subscription.reached(Position(number, len(stored)))
+        while behind():
             await asyncio.sleep(0.1)
-    right()
+    for number in range(streams):
+        right(number)
     before = fold.resets
     await asyncio.sleep(10)
     assert fold.resets == before  # it is the same log now
-    assert subscription.position == len(world.log)
-    assert subscription.epoch == world.epoch
+    assert not behind()
+    assert [follower.epoch for follower in followers] == world.epochs
     await subscription.stop()
     return fold.ahead
 
 
+@pytest.mark.parametrize("streams", [1, 3])
 @pytest.mark.parametrize("from_beginning", [True, False])
-def test_whatever_happens_to_the_store_what_counts_is_the_log_as_it_stands(from_beginning: bool) -> None:
+def test_whatever_happens_to_the_store_what_counts_is_the_log_as_it_stands(
+    from_beginning: bool, streams: int
+) -> None:
     ahead = 0
     for seed in range(FIRST_SEED, FIRST_SEED + SEEDS):
         try:
-            ahead += virtual_time.run(_follow(seed, from_beginning, steps=40))
+            ahead += virtual_time.run(_follow(seed, from_beginning, streams, steps=40))
         except BaseException:
             print(f"seed {seed}: SWITCHBOARD_TEST_SEED={seed} SWITCHBOARD_SIMULATIONS=4")
             raise

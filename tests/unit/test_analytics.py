@@ -409,3 +409,14 @@ def test_no_numbers_are_shown_before_the_log_is_read(health: Health) -> None:
     registry.register(NumbersCollector(shown))
     assert not shown.complete()
     assert generate_latest(registry) == b""
+
+
+def test_entries_of_different_streams_may_have_one_position() -> None:
+    projection = Projection()
+    first = examples.recorded(1, "visitor", examples.CONVERSATION_STARTED)
+    other = examples.recorded(
+        1, "visitor", examples.CONVERSATION_STARTED, conversation=examples.OTHER_CONVERSATION
+    )
+    for entry in (first, other, first):  # the last is the first one again
+        projection.fold(entry)
+    assert (projection.started, projection.position) == (2, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from services.operator.domain import decisions
@@ -137,6 +138,34 @@ def test_pages_cover_a_view_once(view: View) -> None:
         before = page.next
     assert before is None
     assert seen == (ids if view == "queue" else ids[::-1])
+
+
+def test_the_lists_are_ordered_by_when_things_were_stored_not_by_when_they_came() -> None:
+    """Entries of different streams come in any order; positions of theirs say nothing of each other."""
+    first, second = CONVERSATION, OTHER_CONVERSATION
+    later = recorded(1, "visitor", CONVERSATION_STARTED, conversation=second)
+    desk = desk_of(
+        recorded(7, "visitor", CONVERSATION_STARTED, conversation=first),
+        later,
+        recorded(8, "bot", HandoffRequested(queue="q"), cause=7, conversation=first),
+        recorded(2, "bot", HandoffRequested(queue="q"), cause=1, conversation=second),
+    )
+    assert shown(desk, "live") == [first, second]
+    assert shown(desk, "queue") == [second, first]
+    page = desk.page("live", "ada", 1)
+    assert [row.id for row in desk.page("live", "ada", 1, page.next).conversations] == [second]
+
+
+def test_what_comes_at_one_moment_is_on_one_page() -> None:
+    """The place of a page is a moment: what has the same one would be on none."""
+    entries = [
+        msgspec.structs.replace(
+            recorded(1, "visitor", CONVERSATION_STARTED, conversation=f"{number:032x}"), time=FIRST_TIME
+        )
+        for number in range(3)
+    ]
+    page = desk_of(*entries).page("live", "ada", 2)
+    assert (len(page.conversations), page.next) == (3, None)
 
 
 def test_what_was_never_started_does_not_show() -> None:

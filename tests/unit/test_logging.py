@@ -8,7 +8,7 @@ from time import time_ns
 
 import msgspec
 
-from shared.contract.timestamps import parse_time
+from shared.timestamps import parse_time
 
 WRITES = """
 import asyncio, structlog

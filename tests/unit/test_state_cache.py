@@ -6,11 +6,12 @@ import pytest
 
 from services.workflow import state_cache as module
 from services.workflow.state_cache import StateCache
+from shared.contract.codec import entry_of
 from shared.contract.conversation import Conversation
 from shared.contract.entry import Entry, encode
 from shared.contract.facts import ConversationStarted, TextWritten
 from shared.contract.subjects import conversation_of
-from shared.eventlog.log import StoredMessage
+from shared.eventlog.messages import StoredMessage
 
 C = conversation_of("a", "web")
 
@@ -44,7 +45,7 @@ def test_what_came_by_already_is_not_told_again() -> None:
     with folds.watching(C, lambda state: seen.append(state.position)):
         own = message(2)
         folds.deliver(own)
-        folds.advance(C, own.decode())
+        folds.advance(C, entry_of(own))
     assert seen == [2]
 
 

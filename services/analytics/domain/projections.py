@@ -107,10 +107,10 @@ class AssistantUsage:
 
 
 class Projection:
-    """All numbers up to ``position``. Fold every entry of the log, in order."""
+    """All numbers of the first ``position`` entries. Fold every entry of the log, each stream's in order."""
 
     def __init__(self) -> None:
-        self.position = 0
+        self.position = 0  # how many entries were folded
         self.time = 0  # when the newest entry was stored, nanoseconds since 1970
         self.started = 0
         self.turns = 0
@@ -138,13 +138,14 @@ class Projection:
 
     def fold(self, recorded: RecordedEntry) -> None:
         """Count one more entry; one that was folded before changes nothing. Never raises."""
-        if recorded.position <= self.position:
-            return
-        self.position, self.time = recorded.position, recorded.time
         one = self._conversations.get(recorded.conversation)
         if one is None:
             one = self._conversations[recorded.conversation] = _Tracked()
         before = one.state
+        if recorded.position <= before.position:
+            return
+        self.position += 1
+        self.time = max(self.time, recorded.time)
         one.state, facts = step(before, recorded)
         if one.state.engagement is not None:  # an agent's engagement is no conversation with a visitor
             return

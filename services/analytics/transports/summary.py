@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from services.analytics.domain.drop_off import FlowNumbers
 from services.analytics.domain.durations import Durations
 from services.analytics.domain.projections import FAILED, Projection
-from shared.contract.timestamps import format_time
+from shared.timestamps import format_time
 
 MILLION = 1_000_000
 

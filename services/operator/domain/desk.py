@@ -1,11 +1,13 @@
 """The desk: every conversation in one line, on the shelves where operators look for it.
 
-`Desk.apply` is the fold. Entries come in the log's order, so the conversation an entry belongs to goes
-to the end of its shelf, and a shelf read backwards is ordered by what happened last, without sorting.
+`Desk.apply` is the fold. Entries come nearly in the order in which they were stored, so the conversation an
+entry belongs to goes to the end of its shelf, and a shelf read backwards is ordered by what happened last.
+One on which an entry of another stream came too late is sorted when it is next read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Literal, get_args
 
@@ -50,8 +52,7 @@ _ANSWERED = frozenset(
 class ConversationSummary(msgspec.Struct):
     """What the desk knows of one conversation. Times in nanoseconds since 1970, UTC.
 
-    ``waiting`` is since when the visitor waits for a person's word (0: does not), ``waiting_from`` the
-    position at which that began.
+    ``waiting`` is since when the visitor waits for a person's word (0: does not).
     """
 
     id: str
@@ -59,7 +60,6 @@ class ConversationSummary(msgspec.Struct):
     started: int = 0
     updated: int = 0
     waiting: int = 0
-    waiting_from: int = 0
     last: Fact | None = None  # the last fact with words in it
     last_asked: ChoiceAsked | None = None  # the choices on offer when that was said
     asked: ChoiceAsked | None = None
@@ -74,7 +74,10 @@ class ConversationSummary(msgspec.Struct):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some conversations of a view. ``next`` goes on behind them; None: there are no more."""
+    """Some conversations of a view. ``next`` goes on behind them; None: there are no more.
+
+    It is the microsecond at which the last of them comes: JavaScript has no larger whole numbers.
+    """
 
     conversations: list[ConversationSummary]
     next: int | None
@@ -86,11 +89,15 @@ class Desk:
     def __init__(self) -> None:
         self._all: dict[str, ConversationSummary] = {}
         self._shelves: dict[str, dict[str, ConversationSummary]] = {}
+        self._newest: dict[str, int] = {}  # when the conversation at the end of a shelf came there
+        self._disordered: set[str] = set()
 
     def clear(self) -> None:
         """Forget everything: the log is another one."""
         self._all.clear()
         self._shelves.clear()
+        self._newest.clear()
+        self._disordered.clear()
 
     def find(self, conversation: str) -> ConversationSummary | None:
         """The conversation, if its start is known and operators may see it."""
@@ -110,20 +117,34 @@ class Desk:
         return len(self._shelves.get(view, ()))
 
     def page(self, view: View, operator: str, limit: int, before: int | None = None) -> Page:
-        """At most ``limit`` conversations of a view, behind the ``next`` of an earlier page.
+        """About ``limit`` conversations of a view, behind the ``next`` of an earlier page.
 
-        The queue begins with who waits longest, the other views with what happened last.
+        The queue begins with who waits longest, the other views with what happened last. More than ``limit``
+        where several come at the same microsecond: the next page begins at another.
         """
-        shelf = self._shelves.get(_mine(operator) if view == "mine" else view, {})
+        shelf = self._shelf(_mine(operator) if view == "mine" else view)
+        found: Iterator[tuple[int, ConversationSummary]]
         if view == "queue":
-            rows = sorted(shelf.values(), key=lambda row: row.waiting_from)
-            found = (row for row in rows if before is None or row.waiting_from > before)
+            waiting = sorted(shelf.values(), key=lambda row: row.waiting)
+            found = ((row.waiting // 1000, row) for row in waiting)
+            found = (each for each in found if before is None or each[0] > before)
         else:
-            found = (row for row in reversed(shelf.values()) if before is None or row.state.position < before)
+            found = ((row.updated // 1000, row) for row in reversed(shelf.values()))
+            found = (each for each in found if before is None or each[0] < before)
         page = list(islice(found, limit))
-        if len(page) < limit or next(found, None) is None:
-            return Page(page, None)
-        return Page(page, page[-1].waiting_from if view == "queue" else page[-1].state.position)
+        for each in found:
+            if each[0] != page[-1][0]:
+                return Page([row for _, row in page], page[-1][0])
+            page.append(each)
+        return Page([row for _, row in page], None)
+
+    def _shelf(self, name: str) -> dict[str, ConversationSummary]:
+        """The conversations there, ordered by what happened last in each."""
+        if name in self._disordered:
+            self._disordered.remove(name)
+            rows = sorted(self._shelves[name].values(), key=lambda row: row.updated)
+            self._shelves[name] = {row.id: row for row in rows}
+        return self._shelves.get(name, {})
 
     def _shelve(self, summary: ConversationSummary) -> None:
         for name in summary.shelves:
@@ -131,6 +152,10 @@ class Desk:
         summary.shelves = _shelves(summary.state)
         for name in summary.shelves:
             self._shelves.setdefault(name, {})[summary.id] = summary
+            if summary.updated < self._newest.get(name, 0):
+                self._disordered.add(name)
+            else:
+                self._newest[name] = summary.updated
 
 
 def _mine(operator: str) -> str:
@@ -165,8 +190,8 @@ def _fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
             summary.last, summary.last_asked = fact, summary.asked
         if kind is HandoffRequested or (kind in _VISITORS and after.ownership.owner == "operator"):
             if not summary.waiting:
-                summary.waiting, summary.waiting_from = entry.time, entry.position
+                summary.waiting = entry.time
         elif kind in _ANSWERED:
-            summary.waiting = summary.waiting_from = 0
+            summary.waiting = 0
         summary.asked = still_asked(fact, summary.asked)
     return Change(entry, before, facts, asked)

@@ -24,9 +24,9 @@ from services.operator.transports import schemas
 from services.operator.transports.events import EventHub
 from services.operator.transports.login import COOKIE, Door, TooMany
 from services.operator.transports.pages import OfflineSwagger, pages
+from shared.contract.subjects import SESSION_HOURS
 from shared.contract.visible import cleaned
-from shared.eventlog.log import Full, IdReused, LogError
-from shared.eventlog.provisioning import SESSION_HOURS
+from shared.eventlog.errors import Full, IdReused, LogError
 from shared.service.health import VERSION
 
 log = structlog.get_logger()

@@ -10,7 +10,7 @@ import msgspec
 from services.operator.domain.desk import ConversationSummary
 from services.operator.domain.transcript import TranscriptEntry, Who
 from shared.contract.conversation import Owner, Status
-from shared.contract.timestamps import format_time
+from shared.timestamps import format_time
 
 #: The longest text an operator may say (bytes of UTF-8).
 MAX_TEXT = 16 * 1024

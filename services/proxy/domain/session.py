@@ -25,8 +25,8 @@ from shared.contract.conversation import Conversation, Generating
 from shared.contract.cursor import Cursor
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import Fact
-from shared.contract.timestamps import format_time
 from shared.contract.visible import cleaned
+from shared.timestamps import format_time
 
 
 class Send(NamedTuple):

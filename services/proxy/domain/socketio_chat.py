@@ -25,8 +25,8 @@ from shared.contract.facts import (
     InputRefused,
     TextWritten,
 )
-from shared.contract.timestamps import format_time
 from shared.contract.visible import cleaned
+from shared.timestamps import format_time
 
 _UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\Z"
 _SESSION: Final = re.compile(_UUID)

@@ -42,7 +42,7 @@ from shared.contract.entry import EntryTooLarge
 from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
 from shared.contract.visible import cleaned
-from shared.eventlog.log import Full, LogError, Unknown
+from shared.eventlog.errors import Full, LogError, Unknown
 from shared.service.health import VERSION, Health, Receive, Scope, Send
 from shared.service.pace import Pace
 
@@ -184,7 +184,13 @@ class RestDoor:
 
         until = holder.until if holder is not None else None
         return EventStream(
-            room, session, self._hub.epoch, last_event_id, lambda: self._health.draining, left, until
+            room,
+            session,
+            self._hub.epoch(room.conversation),
+            last_event_id,
+            lambda: self._health.draining,
+            left,
+            until,
         )
 
     def _address(self, request: Req) -> str:

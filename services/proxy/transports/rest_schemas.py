@@ -11,7 +11,7 @@ from services.proxy.domain.rest_state import State
 from services.proxy.domain.sse_events import Kind
 from services.proxy.domain.turns import Role, Turns
 from services.proxy.domain.turns import TurnMessage as Line
-from shared.contract.timestamps import format_time
+from shared.timestamps import format_time
 
 SESSION = "0b9f3a52-7d0e-4a6e-9c55-3f1d2f6a8b17"
 

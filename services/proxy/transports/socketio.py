@@ -387,7 +387,7 @@ class SocketIoDoor:
         except EngagementRefused as error:
             log.info("engagement_refused", reason=str(error))
             raise ConnectRefused(str(error)) from error
-        return Opening(conversation, AgentTalk(engaged, self._hub.epoch), new=False), until
+        return Opening(conversation, AgentTalk(engaged, self._hub.epoch(conversation)), new=False), until
 
     def _chats(self, auth: Auth, scope: Scope) -> list[Opening]:
         """The session that the client wants to resume, if there is one; and a new one."""
@@ -395,14 +395,13 @@ class SocketIoDoor:
         cursor = auth.get("cursor")
         known = session_id(auth.get("session_id"))
         secrets = [known, str(uuid.uuid4())] if known else [str(uuid.uuid4())]
-        return [
-            Opening(
-                conversation_of(secret, DOOR),
-                Chat(secret, self._hub.epoch, begin, cursor if isinstance(cursor, str) else None),
-                new=secret is secrets[-1],
-            )
-            for secret in secrets
-        ]
+        openings = []
+        for secret in secrets:
+            conversation = conversation_of(secret, DOOR)
+            epoch = self._hub.epoch(conversation)
+            chat = Chat(secret, epoch, begin, cursor if isinstance(cursor, str) else None)
+            openings.append(Opening(conversation, chat, new=secret is secrets[-1]))
+        return openings
 
     # --- the end of a session ---
 

@@ -20,7 +20,7 @@ from services.proxy.door_queues import MAX_PENDING, Inbox, Outbox, Outcome, Unre
 from services.proxy.history import History
 from services.proxy.hub import Hub
 from shared.contract.entry import RecordedEntry
-from shared.eventlog.log import LogError
+from shared.eventlog.errors import LogError
 
 log = structlog.get_logger()
 

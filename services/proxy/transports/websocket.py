@@ -34,7 +34,7 @@ from shared.contract import cursor as cursors
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
-from shared.eventlog.log import LogError
+from shared.eventlog.errors import LogError
 from shared.service.health import Health, Receive, Scope
 from shared.service.health import Send as AsgiSend
 from shared.service.http_hardening import DIRECT, Direct
@@ -109,7 +109,9 @@ class WebSocketDoor:
                 return
             cursor = cursors.decode(_asked(scope, "cursor")) if modern else None
             direct: Direct | None = scope.get("extensions", {}).get(DIRECT)
-            session = ClientSession(self._hub.epoch, modern, cursor, window or 0, self._hub.flows.ids)
+            session = ClientSession(
+                self._hub.epoch(conversation), modern, cursor, window or 0, self._hub.flows.ids
+            )
             channel = _Channel(self, self._hub, conversation, session, send, direct)
             self._channels.add(channel)
             try:

@@ -37,7 +37,7 @@ from shared.contract.facts import (
     TimerArmed,
     VariableSaved,
 )
-from shared.contract.timestamps import format_time
+from shared.timestamps import format_time
 
 #: The most questions to backends and the assistant that one input may lead to.
 MAX_NEEDS: Final = 8

@@ -24,6 +24,7 @@ from shared.contract import subjects
 from shared.contract.entry import Entry, encode
 from shared.contract.facts import Author, BotSaid, Choice, ChoiceAsked, ChoiceMade, FlowAdvanced
 from shared.eventlog.connection import inbox_prefix
+from shared.eventlog.layout import Layout
 from tests.bench.measure import percentile
 
 CHOICES = tuple(Choice(item=name, text=f"Yes, {name} please") for name in ("yes", "person", "no"))
@@ -32,6 +33,8 @@ ANSWER = (
     BotSaid(text="The shop is open " * 12),
     ChoiceAsked(group="more", question="Is there anything else?", choices=CHOICES),
 )
+
+LAYOUT = Layout(subjects.LOG, subjects.PREFIX)
 
 
 class Appender:
@@ -56,10 +59,10 @@ class Appender:
             future.set_exception(RuntimeError(str(answer)))
 
     async def append(self, conversation: str, entry: Entry, expect: int | None) -> int:
-        headers = {"Nats-Msg-Id": subjects.message_id(self._author, conversation, entry.id)}
+        headers = {"Nats-Msg-Id": f"{self._author}:{conversation}:{entry.id}"}
         if expect is not None:
             headers["Nats-Expected-Last-Subject-Sequence"] = str(expect)
-            headers["Nats-Expected-Last-Subject-Sequence-Subject"] = subjects.everyone(conversation)
+            headers["Nats-Expected-Last-Subject-Sequence-Subject"] = LAYOUT.everyone(conversation)
         reply = f"{self._inbox}{next(self._numbers)}"
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._open[reply] = future
@@ -97,7 +100,7 @@ async def hops(visitor: Appender, client: Client, count: int) -> dict[str, float
     async def heard(_: Msg) -> None:
         arrived.set()
 
-    subscription = await client.subscribe(subjects.LIVE, cb=heard)
+    subscription = await client.subscribe(LAYOUT.live(0), cb=heard)
     await client.flush()
     conversation = secrets.token_hex(16)
     times: list[float] = []

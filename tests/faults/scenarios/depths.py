@@ -14,6 +14,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 from deploy.local.embedded import EmbeddedNats
+from shared.contract.codec import entry_of
 from shared.contract.entry import Entry
 from shared.contract.facts import ConversationStarted, TextWritten
 from shared.contract.subjects import conversation_of
@@ -139,9 +140,9 @@ async def _answered(lab: Lab, last: int) -> None:
     async with asyncio.timeout(500):
         while True:
             found = await log.fetch(CONVERSATION, after)
-            if any(message.decode().cause == last for message in found):
+            if any(entry_of(message).cause == last for message in found):
                 return
-            after = max([after, *(message.position for message in found)])
+            after = max([after, *(message.sequence for message in found)])
             await asyncio.sleep(0.5)
 
 

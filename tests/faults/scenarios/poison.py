@@ -52,9 +52,9 @@ async def poison(trial: Trial) -> None:
         for guest in sick:
             await guest.turn()
         trial.say("the poisoned conversations went on")
-        before = (await (await lab.log()).tail()).last
+        before = await (await lab.log()).length()
         await asyncio.sleep(trial.of(7, 6))  # beyond the lease: what is delivered again and again shows now
-        after = (await (await lab.log()).tail()).last
+        after = await (await lab.log()).length()
         await lab.restart(lab.services)
         slowest = 0.0
         for guest in (*healthy[:3], *sick):

@@ -50,7 +50,7 @@ from shared.contract.facts import (
     TimerArmed,
     TimerFired,
 )
-from shared.contract.timestamps import parse_time
+from shared.timestamps import parse_time
 
 #: Where a conversation stands before its flow has begun.
 START: Final = "(start)"

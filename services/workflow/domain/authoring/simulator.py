@@ -26,7 +26,7 @@ from shared.contract.facts import (
     TimerArmed,
     TimerFired,
 )
-from shared.contract.timestamps import format_time, parse_time
+from shared.timestamps import format_time, parse_time
 
 SECOND: Final = 1_000_000_000
 #: After so many seconds an answer of the assistant counts as stuck, where nothing else is said.

@@ -1,0 +1,90 @@
+"""Where the entries of a log are: its streams, their subjects, and which key belongs to which.
+
+``<prefix>.<shard>.<key>.<author>`` holds an entry. A key lives in exactly one stream, by its shard. The
+server republishes each stored entry to ``live.<stream>.<shard>.<key>.<author>``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from shared.shards import SHARDS, shard_of
+
+#: The most streams of a log. The servers' permissions name each of them.
+MAX_STREAMS: Final = 8
+
+
+class Position(NamedTuple):
+    """The place of an entry: the number of its stream, and its sequence there, from 1 on.
+
+    Of two entries of one key the later one has the larger sequence. Between streams sequences say nothing.
+    """
+
+    stream: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A log of ``streams`` streams, ``<name>-0`` to ``<name>-<streams - 1>``."""
+
+    name: str
+    prefix: str
+    streams: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.streams <= MAX_STREAMS:
+            raise ValueError(f"a log has 1 to {MAX_STREAMS} streams, not {self.streams}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The streams' names, by their numbers."""
+        return tuple(f"{self.name}-{number}" for number in range(self.streams))
+
+    def stream_of(self, key: str) -> int:
+        """The number of the key's stream."""
+        return shard_of(key) % self.streams
+
+    def address(self, key: str) -> str:
+        """What the subjects of all the key's entries begin with."""
+        return f"{self.prefix}.{shard_of(key)}.{key}"
+
+    def everyone(self, key: str) -> str:
+        """The filter over all authors of the key: what an expectation guards."""
+        return f"{self.address(key)}.*"
+
+    @property
+    def subjects(self) -> str:
+        """The filter over all entries of all streams."""
+        return f"{self.prefix}.*.*.*"
+
+    def subjects_of(self, stream: int) -> list[str]:
+        """The filters over the entries of one stream."""
+        if self.streams == 1:
+            return [self.subjects]
+        return [f"{self.prefix}.{shard}.*.*" for shard in range(stream, SHARDS, self.streams)]
+
+    def live(self, stream: int) -> str:
+        """The filter over what the server republishes of a stream."""
+        return f"live.{stream}.*.*.*"
+
+    def live_mapping(self, stream: int) -> str:
+        """To where the server republishes an entry of a stream."""
+        return f"live.{stream}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}.{{{{wildcard(3)}}}}"
+
+
+def key_and_author(subject: str) -> tuple[str, str]:
+    """What an entry's subject names, live or stored."""
+    _, key, author = subject.rsplit(".", 2)
+    return key, author
+
+
+def replay_consumer(reader: str) -> str:
+    """The durable consumer, of each stream, through which ``reader`` replays."""
+    return f"replay-{reader}"
+
+
+def replay_delivery(stream: int, reader: str) -> str:
+    """The subject to which that durable delivers."""
+    return f"deliver.replay.{reader}.{stream}"
