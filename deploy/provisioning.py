@@ -108,7 +108,7 @@ def timers_consumer() -> dict[str, Any]:
         "ack_wait": ACK_WAIT_SECONDS * SECOND,
         "max_deliver": -1,
         "max_ack_pending": MAX_ACK_PENDING,
-        "filter_subject": "timer.due.*.*",
+        "filter_subject": subjects.TIMERS_DUE,
     }
 
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from nats.aio.client import Client
@@ -105,6 +105,16 @@ async def _declare(server: EmbeddedNats) -> None:
     await client.close()
 
 
+class UserSettings(NamedTuple):
+    """What a service of this user has in its settings to connect with."""
+
+    nats_url: str
+    nats_user: str
+    nats_password: str
+    nats_ca: str = ""
+    drain_seconds: float = 1.0
+
+
 class Connections:
     """Clients and logs as any user, closed at the end of the test."""
 
@@ -116,6 +126,9 @@ class Connections:
         client = await connected(self.server, user)
         self._clients.append(client)
         return client
+
+    def settings(self, user: str) -> UserSettings:
+        return UserSettings(self.server.url(), user, self.server.password(user))
 
     async def log(self, user: str, make_stream: MakeStream = Stream) -> ChatLog:
         return await open_log(await self.client(user), make_stream)

@@ -23,6 +23,7 @@ from services.workflow.handlers import TurnParts, Workflow
 from services.workflow.presence import Presence
 from services.workflow.repository import Repository
 from services.workflow.state_cache import StateCache
+from services.workflow.subscriptions import subscribe
 from services.workflow.timers import Schedules
 from services.workflow.turn_watchdog import TurnWatchdog
 from shared.contract import subjects
@@ -36,7 +37,7 @@ from shared.contract.facts import (
     Fact,
     TextWritten,
 )
-from shared.eventlog.connection import ConnectionState
+from shared.eventlog.connection import ConnectionState, connect, make_broker
 from shared.eventlog.errors import Unreachable
 from shared.eventlog.live_connection import LiveConnection
 from shared.eventlog.log import MakeStream
@@ -44,6 +45,7 @@ from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import SECOND
 from shared.eventlog.stream import Stream
 from shared.eventlog.subscription import Subscription
+from shared.service.broker import listen
 from shared.service.chat_log import ChatLog, open_log
 from shared.service.health import Health
 from tests import examples
@@ -89,13 +91,15 @@ class Replica:
         reads: MakeStream = Stream,
     ) -> Replica:
         """``lose`` says which entries the live feed does not bring, ``reads`` makes the streams."""
-        self.client = await self._connections.client("workflow")
         self.health = Health("workflow")
+        link = ConnectionState(self.health)
+        self._broker = make_broker(self._connections.settings("workflow"), "workflow", link)
+        self.client = await connect(self._broker, link)
         log = await open_log(self.client, reads)
         folds = StateCache()
         self.subscription = Subscription(
             log,
-            ConnectionState(self.health),
+            link,
             self.health,
             folds.deliver,
             lambda: self.workflow.forget(),
@@ -119,13 +123,8 @@ class Replica:
         self.workflow = Workflow(repository, helpers, self.health, fault)
         self.started = True
         self.presence = presence
-        await self.client.subscribe(subjects.PRESENCE, cb=presence.hear)
-        self.subscriptions = [
-            await self.client.subscribe(
-                subjects.TIMERS_DELIVERY, queue=subjects.TIMERS_DURABLE, cb=self.workflow.handle_firing
-            ),
-        ]
-        await flushed(self.client)
+        subscribe(self._broker, self.health, presence, flows, self.workflow)
+        self._listening = asyncio.create_task(listen(self._broker, self.health))
         await self.subscription.join(
             subjects.WORKFLOW_DELIVERY, subjects.WORKFLOW_DURABLE, self.workflow.handle
         )
@@ -135,11 +134,15 @@ class Replica:
         """The value of a metric, 0 where it was never counted."""
         return self.health.registry.get_sample_value(name, labels) or 0.0
 
+    async def listening(self) -> None:
+        """Once all of its FastStream subscribers have started."""
+        await self._listening
+
     async def deaf(self) -> None:
         """It gets no more deliveries; what is in hand goes on."""
         await self.subscription.leave()
-        for subscription in self.subscriptions:
-            await subscription.unsubscribe()
+        for subscriber in self._broker.subscribers:
+            await subscriber.stop()
         await flushed(self.client)
 
     async def crash(self) -> None:
@@ -147,6 +150,7 @@ class Replica:
         if not self.started:
             return
         self.started = False
+        self._listening.cancel()
         await self.subscription.stop()  # deliveries come over its connection
         await self.client.close()
         self.workflow._renewer.cancel()

@@ -9,7 +9,6 @@ import secrets
 import msgspec
 import nats.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from prometheus_client import Counter, Gauge
 
 from services.operator.accounts import Accounts
@@ -17,6 +16,7 @@ from services.operator.domain.desk import Desk
 from services.operator.domain.transcript import lines
 from services.operator.handlers import Handlers
 from services.operator.settings import Settings
+from services.operator.subscriptions import subscribe
 from services.operator.transports import http, schemas
 from services.operator.transports.events import EventHub
 from services.operator.transports.login import Door
@@ -26,10 +26,10 @@ from shared.contract.codec import entry_of
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.subscription import Start, Subscription
+from shared.service.broker import listen
 from shared.service.chat_log import await_log
 from shared.service.health import Health, Receive, Scope, Send
 
-TYPING = "typing.*.*.visitor"
 #: How often the workflow is told how many consoles are open (seconds); it forgets after three times that.
 PRESENCE_SECONDS = 5.0
 
@@ -44,6 +44,7 @@ class OperatorApp:
         self._broker = make_broker(settings, "operator", self._link)
         self._desk = Desk()
         self._hub = EventHub()
+        subscribe(self._broker, health, self._typing)
         self._handlers: Handlers | None = None
         self._door: Door | None = None
         self._replica = secrets.token_hex(8)
@@ -99,7 +100,7 @@ class OperatorApp:
         )
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
         self._handlers = Handlers(self._desk, stream, self._subscription, self._commands)
-        await client.subscribe(TYPING, cb=self._typing)
+        await listen(self._broker, self._health)
         await self._subscription.start()
         while True:
             await self._tell_presence(client)
@@ -129,8 +130,7 @@ class OperatorApp:
         self._desk.clear()
         self._hub.close()
 
-    async def _typing(self, message: Msg) -> None:
-        conversation = subjects.address(message.subject).conversation
+    def _typing(self, conversation: str) -> None:
         if self._desk.find(conversation) is not None:
             self._hub.publish("typing", schemas.TypingEvent(conversation))
 

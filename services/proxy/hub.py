@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import structlog
-from nats.aio.msg import Msg
 from prometheus_client import Gauge
 
 from services.proxy.domain.drafts import DraftPiece
@@ -17,6 +16,7 @@ from services.proxy.drafts import Drafts
 from services.proxy.history import History, Reading
 from services.proxy.known_flows import KnownFlows
 from services.proxy.settings import ProxySettings
+from services.proxy.subscriptions import subscribe
 from shared.contract import subjects
 from shared.contract.codec import entry_of
 from shared.contract.conversation import Generating
@@ -25,6 +25,7 @@ from shared.eventlog.connection import ConnectionState, connect, disconnect, mak
 from shared.eventlog.errors import Unreachable
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.subscription import Subscription
+from shared.service.broker import listen
 from shared.service.chat_log import ChatLog, await_log, flow_store
 from shared.service.health import Health
 from shared.service.pace import ArrivalTurns, Pace
@@ -67,6 +68,7 @@ class Hub:
         self._link = ConnectionState(health)
         self._health = health
         self._broker = make_broker(settings, "proxy", self._link)
+        subscribe(self._broker, health, self._typing)
         self._rooms: dict[str, tuple[HubReader, ...]] = {}  # mostly of one: a set has 216 bytes
         self._log: ChatLog | None = None
         self._subscription: Subscription | None = None
@@ -103,7 +105,7 @@ class Hub:
         client = await connect(self._broker, self._link)
         stream = await await_log(client, self._health)
         subscription = Subscription(stream, self._link, self._health, self._deliver, self._on_reset)
-        await client.subscribe("typing.*.*.operator", cb=self._typing)
+        await listen(self._broker, self._health)
         await subscription.start()
         self._log, self._subscription, self._drafts = stream, subscription, Drafts(client)
 
@@ -261,8 +263,7 @@ class Hub:
             except Exception as error:  # the others must hear it all the same
                 _lose(conversation, reader, error)
 
-    async def _typing(self, message: Msg) -> None:
-        conversation = subjects.address(message.subject).conversation
+    def _typing(self, conversation: str) -> None:
         for reader in self._rooms.get(conversation, ()):
             try:
                 reader.typing()

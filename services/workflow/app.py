@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-import nats.errors
 import structlog
 from nats.aio.client import Client
-from nats.aio.subscription import Subscription as NatsSubscription
 from prometheus_client import Gauge
 
 from services.workflow.assistant.client import AssistantClient
@@ -26,6 +24,7 @@ from services.workflow.presence import Presence
 from services.workflow.repository import Repository
 from services.workflow.settings import WorkflowSettings
 from services.workflow.state_cache import StateCache
+from services.workflow.subscriptions import subscribe
 from services.workflow.timers import Schedules
 from services.workflow.turn_watchdog import TurnWatchdog
 from shared.contract import subjects
@@ -33,12 +32,13 @@ from shared.eventlog.connection import ConnectionState, connect, disconnect, mak
 from shared.eventlog.errors import LogError
 from shared.eventlog.subscription import Subscription
 from shared.service.agents import installed
+from shared.service.broker import listen
 from shared.service.chat_log import ChatLog, await_log
 from shared.service.health import Health, Receive, Scope, Send, respond
 
 log = structlog.get_logger()
 
-#: How often the consumer's existence and lag are looked at (seconds).
+#: How often the consumers' existence and lag are looked at (seconds).
 CHECK_SECONDS = 5.0
 
 
@@ -64,7 +64,6 @@ class WorkflowApp:
         self._backends: Backends | None = None
         self._subscription: Subscription | None = None
         self._workflow: Workflow | None = None
-        self._subscriptions: list[NatsSubscription] = []
         self._task: asyncio.Task[None] | None = None
         health.unready("consumer", "not subscribed to the workflow's consumer yet")
         self._lag = Gauge(
@@ -76,17 +75,18 @@ class WorkflowApp:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        if self._subscription is not None:
-            await self._subscription.leave()
-        for subscription in self._subscriptions:
-            with contextlib.suppress(nats.errors.Error, TimeoutError):
-                await subscription.drain()  # type: ignore[no-untyped-call]
-        if self._workflow is not None:
-            await self._workflow.stop(self._settings.drain_seconds)
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if self._subscription is not None:
+            await self._subscription.leave()
+        # FastStream drops what still comes; it comes again after the lease.
+        for subscriber in self._broker.subscribers:
+            with contextlib.suppress(Exception):
+                await subscriber.stop()
+        if self._workflow is not None:
+            await self._workflow.stop(self._settings.drain_seconds)
         for task in self._watching:
             task.cancel()
         if self._subscription is not None:
@@ -116,18 +116,14 @@ class WorkflowApp:
             asyncio.create_task(self._files.watch()),
             asyncio.create_task(self._flows.follow(client)),
         ]
-        # Joining the durables that `switchboard setup` made, without FastStream's subscribers. Every input
-        # is delivered: over the subscription's connection that costs a third of what it does over nats-py's.
-        self._subscriptions = [
-            await client.subscribe(subjects.PRESENCE, cb=self._presence.hear),
-            await client.subscribe(
-                subjects.TIMERS_DELIVERY, queue=subjects.TIMERS_DURABLE, cb=workflow.handle_firing
-            ),
-        ]
+        subscribe(self._broker, self._health, self._presence, self._flows, workflow)
+        # Not through FastStream: every input is delivered, and it would cost several times as much.
         await subscription.join(subjects.WORKFLOW_DELIVERY, subjects.WORKFLOW_DURABLE, workflow.handle)
+        await listen(self._broker, self._health)
         manager = client.jsm()
         while True:
             try:
+                # Nothing else notices that a consumer is gone.
                 await manager.consumer_info(subjects.TIMERS, subjects.TIMERS_DURABLE)
                 pending = 0
                 for name in stream.layout.names:

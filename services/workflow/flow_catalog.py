@@ -10,7 +10,6 @@ from typing import Protocol
 
 import structlog
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from services.workflow import releases
 from services.workflow.domain.language.flow import Flow, FlowError, parse
@@ -44,6 +43,7 @@ class FlowCatalog:
         self._parsed: OrderedDict[str, Flow] = OrderedDict()
         self._releases: Mapping[str, Release] | None = None
         self._unknown: set[str] = set()
+        self._changed = asyncio.Event()
 
     @property
     def current(self) -> Flow:
@@ -96,23 +96,21 @@ class FlowCatalog:
     async def follow(self, client: Client) -> None:
         """Keep the releases up to date, for ever.
 
-        What core NATS brings is only a wake-up; the truth is what the bucket says, asked every few
-        seconds too: a wake-up may be lost.
+        `wake` is only a wake-up; the truth is what the bucket says, asked every few seconds too: a
+        wake-up may be lost.
         """
-        changed = asyncio.Event()
-
-        async def wake(_: Msg) -> None:
-            changed.set()
-
-        await client.subscribe(releases.ALL, cb=wake)
         while True:
-            changed.clear()
+            self._changed.clear()
             try:
                 await self.refresh(client)
             except LogError as error:
                 logger.warning("releases_unreadable", error=str(error))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), LOOK_SECONDS)
+                await asyncio.wait_for(self._changed.wait(), LOOK_SECONDS)
+
+    def wake(self) -> None:
+        """A release was changed."""
+        self._changed.set()
 
     def _knows(self, name: str) -> bool:
         release = (self._releases or {}).get(name)

@@ -120,7 +120,7 @@ class Workflow:
         """Take a delivery into its conversation's mailbox; never waits."""
         self._take(address(message.subject).conversation, Delivery(message))
 
-    async def handle_firing(self, message: Msg) -> None:
+    def handle_firing(self, message: Msg) -> None:
         """Take a timer that is due into its conversation's mailbox; never waits."""
         firing = Firing(message)
         if firing.timer.startswith("turn:"):  # its mailbox may be what is stuck

@@ -9,10 +9,6 @@ from collections.abc import Callable
 from time import monotonic
 
 import msgspec
-import structlog
-from nats.aio.msg import Msg
-
-log = structlog.get_logger()
 
 #: A replica that has told nothing for so long is gone, and its operators with it (seconds).
 FRESH_SECONDS = 15.0
@@ -21,12 +17,11 @@ FRESH_SECONDS = 15.0
 UNKNOWN = -1
 
 
-class _Told(msgspec.Struct):
+class OperatorsPresent(msgspec.Struct):
+    """So many operators have a console open at this replica of the operator service."""
+
     replica: str
     operators: int
-
-
-_told = msgspec.json.Decoder(_Told)
 
 
 class Presence:
@@ -37,13 +32,8 @@ class Presence:
         self._heard: dict[str, tuple[float, int]] = {}
         self._ever = False
 
-    async def hear(self, message: Msg) -> None:
+    def hear(self, told: OperatorsPresent) -> None:
         """A replica says how many operators it serves."""
-        try:
-            told = _told.decode(message.data)
-        except msgspec.DecodeError as error:
-            log.warning("presence_unreadable", error=str(error))
-            return
         self._heard[told.replica] = (self._clock(), max(0, told.operators))
         self._ever = True
 

@@ -42,8 +42,13 @@ SESSION_HOURS: Final = 12
 
 #: Schedules of armed timers, and what they fire; apart, since schedules switch off a stream's `deny_purge`.
 TIMERS: Final = "TIMERS"
+TIMERS_DUE: Final = "timer.due.*.*"
 TIMERS_DURABLE: Final = "timers"
 TIMERS_DELIVERY: Final = "deliver.timers"
+
+#: Core NATS: which visitors, and which operators, are typing right now.
+VISITORS_TYPING: Final = "typing.*.*.visitor"
+OPERATORS_TYPING: Final = "typing.*.*.operator"
 
 #: Core NATS: how many operators are there right now, told by the operator service every few seconds.
 PRESENCE: Final = "typing.presence"

@@ -1,0 +1,24 @@
+"""What the operator service listens to through FastStream.
+
+The log's feed does not come this way: it is many messages (ARCHITECTURE.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from faststream.nats import NatsBroker
+from nats.aio.msg import Msg
+
+from shared.contract import subjects
+from shared.eventlog.observer import Observer
+from shared.service.broker import Unread, Watch
+
+
+def subscribe(broker: NatsBroker, health: Observer, on_typing: Callable[[str], None]) -> None:
+    """Declare the subscribers; they listen from the broker's start on."""
+    broker.add_middleware(Watch(health))
+
+    @broker.subscriber(subjects.VISITORS_TYPING, codec=Unread(), no_reply=True)
+    async def visitor_typing(message: Msg) -> None:
+        on_typing(subjects.address(message.subject).conversation)
