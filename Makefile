@@ -32,11 +32,12 @@ faults: setup ## kill, freeze, cut and fill everything on purpose (up to 30 minu
 mutants: setup ## take out one rule after the other: does a test notice? (up to 20 minutes)
 	@$(BIN)/python -m tests.mutants
 
-check: setup ## only the static checks
+check: setup ## only the static checks; docs/asyncapi.yaml is up to date
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.asyncapi --check
 
 format: setup ## put the code into its form
 	$(BIN)/ruff check --fix

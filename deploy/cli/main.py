@@ -93,8 +93,11 @@ def parser() -> argparse.ArgumentParser:
     log.add_argument("--conversation", type=_conversation, metavar="C", help="only of this conversation")
     log.add_argument("--follow", action="store_true", help="go on with what comes")
     log.set_defaults(command=LazyCommand("tail", "log"))
-    schema = log.add_subparsers(metavar="schema").add_parser("schema", help="print an entry's JSON Schema")
+    described = log.add_subparsers(metavar="schema | asyncapi")
+    schema = described.add_parser("schema", help="print an entry's JSON Schema")
     schema.set_defaults(command=LazyCommand("tail", "schema"))
+    asyncapi = described.add_parser("asyncapi", help="print what goes over NATS, as AsyncAPI")
+    asyncapi.set_defaults(command=LazyCommand("asyncapi", "asyncapi"))
 
     operator = commands.add_parser("operator", help="the operators' accounts")
     verbs = operator.add_subparsers(required=True, metavar="VERB")

@@ -86,7 +86,7 @@ class Watch:
 
     def __init__(self, health: Observer) -> None:
         self._messages = Counter(
-            "switchboard_messages_total",
+            "switchboard_subscriber_messages_total",
             "Messages that came through FastStream's subscribers, and how their handling ended",
             ["subscription", "outcome"],
             registry=health.registry,

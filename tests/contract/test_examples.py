@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+import runpy
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 import httpx
 import pytest
+from faststream.nats import NatsBroker
 from websockets.asyncio.client import connect
 
+from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import ConversationClaimed, ConversationStarted, HandoffRequested
-from tests.conftest import Connections, Services
+from shared.eventlog.errors import LogError
+from tests.conftest import Connections, Services, flushed
 from tests.processes import ROOT, Service
 
 EXAMPLES = ROOT / "examples"
@@ -145,23 +150,59 @@ async def test_an_add_on_follows_the_log_with_the_read_only_user(
     await happened(1)
     addon = await start(
         sys.executable,
-        "-m",
-        "examples.addon",
+        str(EXAMPLES / "addon.py"),
         SWITCHBOARD_NATS_URL=server.url(),
-        SWITCHBOARD_NATS_USER="reader",
         SWITCHBOARD_NATS_PASSWORD=server.password("reader"),
     )
     try:
-        read = await until(addon, "read up to 2; 1 wait")
+        read = await until(addon, "read 2 entries; 1 wait")
         assert "waits in orders: A parcel is late" in read
         await happened(2)
         await until(addon, f"{name[2:]}aa waits in orders")
         claimed = (ConversationClaimed(operator="kim"),)
         await desk.append(f"{name[1:]}a", "operator", Entry(id="1", facts=claimed))
         await until(addon, f"{name[1:]}a is with kim after ")
+        # What happens before it is connected again comes by no feed.
+        server.stop()
+        server.start()
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await happened(3)
+                    break
+                except LogError:  # the test's own connections
+                    await asyncio.sleep(0.05)
+        await until(addon, f"{name[3:]}aaa waits in orders")
+        addon.terminate()
+        assert await addon.wait() == 0
     finally:
-        addon.kill()
+        with contextlib.suppress(ProcessLookupError):
+            addon.kill()
         await addon.wait()
+
+
+@pytest.mark.parametrize("subject", [subjects.chat("0" * 32, "bot"), "live.0.1.x.bot"])
+async def test_the_add_ons_user_may_write_nothing(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch, subject: str
+) -> None:
+    """Even if the add-on tried: this is its own broker, as it is made there."""
+    reader = connections.settings("reader")
+    monkeypatch.setenv("SWITCHBOARD_NATS_URL", reader.nats_url)
+    monkeypatch.setenv("SWITCHBOARD_NATS_PASSWORD", reader.nats_password)
+    watcher = await connections.client("operator")
+    heard = await watcher.subscribe("live.>")
+    await flushed(watcher)
+    broker: NatsBroker = runpy.run_path(str(EXAMPLES / "addon.py"))["broker"]
+    client = await broker.connect()
+    try:
+        await broker.publish({"id": "1", "facts": []}, subject)
+        await flushed(client)
+        assert "permissions violation" in str(client.last_error).lower()
+        await flushed(watcher)
+        assert heard.pending_msgs == 0
+        assert await (await connections.log("operator")).length() == 0
+    finally:
+        await broker.stop()
 
 
 def test_every_example_is_listed_and_tested() -> None:

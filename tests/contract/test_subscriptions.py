@@ -80,7 +80,7 @@ def samples(health: Health, name: str) -> list[Sample]:
 
 
 def counted(health: Health) -> dict[tuple[str, str], float]:
-    found = samples(health, "switchboard_messages_total")
+    found = samples(health, "switchboard_subscriber_messages_total")
     return {(each.labels["subscription"], each.labels["outcome"]): each.value for each in found}
 
 
@@ -259,7 +259,7 @@ async def test_the_workflow_starts_while_nats_is_down_and_listens_once_it_is_the
     await workflow.ready()
     operator = await connected(declared, "operator")
     await operator.publish(subjects.PRESENCE, b'{"replica":"a","operators":2}')
-    line = 'switchboard_messages_total{outcome="handled",subscription="typing.presence"} 1.0'
+    line = 'switchboard_subscriber_messages_total{outcome="handled",subscription="typing.presence"} 1.0'
     async with httpx.AsyncClient() as http, asyncio.timeout(10):
         while line not in (await http.get(f"{workflow.url}/metrics")).text:
             await asyncio.sleep(0.01)

@@ -38,8 +38,8 @@ MUTATIONS: Final = (
     Mutation(
         "The timers' consumer never gives up",
         "deploy/provisioning.py",
-        '        "max_deliver": -1,\n        "max_ack_pending": MAX_ACK_PENDING,\n        "filter_subject": "timer.due.*.*"',
-        '        "max_ack_pending": MAX_ACK_PENDING,\n        "filter_subject": "timer.due.*.*"',
+        '        "max_deliver": -1,\n        "max_ack_pending": MAX_ACK_PENDING,\n        "filter_subject": subjects.TIMERS_DUE',
+        '        "max_ack_pending": MAX_ACK_PENDING,\n        "filter_subject": subjects.TIMERS_DUE',
         ("tests/contract/test_declared.py",),
     ),
     Mutation(
@@ -884,5 +884,47 @@ MUTATIONS: Final = (
         "                self._disordered.add(name)",
         "                pass",
         ("tests/unit/test_desk.py",),
+    ),
+    Mutation(
+        "A due timer whose handler fails is not given up",
+        "services/workflow/subscriptions.py",
+        "        ack_policy=AckPolicy.MANUAL,\n",
+        "",
+        ("tests/contract/test_subscriptions.py", "-k", "due_timer"),
+    ),
+    Mutation(
+        "A subscriber answers nobody",
+        "services/operator/subscriptions.py",
+        "codec=Unread(), no_reply=True",
+        "codec=Unread()",
+        ("tests/contract/test_subscriptions.py", "-k", "nobody_is_answered"),
+    ),
+    Mutation(
+        "Subscribers' messages are counted by subscription, never by conversation",
+        "shared/service/broker.py",
+        'subscription = self.context.get_local("handler_").get_log_context(None)["subject"]',
+        "subscription = self.msg.subject",
+        ("tests/contract/test_subscriptions.py", "-k", "one_series"),
+    ),
+    Mutation(
+        "A handler that fails is counted and logged",
+        "shared/service/broker.py",
+        "        if exc_val is not None:\n            log.error(",
+        "        if False:\n            log.error(",
+        ("tests/contract/test_subscriptions.py", "-k", "counted_and_logged"),
+    ),
+    Mutation(
+        "A consumer that is missing holds up its own subscriber alone, and shows in readiness",
+        "shared/service/broker.py",
+        "    await asyncio.gather(*map(start, broker.subscribers))",
+        "    for each in sorted(broker.subscribers, key=lambda each: each.get_log_context(None)['subject']):\n        await start(each)",
+        ("tests/contract/test_subscriptions.py", "-k", "missing"),
+    ),
+    Mutation(
+        "A consumer that vanishes shows in readiness",
+        "services/workflow/app.py",
+        "                await manager.consumer_info(subjects.TIMERS, subjects.TIMERS_DURABLE)\n",
+        "",
+        ("tests/contract/test_subscriptions.py", "-k", "vanishes"),
     ),
 )

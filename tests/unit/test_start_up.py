@@ -18,6 +18,7 @@ LINES = (
     "wipe --yes",
     "log --last 5 --follow",
     "log schema",
+    "log asyncapi",
     "operator add ann",
     "operator passwd ann",
     "operator list",
