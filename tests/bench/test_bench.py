@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.bench import deliveries
 from tests.bench.__main__ import measure
 from tests.bench.parts import SMOKE
 from tests.bench.report import Reach, Report
@@ -43,6 +44,12 @@ async def test_smallest_run(part: str, tmp_path: Path) -> None:
     assert len(written["runs"]) == len(report.runs)
     assert all(reach["verdict"] for reach in written["reach"])
     assert "| figure | measured | reach |" in report.text()
+
+
+async def test_each_way_of_a_delivery_is_measured() -> None:
+    figures = await deliveries.measure(messages=100, rounds=1)
+    assert figures.keys() == deliveries.WAYS.keys()
+    assert all(len(each) == 1 and each[0] > 0 for each in figures.values())
 
 
 def test_ratio_is_of_what_was_measured_side_by_side() -> None:
