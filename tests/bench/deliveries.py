@@ -26,14 +26,14 @@ from nats.aio.msg import Msg
 from nats.js import api
 
 from deploy.local.embedded import EmbeddedNats
+from deploy.provisioning import declare, workflow_consumer
 from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import TextWritten
 from shared.eventlog.connection import ConnectionState, connect, disconnect, inbox_prefix, make_broker
-from shared.eventlog.log import Log
-from shared.eventlog.protocol_reader import LiveConnection
-from shared.eventlog.provisioning import declare, workflow_consumer
+from shared.eventlog.live_connection import LiveConnection
 from shared.service.broker import Unread, Watch
+from shared.service.chat_log import open_log
 from shared.service.health import Health
 from tests.bench.measure import cores, pinned
 from tests.bench.stage import DEFAULT_SYNC
@@ -41,6 +41,7 @@ from tests.conftest import UserSettings
 
 #: So few that they are taken before the server asks whether the receiver lives: it would be cut off.
 MESSAGES = 5_000
+STREAM = f"{subjects.LOG}-0"  # of one that has no other
 ROUNDS = 9
 TEXT = "Is there anything that I can do about it? " * 4
 
@@ -67,7 +68,7 @@ class Receiver:
 async def lean(settings: UserSettings, receiver: Receiver) -> None:
     """Over the feed's connection, as the workflow joins its durable."""
     client = await _plain(settings)
-    feed = LiveConnection(client, lambda message: None, lambda: None, lambda: None)
+    feed = LiveConnection(client, {}, lambda: None, lambda: None)
     await feed.start()
     await feed.join(subjects.WORKFLOW_DELIVERY, subjects.WORKFLOW_DURABLE, receiver.take)
     await receiver.all.wait()
@@ -99,7 +100,7 @@ async def faststream(settings: UserSettings, receiver: Receiver, watched: bool =
     @broker.subscriber(
         "chat.*.*.visitor",
         queue=subjects.WORKFLOW_DURABLE,
-        stream=JStream(subjects.STREAM, declare=False),
+        stream=JStream(STREAM, declare=False),
         ack_policy=AckPolicy.MANUAL,
         codec=Unread(),
         no_reply=True,
@@ -136,7 +137,7 @@ async def _plain(settings: UserSettings) -> Client:
 
 async def _fill(server: EmbeddedNats, messages: int) -> None:
     client = await nats.connect(server.url("proxy"), inbox_prefix=inbox_prefix("proxy").encode())
-    log = Log(client)
+    log = await open_log(client)
     entry = Entry(id="1", facts=(TextWritten(session="s", text=TEXT),))
     for first in range(0, messages, 500):
         numbers = range(first, min(first + 500, messages))
@@ -148,7 +149,7 @@ async def _fill(server: EmbeddedNats, messages: int) -> None:
 async def _consumer(admin: Client) -> None:
     """The workflow's durable anew, without acknowledgements: all messages come once more."""
     manager = admin.jsm()
-    await manager.delete_consumer(subjects.STREAM, subjects.WORKFLOW_DURABLE)
+    await manager.delete_consumer(STREAM, subjects.WORKFLOW_DURABLE)
     wanted = workflow_consumer()
     config = api.ConsumerConfig(
         durable_name=wanted["durable_name"],
@@ -157,7 +158,7 @@ async def _consumer(admin: Client) -> None:
         filter_subjects=wanted["filter_subjects"],
         ack_policy=api.AckPolicy.NONE,
     )
-    await manager.add_consumer(subjects.STREAM, config)
+    await manager.add_consumer(STREAM, config)
 
 
 async def measure(messages: int = MESSAGES, rounds: int = ROUNDS) -> dict[str, list[float]]:
@@ -170,7 +171,7 @@ async def measure(messages: int = MESSAGES, rounds: int = ROUNDS) -> dict[str, l
             server.start()
         try:
             admin = await nats.connect(server.url("admin"), inbox_prefix=inbox_prefix("admin").encode())
-            await declare(admin)
+            await declare(admin, streams=1)
             await _fill(server, messages)
             for _ in range(rounds):
                 for way in WAYS:
