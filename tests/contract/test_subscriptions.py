@@ -100,7 +100,7 @@ async def armed(bot: ChatLog, conversation: str, id: str = "inactivity:1") -> No
 
 async def took_effect(visitor: ChatLog, conversation: str) -> None:
     """Once the conversation's timer has taken effect, and has its outcome."""
-    await until(visitor, lambda s: not s.armed and not s.unanswered, conversation=conversation)
+    await until(visitor, lambda s: not s.timers.armed and not s.inbox.unanswered, conversation=conversation)
     fired = said(await history(visitor, conversation), TimerFired)
     assert fired == [TimerFired(id="inactivity:1")]
 
@@ -174,7 +174,7 @@ async def test_a_due_timer_whose_handler_fails_comes_again_and_holds_up_no_other
     monkeypatch.setattr(replica.workflow, "handle_firing", fail_once)
     for conversation in (C, OTHER):
         await greet(visitor, conversation)
-        await until(visitor, lambda s: not s.unanswered, conversation=conversation)
+        await until(visitor, lambda s: not s.inbox.unanswered, conversation=conversation)
     await armed(bot, C)
     await visitor.append(C, "visitor", text("hello"))
     await failed.wait()
@@ -240,10 +240,10 @@ async def test_a_consumer_that_vanishes_shows_in_readiness_and_once_it_is_back_t
     await declare(admin)
     await workflow.ready()
     await greet(visitor)
-    await until(visitor, lambda s: not s.unanswered)
+    await until(visitor, lambda s: not s.inbox.unanswered)
     await armed(bot, C)
     await visitor.append(C, "visitor", text("hello"))
-    await until(visitor, lambda s: not any(t.id == "inactivity:1" for t in s.armed))
+    await until(visitor, lambda s: not any(t.id == "inactivity:1" for t in s.timers.armed))
     assert TimerFired(id="inactivity:1") in said(await history(visitor), TimerFired)
 
 
