@@ -1,0 +1,209 @@
+"""Sealed words: the personal values of an entry, taken out of its facts and encrypted together.
+
+A sealed entry is an entry whose personal values are absent from its facts, and stand encrypted behind them::
+
+    {"id": "5f0c...", "needs": 3, "facts": [{"kind": "BotSaid", "text": ""}], "sealed": "AeK3..."}
+
+Which fields are personal is said by their type (`shared.contract.facts.Personal` and alike). All else stays
+readable without a key: the kinds, the states, the choices' ids, the times. Whoever destroys the
+conversation's key has forgotten the words, and the log stays whole.
+
+The cipher is AES-SIV with keys of AES-256 (RFC 5297, AEAD_AES_SIV_CMAC_512), deterministic and without a
+nonce (section 4): a retry of an append has the same bytes, and the server takes it for the same. Associated
+data binds the words to the conversation, the author, and the rest of the entry's bytes. So they open nowhere
+else; and since the entry's id is among these, equal words in two entries have different bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from msgspec.structs import fields, replace
+
+from shared.contract.facts import Fact
+
+#: Bytes of a conversation's key: two keys of AES-256, one for each half of AES-SIV.
+KEY_BYTES: Final = 64
+
+#: The first byte of what is sealed: AES-256-SIV over JSON, one object for each fact.
+_VERSION: Final = b"\x01"
+#: Between an entry as it would be without its words, and the words. Inside a JSON text the quote would have
+#: a backslash before it.
+_MARK: Final = b',"sealed":'
+_END: Final = b'"}'
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_encoder = msgspec.json.Encoder()
+_base64 = msgspec.json.Decoder(bytes)
+_words: msgspec.json.Decoder[list[dict[str, Any]]] = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+class DataKey:
+    """The key of one conversation's words. Making one costs more than a text: keep it."""
+
+    __slots__ = ("_cipher",)
+
+    def __init__(self, secret: bytes) -> None:
+        """``secret`` has `KEY_BYTES`. Raises ValueError."""
+        if len(secret) != KEY_BYTES:
+            raise ValueError(f"a conversation's key has {KEY_BYTES} bytes, not {len(secret)}")
+        self._cipher = AESSIV(secret)
+
+    def encrypt(self, words: bytes, *bound: bytes) -> bytes:
+        """``words`` encrypted, 17 bytes longer; they open only together with what is ``bound`` to them."""
+        return _VERSION + self._cipher.encrypt(words, list(bound))
+
+    def decrypt(self, sealed: bytes, *bound: bytes) -> bytes | None:
+        """What was encrypted, or None where the key, the bytes or what is ``bound`` are others."""
+        if not sealed.startswith(_VERSION):
+            return None
+        try:
+            return self._cipher.decrypt(sealed[len(_VERSION) :], list(bound))
+        except (InvalidTag, ValueError):  # the latter: shorter than the shortest
+            return None
+
+
+class _Plan(NamedTuple):
+    """Where a kind has personal values: what each is when absent, and in which fields other structs have."""
+
+    absent: Mapping[str, Any]
+    within: Mapping[str, _Plan]
+
+
+def take_out(facts: Sequence[Fact]) -> tuple[tuple[Fact, ...], bytes]:
+    """The facts without their personal values, and these as JSON; b"" where there are none.
+
+    The JSON has an object for each fact, with the fields that are not absent: what a later version adds to a
+    fact is put back by it, and left alone by this one.
+    """
+    left: list[Fact] = []
+    words: list[dict[str, Any]] = []
+    for fact in facts:
+        plan = _PLANS.get(type(fact))
+        rest, values = (fact, _NOTHING) if plan is None else _take(fact, plan)
+        left.append(rest)
+        words.append(values)
+    return tuple(left), _encoder.encode(words) if any(words) else b""
+
+
+def put_back(facts: Sequence[Fact | None], words: bytes) -> tuple[Fact | None, ...] | None:
+    """The facts with what `take_out` took; None where the words are not of these facts.
+
+    Among the ``facts`` None stands for one that this program does not know.
+    """
+    try:
+        return tuple(
+            [
+                fact if fact is None or not values else _put(fact, values)
+                for fact, values in zip(facts, _words.decode(words), strict=True)
+            ]
+        )
+    except (msgspec.DecodeError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def seal(rest: bytes, words: bytes, conversation: str, author: str, key: DataKey) -> bytes:
+    """An entry's bytes with its ``words`` sealed, ``rest`` being those that it has without them."""
+    sealed = key.encrypt(words, conversation.encode(), author.encode(), rest)
+    return b"".join((rest[:-1], _MARK, _encoder.encode(sealed), b"}"))
+
+
+def split(data: bytes) -> tuple[bytes, bytes]:
+    """What an entry's bytes are without its words, and these as they are sealed; b"" for none."""
+    if not data.endswith(_END):  # quick, since it is asked of every entry: without words it ends in ]}
+        return data, b""
+    quote = data.rfind(b'"', 0, -len(_END))
+    end = quote - len(_MARK)
+    return (data[:end] + b"}", data[quote:-1]) if data[end:quote] == _MARK else (data, b"")
+
+
+def unseal(sealed: bytes, rest: bytes, conversation: str, author: str, key: DataKey) -> bytes | None:
+    """The words that `split` found beside ``rest``; None where they are of another entry or key."""
+    try:
+        encrypted = _base64.decode(sealed)
+    except msgspec.DecodeError:
+        return None
+    return key.decrypt(encrypted, conversation.encode(), author.encode(), rest)
+
+
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+def _take(struct: S, plan: _Plan) -> tuple[S, dict[str, Any]]:
+    values: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
+    for name, absent in plan.absent.items():
+        value = getattr(struct, name)
+        if value != absent:
+            values[name] = value
+            changes[name] = absent
+    for name, inner in plan.within.items():
+        taken = [_take(each, inner) for each in getattr(struct, name)]
+        if any(own for _, own in taken):
+            values[name] = [own for _, own in taken]
+            changes[name] = tuple(rest for rest, _ in taken)
+    return (replace(struct, **changes), values) if values else (struct, values)
+
+
+def _put(struct: S, values: Mapping[str, Any]) -> S:
+    known = struct.__struct_fields__
+    plan = _PLANS.get(type(struct))
+    within = plan.within if plan is not None else _NOTHING
+    changes = {}
+    for name, value in values.items():
+        if name in within:
+            pairs = zip(getattr(struct, name), value, strict=True)
+            changes[name] = tuple(_put(each, own) for each, own in pairs)
+        elif name in known:
+            changes[name] = value
+    return replace(struct, **changes)
+
+
+def _plan(kind: type[msgspec.Struct]) -> _Plan | None:
+    """None for a kind without personal values."""
+    hints = get_type_hints(kind, include_extras=True)
+    absent: dict[str, Any] = {}
+    within: dict[str, _Plan] = {}
+    for field in fields(kind):
+        hint = hints[field.name]
+        if _is_personal(hint):
+            absent[field.name] = _absent(field)
+        elif (inner := _struct_of(hint)) is not None and (plan := _plan(inner)) is not None:
+            within[field.name] = plan
+    return _Plan(absent, within) if absent or within else None
+
+
+def _is_personal(hint: Any) -> bool:
+    if get_origin(hint) is Annotated:
+        return any(
+            isinstance(meta, msgspec.Meta) and (meta.extra_json_schema or {}).get("x-personal")
+            for meta in hint.__metadata__
+        )
+    return get_origin(hint) in (Union, UnionType) and any(map(_is_personal, get_args(hint)))
+
+
+def _struct_of(hint: Any) -> type[msgspec.Struct] | None:
+    """The kind of struct of which ``hint`` is a tuple."""
+    inner = get_args(hint)[0] if get_origin(hint) is tuple else None
+    return inner if isinstance(inner, type) and issubclass(inner, msgspec.Struct) else None
+
+
+def _absent(field: msgspec.structs.FieldInfo) -> Any:
+    """What the field holds where its value is sealed: its default, or what its type has for nothing."""
+    if field.default is not msgspec.NODEFAULT:
+        return field.default
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    bare = get_args(field.type)[0]
+    return None if bare is Any else ""
+
+
+_PLANS: Final[dict[type, _Plan]] = {
+    kind: plan for kind in get_args(Fact) if (plan := _plan(kind)) is not None
+}

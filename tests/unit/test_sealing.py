@@ -1,0 +1,145 @@
+"""Sealed words on the wire, by example; what holds for all entries is in tests/properties/test_sealing.py."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import msgspec
+import pytest
+
+from shared.contract.entry import (
+    MAX_ENTRY,
+    MAX_SEALED,
+    Entry,
+    EntryTooLarge,
+    RecordedEntry,
+    decode,
+    encode,
+    encode_sealed,
+    schema,
+)
+from shared.contract.facts import (
+    BotSaid,
+    Choice,
+    ChoiceAsked,
+    ConversationReset,
+    EditorOpened,
+    FlowAdvanced,
+    TextWritten,
+    VariableSaved,
+)
+from shared.contract.sealing import KEY_BYTES, DataKey, put_back, seal, split, take_out
+from tests import examples
+
+KEY = DataKey(bytes(range(KEY_BYTES)))
+ANSWER = Entry(
+    id="3",
+    cause=3,
+    facts=(
+        FlowAdvanced(path=("got", "pick")),
+        ChoiceAsked(
+            group="lang", question="Sam, which?", choices=(Choice(item=1, text="A"), Choice(item=2, text="B"))
+        ),
+        EditorOpened(session="fav", prompt="", text=None),
+    ),
+)
+
+
+def sealed(entry: Entry, author: str = "bot") -> bytes:
+    return encode_sealed(entry, examples.CONVERSATION, "bot" if author == "bot" else "visitor", KEY)
+
+
+def read(data: bytes, key: DataKey | None = None, author: str = "bot") -> RecordedEntry:
+    return decode(7, examples.CONVERSATION, author, examples.FIRST_TIME, data, key)
+
+
+def test_states_and_choices_by_id_stay_readable_for_everybody() -> None:
+    entry = json.loads(sealed(ANSWER))
+    assert entry["facts"] == [
+        {"kind": "FlowAdvanced", "path": ["got", "pick"]},
+        {
+            "kind": "ChoiceAsked",
+            "group": "lang",
+            "question": "",
+            "choices": [{"item": 1, "text": ""}, {"item": 2, "text": ""}],
+        },
+        {"kind": "EditorOpened", "session": "fav"},
+    ]
+    assert entry.keys() == {"id", "cause", "needs", "facts", "sealed"}
+    jsonschema.validate(entry, schema())
+
+
+def test_the_bytes_of_a_sealed_entry_never_change() -> None:
+    """A failure here means: what logs out there hold cannot be opened any more."""
+    data = sealed(Entry(id="2", cause=2, facts=(BotSaid(text="Grüße"),)))
+    assert data.decode() == (
+        '{"id":"2","cause":2,"needs":3,"facts":[{"kind":"BotSaid","text":""}],"sealed":"Afzf0aFT52MrBHN3k0gAFHJkTrUgIUDgM9lY6uE+4JAzeVHEIg=="}'
+    )
+
+
+def test_an_empty_text_and_none_are_told_apart() -> None:
+    assert read(sealed(ANSWER), KEY).facts == ANSWER.facts
+
+
+def test_an_entry_without_words_is_written_as_ever() -> None:
+    entry = Entry(id="4", facts=(ConversationReset(),))
+    assert sealed(entry) == encode(entry)
+
+
+def test_an_entry_that_only_looks_sealed_reads_as_it_is() -> None:
+    odd = Entry(id="5", facts=(VariableSaved(name="x", value={"a": 1, "sealed": "eA=="}),))
+    for data in (encode(odd), b'{"facts":[],"id":"5","needs":1,"sealed":"no base64!"}', b'"', b'"}'):
+        assert not read(data, KEY).facts or read(data, KEY).facts == odd.facts
+
+
+def test_a_fact_that_this_program_does_not_know_keeps_the_words_of_the_others_in_place() -> None:
+    rest = b'{"id":"6","cause":6,"facts":[{"kind":"NotYetThere"},{"kind":"BotSaid","text":""}]}'
+    words = b'[{"text":"new"},{"text":"Hi!"}]'
+    read_back = read(seal(rest, words, examples.CONVERSATION, "bot", KEY), KEY)
+    assert read_back.facts == (BotSaid(text="Hi!"),)
+    assert not read_back.sealed
+
+
+def test_a_field_that_this_program_does_not_know_is_left_alone() -> None:
+    assert put_back((BotSaid(text=""),), b'[{"text":"Hi!","tone":"warm"}]') == (BotSaid(text="Hi!"),)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"[]",
+        b"{}",
+        b"[{}]",
+        b"[{},{}, {}]",
+        b'[{},{"choices":[{}]}]',
+        b'[{},{"choices":5}]',
+        b"\xff",
+        b"[" * 5_000,
+    ],
+)
+def test_words_of_other_facts_stay_sealed(words: bytes) -> None:
+    facts = (BotSaid(text=""), take_out(ANSWER.facts)[0][1])
+    assert put_back(facts, words) is None
+    rest = encode(Entry(id="7", cause=7, facts=facts))
+    assert read(seal(rest, words, examples.CONVERSATION, "bot", KEY), KEY).sealed
+
+
+def test_the_words_of_the_form_before_this_one_are_not_guessed() -> None:
+    data = sealed(ANSWER)
+    rest, box = split(data)
+    other = msgspec.json.encode(b"\x02" + msgspec.json.decode(box, type=bytes)[1:])
+    assert read(rest[:-1] + b',"sealed":' + other + b"}", KEY).sealed
+
+
+def test_what_the_log_takes_open_it_takes_sealed() -> None:
+    text = "x" * (MAX_ENTRY - 100)
+    data = sealed(Entry(id="8", facts=(TextWritten(session="", text=text),)), "visitor")
+    assert MAX_ENTRY < len(data) <= MAX_SEALED
+    with pytest.raises(EntryTooLarge):
+        sealed(Entry(id="8", facts=(TextWritten(session="", text="x" * MAX_ENTRY),)), "visitor")
+
+
+def test_a_key_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="64 bytes"):
+        DataKey(b"short")
