@@ -17,7 +17,7 @@ import msgspec
 from shared.contract import facts as contract
 from shared.contract import sealing
 from shared.contract.facts import MAY_WRITE, Author, Fact
-from shared.contract.sealing import DataKey
+from shared.contract.sealing import DataKey, FindKey
 
 #: The level of this code's contract. An entry's ``needs`` above it means: this program can read
 #: the conversation, but may not decide in it.
@@ -50,8 +50,8 @@ MAX_MESSAGE: Final = 512 * 1024
 #: The largest encoded entry (bytes): leaves room for the subject and the headers.
 MAX_ENTRY: Final = MAX_MESSAGE - 4 * 1024
 #: The largest that an entry of `MAX_ENTRY` can be once its words are sealed (bytes). Most grow by less: by a
-#: third of their words, and about 60 bytes.
-MAX_SEALED: Final = 2 * MAX_ENTRY + 64
+#: third of their words, and about 70 bytes.
+MAX_SEALED: Final = 2 * MAX_ENTRY + 80
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -170,16 +170,16 @@ def needed(facts: tuple[Fact, ...]) -> int:
 
 
 def decode(
-    position: int, conversation: str, author: str, time: int, data: bytes, key: DataKey | None = None
+    position: int, conversation: str, author: str, time: int, data: bytes, find: FindKey | None = None
 ) -> RecordedEntry:
-    """Read one message of the log; with the conversation's ``key`` its sealed words, too.
+    """Read one message of the log; its sealed words, too, where ``find`` knows their key.
 
     Never raises: history is never refused. Words that the key does not open stay sealed.
     """
     known = MAY_WRITE.get(author, frozenset())
     entry: Entry | _Envelope | _Head
     facts: tuple[Fact | None, ...]  # None: unknown here. It keeps its place, for the words of the others.
-    data, words = sealing.split(data)
+    data, box = sealing.split(data)
     try:
         if author == "bot":
             entry, facts = _of_bot(data)
@@ -192,12 +192,11 @@ def decode(
         except _UNREADABLE:
             return RecordedEntry(position=position, conversation=conversation, author=author, time=time)
         facts = tuple(map(_lenient, entry.facts))
-    if words and key is not None:
-        opened = sealing.unseal(words, data, conversation, author, key)
-        if opened is not None:
-            restored = sealing.put_back(facts, opened)
-            if restored is not None:
-                facts, words = restored, b""
+    if box and find is not None:
+        words = sealing.unseal(box, data, conversation, author, find)
+        restored = sealing.put_back(facts, words) if words is not None else None
+        if restored is not None:
+            facts, box = restored, b""
     for fact in facts:
         if type(fact) not in known:
             facts = tuple(fact for fact in facts if type(fact) in known)
@@ -211,7 +210,7 @@ def decode(
         cause=entry.cause,
         needs=entry.needs,
         facts=facts,  # type: ignore[arg-type] # None is of no known type
-        sealed=bool(words),
+        sealed=bool(box),
     )
 
 

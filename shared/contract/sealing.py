@@ -6,7 +6,8 @@ A sealed entry is an entry whose personal values are absent from its facts, and 
 
 Which fields are personal is said by their type (`shared.contract.facts.Personal` and alike). All else stays
 readable without a key: the kinds, the states, the choices' ids, the times. Whoever destroys the
-conversation's key has forgotten the words, and the log stays whole.
+conversation's key has forgotten the words, and the log stays whole. What is sealed begins with a version, and
+with the key's id: so each entry says by itself which key opens it.
 
 The cipher is AES-SIV with keys of AES-256 (RFC 5297, AEAD_AES_SIV_CMAC_512), deterministic and without a
 nonce (section 4): a retry of an append has the same bytes, and the server takes it for the same. Associated
@@ -16,7 +17,7 @@ else; and since the entry's id is among these, equal words in two entries have d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -29,9 +30,14 @@ from shared.contract.facts import Fact
 
 #: Bytes of a conversation's key: two keys of AES-256, one for each half of AES-SIV.
 KEY_BYTES: Final = 64
+#: Bytes of a key's id: whoever keeps the keys says what they mean.
+KEY_ID_BYTES: Final = 9
 
 #: The first byte of what is sealed: AES-256-SIV over JSON, one object for each fact.
 _VERSION: Final = b"\x01"
+#: Bytes of version and key's id, and how many characters of JSON hold them, the quote included.
+_HEAD: Final = len(_VERSION) + KEY_ID_BYTES
+_HEAD_CHARACTERS: Final = 1 + 4 * -(-_HEAD // 3)
 #: Between an entry as it would be without its words, and the words. Inside a JSON text the quote would have
 #: a backslash before it.
 _MARK: Final = b',"sealed":'
@@ -45,28 +51,31 @@ _words: msgspec.json.Decoder[list[dict[str, Any]]] = msgspec.json.Decoder(list[d
 
 
 class DataKey:
-    """The key of one conversation's words. Making one costs more than a text: keep it."""
+    """The key of one conversation's words. Making one costs more than sealing a text: keep it."""
 
-    __slots__ = ("_cipher",)
+    __slots__ = ("_cipher", "id")
 
-    def __init__(self, secret: bytes) -> None:
-        """``secret`` has `KEY_BYTES`. Raises ValueError."""
-        if len(secret) != KEY_BYTES:
-            raise ValueError(f"a conversation's key has {KEY_BYTES} bytes, not {len(secret)}")
+    def __init__(self, id: bytes, secret: bytes) -> None:
+        """``id`` has `KEY_ID_BYTES`, ``secret`` `KEY_BYTES`. Raises ValueError."""
+        if len(id) != KEY_ID_BYTES or len(secret) != KEY_BYTES:
+            raise ValueError(f"a key has {KEY_ID_BYTES} bytes of id and {KEY_BYTES} of secret")
+        self.id = id
         self._cipher = AESSIV(secret)
 
     def encrypt(self, words: bytes, *bound: bytes) -> bytes:
-        """``words`` encrypted, 17 bytes longer; they open only together with what is ``bound`` to them."""
-        return _VERSION + self._cipher.encrypt(words, list(bound))
+        """``words`` encrypted, 16 bytes longer; they open only together with what is ``bound`` to them."""
+        return self._cipher.encrypt(words, list(bound))
 
-    def decrypt(self, sealed: bytes, *bound: bytes) -> bytes | None:
+    def decrypt(self, encrypted: bytes, *bound: bytes) -> bytes | None:
         """What was encrypted, or None where the key, the bytes or what is ``bound`` are others."""
-        if not sealed.startswith(_VERSION):
-            return None
         try:
-            return self._cipher.decrypt(sealed[len(_VERSION) :], list(bound))
+            return self._cipher.decrypt(encrypted, list(bound))
         except (InvalidTag, ValueError):  # the latter: shorter than the shortest
             return None
+
+
+#: Finds a key by its id; None where the words are to stay sealed.
+FindKey = Callable[[bytes], DataKey | None]
 
 
 class _Plan(NamedTuple):
@@ -110,8 +119,8 @@ def put_back(facts: Sequence[Fact | None], words: bytes) -> tuple[Fact | None, .
 
 def seal(rest: bytes, words: bytes, conversation: str, author: str, key: DataKey) -> bytes:
     """An entry's bytes with its ``words`` sealed, ``rest`` being those that it has without them."""
-    sealed = key.encrypt(words, conversation.encode(), author.encode(), rest)
-    return b"".join((rest[:-1], _MARK, _encoder.encode(sealed), b"}"))
+    encrypted = key.encrypt(words, conversation.encode(), author.encode(), rest)
+    return b"".join((rest[:-1], _MARK, _encoder.encode(_VERSION + key.id + encrypted), b"}"))
 
 
 def split(data: bytes) -> tuple[bytes, bytes]:
@@ -123,13 +132,25 @@ def split(data: bytes) -> tuple[bytes, bytes]:
     return (data[:end] + b"}", data[quote:-1]) if data[end:quote] == _MARK else (data, b"")
 
 
-def unseal(sealed: bytes, rest: bytes, conversation: str, author: str, key: DataKey) -> bytes | None:
-    """The words that `split` found beside ``rest``; None where they are of another entry or key."""
+def unseal(box: bytes, rest: bytes, conversation: str, author: str, find: FindKey) -> bytes | None:
+    """The words that `split` found beside ``rest``; None without their key, or beside another entry."""
     try:
-        encrypted = _base64.decode(sealed)
+        sealed = _base64.decode(box)
     except msgspec.DecodeError:
         return None
-    return key.decrypt(encrypted, conversation.encode(), author.encode(), rest)
+    if not sealed.startswith(_VERSION) or (key := find(sealed[len(_VERSION) : _HEAD])) is None:
+        return None
+    return key.decrypt(sealed[_HEAD:], conversation.encode(), author.encode(), rest)
+
+
+def key_id(data: bytes) -> bytes | None:
+    """The id of the key that opens an entry's words; None where nothing is sealed that this program knows."""
+    box = split(data)[1]
+    try:
+        head = _base64.decode(box[:_HEAD_CHARACTERS] + b'"')
+    except msgspec.DecodeError:
+        return None
+    return head[len(_VERSION) : _HEAD] if head.startswith(_VERSION) and len(head) >= _HEAD else None
 
 
 _NOTHING: Final[dict[str, Any]] = {}

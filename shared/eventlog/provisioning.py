@@ -14,6 +14,7 @@ import nats.errors
 from nats.aio.client import Client
 
 from shared.contract import entry, subjects
+from shared.eventlog import key_blocks
 
 SECOND = 1_000_000_000
 
@@ -34,6 +35,7 @@ MAX_DRAFT_BYTES = 256 * 1024**2
 #: Everything that `declare` makes and `wipe` removes.
 STREAMS = (
     subjects.STREAM,
+    key_blocks.STREAM,
     subjects.FLOWS,
     subjects.DRAFTS,
     subjects.TIMERS,
@@ -186,6 +188,7 @@ def replay_consumer(service: str) -> dict[str, Any]:
 async def declare(client: Client, max_bytes: int = 8 * 1024**3, replicas: int = 1) -> None:
     """Create or mend all streams, buckets and durables. Raises `DeclareError`."""
     await _stream(client, chat_stream(max_bytes, replicas), epoch=True)
+    await _stream(client, key_blocks.keys_stream(replicas))
     await _stream(client, flows_stream(replicas))
     await _stream(client, bucket_stream(OPERATORS, replicas))
     await _stream(client, bucket_stream(OPERATOR_SESSIONS, replicas, SESSION_HOURS))

@@ -29,10 +29,10 @@ from shared.contract.facts import (
     TextWritten,
     VariableSaved,
 )
-from shared.contract.sealing import KEY_BYTES, DataKey, put_back, seal, split, take_out
+from shared.contract.sealing import KEY_BYTES, DataKey, key_id, put_back, seal, split, take_out
 from tests import examples
 
-KEY = DataKey(bytes(range(KEY_BYTES)))
+KEY = DataKey(b"block-1 \x05", bytes(range(KEY_BYTES)))
 ANSWER = Entry(
     id="3",
     cause=3,
@@ -51,7 +51,9 @@ def sealed(entry: Entry, author: str = "bot") -> bytes:
 
 
 def read(data: bytes, key: DataKey | None = None, author: str = "bot") -> RecordedEntry:
-    return decode(7, examples.CONVERSATION, author, examples.FIRST_TIME, data, key)
+    return decode(
+        7, examples.CONVERSATION, author, examples.FIRST_TIME, data, None if key is None else lambda _: key
+    )
 
 
 def test_states_and_choices_by_id_stay_readable_for_everybody() -> None:
@@ -74,7 +76,7 @@ def test_the_bytes_of_a_sealed_entry_never_change() -> None:
     """A failure here means: what logs out there hold cannot be opened any more."""
     data = sealed(Entry(id="2", cause=2, facts=(BotSaid(text="Grüße"),)))
     assert data.decode() == (
-        '{"id":"2","cause":2,"needs":3,"facts":[{"kind":"BotSaid","text":""}],"sealed":"Afzf0aFT52MrBHN3k0gAFHJkTrUgIUDgM9lY6uE+4JAzeVHEIg=="}'
+        '{"id":"2","cause":2,"needs":3,"facts":[{"kind":"BotSaid","text":""}],"sealed":"AWJsb2NrLTEgBfzf0aFT52MrBHN3k0gAFHJkTrUgIUDgM9lY6uE+4JAzeVHEIg=="}'
     )
 
 
@@ -141,5 +143,15 @@ def test_what_the_log_takes_open_it_takes_sealed() -> None:
 
 
 def test_a_key_of_another_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="64 bytes"):
-        DataKey(b"short")
+    for id, secret in ((b"12345678", bytes(KEY_BYTES)), (b"123456789", b"short")):
+        with pytest.raises(ValueError, match="a key has 9 bytes of id and 64 of secret"):
+            DataKey(id, secret)
+
+
+def test_an_entry_names_the_key_that_opens_it() -> None:
+    for data in (sealed(ANSWER), sealed(Entry(id="9", facts=(BotSaid(text="x"),)))):
+        assert key_id(data) == KEY.id
+        assert not decode(7, examples.CONVERSATION, "bot", 0, data, {KEY.id: KEY}.get).sealed
+        assert decode(7, examples.CONVERSATION, "bot", 0, data, {b"other": KEY}.get).sealed
+    for data in (encode(ANSWER), b"", b'"}', b'{,"sealed":""}', b'{,"sealed":"AQ=="}', b'{,"sealed":"???"}'):
+        assert key_id(data) is None
