@@ -185,7 +185,7 @@ async def test_while_nats_is_away_nothing_is_said_of_a_key(
     stopped = declared.process
     assert stopped is not None
     stopped.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, stopped.pid, os.WSTOPPED)
+    await asyncio.to_thread(os.waitid, os.P_PID, stopped.pid, os.WSTOPPED)
     monkeypatch.setattr("shared.eventlog.key_blocks.TIMEOUT", 0.2)
     try:
         with pytest.raises(KeysUnreachable):
