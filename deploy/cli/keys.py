@@ -31,7 +31,7 @@ def rotate(options: argparse.Namespace) -> int:
     else:
         if in_use(LOOPBACK, settings.nats_port):
             raise KeyringError(
-                "Switchboard runs over this data folder, and its services hold on to the master key that they "
+                "Switchboard runs over this data folder, and its services hold on to the master key they "
                 "began with: stop it, rotate, and start it again."
             )
         lines = path.read_text().split()
