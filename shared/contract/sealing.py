@@ -18,6 +18,7 @@ else; and since the entry's id is among these, equal words in two entries have d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -26,7 +27,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from msgspec.structs import fields, replace
 
-from shared.contract.facts import Fact
+from shared.contract.facts import BotSaid, ChoiceAsked, EditorOpened, Fact
 
 #: Bytes of a conversation's key: two keys of AES-256, one for each half of AES-SIV.
 KEY_BYTES: Final = 64
@@ -47,7 +48,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 _encoder = msgspec.json.Encoder()
 _base64 = msgspec.json.Decoder(bytes)
-_words: msgspec.json.Decoder[list[dict[str, Any]]] = msgspec.json.Decoder(list[dict[str, Any]])
+_objects = msgspec.json.Decoder(list[msgspec.Raw])
+_values: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 
 class DataKey:
@@ -92,13 +94,14 @@ def take_out(facts: Sequence[Fact]) -> tuple[tuple[Fact, ...], bytes]:
     fact is put back by it, and left alone by this one.
     """
     left: list[Fact] = []
-    words: list[dict[str, Any]] = []
+    words: list[bytes] = []
     for fact in facts:
-        plan = _PLANS.get(type(fact))
-        rest, values = (fact, _NOTHING) if plan is None else _take(fact, plan)
+        rest, own = _taken_once(fact) if type(fact) in _SAID else _taken(fact)
         left.append(rest)
-        words.append(values)
-    return tuple(left), _encoder.encode(words) if any(words) else b""
+        words.append(own)
+    if all(own is _NOTHING for own in words):
+        return tuple(left), b""
+    return tuple(left), b"[" + b",".join(words) + b"]"
 
 
 def put_back(facts: Sequence[Fact | None], words: bytes) -> tuple[Fact | None, ...] | None:
@@ -109,8 +112,8 @@ def put_back(facts: Sequence[Fact | None], words: bytes) -> tuple[Fact | None, .
     try:
         return tuple(
             [
-                fact if fact is None or not values else _put(fact, values)
-                for fact, values in zip(facts, _words.decode(words), strict=True)
+                fact if fact is None or own == _NOTHING else _restored_once(fact, own)
+                for fact, own in zip(facts, map(bytes, _objects.decode(words)), strict=True)
             ]
         )
     except (msgspec.DecodeError, ValueError, TypeError, AttributeError, RecursionError):
@@ -153,7 +156,44 @@ def key_id(data: bytes) -> bytes | None:
     return head[len(_VERSION) : _HEAD] if head.startswith(_VERSION) and len(head) >= _HEAD else None
 
 
-_NOTHING: Final[dict[str, Any]] = {}
+#: The values of a fact that has none, as JSON.
+_NOTHING: Final = b"{}"
+#: What a flow says in many conversations: taken out and put back once.
+_SAID: Final[frozenset[type]] = frozenset({BotSaid, ChoiceAsked, EditorOpened})
+#: How many of these are kept; longer ones are not (bytes).
+_KEPT: Final = 256
+_MAX_KEPT: Final = 4096
+_kept_taken: dict[Fact, tuple[Fact, bytes]] = {}
+
+
+def _taken(fact: Fact) -> tuple[Fact, bytes]:
+    plan = _PLANS.get(type(fact))
+    if plan is None:
+        return fact, _NOTHING
+    rest, values = _take(fact, plan)
+    return rest, _encoder.encode(values) if values else _NOTHING
+
+
+def _taken_once(fact: Fact) -> tuple[Fact, bytes]:
+    found = _kept_taken.get(fact)
+    if found is None:
+        found = _taken(fact)
+        if len(found[1]) <= _MAX_KEPT:
+            if len(_kept_taken) >= _KEPT:
+                _kept_taken.clear()
+            _kept_taken[fact] = found
+    return found
+
+
+def _restored(fact: Fact, own: bytes) -> Fact:
+    return _put(fact, _values.decode(own))
+
+
+_kept_restored = lru_cache(maxsize=_KEPT)(_restored)
+
+
+def _restored_once(fact: Fact, own: bytes) -> Fact:
+    return (_kept_restored if type(fact) in _SAID and len(own) <= _MAX_KEPT else _restored)(fact, own)
 
 
 def _take(struct: S, plan: _Plan) -> tuple[S, dict[str, Any]]:
@@ -175,7 +215,7 @@ def _take(struct: S, plan: _Plan) -> tuple[S, dict[str, Any]]:
 def _put(struct: S, values: Mapping[str, Any]) -> S:
     known = struct.__struct_fields__
     plan = _PLANS.get(type(struct))
-    within = plan.within if plan is not None else _NOTHING
+    within = plan.within if plan is not None else {}
     changes = {}
     for name, value in values.items():
         if name in within:
