@@ -1,6 +1,6 @@
 """Sealed words: the personal values of an entry, taken out of its facts and encrypted together.
 
-A sealed entry is an entry whose personal values are absent from its facts, and stand encrypted behind them::
+A sealed entry has facts without personal values, and behind these, encrypted, the facts that have some::
 
     {"id": "5f0c...", "needs": 3, "facts": [{"kind": "BotSaid", "text": ""}], "sealed": "AeK3..."}
 
@@ -18,7 +18,6 @@ else; and since the entry's id is among these, equal words in two entries have d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -34,7 +33,7 @@ KEY_BYTES: Final = 64
 #: Bytes of a key's id: whoever keeps the keys says what they mean.
 KEY_ID_BYTES: Final = 9
 
-#: The first byte of what is sealed: AES-256-SIV over JSON, one object for each fact.
+#: The first byte of what is sealed: AES-256-SIV over a JSON array, a fact or null for each of the entry's.
 _VERSION: Final = b"\x01"
 #: Bytes of version and key's id, and how many characters of JSON hold them, the quote included.
 _HEAD: Final = len(_VERSION) + KEY_ID_BYTES
@@ -48,8 +47,11 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 _encoder = msgspec.json.Encoder()
 _base64 = msgspec.json.Decoder(bytes)
-_objects = msgspec.json.Decoder(list[msgspec.Raw])
-_values: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
+_one: msgspec.json.Decoder[Fact | None] = msgspec.json.Decoder(Fact | None)
+_whole: msgspec.json.Decoder[list[Fact | None]] = msgspec.json.Decoder(list[Fact | None])
+_each = msgspec.json.Decoder(list[msgspec.Raw])
+#: What unreadable JSON raises; the second for texts that are no UTF-8, the third for brackets nested deep.
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class DataKey:
@@ -64,14 +66,14 @@ class DataKey:
         self.id = id
         self._cipher = AESSIV(secret)
 
-    def encrypt(self, words: bytes, *bound: bytes) -> bytes:
+    def encrypt(self, words: bytes, bound: bytes) -> bytes:
         """``words`` encrypted, 16 bytes longer; they open only together with what is ``bound`` to them."""
-        return self._cipher.encrypt(words, list(bound))
+        return self._cipher.encrypt(words, [bound])
 
-    def decrypt(self, encrypted: bytes, *bound: bytes) -> bytes | None:
+    def decrypt(self, encrypted: bytes, bound: bytes) -> bytes | None:
         """What was encrypted, or None where the key, the bytes or what is ``bound`` are others."""
         try:
-            return self._cipher.decrypt(encrypted, list(bound))
+            return self._cipher.decrypt(encrypted, [bound])
         except (InvalidTag, ValueError):  # the latter: shorter than the shortest
             return None
 
@@ -88,10 +90,9 @@ class _Plan(NamedTuple):
 
 
 def take_out(facts: Sequence[Fact]) -> tuple[tuple[Fact, ...], bytes]:
-    """The facts without their personal values, and these as JSON; b"" where there are none.
+    """The facts without their personal values, and as JSON those that have some, whole; b"" for none.
 
-    The JSON has an object for each fact, with the fields that are not absent: what a later version adds to a
-    fact is put back by it, and left alone by this one.
+    In the JSON, null stands for a fact that has none: so each keeps its place.
     """
     left: list[Fact] = []
     words: list[bytes] = []
@@ -105,24 +106,25 @@ def take_out(facts: Sequence[Fact]) -> tuple[tuple[Fact, ...], bytes]:
 
 
 def put_back(facts: Sequence[Fact | None], words: bytes) -> tuple[Fact | None, ...] | None:
-    """The facts with what `take_out` took; None where the words are not of these facts.
+    """The facts with those from which `take_out` took; None where the words are not of these facts.
 
     Among the ``facts`` None stands for one that this program does not know.
     """
     try:
-        return tuple(
-            [
-                fact if fact is None or own == _NOTHING else _restored_once(fact, own)
-                for fact, own in zip(facts, map(bytes, _objects.decode(words)), strict=True)
-            ]
-        )
-    except (msgspec.DecodeError, ValueError, TypeError, AttributeError, RecursionError):
+        whole = _whole.decode(words)
+    except _UNREADABLE:
+        try:
+            whole = list(map(_lenient, _each.decode(words)))
+        except _UNREADABLE:
+            return None
+    if len(whole) != len(facts):
         return None
+    return tuple([fact if own is None else own for fact, own in zip(facts, whole, strict=True)])
 
 
 def seal(rest: bytes, words: bytes, conversation: str, author: str, key: DataKey) -> bytes:
     """An entry's bytes with its ``words`` sealed, ``rest`` being those that it has without them."""
-    encrypted = key.encrypt(words, conversation.encode(), author.encode(), rest)
+    encrypted = key.encrypt(words, _bound(rest, conversation, author))
     return b"".join((rest[:-1], _MARK, _encoder.encode(_VERSION + key.id + encrypted), b"}"))
 
 
@@ -143,7 +145,7 @@ def unseal(box: bytes, rest: bytes, conversation: str, author: str, find: FindKe
         return None
     if not sealed.startswith(_VERSION) or (key := find(sealed[len(_VERSION) : _HEAD])) is None:
         return None
-    return key.decrypt(sealed[_HEAD:], conversation.encode(), author.encode(), rest)
+    return key.decrypt(sealed[_HEAD:], _bound(rest, conversation, author))
 
 
 def key_id(data: bytes) -> bytes | None:
@@ -156,74 +158,56 @@ def key_id(data: bytes) -> bytes | None:
     return head[len(_VERSION) : _HEAD] if head.startswith(_VERSION) and len(head) >= _HEAD else None
 
 
-#: The values of a fact that has none, as JSON.
-_NOTHING: Final = b"{}"
-#: What a flow says in many conversations: taken out and put back once.
+def _bound(rest: bytes, conversation: str, author: str) -> bytes:
+    """One text, which is cheaper than three; neither name holds a point, since both stand in subjects."""
+    return b"%b.%b.%b" % (conversation.encode(), author.encode(), rest)
+
+
+#: Stands for a fact without personal values.
+_NOTHING: Final = b"null"
+#: What a flow says in many conversations: taken out once.
 _SAID: Final[frozenset[type]] = frozenset({BotSaid, ChoiceAsked, EditorOpened})
 #: How many of these are kept; longer ones are not (bytes).
 _KEPT: Final = 256
 _MAX_KEPT: Final = 4096
-_kept_taken: dict[Fact, tuple[Fact, bytes]] = {}
+_kept: dict[Fact, tuple[Fact, bytes]] = {}
+
+
+def _taken_once(fact: Fact) -> tuple[Fact, bytes]:
+    found = _kept.get(fact)
+    if found is None:
+        found = _taken(fact)
+        if len(found[1]) <= _MAX_KEPT:
+            if len(_kept) >= _KEPT:
+                _kept.clear()
+            _kept[fact] = found
+    return found
 
 
 def _taken(fact: Fact) -> tuple[Fact, bytes]:
     plan = _PLANS.get(type(fact))
     if plan is None:
         return fact, _NOTHING
-    rest, values = _take(fact, plan)
-    return rest, _encoder.encode(values) if values else _NOTHING
+    rest = _without(fact, plan)
+    return (fact, _NOTHING) if rest == fact else (rest, _encoder.encode(fact))
 
 
-def _taken_once(fact: Fact) -> tuple[Fact, bytes]:
-    found = _kept_taken.get(fact)
-    if found is None:
-        found = _taken(fact)
-        if len(found[1]) <= _MAX_KEPT:
-            if len(_kept_taken) >= _KEPT:
-                _kept_taken.clear()
-            _kept_taken[fact] = found
-    return found
+def _without(struct: S, plan: _Plan) -> S:
+    """``struct`` with nothing where personal values are."""
+    if not plan.within:
+        return replace(struct, **plan.absent)
+    inner = {
+        name: tuple(_without(each, within) for each in getattr(struct, name))
+        for name, within in plan.within.items()
+    }
+    return replace(struct, **plan.absent, **inner)
 
 
-def _restored(fact: Fact, own: bytes) -> Fact:
-    return _put(fact, _values.decode(own))
-
-
-_kept_restored = lru_cache(maxsize=_KEPT)(_restored)
-
-
-def _restored_once(fact: Fact, own: bytes) -> Fact:
-    return (_kept_restored if type(fact) in _SAID and len(own) <= _MAX_KEPT else _restored)(fact, own)
-
-
-def _take(struct: S, plan: _Plan) -> tuple[S, dict[str, Any]]:
-    values: dict[str, Any] = {}
-    changes: dict[str, Any] = {}
-    for name, absent in plan.absent.items():
-        value = getattr(struct, name)
-        if value != absent:
-            values[name] = value
-            changes[name] = absent
-    for name, inner in plan.within.items():
-        taken = [_take(each, inner) for each in getattr(struct, name)]
-        if any(own for _, own in taken):
-            values[name] = [own for _, own in taken]
-            changes[name] = tuple(rest for rest, _ in taken)
-    return (replace(struct, **changes), values) if values else (struct, values)
-
-
-def _put(struct: S, values: Mapping[str, Any]) -> S:
-    known = struct.__struct_fields__
-    plan = _PLANS.get(type(struct))
-    within = plan.within if plan is not None else {}
-    changes = {}
-    for name, value in values.items():
-        if name in within:
-            pairs = zip(getattr(struct, name), value, strict=True)
-            changes[name] = tuple(_put(each, own) for each, own in pairs)
-        elif name in known:
-            changes[name] = value
-    return replace(struct, **changes)
+def _lenient(raw: msgspec.Raw) -> Fact | None:
+    try:
+        return _one.decode(raw)
+    except _UNREADABLE:
+        return None
 
 
 def _plan(kind: type[msgspec.Struct]) -> _Plan | None:

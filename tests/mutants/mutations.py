@@ -816,8 +816,8 @@ MUTATIONS: Final = (
     Mutation(
         "Sealed words are bound to the rest of their entry",
         "shared/contract/sealing.py",
-        "    return key.decrypt(sealed[_HEAD:], conversation.encode(), author.encode(), rest)",
-        "    return key.decrypt(sealed[_HEAD:], conversation.encode(), author.encode(), b'')",
+        'return b"%b.%b.%b" % (conversation.encode(), author.encode(), rest)',
+        'return b"%b.%b." % (conversation.encode(), author.encode())',
         ("tests/properties/test_sealing.py", "tests/unit/test_sealing.py"),
     ),
     Mutation(
@@ -847,6 +847,13 @@ MUTATIONS: Final = (
         "(msgspec.DecodeError, UnicodeDecodeError, RecursionError)",
         "(msgspec.DecodeError, RecursionError)",
         ("tests/unit/test_entry.py",),
+    ),
+    Mutation(
+        "An own entry that comes back is of the conversation and the author that it was written for",
+        "shared/contract/entry.py",
+        "        and (own.conversation, own.author) == (conversation, author)\n",
+        "",
+        ("tests/unit/test_sealing.py",),
     ),
     Mutation(
         "A destroyed key is erased, not only replaced",
