@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -291,6 +292,41 @@ async def test_many_who_destroy_keys_of_one_block_at_once_destroy_them_all(
     assert [await reader.get(id) for id, _ in made[6:]] == made[6:]
     assert len(await wrapped(connections)) == 1
     assert (await store[0].audit())[:4] == (1, 6, 0, 0)
+
+
+class Overtaken(Client):
+    """A client that others overtake, once, between its first request and its second."""
+
+    def __init__(self, client: Client, overtake: Callable[[], Awaitable[None]]) -> None:
+        self._client = client
+        self._overtake = overtake
+        self._asked = 0
+
+    async def request(self, *arguments: Any, **options: Any) -> Any:
+        self._asked += 1
+        if self._asked == 2:
+            await self._overtake()
+        return await self._client.request(*arguments, **options)
+
+
+async def test_who_is_overtaken_brings_no_destroyed_key_back(connections: Connections) -> None:
+    keys = await ring(connections, "proxy")
+    made = [await keys.new() for _ in range(4)]
+    name = made[0][0][:NAME_BYTES]
+    others = await blocks(connections)
+
+    async def overtake() -> None:
+        """Two more revisions, and the one between erased: its subject is free again."""
+        await others.destroy(name, [made[0][0][NAME_BYTES]])
+        await others.destroy(name, [made[1][0][NAME_BYTES]])
+
+    slow = Overtaken(await connections.client("admin"), overtake)
+    await KeyBlocks(slow, MASTERS).destroy(name, [made[2][0][NAME_BYTES]])
+    reader = await ring(connections, "operator")
+    for id, _ in made[:3]:
+        with pytest.raises(KeyDestroyed):
+            await reader.get(id)
+    assert await reader.get(made[3][0]) == made[3]
 
 
 async def test_destroying_what_is_not_there_is_no_error(connections: Connections) -> None:

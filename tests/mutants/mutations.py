@@ -874,7 +874,7 @@ MUTATIONS: Final = (
         "shared/eventlog/key_blocks.py",
         'headers = {_EXPECT: str(expect), f"{_EXPECT}-Subject": f"key.{name}.*"}',
         "headers: dict[str, str] = {}",
-        ("tests/contract/test_keyring.py", "-k", "at_once"),
+        ("tests/contract/test_keyring.py", "-k", "overtaken"),
     ),
     Mutation(
         "The stream of keys takes one message for each subject",
