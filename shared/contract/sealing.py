@@ -18,6 +18,7 @@ else; and since the entry's id is among these, equal words in two entries have d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -105,21 +106,28 @@ def take_out(facts: Sequence[Fact]) -> tuple[tuple[Fact, ...], bytes]:
     return tuple(left), b"[" + b",".join(words) + b"]"
 
 
-def put_back(facts: Sequence[Fact | None], words: bytes) -> tuple[Fact | None, ...] | None:
+def put_back(
+    facts: Sequence[Fact | None], words: bytes, again: bool = False
+) -> tuple[Fact | None, ...] | None:
     """The facts with those from which `take_out` took; None where the words are not of these facts.
 
-    Among the ``facts`` None stands for one that this program does not know.
+    Among the ``facts`` None stands for one that this program does not know. ``again``: the same words are
+    likely to come again, and whoever reads them changes nothing in them.
     """
-    try:
-        whole = _whole.decode(words)
-    except _UNREADABLE:
-        try:
-            whole = list(map(_lenient, _each.decode(words)))
-        except _UNREADABLE:
-            return None
-    if len(whole) != len(facts):
+    whole = (_read_once if again and len(words) <= _MAX_KEPT else _read)(words)
+    if whole is None or len(whole) != len(facts):
         return None
     return tuple([fact if own is None else own for fact, own in zip(facts, whole, strict=True)])
+
+
+def _read(words: bytes) -> list[Fact | None] | None:
+    try:
+        return _whole.decode(words)
+    except _UNREADABLE:
+        try:
+            return list(map(_lenient, _each.decode(words)))
+        except _UNREADABLE:
+            return None
 
 
 def seal(rest: bytes, words: bytes, conversation: str, author: str, key: DataKey) -> bytes:
@@ -171,6 +179,7 @@ _SAID: Final[frozenset[type]] = frozenset({BotSaid, ChoiceAsked, EditorOpened})
 _KEPT: Final = 256
 _MAX_KEPT: Final = 4096
 _kept: dict[Fact, tuple[Fact, bytes]] = {}
+_read_once = lru_cache(maxsize=_KEPT)(_read)
 
 
 def _taken_once(fact: Fact) -> tuple[Fact, bytes]:

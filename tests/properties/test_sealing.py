@@ -178,9 +178,10 @@ def test_words_open_beside_their_own_entry_only(
         return
     moved = encode(msgspec.structs.replace(two[1], id=entry.id + "'"))[:-1] + b',"sealed":' + box + b"}"
     assert read(two[0], moved, KEY).sealed
-    at = data.draw(st.integers(0, len(whole) - 1))
+    at = data.draw(st.integers(0, len(whole) - len(b'=="}') - 2))  # base64's last bits may mean nothing
     broken = whole[:at] + bytes([whole[at] ^ data.draw(st.integers(1, 255))]) + whole[at + 1 :]
-    assert read(author, broken, KEY).facts != entry.facts or read(author, broken, KEY).sealed
+    found = decode(7, examples.CONVERSATION, author, 0, broken, {KEY.id: KEY}.get)
+    assert found.sealed or found.facts != entry.facts
     for conversation, other in ((examples.OTHER_CONVERSATION, author), (examples.CONVERSATION, "stranger")):
         assert decode(7, conversation, other, 1, whole, lambda _: KEY).sealed
 
@@ -216,13 +217,17 @@ def test_an_older_program_may_not_decide_after_sealed_words(one: tuple[Author, E
 
 def control(state: Conversation) -> tuple[Any, ...]:
     """What the state says but for words: what deciding who may speak, and every number, depends on."""
+    answer, visit, progress = state.answer, state.visit, state.progress
     return (
-        *(state.position, state.started, state.owner, state.status, state.operator, state.queue),
-        *(state.flow, state.version, state.place, state.ended, state.failed, state.ids, state.session),
-        *(state.active, state.ended_by_bot, state.stack, state.variables.keys(), state.tries),
-        *(state.generating, state.attempts, state.armed, state.fired, state.turn, state.begun.door),
-        *((item.position, item.id, type(item.fact)) for item in state.unanswered),
-        *((answer.cause, answer.state, answer.failure) for answer in state.services),
+        *(state.position, state.needs, state.active, state.turn, state.timers),
+        *(visit.started, visit.session, visit.begun.door, state.inbox.ids),
+        *msgspec.structs.astuple(msgspec.structs.replace(state.ownership, operator_name="")),
+        *msgspec.structs.astuple(
+            msgspec.structs.replace(progress, variables=dict.fromkeys(progress.variables))
+        ),
+        *(answer.generating, answer.attempts, answer.failed),
+        *((item.position, item.id, type(item.fact)) for item in state.inbox.unanswered),
+        *((service.cause, service.state, service.failure) for service in answer.services),
         *(("engaged", state.engagement.agent, state.engagement.over) if state.engagement else ()),
     )
 
