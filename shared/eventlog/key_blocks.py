@@ -1,8 +1,8 @@
 """The stream KEYS: data keys in blocks, each block one message, wrapped by the master key.
 
 A block is written, and on disk, before its first key is used, so that no sealed entry can be stored without
-its key. In blocks, since a message for each key costs as much as half a turn, and makes the server keep a
-subject in memory for each.
+its key. In blocks, since a message for each key costs a new conversation 0.6 to 0.8 ms of CPU (made, and read
+by two services) against 0.04 ms in blocks, and makes the server keep a subject in memory for each.
 
 ``key.<block>.<revision>`` holds a block. The stream takes one message for each subject, and services may
 write revision 0 alone: so they can add keys, and change none. A key is destroyed by writing the block's next
