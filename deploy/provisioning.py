@@ -11,7 +11,7 @@ from nats.aio.client import Client
 
 from shared.contract import entry, subjects
 from shared.contract.subjects import SESSION_HOURS
-from shared.eventlog import provisioning
+from shared.eventlog import key_blocks, provisioning
 from shared.eventlog.layout import MAX_STREAMS, Layout
 from shared.eventlog.provisioning import (
     FOR_EVER,
@@ -38,6 +38,7 @@ MAX_DRAFT_BYTES = 256 * 1024**2
 #: Everything that `declare` makes and `wipe` removes.
 STREAMS = (
     *Layout(subjects.LOG, subjects.PREFIX, MAX_STREAMS).names,
+    key_blocks.STREAM,
     subjects.FLOWS,
     subjects.DRAFTS,
     subjects.TIMERS,
@@ -148,6 +149,7 @@ async def declare(
             f"the number with which it was made. `switchboard reshard --streams {streams}` is to change it."
         )
     await declare_log(client, layout, max_bytes, entry.MAX_MESSAGE, replicas, subjects.REPLAYERS)
+    await declare_stream(client, key_blocks.keys_stream(replicas))
     await declare_stream(client, flows_stream(replicas))
     await declare_stream(client, bucket_stream(subjects.OPERATORS, replicas))
     await declare_stream(client, bucket_stream(subjects.OPERATOR_SESSIONS, replicas, SESSION_HOURS))

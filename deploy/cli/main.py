@@ -52,11 +52,12 @@ def _told() -> tuple[type[Exception], ...]:
     from services.workflow.domain.releases import ReleaseError
     from services.workflow.flow_files import BrokenFlow
     from shared.eventlog.errors import LogError
+    from shared.eventlog.master_keys import KeyringError
     from shared.eventlog.provisioning import DeclareError
 
     return (
         *(AccountError, ConnectionFailed, ServerError, ProcessError, PortError, FolderError),
-        *(ReleaseError, BrokenFlow, DeclareError, LogError),
+        *(ReleaseError, BrokenFlow, DeclareError, LogError, KeyringError),
     )
 
 
@@ -120,6 +121,15 @@ def parser() -> argparse.ArgumentParser:
     enable.set_defaults(command=LazyCommand("operators", "enable"))
     verbs.add_parser("list", help="name all accounts").set_defaults(
         command=LazyCommand("operators", "listed")
+    )
+
+    keys = commands.add_parser("keys", help="the keys of sealed words, and their master key")
+    verbs = keys.add_subparsers(required=True, metavar="VERB")
+    verbs.add_parser(
+        "check", help="open every key with the master key, and say what is missing"
+    ).set_defaults(command=LazyCommand("keys", "check"))
+    verbs.add_parser("rotate", help="wrap all keys by a new master key").set_defaults(
+        command=LazyCommand("keys", "rotate")
     )
 
     flows.add_parser(commands)

@@ -58,6 +58,13 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
             description="of how many streams a new log consists, which it keeps; 0: as it is, or the default",
         ),
     ] = 0
+    master_key: Annotated[
+        str,
+        msgspec.Meta(
+            description="wraps the keys of sealed words: 128 hex digits, and while they are changed a comma "
+            "and the old ones; `make run` makes its own"
+        ),
+    ] = ""
     proxy_port: Annotated[Port, msgspec.Meta(description="port of the proxy")] = 9998
     operator_port: Annotated[Port, msgspec.Meta(description="port of the operators' console and API")] = 9997
     analytics_port: Annotated[Port, msgspec.Meta(description="port of the dashboard and its API")] = 9996
@@ -76,7 +83,8 @@ def password_variable(user: str) -> str:
 
 #: What only one kind of service may know; no other process is given it.
 SECRETS = {
-    "proxy": ("SWITCHBOARD_SECRET", "SWITCHBOARD_JWT_SECRET"),
-    "workflow": ("SWITCHBOARD_ASSISTANT_KEY", "GROQ_API_KEY", "OPENAI_API_KEY"),
+    "proxy": ("SWITCHBOARD_SECRET", "SWITCHBOARD_JWT_SECRET", "SWITCHBOARD_MASTER_KEY"),
+    "workflow": ("SWITCHBOARD_ASSISTANT_KEY", "GROQ_API_KEY", "OPENAI_API_KEY", "SWITCHBOARD_MASTER_KEY"),
+    "operator": ("SWITCHBOARD_MASTER_KEY",),
 }
 PASSWORD_VARIABLES = frozenset(password_variable(user) for user in USERS)

@@ -119,7 +119,7 @@ def line(message: StoredMessage, several: bool = False) -> bytes:
         head = {"stream": message.stream, **head}
     try:
         stored = msgspec.json.decode(message.data, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         stored = {"unreadable": message.data.decode(errors="replace")}
     return msgspec.json.encode({**head, **stored, **head}) + b"\n"
 

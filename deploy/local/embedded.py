@@ -18,6 +18,8 @@ from deploy.local.processes import die_with_parent
 
 CONFIGURATION = Path(__file__).parents[1] / "nats" / "server.conf"
 USERS = ("admin", "proxy", "workflow", "operator", "analytics", "backend", "reader")
+#: The file in a data folder with the master key of sealed words.
+MASTER_KEY = "master-key"
 #: How long a start may take (seconds): a store of a million messages needs less than one.
 START_SECONDS = 30.0
 
@@ -53,6 +55,18 @@ def proxies_secret(folder: Path) -> str:
     if not path.exists():
         write_secret(path, secrets.token_hex(32) + "\n")
     return path.read_text().strip()
+
+
+def master_key_file(folder: Path) -> Path:
+    """The file with the master key of sealed words, made once for a data folder: without it they are lost.
+
+    A line for each key, the newest first; more than one while they are being changed.
+    """
+    path = folder / MASTER_KEY
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_secret(path, secrets.token_hex(64) + "\n")
+    return path
 
 
 def write_secret(path: Path, text: str) -> None:

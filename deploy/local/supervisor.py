@@ -16,7 +16,7 @@ import nats.errors
 
 from deploy.cli import accounts
 from deploy.cli.settings import PASSWORD_VARIABLES, SECRETS, Local, password_variable
-from deploy.local.embedded import EmbeddedNats, proxies_secret
+from deploy.local.embedded import EmbeddedNats, master_key_file, proxies_secret
 from deploy.local.ports import LOOPBACK, SERVICES
 from deploy.local.supervised_process import Say, SupervisedProcess
 from deploy.provisioning import declare
@@ -52,6 +52,10 @@ class Supervisor:
         }
         if not self._secrets["proxy"].get("SWITCHBOARD_SECRET"):
             self._secrets["proxy"]["SWITCHBOARD_SECRET"] = proxies_secret(data)
+        if not settings.master_key and not settings.nats_url:
+            master = ",".join(master_key_file(data).read_text().split())
+            for kind in ("proxy", "workflow", "operator"):
+                self._secrets[kind]["SWITCHBOARD_MASTER_KEY"] = master
         self._passwords = {
             user: environment.get(password_variable(user), "") for user in ("admin", *SERVICES)
         }

@@ -3,6 +3,8 @@
 An entry is JSON, so that anyone can read the log with the NATS command line::
 
     {"id": "5f0c...", "cause": 17, "facts": [{"kind": "BotSaid", "text": "Hi!"}, ...]}
+
+Its personal values may be sealed: see `shared.contract.sealing`.
 """
 
 from __future__ import annotations
@@ -13,11 +15,16 @@ from typing import Any, Final
 import msgspec
 
 from shared.contract import facts as contract
+from shared.contract import sealing
 from shared.contract.facts import MAY_WRITE, Author, Fact
+from shared.contract.sealing import DataKey, FindKey
 
 #: The level of this code's contract. An entry's ``needs`` above it means: this program can read
 #: the conversation, but may not decide in it.
-LEVEL: Final = 2
+LEVEL: Final = 3
+
+#: What came with level 3: a program of level 2 takes sealed words for empty ones.
+_SEALED_LEVEL: Final = 3
 
 #: What came with level 2: a program of level 1 folds a conversation with these to another state.
 _LEVEL_2: Final[frozenset[type]] = frozenset(
@@ -42,6 +49,9 @@ _LEVEL_2: Final[frozenset[type]] = frozenset(
 MAX_MESSAGE: Final = 512 * 1024
 #: The largest encoded entry (bytes): leaves room for the subject and the headers.
 MAX_ENTRY: Final = MAX_MESSAGE - 4 * 1024
+#: The largest sealed entry (bytes). An entry of `MAX_ENTRY` that is one long text has two thirds of this once
+#: it is sealed: most grow by a third of their words, and about 100 bytes.
+MAX_SEALED: Final = 2 * MAX_ENTRY
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,7 +72,8 @@ class RecordedEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     ``position`` is its stream sequence, ``time`` when the server stored it (nanoseconds since
     1970, UTC). ``facts`` leaves out what this program does not know and what the subject's author
-    may not write; an unreadable message has no facts and the id "".
+    may not write; an unreadable message has no facts and the id "". ``sealed``: its personal values are
+    absent, since they are sealed and were not opened.
     """
 
     position: int
@@ -73,6 +84,7 @@ class RecordedEntry(msgspec.Struct, frozen=True, kw_only=True):
     cause: int | None = None
     needs: int = 1
     facts: tuple[Fact, ...] = ()
+    sealed: bool = False
 
 
 class EntryTooLarge(ValueError):
@@ -114,8 +126,12 @@ HOLD_ANY: Final[frozenset[type]] = frozenset(
     {contract.VariableSaved, contract.ServiceAnswered, contract.RequestAnswered}
 )
 
-#: What unreadable JSON raises; the second for brackets nested too deep.
-_UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
+#: What this program has sealed and not read yet: its own entries come back by the feed, and need no opening.
+_written: dict[bytes, RecordedEntry] = {}
+_MAX_WRITTEN: Final = 1000
+
+#: What unreadable JSON raises; the second for texts that are no UTF-8, the third for brackets nested deep.
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _encoder = msgspec.json.Encoder()
 _entry = msgspec.json.Decoder(Entry)
@@ -133,6 +149,37 @@ def encode(entry: Entry) -> bytes:
     return data
 
 
+def encode_sealed(entry: Entry, conversation: str, author: Author, key: DataKey) -> bytes:
+    """The entry's JSON with its personal values sealed; without any it is that of `encode`.
+
+    The same arguments give the same bytes. Raises `EntryTooLarge` for what `encode` refuses, and for more
+    than `MAX_SEALED`.
+    """
+    facts, words = sealing.take_out(entry.facts)
+    if not words:
+        return encode(entry)
+    rest = Entry(id=entry.id, cause=entry.cause, needs=max(entry.needs, _SEALED_LEVEL), facts=facts)
+    data = sealing.seal(_encoder.encode(rest), words, conversation, author, key)
+    if len(data) > MAX_ENTRY:
+        encode(entry)
+        if len(data) > MAX_SEALED:
+            raise EntryTooLarge(len(data))
+    elif len(data) <= _MAX_KEPT and HOLD_ANY.isdisjoint(map(type, entry.facts)):
+        if len(_written) >= _MAX_WRITTEN:
+            _written.clear()
+        _written[data] = RecordedEntry(
+            position=0,
+            conversation=conversation,
+            author=author,
+            time=0,
+            id=entry.id,
+            cause=entry.cause,
+            needs=rest.needs,
+            facts=entry.facts,
+        )
+    return data
+
+
 def needed(facts: tuple[Fact, ...]) -> int:
     """The lowest level that may decide after these facts: an entry's ``needs``."""
     for fact in facts:
@@ -141,10 +188,23 @@ def needed(facts: tuple[Fact, ...]) -> int:
     return 1
 
 
-def decode(position: int, conversation: str, author: str, time: int, data: bytes) -> RecordedEntry:
-    """Read one message of the log. Never raises: history is never refused."""
+def decode(
+    position: int, conversation: str, author: str, time: int, data: bytes, find: FindKey | None = None
+) -> RecordedEntry:
+    """Read one message of the log; its sealed words, too, where ``find`` knows their key.
+
+    Never raises: history is never refused. Words that the key does not open stay sealed.
+    """
     known = MAY_WRITE.get(author, frozenset())
     entry: Entry | _Envelope | _Head
+    facts: tuple[Fact | None, ...]  # None: unknown here. It keeps its place, for the words of the others.
+    if (
+        find is not None
+        and (own := _written.pop(data, None)) is not None
+        and (own.conversation, own.author) == (conversation, author)
+    ):
+        return msgspec.structs.replace(own, position=position, time=time)
+    data, box = sealing.split(data)
     try:
         if author == "bot":
             entry, facts = _of_bot(data)
@@ -156,7 +216,13 @@ def decode(position: int, conversation: str, author: str, time: int, data: bytes
             entry = _envelope.decode(data)
         except _UNREADABLE:
             return RecordedEntry(position=position, conversation=conversation, author=author, time=time)
-        facts = tuple(fact for raw in entry.facts if (fact := _lenient(raw)) is not None)
+        facts = tuple(map(_lenient, entry.facts))
+    if box and find is not None:
+        words = sealing.unseal(box, data, conversation, author, find)
+        again = author == "bot" and HOLD_ANY.isdisjoint(map(type, facts))  # what a flow says
+        restored = sealing.put_back(facts, words, again) if words is not None else None
+        if restored is not None:
+            facts, box = restored, b""
     for fact in facts:
         if type(fact) not in known:
             facts = tuple(fact for fact in facts if type(fact) in known)
@@ -169,7 +235,8 @@ def decode(position: int, conversation: str, author: str, time: int, data: bytes
         id=entry.id,
         cause=entry.cause,
         needs=entry.needs,
-        facts=facts,
+        facts=facts,  # type: ignore[arg-type] # None is of no known type
+        sealed=bool(box),
     )
 
 
@@ -227,6 +294,11 @@ def _lenient(raw: msgspec.Raw) -> Fact | None:
 def schema() -> dict[str, Any]:
     """The JSON Schema of an entry, facts included: what `switchboard log schema` prints."""
     (ref,), components = msgspec.json.schema_components([Entry], ref_template="#/$defs/{name}")
+    components["Entry"]["properties"]["sealed"] = {
+        "type": "string",
+        "contentEncoding": "base64",
+        "description": "The personal values of the facts, encrypted; they are absent or empty there.",
+    }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ref, "$defs": components}
 
 
@@ -234,12 +306,14 @@ __all__ = [
     "LEVEL",
     "MAX_ENTRY",
     "MAX_MESSAGE",
+    "MAX_SEALED",
     "Author",
     "Entry",
     "EntryTooLarge",
     "RecordedEntry",
     "decode",
     "encode",
+    "encode_sealed",
     "needed",
     "schema",
 ]

@@ -5,8 +5,9 @@ keeps them for ever. Add facts and optional fields; never rename, retype or remo
 file (``tests/contract/facts.golden.json``) holds this promise.
 
 Fields typed `Personal` and alike hold what a person wrote or is, or what a stranger may have put there.
-Erasing a conversation will encrypt exactly those fields, so a new field that holds such a thing must be
-marked from its first day: ``tests/unit/test_personal.py`` asks for a decision on each.
+Exactly those fields are sealed (`shared.contract.sealing`) and can be forgotten, so a new field that holds
+such a thing must be marked from its first day: ``tests/unit/test_personal.py`` asks for a decision on each.
+No rule of the fold may depend on what such a field holds: entries are read without keys, too.
 """
 
 from __future__ import annotations
@@ -302,14 +303,14 @@ class Interjected(_Fact, frozen=True):
 class ConversationClaimed(_Fact, frozen=True):
     """An operator took the conversation over; the bot is silent from here. Appended by the operator."""
 
-    operator: Personal  # the account's name
+    operator: str  # the account's name; readable, since the fold asks by it who owns
     name: Personal = ""  # as the visitor sees it
 
 
 class OperatorSaid(_Fact, frozen=True):
     """The owning operator said ``text``, plain text. Appended by the operator."""
 
-    operator: Personal
+    operator: str
     text: Personal
     name: Personal = ""
 
@@ -317,14 +318,14 @@ class OperatorSaid(_Fact, frozen=True):
 class ConversationHandedBack(_Fact, frozen=True):
     """The operator gave the conversation back to the bot. Appended by the operator."""
 
-    operator: Personal
+    operator: str
     state: str | None = None  # where the flow goes on; None: where it was
 
 
 class ConversationResolved(_Fact, frozen=True):
     """The operator closed the conversation as done. Appended by the operator."""
 
-    operator: Personal
+    operator: str
 
 
 VisitorFact = (

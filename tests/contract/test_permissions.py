@@ -187,6 +187,25 @@ async def test_accounts_and_sessions(server: EmbeddedNats, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", USERS)
+async def test_keys_are_for_those_who_read_or_write_words(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        speaks = name in AUTHORS
+        assert await user.may_publish("key.0011223344556677.0") == (speaks or name == "admin")
+        assert await user.may_publish("key.0011223344556677.1") == (name == "admin")
+        for request in ("DIRECT.GET.KEYS", "STREAM.MSG.GET.KEYS"):
+            assert await user.may_publish(f"$JS.API.{request}") == (speaks or name == "admin"), request
+        for request in (
+            *("DIRECT.GET.KEYS.key.0011223344556677.0", "STREAM.INFO.KEYS"),
+            *("STREAM.MSG.DELETE.KEYS", "STREAM.PURGE.KEYS", "STREAM.UPDATE.KEYS", "STREAM.DELETE.KEYS"),
+            *("CONSUMER.CREATE.KEYS", "CONSUMER.CREATE.KEYS.mine.key.>", "STREAM.SNAPSHOT.KEYS"),
+        ):
+            if name != "admin":
+                assert not await user.may_publish(f"$JS.API.{request}"), request
+        assert not await user.may_subscribe("key.>")
+        assert not await user.may_subscribe("key.*.*")
+
+
+@pytest.mark.parametrize("name", USERS)
 async def test_who_types(server: EmbeddedNats, name: str) -> None:
     async with connected(server, name) as user:
         assert await user.may_publish(subjects.typing(CONVERSATION, "visitor")) == (name == "proxy")

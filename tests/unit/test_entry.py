@@ -145,7 +145,12 @@ def test_an_unknown_fact_is_skipped() -> None:
 
 
 @pytest.mark.parametrize(
-    "fact", [b"{}", b"5", b"null", b'{"kind":"BotSaid"}', b'{"kind":"BotSaid","text":5}']
+    "fact",
+    [
+        *(b"{}", b"5", b"null", b'{"kind":"BotSaid"}', b'{"kind":"BotSaid","text":5}'),
+        b'{"kind":"BotSaid","text":"\xa2"}',
+        b'{"kind":"ChoiceAsked","group":"\xa2","question":"","choices":[]}',
+    ],
 )
 def test_a_malformed_fact_is_skipped(fact: bytes) -> None:
     data = b'{"id":"1","facts":[' + fact + b',{"kind":"BotSaid","text":"Hi"}]}'
@@ -167,6 +172,7 @@ def test_an_entry_of_a_newer_program() -> None:
         b"5",
         b"null",
         b"\xff\xfe",
+        b'{"id":"\xa2","facts":[]}',
         b'{"id":5,"facts":[]}',
         b'{"facts":{}}',
         b'{"cause":"x"}',

@@ -1,4 +1,4 @@
-"""Every field of every fact is personal, or harmless for a reason: what is forgotten one day is decided here.
+"""Every field of every fact is personal, or harmless for a reason: what can be forgotten is decided here.
 
 A failure means a field about which nothing was decided. Mark it in `shared.contract.facts`, or say here why
 it may stay readable when a conversation is erased.
@@ -22,6 +22,7 @@ POSITION = "a position on the log"
 CODE = "one of a fixed list of words of our own"
 COUNT = "a number of our own"
 PROVIDER = "the provider's or the settings' word for a model"
+ACCOUNT = "an account's name: by it the fold knows who owns, without a key; what visitors see is `name`"
 FACTS = "its own fields are decided one by one"
 
 HARMLESS: Final[dict[str, str]] = {
@@ -70,7 +71,11 @@ HARMLESS: Final[dict[str, str]] = {
     "TimerFired.id": "made of a purpose and a position",
     "ConversationEnded.reason": CODE,
     "RequestAnswered.result": "yes or no to a question that is forgotten",
+    "ConversationClaimed.operator": ACCOUNT,
+    "OperatorSaid.operator": ACCOUNT,
+    "ConversationHandedBack.operator": ACCOUNT,
     "ConversationHandedBack.state": FLOW,
+    "ConversationResolved.operator": ACCOUNT,
 }
 
 

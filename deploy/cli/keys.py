@@ -1,0 +1,102 @@
+"""`switchboard keys`: the keys of sealed words, and the master key that wraps them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.cli.connection import connected
+from deploy.cli.progress import Progress
+from deploy.cli.settings import Local
+from deploy.local.embedded import MASTER_KEY, write_secret
+from deploy.local.ports import LOOPBACK, in_use
+from shared.eventlog.key_blocks import BLOCK_KEYS, Audit, KeyBlocks
+from shared.eventlog.master_keys import BadMasterKey, KeyringError, MasterKeys, new_master_key
+from shared.service.settings import environment, load
+
+
+def rotate(options: argparse.Namespace) -> int:
+    """Wrap all keys by the newest master key. Raises `ConnectionFailed` or `KeyringError`.
+
+    To be run again where it was cut short.
+    """
+    env = environment()
+    settings = load(Local, env)
+    path = None if settings.master_key else _own_file(settings)
+    if path is None:
+        masters = _given(settings)
+    else:
+        if in_use(LOOPBACK, settings.nats_port):
+            raise KeyringError(
+                "Switchboard runs over this data folder, and its services hold on to the master key they "
+                "began with: stop it, rotate, and start it again."
+            )
+        lines = path.read_text().split()
+        if len(lines) == 1:  # else a rotation was cut short, and this one ends it
+            lines.insert(0, new_master_key())
+            write_secret(path, "\n".join(lines) + "\n")
+        masters = MasterKeys.parse(" ".join(lines))
+    asyncio.run(_rotate(settings, env, masters))
+    if path is not None:
+        write_secret(path, lines[0] + "\n")
+    print(f"All keys are wrapped by the master key {masters.id}; those before it open nothing any more.")
+    return 0
+
+
+async def _rotate(settings: Local, env: Mapping[str, str], masters: MasterKeys) -> None:
+    async with connected(settings, env, "admin") as client:
+        blocks = KeyBlocks(client, masters)
+        end = await blocks.end()
+        progress = Progress("Wrapping the keys")
+        try:
+            async for position in blocks.rotate():
+                progress(min(position, end), end)
+        finally:
+            progress.end()
+
+
+def check(options: argparse.Namespace) -> int:
+    """Open every key, and say how many there are; 1 if one cannot be opened, or is left over.
+
+    Raises `ConnectionFailed` or `KeyringError`.
+    """
+    env = environment()
+    settings = load(Local, env)
+    path = None if settings.master_key else _own_file(settings)
+    masters = _given(settings) if path is None else MasterKeys.parse(path.read_text())
+
+    async def command() -> Audit:
+        async with connected(settings, env, "admin") as client:
+            return await KeyBlocks(client, masters).audit()
+
+    audit = asyncio.run(command())
+    print(f"{audit.blocks} blocks of {BLOCK_KEYS} keys; {audit.destroyed} keys are destroyed.")
+    print(f"The master key is {masters.id}.")
+    if audit.older:
+        print(f"{audit.older} blocks are wrapped by one before it: run `switchboard keys rotate`.")
+    if audit.leftover:
+        print(f"{audit.leftover} blocks are there twice, since something was cut short: the same mends it.")
+    for why in audit.broken:
+        print(why, file=sys.stderr)
+    return 1 if audit.older or audit.leftover or audit.broken else 0
+
+
+def _own_file(settings: Local) -> Path | None:
+    """Where `switchboard run` keeps the master key; None where NATS is another's. Raises `BadMasterKey`."""
+    if settings.nats_url:
+        return None
+    path = Path(settings.data).absolute() / MASTER_KEY
+    if not path.exists():
+        raise BadMasterKey(
+            f"There is no {path}: put it back from a copy. Without it no sealed word can be read."
+        )
+    return path
+
+
+def _given(settings: Local) -> MasterKeys:
+    if not settings.master_key:
+        raise BadMasterKey("SWITCHBOARD_MASTER_KEY is not set: the key with which the services were started.")
+    return MasterKeys.parse(settings.master_key)
