@@ -35,7 +35,9 @@ from tests.replica import (
     ECHO,
     HANDBACK,
     C,
+    Gate,
     Replica,
+    acknowledged,
     answered,
     causes,
     folded,
@@ -499,3 +501,20 @@ async def test_the_metric_of_untold_conditions_is_bounded(
     await answered(visitor)
     assert replica.metric("switchboard_conditions_untold_total", flow="echo", state="s1") == 1
     assert replica.metric("switchboard_conditions_untold_total", flow="other", state="other") == 2
+
+
+async def test_the_server_refuses_an_answer_before_which_a_claim_came_that_nobody_here_was_told_of(
+    replica: Replica, visitor: ChatLog, operator: ChatLog
+) -> None:
+    gate = Gate("before_append")
+    gate.open()
+    await replica.start(fault=gate, lose=lambda message: message.author == "operator")
+    await greet(visitor)
+    await answered(visitor)
+    gate.close()
+    await visitor.append(C, "visitor", text(1))
+    await gate.held.wait()
+    await operator.append(C, "operator", CLAIM)
+    gate.open()
+    await acknowledged(replica)
+    assert (await history(visitor))[-1].author == "operator"

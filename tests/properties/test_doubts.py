@@ -216,3 +216,73 @@ def test_what_others_were_told_since_the_last_loss_is_proven_beside_what_was_kno
         assert stage.resets == 1
 
     on_stage(test)()
+
+
+def test_what_was_read_in_one_stretch_hides_nothing_of_the_next() -> None:
+    """Three losses: what was read behind the second is of another store, and ends before what was read of
+    ours behind the first. Then ours is put back."""
+
+    async def test(stage: Stage) -> None:
+        world, follower = stage.world, stage.follower
+
+        async def lost_again() -> None:
+            world.client_up = True
+            await world.cut_client()
+
+        await world.cut_client()
+        await world.cut_feed()
+        for _ in range(3):
+            world.append()
+        follower.read(follower.losses, 13, stage.stored[12].time)
+        await lost_again()
+        ours = list(stage.stored)
+        del stage.stored[10:]
+        for _ in range(2):
+            world.append()
+        follower.read(follower.losses, 12, stage.stored[11].time)
+        await lost_again()
+        stage.stored[:] = ours
+        await world.back()
+        await stage.until(lambda: follower.certain)
+        assert stage.resets == 1
+
+    on_stage(test)()
+
+
+def test_of_another_log_nothing_that_was_read_before_is_left_to_prove() -> None:
+    async def test(stage: Stage) -> None:
+        world, follower = stage.world, stage.follower
+        for _ in range(3):
+            world.append()
+        follower.read(follower.losses, 13, stage.stored[12].time)
+        await world.down()
+        del stage.stored[4:]
+        await world.back()
+        await stage.until(lambda: stage.resets == 1 and follower.certain)
+        await asyncio.sleep(10 * CHECK_SECONDS)
+        assert stage.resets == 1
+        assert stage.delivered == stage.stored
+
+    on_stage(test)()
+
+
+def test_what_was_read_before_the_beginning_is_proven_at_it() -> None:
+    """Somebody reads while the server is asked for the log's end; then it has another log."""
+
+    async def run() -> None:
+        stage = Stage()
+        world = stage.world
+        world.up = False
+        starting = asyncio.create_task(stage.subscription.start())
+        await asyncio.sleep(1)
+        stage.follower.read(stage.follower.losses, 5, stage.stored[4].time)
+        del stage.stored[2:]
+        world.up = True
+        for _ in range(5):
+            world.append()
+        await starting
+        assert stage.resets == 1
+        assert stage.delivered == stage.stored
+        await stage.subscription.stop()
+
+    virtual_time.run(run())
