@@ -27,7 +27,7 @@ from services.workflow.decision import Decision
 from services.workflow.drafts import End
 from services.workflow.effect_runner import EffectRunner
 from services.workflow.failpoints import FaultPoint, no_fault
-from services.workflow.mailboxes import Delivery, Firing, Mailbox, TurnProgress, WakeUp
+from services.workflow.mailboxes import Delivery, Firing, Mailbox, TurnProgress, WakeUp, renew
 from services.workflow.repository import Repository, interim
 from services.workflow.timers import Schedules
 from services.workflow.turn_watchdog import NEWER_SECONDS, TurnWatchdog
@@ -341,8 +341,7 @@ class Workflow:
         """Renew the lease on everything that waits or works."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            for wake_up in self._in_hand():
-                await wake_up.renew()
+            await renew(self._in_hand())
 
     def _in_hand(self) -> list[WakeUp]:
         return [*(wake_up for mailbox in self._mailboxes.values() for wake_up in mailbox), *self._aside]

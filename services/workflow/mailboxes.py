@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from time import perf_counter
@@ -21,6 +21,9 @@ from shared.contract import subjects
 from shared.contract.conversation import Conversation, Input
 from shared.contract.facts import ServiceAnswered, TimerFired
 from shared.eventlog.messages import delivered
+
+#: A renewal is a message, some 10 microseconds: so many are few beside a turn.
+RENEWED_AT_ONCE = 50
 
 
 class WakeUp:
@@ -51,6 +54,14 @@ class WakeUp:
         """Somebody else shall be woken, at once or after ``delay`` seconds."""
         with contextlib.suppress(Exception):
             await self.message.nak(delay=delay)
+
+
+async def renew(wake_ups: Iterable[WakeUp]) -> None:
+    """Still at all of these. Of thousands a few at a time: everybody else's turns wait meanwhile."""
+    for number, wake_up in enumerate(wake_ups, 1):
+        await wake_up.renew()
+        if number % RENEWED_AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 class Delivery(WakeUp):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
+import pytest
 from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from services.workflow.mailboxes import Delivery, Mailbox
+from services.workflow.mailboxes import RENEWED_AT_ONCE, Delivery, Mailbox, WakeUp, renew
 from shared.contract.conversation import NEW, Conversation, Inbox, Input
 from shared.contract.persistent_queue import PersistentQueue
 from tests import examples
@@ -105,3 +107,26 @@ def test_what_is_delivered_again_while_it_is_owed_is_finished_once() -> None:
     mailbox.caught_up([again])
     assert mailbox.finished(state) == [again]
     assert mailbox.finished(state) == []
+
+
+async def test_while_thousands_of_leases_are_renewed_others_have_their_turn_in_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    renewed: list[WakeUp] = []
+    seen = [0]
+
+    async def count(wake_up: WakeUp) -> None:
+        renewed.append(wake_up)
+
+    async def look() -> None:
+        while True:
+            seen.append(len(renewed))
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(WakeUp, "renew", count)
+    mailbox, _ = backlog(20 * RENEWED_AT_ONCE)
+    looking = asyncio.create_task(look())
+    await renew(mailbox)
+    looking.cancel()
+    assert renewed == list(mailbox)
+    assert max(after - before for before, after in zip(seen, seen[1:], strict=False)) <= RENEWED_AT_ONCE
