@@ -117,6 +117,8 @@ class OperatorApp:
 
     def _deliver(self, message: StoredMessage) -> None:
         change = self._desk.apply(entry_of(message))
+        if self._handlers is not None:
+            self._handlers.pace.others()
         if not len(self._hub):
             return
         summary = self._desk.find(message.key)

@@ -247,6 +247,7 @@ class Hub:
             await self._log.client.publish(subjects.typing(conversation, "visitor"))
 
     def _deliver(self, message: StoredMessage) -> None:
+        self.pace.others()
         conversation = message.key
         readers = self._rooms.get(conversation)
         if not readers:

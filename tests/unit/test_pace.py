@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from shared.service import pace as pace_module
-from shared.service.pace import Pace
+from shared.service.pace import IDLE_RESTS, RESTS, Pace
 
 #: Given to the work as its clock: so long a piece may take (seconds).
 PIECE = 1.0
@@ -22,7 +22,7 @@ class Clock:
         self.seconds = seconds
         monkeypatch.setattr(pace_module, "perf_counter", lambda: self.now)
         monkeypatch.setattr(pace_module, "PIECE_SECONDS", PIECE)
-        monkeypatch.setattr(pace_module, "REST_SECONDS", 1e9)  # rests are looked at apart
+        monkeypatch.setattr(pace_module, "WORK_SECONDS", 1e9)  # rests are looked at apart
 
     def work(self, done: list[int]) -> Callable[[int], None]:
         def work(item: int) -> None:
@@ -48,6 +48,17 @@ class Rounds:
     def stop(self) -> list[int]:
         self._task.cancel()
         return [after - before for before, after in zip(self.seen, self.seen[1:], strict=False)]
+
+
+def rested(monkeypatch: pytest.MonkeyPatch, rests: list[float]) -> None:
+    """Let ``rests`` have each rest (seconds) from here on."""
+    sleep = asyncio.sleep
+
+    async def slept(seconds: float) -> None:
+        rests.extend([seconds] if seconds else [])
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", slept)
 
 
 async def all_of(pace: Pace, items: range, work: Callable[[int], None]) -> None:
@@ -78,18 +89,30 @@ async def test_of_two_that_work_long_each_has_a_piece_in_turn(monkeypatch: pytes
     assert abs(done.index(first[10]) - done.index(110)) <= 2  # neither is told all before the other
 
 
-async def test_after_so_much_work_it_rests_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_so_much_work_it_rests_and_for_longer_while_others_have_something_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock, done, rests = Clock(monkeypatch, PIECE), list[int](), list[float]()
-    monkeypatch.setattr(pace_module, "REST_SECONDS", 5 * PIECE)
-    sleep = asyncio.sleep
+    monkeypatch.setattr(pace_module, "WORK_SECONDS", 5 * PIECE)
+    rested(monkeypatch, rests)
+    pace = Pace()
+    await all_of(pace, range(11), clock.work(done))
+    assert rests == [IDLE_RESTS * 5 * PIECE] * 2
+    rests.clear()
+    pace.others()
+    await all_of(pace, range(10), clock.work(done))
+    assert rests == [RESTS * 5 * PIECE, IDLE_RESTS * 5 * PIECE]
 
-    async def slept(seconds: float) -> None:
-        rests.extend([seconds] if seconds else [])
-        await sleep(0)
 
-    monkeypatch.setattr(asyncio, "sleep", slept)
-    await all_of(Pace(), range(21), clock.work(done))
-    assert rests == [5 * PIECE] * 4
+async def test_what_is_written_between_two_pieces_is_rested_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, done, rests = Clock(monkeypatch, PIECE), list[int](), list[float]()
+    monkeypatch.setattr(pace_module, "WORK_SECONDS", 5 * PIECE)
+    rested(monkeypatch, rests)
+    pace = Pace()
+    async for _ in pace.through(range(2), clock.work(done)):
+        with pace.counted():
+            clock.now += 4 * PIECE
+    assert rests == [IDLE_RESTS * 5 * PIECE] * 2
 
 
 async def test_what_fails_in_the_middle_lets_the_next_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -309,7 +309,9 @@ class _Channel:
             return
         async with asyncio.timeout(WRITE_SECONDS):
             for piece in _pieces(texts):
-                if self._direct is None or not self._direct.write(piece):
+                with self._hub.pace.counted():
+                    written = self._direct is not None and self._direct.write(piece)
+                if not written:
                     for text in piece:
                         await self._send({"type": "websocket.send", "text": text})
 
