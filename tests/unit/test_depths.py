@@ -303,7 +303,7 @@ def test_one_more_turn_costs_the_same_however_long_the_conversation_is() -> None
 
 
 def figures() -> None:
-    """What ARCHITECTURE.md says of a long conversation."""
+    """What the record long-conversations-stay-cheap in docs/decisions/ says."""
     for length in (SHORT, VERY_LONG):
         state, kept = traced(length)
         begun = perf_counter()

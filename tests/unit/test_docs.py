@@ -25,7 +25,8 @@ from shared.contract.facts import MAY_WRITE
 from shared.service.settings import load, variables
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "shared/eventlog/README.md"])
+RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -193,9 +194,32 @@ def test_no_path_of_a_machine(name: str) -> None:
     assert not re.search(r"(?<![\w.])/(home|root|tmp|work|Users|opt)/", text(name))
 
 
+def linked_from(page: Path) -> set[Path]:
+    """The files that a page links to."""
+    return {(page.parent / link.partition("#")[0]).resolve() for link in LINK.findall(page.read_text())}
+
+
 def test_every_page_is_reached_from_the_first() -> None:
-    linked = {(ROOT / link.partition("#")[0]).resolve() for link in LINK.findall(text("README.md"))}
-    assert {page for page in PAGES if page.name != "README.md"} <= linked
+    records = ROOT / "docs" / "decisions" / "README.md"
+    linked = linked_from(ROOT / "README.md")
+    assert records in linked
+    assert {*PAGES} - {ROOT / "README.md"} <= linked | linked_from(records)
+
+
+def test_each_decision_has_a_number_and_a_line_in_the_index() -> None:
+    index = re.findall(r"^- \[(\d{4})\]\((\S+)\) (.+)$", text("docs/decisions/README.md"), re.MULTILINE)
+    titles = {record.name: record.read_text().partition("\n")[0] for record in RECORDS}
+    assert sorted(index) == [
+        (name[:4], name, title.partition(". ")[2]) for name, title in sorted(titles.items())
+    ]
+    assert all(title.startswith(f"# {int(name[:4])}. ") for name, title in titles.items())
+    assert len({name[:4] for name in titles}) == len(titles)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
+def test_a_decision_has_context_decision_and_consequence(record: Path) -> None:
+    headings = re.findall(r"^## (.+)$", record.read_text(), re.MULTILINE)
+    assert headings == ["Context", "Decision", "Consequence"]
 
 
 @pytest.mark.parametrize("path", [*(ROOT / "docs").glob("*.png")], ids=lambda path: path.name)

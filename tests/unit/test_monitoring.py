@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from services.operator.transports.login import COOKIE
+
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 PORTS = {"proxy": 9998, "workflow": 9995, "operator": 9997, "analytics": 9996}
@@ -31,7 +33,7 @@ SUFFIX = re.compile(r"_(total|bucket|count|sum)$")
 def metrics_of_the_code() -> set[str]:
     files = [*(ROOT / "services").rglob("*.py"), *(ROOT / "shared").rglob("*.py")]
     names = {name for path in files for name in re.findall(r'"(switchboard_\w+)"', path.read_text())}
-    return {SUFFIX.sub("", name) for name in names}
+    return {SUFFIX.sub("", name) for name in names - {COOKIE}}
 
 
 def expressions() -> Iterator[str]:
@@ -40,6 +42,12 @@ def expressions() -> Iterator[str]:
     for panel in PANELS:
         for target in panel.get("targets", []):
             yield target["expr"]
+
+
+def test_every_metric_is_on_the_operators_page() -> None:
+    page = (ROOT / "docs" / "platform.md").read_text()
+    named = {SUFFIX.sub("", name) for name in re.findall(r"`(switchboard_\w+)", page)}
+    assert named == metrics_of_the_code()
 
 
 def test_every_metric_that_is_asked_for_exists() -> None:
