@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from shared.contract import entry, subjects
 from shared.contract.subjects import SESSION_HOURS
 from shared.eventlog import key_blocks, provisioning
-from shared.eventlog.layout import MAX_STREAMS, Layout
+from shared.eventlog.layout import MAX_STREAMS, UNFINISHED, Layout
 from shared.eventlog.provisioning import (
     FOR_EVER,
     SECOND,
@@ -23,10 +23,15 @@ from shared.eventlog.provisioning import (
     declare_stream,
     find_layout,
     remove_streams,
+    stream_config,
 )
 
 #: Streams of a new log.
 DEFAULT_STREAMS = 1
+
+#: The log's copy while it is made, and its old streams afterwards: see `deploy.resharding`.
+NEXT = f"{subjects.LOG}-NEXT"
+PREVIOUS = f"{subjects.LOG}-PREVIOUS"
 
 #: The workflow's lease on a delivery (seconds): a visitor waits this long when a replica dies.
 ACK_WAIT_SECONDS = 5
@@ -38,6 +43,8 @@ MAX_DRAFT_BYTES = 256 * 1024**2
 #: Everything that `declare` makes and `wipe` removes.
 STREAMS = (
     *Layout(subjects.LOG, subjects.PREFIX, MAX_STREAMS).names,
+    *Layout(NEXT, subjects.PREFIX, MAX_STREAMS).names,
+    *Layout(PREVIOUS, subjects.PREFIX, MAX_STREAMS).names,
     key_blocks.STREAM,
     subjects.FLOWS,
     subjects.DRAFTS,
@@ -142,11 +149,13 @@ async def declare(
     """
     layout = await find_layout(client, subjects.LOG, subjects.PREFIX)
     if layout is None:
+        if await stream_config(client, f"{NEXT}-0") is not None:
+            raise DeclareError(UNFINISHED)
         layout = Layout(subjects.LOG, subjects.PREFIX, streams or DEFAULT_STREAMS)
     elif streams not in (None, layout.streams):
         raise DeclareError(
             f"the log has {layout.streams} stream(s), and SWITCHBOARD_LOG_STREAMS is {streams}: a log keeps "
-            f"the number with which it was made. `switchboard reshard --streams {streams}` is to change it."
+            f"the number that it has. `switchboard reshard --streams {streams}` changes it."
         )
     await declare_log(client, layout, max_bytes, entry.MAX_MESSAGE, replicas, subjects.REPLAYERS)
     await declare_stream(client, key_blocks.keys_stream(replicas))

@@ -13,14 +13,15 @@ from shared.service.chat_log import ChatLog
 
 async def recorded(log: ChatLog, what: str) -> AsyncIterator[RecordedEntry]:
     """Every entry, in order, up to what is the log's end now. Raises `Unreachable`."""
-    ends = await log.ends()
+    tails = await log.tails()
+    ends, length = [tail.last for tail in tails], sum(tail.length for tail in tails)
     progress, read = Progress(what), 0
     try:
         async for batch in log.read(ends=ends):
             for message in batch:
                 yield entry_of(message)
             read += len(batch)
-            progress(read, sum(ends))
+            progress(read, length)
     finally:
         progress.end()
 

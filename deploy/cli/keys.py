@@ -65,8 +65,7 @@ def check(options: argparse.Namespace) -> int:
     """
     env = environment()
     settings = load(Local, env)
-    path = None if settings.master_key else _own_file(settings)
-    masters = _given(settings) if path is None else MasterKeys.parse(path.read_text())
+    masters = known_masters(settings)
 
     async def command() -> Audit:
         async with connected(settings, env, "admin") as client:
@@ -82,6 +81,12 @@ def check(options: argparse.Namespace) -> int:
     for why in audit.broken:
         print(why, file=sys.stderr)
     return 1 if audit.older or audit.leftover or audit.broken else 0
+
+
+def known_masters(settings: Local) -> MasterKeys:
+    """The master keys that the settings or the data folder have. Raises `BadMasterKey`."""
+    path = None if settings.master_key else _own_file(settings)
+    return _given(settings) if path is None else MasterKeys.parse(path.read_text())
 
 
 def _own_file(settings: Local) -> Path | None:

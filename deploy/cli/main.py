@@ -49,8 +49,10 @@ def _told() -> tuple[type[Exception], ...]:
     from deploy.local.ports import PortError
     from deploy.local.processes import FolderError
     from deploy.local.supervised_process import ProcessError
+    from deploy.log_copy import ReshardError
     from services.workflow.domain.releases import ReleaseError
     from services.workflow.flow_files import BrokenFlow
+    from shared.contract.relocation import Unmovable
     from shared.eventlog.errors import LogError
     from shared.eventlog.master_keys import KeyringError
     from shared.eventlog.provisioning import DeclareError
@@ -58,6 +60,7 @@ def _told() -> tuple[type[Exception], ...]:
     return (
         *(AccountError, ConnectionFailed, ServerError, ProcessError, PortError, FolderError),
         *(ReleaseError, BrokenFlow, DeclareError, LogError, KeyringError),
+        *(ReshardError, Unmovable),
     )
 
 
@@ -83,6 +86,14 @@ def parser() -> argparse.ArgumentParser:
         "--new-epoch", action="store_true", help="make every client begin anew: after a restore, to be sure"
     )
     setup.set_defaults(command=LazyCommand("streams", "setup"))
+
+    reshard = commands.add_parser(
+        "reshard", help="copy the log into another number of streams, with the services stopped"
+    )
+    what = reshard.add_mutually_exclusive_group(required=True)
+    what.add_argument("--streams", type=_streams, metavar="N", help="of how many streams, 1 to 8")
+    what.add_argument("--drop-old", action="store_true", help="remove the streams from before for good")
+    reshard.set_defaults(command=LazyCommand("reshard", "reshard"))
 
     wipe = commands.add_parser("wipe", help="remove every conversation, flow and account for good")
     wipe.add_argument("--yes", action="store_true", help="do not ask")
@@ -140,6 +151,14 @@ def _conversation(text: str) -> str:
     if re.fullmatch("[0-9a-f]{32}", text) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no conversation: the name has 32 hex digits")
     return text
+
+
+def _streams(text: str) -> int:
+    from shared.eventlog.layout import MAX_STREAMS
+
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_STREAMS:
+        raise argparse.ArgumentTypeError(f"a log has 1 to {MAX_STREAMS} streams, not {text}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -59,18 +59,20 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``id`` is unique for its author within the conversation, for ever: the client's UUID, or for an
     answer of the bot the position of its cause. ``cause`` is the position that the entry answers.
+    ``time`` is on copies in other streams (`shared.contract.relocation`): when the entry was stored first.
     """
 
     id: str
     cause: int | None = None
     needs: int = 1
+    time: int | None = None
     facts: tuple[Fact, ...]
 
 
 class RecordedEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An entry as the log holds it.
 
-    ``position`` is its stream sequence, ``time`` when the server stored it (nanoseconds since
+    ``position`` is its stream sequence, ``time`` when the server stored it first (nanoseconds since
     1970, UTC). ``facts`` leaves out what this program does not know and what the subject's author
     may not write; an unreadable message has no facts and the id "". ``sealed``: its personal values are
     absent, since they are sealed and were not opened.
@@ -101,6 +103,7 @@ class _Envelope(msgspec.Struct):
     id: str = ""
     cause: int | None = None
     needs: int = 1
+    time: int | None = None
     facts: list[msgspec.Raw] = []
 
 
@@ -110,6 +113,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     id: str
     cause: int | None = None
     needs: int = 1
+    time: int | None = None
 
 
 #: Between the head and the facts, as this program writes them. Inside a JSON text the quote would
@@ -231,7 +235,7 @@ def decode(
         position=position,
         conversation=conversation,
         author=author,
-        time=time,
+        time=time if entry.time is None else entry.time,
         id=entry.id,
         cause=entry.cause,
         needs=entry.needs,

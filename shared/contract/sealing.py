@@ -133,7 +133,12 @@ def _read(words: bytes) -> list[Fact | None] | None:
 def seal(rest: bytes, words: bytes, conversation: str, author: str, key: DataKey) -> bytes:
     """An entry's bytes with its ``words`` sealed, ``rest`` being those that it has without them."""
     encrypted = key.encrypt(words, _bound(rest, conversation, author))
-    return b"".join((rest[:-1], _MARK, _encoder.encode(_VERSION + key.id + encrypted), b"}"))
+    return beside(rest, _encoder.encode(_VERSION + key.id + encrypted))
+
+
+def beside(rest: bytes, box: bytes) -> bytes:
+    """An entry's bytes of what `split` makes of them."""
+    return b"".join((rest[:-1], _MARK, box, b"}"))
 
 
 def split(data: bytes) -> tuple[bytes, bytes]:

@@ -29,6 +29,7 @@ class PubAck(msgspec.Struct):
 
 
 class StreamState(msgspec.Struct):
+    first_seq: int = 0
     last_seq: int = 0
 
 

@@ -75,6 +75,7 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
         self._started = False
         self._stale = False  # another stream was replaced: this one is to begin anew, too
+        self._before = 0  # the sequence before the first of the stream, where nothing is
         self._last_time = 0  # stored time of the entry at `sequence`, to know the stream again
         # While a connection was lost the store may have been put back from a copy, which uses its numbers
         # anew. So from a loss on all is in doubt, the live feed waits, and these entries (sequence and
@@ -124,6 +125,11 @@ class Follower:
     def place(self) -> Place:
         """How far it is, up to the message that is being delivered."""
         return Place(self.epoch, self.sequence, self._last_time)
+
+    @property
+    def count(self) -> int:
+        """How many entries the stream has up to there."""
+        return max(self.sequence - self._before, 0)
 
     @property
     def losses(self) -> int:
@@ -217,6 +223,7 @@ class Follower:
         if self._told and (tail.epoch != self.epoch or not await self._proven()):
             self._forget()  # replaced while we were still reading it
         self.epoch = tail.epoch
+        self.sequence = max(self.sequence, self._before)
         if not self._reader.from_beginning:
             at_end = await self._stream.at(tail.last) if tail.last else None
             if tail.last and at_end is None and (await self._tail()).last != tail.last:
@@ -373,7 +380,7 @@ class Follower:
 
         ``time`` is 0 where it was never known: only of a store that is damaged at its very end.
         """
-        if not sequence:
+        if sequence in (0, self._before):  # nothing was told
             return True
         found = await self._at(sequence)
         return found is not None and time in (0, found.time)
@@ -473,6 +480,7 @@ class Follower:
             raise Unreachable(
                 f"the log has {tail.streams} streams now, and had {self._reader.streams}: start again"
             )
+        self._before = tail.first - 1
         return tail
 
     def _tell(self, reason: str) -> None:

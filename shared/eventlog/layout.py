@@ -13,6 +13,8 @@ from shared.shards import SHARDS, shard_of
 
 #: The most streams of a log. The servers' permissions name each of them.
 MAX_STREAMS: Final = 8
+#: Where the metadata of the first stream say that there are 0 streams, a log is being copied into others.
+UNFINISHED: Final = "the log is being copied into other streams: run `switchboard reshard` again to finish it"
 
 
 class Position(NamedTuple):

@@ -22,7 +22,7 @@ from shared.eventlog.merging import in_order
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.read_budget import ReadBudget
 from shared.eventlog.request_multiplexer import RequestChannel, RequestMultiplexer
-from shared.eventlog.stream import MAX_IN_FLIGHT, Stream
+from shared.eventlog.stream import MAX_IN_FLIGHT, Stream, Tail
 from shared.eventlog.windows import Windows
 
 E = TypeVar("E")
@@ -73,14 +73,17 @@ class Log(Generic[E]):
     def stream_of(self, key: str) -> Stream:
         return self.streams[self.layout.stream_of(key)]
 
+    async def tails(self, timeout: float = 2.0) -> list[Tail]:
+        """The ends of each stream. Raises `Unreachable`."""
+        return await asyncio.gather(*(stream.tail(timeout) for stream in self.streams))
+
     async def ends(self, timeout: float = 2.0) -> tuple[int, ...]:
         """The last sequence of each stream. Raises `Unreachable`."""
-        tails = await asyncio.gather(*(stream.tail(timeout) for stream in self.streams))
-        return tuple(tail.last for tail in tails)
+        return tuple(tail.last for tail in await self.tails(timeout))
 
     async def length(self, timeout: float = 2.0) -> int:
         """How many entries were ever stored, in all streams. Raises `Unreachable`."""
-        return sum(await self.ends(timeout))
+        return sum(tail.length for tail in await self.tails(timeout))
 
     async def read(
         self, starts: Sequence[int] = (), ends: Sequence[int] = ()

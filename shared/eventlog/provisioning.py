@@ -15,7 +15,7 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
-from shared.eventlog.layout import Layout, replay_consumer, replay_delivery
+from shared.eventlog.layout import UNFINISHED, Layout, replay_consumer, replay_delivery
 
 SECOND: Final = 1_000_000_000
 
@@ -88,11 +88,14 @@ def bucket_stream(name: str, replicas: int, ttl_hours: int = 0) -> dict[str, Any
 
 async def find_layout(client: Client, name: str, prefix: str) -> Layout | None:
     """The layout of the log as it stands, None where there is none. Raises `DeclareError`."""
-    config = await _config(client, f"{name}-0")
+    config = await stream_config(client, f"{name}-0")
     if config is None:
         return None
     # A log from before there could be several streams does not say how many it has.
-    return Layout(name, prefix, int((config.get("metadata") or {}).get("streams", "1")))
+    streams = int((config.get("metadata") or {}).get("streams", "1"))
+    if not streams:
+        raise DeclareError(UNFINISHED)
+    return Layout(name, prefix, streams)
 
 
 async def declare_log(
@@ -119,24 +122,24 @@ async def declare_log(
 async def new_epoch(client: Client, layout: Layout) -> None:
     """Mint new epochs: every cursor and snapshot made before is told to begin anew. Raises `DeclareError`."""
     for name in layout.names:
-        config = await _config(client, name)
+        config = await stream_config(client, name)
         if config is None:
             raise DeclareError(f"the stream {name} does not exist: run `switchboard setup`")
         config["metadata"] = {**(config.get("metadata") or {}), "epoch": secrets.token_hex(8)}
-        answer = await _api(client, f"STREAM.UPDATE.{name}", config)
+        answer = await api(client, f"STREAM.UPDATE.{name}", config)
         if "config" not in answer:
-            raise DeclareError(f"the epoch could not be changed: {_reason(answer)}")
+            raise DeclareError(f"the epoch could not be changed: {reason(answer)}")
 
 
 async def remove_streams(client: Client, names: Iterable[str]) -> list[str]:
     """Remove streams with all that they hold; the names of those that existed. Raises `DeclareError`."""
     removed = []
     for name in names:
-        answer = await _api(client, f"STREAM.DELETE.{name}", {})
+        answer = await api(client, f"STREAM.DELETE.{name}", {})
         if answer.get("success"):
             removed.append(name)
         elif answer.get("error", {}).get("code") != 404:
-            raise DeclareError(f"the stream {name} could not be removed: {_reason(answer)}")
+            raise DeclareError(f"the stream {name} could not be removed: {reason(answer)}")
     return removed
 
 
@@ -148,16 +151,16 @@ async def declare_stream(
     Raises `DeclareError`.
     """
     name, minted = wanted["name"], minted or {}
-    found = await _config(client, name)
+    found = await stream_config(client, name)
     answer: dict[str, Any] = {"config": found}
     if found is None:
-        answer = await _api(client, f"STREAM.CREATE.{name}", {**wanted, "metadata": dict(minted)})
+        answer = await api(client, f"STREAM.CREATE.{name}", {**wanted, "metadata": dict(minted)})
     elif _differs(wanted, found) or _lacks(minted, found):
         metadata = {**minted, **(found.get("metadata") or {})}
         # Settings that are not ours to know (a placement, a mirror's compression) stay as they are.
-        answer = await _api(client, f"STREAM.UPDATE.{name}", {**found, **wanted, "metadata": metadata})
+        answer = await api(client, f"STREAM.UPDATE.{name}", {**found, **wanted, "metadata": metadata})
     if "config" not in answer:
-        raise DeclareError(f"the stream {name} could not be declared: {_reason(answer)}")
+        raise DeclareError(f"the stream {name} could not be declared: {reason(answer)}")
     wrong = _differs(wanted, answer["config"]) + _lacks(minted, answer["config"])
     if wrong:
         raise DeclareError(f"the server did not keep these settings of the stream {name}: {', '.join(wrong)}")
@@ -166,24 +169,24 @@ async def declare_stream(
 async def declare_consumer(client: Client, stream: str, wanted: dict[str, Any]) -> None:
     """Create or mend a durable consumer. Raises `DeclareError`."""
     name = wanted["durable_name"]
-    answer = await _api(client, f"CONSUMER.INFO.{stream}.{name}", {})
+    answer = await api(client, f"CONSUMER.INFO.{stream}.{name}", {})
     if "config" not in answer or _differs(wanted, answer["config"]):
         # A durable keeps its old settings unless they are updated explicitly.
         body = {"stream_name": stream, "config": wanted}
-        answer = await _api(client, f"CONSUMER.DURABLE.CREATE.{stream}.{name}", body)
+        answer = await api(client, f"CONSUMER.DURABLE.CREATE.{stream}.{name}", body)
     if "config" not in answer:
-        raise DeclareError(f"the consumer {name} of {stream} could not be declared: {_reason(answer)}")
+        raise DeclareError(f"the consumer {name} of {stream} could not be declared: {reason(answer)}")
     if wrong := _differs(wanted, answer["config"]):
         raise DeclareError(
             f"the server did not keep these settings of the consumer {name}: {', '.join(wrong)}"
         )
 
 
-async def _config(client: Client, name: str) -> dict[str, Any] | None:
+async def stream_config(client: Client, name: str) -> dict[str, Any] | None:
     """The configuration of a stream, None where there is none."""
-    answer = await _api(client, f"STREAM.INFO.{name}", {})
+    answer = await api(client, f"STREAM.INFO.{name}", {})
     if "config" not in answer and answer.get("error", {}).get("code") != 404:
-        raise DeclareError(f"the stream {name} cannot be read: {_reason(answer)}")
+        raise DeclareError(f"the stream {name} cannot be read: {reason(answer)}")
     config: dict[str, Any] | None = answer.get("config")
     return config
 
@@ -197,7 +200,8 @@ def _lacks(minted: Mapping[str, str], found: dict[str, Any]) -> list[str]:
     return [f"metadata.{key}" for key in minted if not (found.get("metadata") or {}).get(key)]
 
 
-async def _api(client: Client, subject: str, body: dict[str, Any]) -> dict[str, Any]:
+async def api(client: Client, subject: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The server's answer to a request of JetStream's API, an error included. Raises `DeclareError`."""
     payload = msgspec.json.encode(body) if body else b""
     try:
         reply = await client.request(f"$JS.API.{subject}", payload, timeout=10.0)
@@ -209,7 +213,8 @@ async def _api(client: Client, subject: str, body: dict[str, Any]) -> dict[str, 
     return answer
 
 
-def _reason(answer: dict[str, Any]) -> str:
+def reason(answer: dict[str, Any]) -> str:
+    """Why the server refused, for people."""
     error = answer.get("error", {})
     words = str(error.get("description", answer))
     if error.get("err_code") in (10023, 10047):  # no room for what the stream asks

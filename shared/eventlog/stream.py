@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from shared.eventlog.api import StoredRaw, stored_reply, stream_info
 from shared.eventlog.batch_get import BatchGet
 from shared.eventlog.errors import Unreachable
-from shared.eventlog.layout import key_and_author, replay_consumer, replay_delivery
+from shared.eventlog.layout import UNFINISHED, key_and_author, replay_consumer, replay_delivery
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.read_budget import ReadBudget
 from shared.eventlog.replay import Replay
@@ -38,12 +38,22 @@ WAIT_SECONDS: Final = 10.0
 
 
 class Tail(NamedTuple):
-    """What the stream's leader says of its end, and of how many streams the log consists."""
+    """What the stream's leader says of its ends, and of how many streams the log consists.
+
+    ``first`` is above 1 in a log that was copied into other streams: it goes on where the old one ended, so
+    that no position is ever given twice.
+    """
 
     last: int
     epoch: str
     replicated: bool
     streams: int = 1
+    first: int = 1
+
+    @property
+    def length(self) -> int:
+        """How many entries are in the stream."""
+        return self.last - self.first + 1
 
 
 class Stream:
@@ -87,8 +97,15 @@ class Stream:
             raise Unreachable(f"the stream {self.name}: {info.error.description}; run `switchboard setup`")
         self.replicated = info.config.num_replicas > 1
         metadata = info.config.metadata
+        streams = int(metadata.get("streams", "1"))
+        if not streams:
+            raise Unreachable(UNFINISHED)
         return Tail(
-            info.state.last_seq, metadata.get("epoch", ""), self.replicated, int(metadata.get("streams", "1"))
+            info.state.last_seq,
+            metadata.get("epoch", ""),
+            self.replicated,
+            streams,
+            max(info.state.first_seq, 1),
         )
 
     async def at(self, sequence: int) -> StoredMessage | None:

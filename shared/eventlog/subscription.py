@@ -148,7 +148,7 @@ class Subscription:
     @property
     def count(self) -> int:
         """How many entries that makes, from the first of each stream on."""
-        return sum(follower.sequence for follower in self._followers)
+        return sum(follower.count for follower in self._followers)
 
     def healed(self) -> None:
         self._healed.inc()

@@ -1,0 +1,505 @@
+"""Copies the log into another number of streams: `switchboard reshard`.
+
+With the services stopped, since a copy of what grows is never whole:
+
+1. **Copy.** Every entry goes into streams ``CHAT-NEXT-<n>``, in the order of stored time. Their sequences
+   begin behind all that were ever given, so nothing that was named after a position (an entry's id, a timer,
+   the key of a backend's request) is ever named again. What says a position inside an entry is rewritten
+   (`shared.contract.relocation`).
+2. **Verify.** What was copied is read back. Every conversation must have as many entries, and the same.
+3. **Keep.** The server mirrors the old streams as ``CHAT-PREVIOUS-<n>``, until `drop_old`.
+4. **Switch.** The old streams are closed: nobody can append from here on. If they are still what was copied,
+   they are removed, and the server mirrors the new ones under their names. The last step says in the metadata
+   of ``CHAT-0`` how many there are; until then no service begins, and nothing can be set up.
+
+Where it is killed before it removes the first old stream, these hold all that they held, and a copy that was
+not verified is made again. From there on all is verified, and the next run goes on: what is to be done stands
+in the metadata of ``CHAT-NEXT-0``, which is removed last.
+
+What else holds positions, or times:
+
+=====================================  ===================================================================
+the workflow's durables                begin with the first entry that was not acknowledged. What has its
+                                       outcome behind that is acknowledged again, and not answered again
+cursors, checkpoints                   are of an old epoch: ``reset``
+schedules in ``TIMERS``                name a conversation and a timer: they stay right
+``DRAFTS``                             are of positions that are never given again, and gone in ten minutes
+a backend's ``Idempotency-Key``        where the answer of a backend was not stored yet, it is asked again
+                                       under another key: once more than without the copy
+accounts, releases, ``FLOWS``,         hold no positions
+``KEYS``
+desk, analytics, transcripts, cursors  read an entry's ``time``, which a copy keeps
+merging, anchors, checkpoints          read the message's time, the copy's: new, and in the same order
+=====================================  ===================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from deploy.log_copy import STALLED_SECONDS, Contents, Keys, Numbers, ReshardError, Writer
+from deploy.provisioning import NEXT, PREVIOUS, workflow_consumer
+from shared.contract import entry, relocation, subjects
+from shared.contract.codec import EntryCodec
+from shared.eventlog.layout import MAX_STREAMS, Layout
+from shared.eventlog.log import Log
+from shared.eventlog.master_keys import MasterKeys
+from shared.eventlog.provisioning import (
+    DeclareError,
+    api,
+    declare_consumer,
+    find_layout,
+    log_stream,
+    reason,
+    remove_streams,
+    replay_settings,
+    stream_config,
+)
+from shared.service.chat_log import ChatLog
+
+#: Below this the copies take entries. Only the admin may write there.
+_STAGED: Final = "reshard"
+#: In the metadata of a stream: to which run it belongs.
+_RUN: Final = "reshard"
+#: Whoever is connected as one of these reads or writes the log, or does what this does.
+_USERS: Final = ("proxy", "workflow", "operator", "analytics", "admin")
+#: How long all servers of a cluster have to say who is connected (seconds).
+CONNECTIONS_SECONDS: Final = 0.5
+
+#: Says what is being done.
+Tell = Callable[[str], None]
+#: How far it is: what, how many entries of how many.
+Progress = Callable[[str, int, int], None]
+
+
+class _Plan(msgspec.Struct, kw_only=True):
+    """What a run is to do, and how far it is: the metadata of ``CHAT-NEXT-0``, as JSON."""
+
+    run: str
+    streams: int
+    old: int  # of how many streams the log consisted
+    epochs: list[str]  # of the old streams
+    ends: list[int]  # their last sequences, when they were copied
+    first: int  # the first sequence of the new streams
+    starts: list[int]  # with which sequence the workflow's durables begin
+    state: str = "copying"  # then "verified", then "switching": the old streams are being removed
+
+
+async def reshard(
+    client: Client,
+    streams: int,
+    masters: Callable[[], MasterKeys],
+    max_bytes: int,
+    replicas: int,
+    tell: Tell,
+    progress: Progress,
+) -> bool:
+    """Have the log in so many streams; False where it is already.
+
+    ``masters`` is asked only where words are sealed. ``max_bytes`` is for all streams together. Raises
+    `ReshardError`, `DeclareError`, `LogError`, `KeyringError` or `Unmovable`.
+    """
+    work = _Resharding(client, streams, masters, max_bytes, replicas, tell, progress)
+    return await work.run()
+
+
+async def drop_old(client: Client) -> list[str]:
+    """Remove the old streams for good; their names. Raises `DeclareError` or `ReshardError`."""
+    if await stream_config(client, f"{NEXT}-0") is not None:
+        raise ReshardError(
+            "a copy was not finished, and may need them: run `switchboard reshard` again first."
+        )
+    return await remove_streams(client, names(PREVIOUS))
+
+
+def names(name: str) -> tuple[str, ...]:
+    """The names that such streams may have."""
+    return Layout(name, subjects.PREFIX, MAX_STREAMS).names
+
+
+async def users(client: Client) -> list[str]:
+    """The users of connections, other than this one, during which nothing may be copied.
+
+    Raises `ReshardError`.
+    """
+    inbox, found = client.new_inbox(), list[Msg]()
+    subscription = await client.subscribe(inbox)
+    try:
+        body = msgspec.json.encode({"auth": True, "limit": 100_000})
+        await client.publish("$SYS.REQ.ACCOUNT.PING.CONNZ", body, reply=inbox)
+        while True:  # each server of a cluster answers for itself
+            found.append(await subscription.next_msg(timeout=CONNECTIONS_SECONDS))
+    except TimeoutError:
+        pass
+    finally:
+        await subscription.unsubscribe()
+    if not found or found[0].headers:
+        raise ReshardError(
+            "NATS does not say which services are connected: permit $SYS.REQ.ACCOUNT.PING.CONNZ to the user "
+            "admin, as deploy/nats/permissions.conf does."
+        )
+    connections = [
+        each
+        for message in found
+        for each in msgspec.json.decode(message.data)["data"]["connections"] or ()
+        if each.get("authorized_user") in _USERS and each["cid"] != client.client_id
+    ]
+    return sorted({each["authorized_user"] for each in connections})
+
+
+class _Resharding:
+    """One run."""
+
+    def __init__(
+        self,
+        client: Client,
+        streams: int,
+        masters: Callable[[], MasterKeys],
+        max_bytes: int,
+        replicas: int,
+        tell: Tell,
+        progress: Progress,
+    ) -> None:
+        self._client = client
+        self._layout = Layout(subjects.LOG, subjects.PREFIX, streams)
+        self._keys = Keys(client, masters)
+        self._max_bytes = max_bytes
+        self._replicas = replicas
+        self._tell = tell
+        self._progress = progress
+
+    async def run(self) -> bool:
+        plan = await self._found()
+        if plan is not None and plan.state == "switching":
+            if plan.streams != self._layout.streams:
+                raise ReshardError(
+                    f"the log was on its way to {plan.streams} stream(s) when something came between: run "
+                    f"`switchboard reshard --streams {plan.streams}` to finish that first."
+                )
+            if not await self._is_done(plan):
+                await self._refuse_services()
+                self._tell("Going on where the last run ended.")
+                await self._switch(plan)
+            await self._clear_next()
+            return True
+        layout = await find_layout(self._client, subjects.LOG, subjects.PREFIX)
+        if layout is None:
+            raise ReshardError(
+                "there is no log yet: SWITCHBOARD_LOG_STREAMS says how many streams a new one has."
+            )
+        if layout.streams == self._layout.streams:
+            if plan is not None:
+                await self._discard(plan, layout)
+            return False
+        await self._refuse_services()
+        old = Log(self._client, layout, EntryCodec())
+        if plan is None or not await self._still_holds(plan, old):
+            if plan is not None:
+                await self._discard(plan, layout)
+            if await stream_config(self._client, f"{PREVIOUS}-0") is not None:
+                raise ReshardError(
+                    f"the streams from before the last change are still there ({PREVIOUS}-0 ...): "
+                    "`switchboard reshard --drop-old` removes them for good."
+                )
+            plan = await self._copy(old)
+        await self._keep(plan)
+        await self._close(plan)
+        await self._switch(plan)
+        await self._clear_next()
+        return True
+
+    # --- the plan, which is kept in the metadata of the first copy ---------------------------
+
+    async def _found(self) -> _Plan | None:
+        config = await stream_config(self._client, f"{NEXT}-0")
+        if config is None:
+            return None
+        try:
+            return msgspec.json.decode(config["metadata"]["plan"], type=_Plan)
+        except (KeyError, TypeError, msgspec.MsgspecError) as error:
+            raise ReshardError(f"the stream {NEXT}-0 is of another version of Switchboard.") from error
+
+    async def _note(self, plan: _Plan, state: str) -> None:
+        plan.state = state
+        await self._update(f"{NEXT}-0", {"metadata": _metadata(plan)})
+
+    async def _still_holds(self, plan: _Plan, old: ChatLog) -> bool:
+        """Whether a run was cut short after it verified the copy, and nothing was appended since."""
+        return (
+            plan.state == "verified"
+            and plan.streams == self._layout.streams
+            and await self._unchanged(plan, old)
+        )
+
+    async def _unchanged(self, plan: _Plan, old: ChatLog) -> bool:
+        tails = await old.tails()
+        return ([tail.epoch for tail in tails], [tail.last for tail in tails]) == (plan.epochs, plan.ends)
+
+    async def _is_done(self, plan: _Plan) -> bool:
+        """Whether nothing is left to do but to remove the copies: services may run already."""
+        metadata = await self._metadata(self._layout.names[0])
+        return metadata.get(_RUN) == plan.run and metadata["streams"] == str(plan.streams)
+
+    async def _refuse_services(self) -> None:
+        connected = await users(self._client)
+        if connected:
+            raise ReshardError(
+                f"Nobody may use the log while it is copied. Connected are: {', '.join(connected)}. Stop "
+                "these services (admin: another command), and run this again."
+            )
+
+    # --- copying ----------------------------------------------------------------------------
+
+    async def _discard(self, plan: _Plan, layout: Layout) -> None:
+        """Leave nothing of a run that was cut short before it removed anything."""
+        self._tell("Removing what the last run has left.")
+        for number, name in enumerate(layout.names):
+            await self._update(name, {"subjects": layout.subjects_of(number)})
+        if (await self._metadata(f"{PREVIOUS}-0")).get(_RUN) == plan.run:
+            await remove_streams(self._client, reversed(names(PREVIOUS)))
+        await self._clear_next()
+
+    async def _clear_next(self) -> None:
+        """The first goes last: it says what is to be done."""
+        await remove_streams(self._client, reversed(names(NEXT)))
+
+    async def _copy(self, old: ChatLog) -> _Plan:
+        tails = await old.tails()
+        first = max(tail.last for tail in tails) + 1
+        plan = _Plan(
+            run=secrets.token_hex(8),
+            streams=self._layout.streams,
+            old=len(tails),
+            epochs=[tail.epoch for tail in tails],
+            ends=[tail.last for tail in tails],
+            first=first,
+            starts=[0] * self._layout.streams,
+        )
+        for number in range(plan.streams):
+            await self._create(
+                {
+                    "name": f"{NEXT}-{number}",
+                    "subjects": [f"{_STAGED}.{number}.>"],
+                    "storage": "file",
+                    "discard": "new",
+                    "allow_direct": True,
+                    "first_seq": first,
+                    "num_replicas": self._replicas,
+                    "metadata": _metadata(plan) if number == 0 else {},
+                }
+            )
+        length = sum(tail.length for tail in tails)
+        self._tell(f"Copying {length:,} entries from {plan.old} stream(s) to {plan.streams}.")
+        floors = [await self._acknowledged(name) for name in old.layout.names]
+        positions = Numbers([tail.first for tail in tails], [tail.length for tail in tails])
+        contents, ends, writer = (
+            Contents(tails, self._keys),
+            [first - 1] * plan.streams,
+            Writer(self._client),
+        )
+        await writer.start()
+        try:
+            read = 0
+            async for batch in old.read(ends=plan.ends):
+                await self._keys.load(batch)
+                for message in batch:
+                    stream = self._layout.stream_of(message.key)
+                    ends[stream] += 1
+                    data = relocation.relocated(
+                        message.data,
+                        message.key,
+                        message.author,
+                        message.time,
+                        positions.of(message),
+                        self._keys.find,
+                    )
+                    subject = f"{_STAGED}.{stream}.{self._layout.address(message.key)}.{message.author}"
+                    await writer.write(subject, data, ends[stream])
+                    positions.put(message, ends[stream])
+                    contents.add(message)
+                    if not plan.starts[stream] and message.sequence > floors[message.stream]:
+                        plan.starts[stream] = ends[stream]
+                read += len(batch)
+                self._progress("Copying", read, length)
+            await writer.finish()
+        finally:
+            await writer.stop()
+        plan.starts = [start or end + 1 for start, end in zip(plan.starts, ends, strict=True)]
+        await self._verify(contents, length)
+        await self._note(plan, "verified")
+        return plan
+
+    async def _acknowledged(self, stream: str) -> int:
+        """Up to where the workflow has acknowledged all of a stream; 0 where it never had the durable."""
+        answer = await api(self._client, f"CONSUMER.INFO.{stream}.{subjects.WORKFLOW_DURABLE}", {})
+        floor: int = answer.get("ack_floor", {}).get("stream_seq", 0)
+        return floor
+
+    async def _verify(self, wanted: Contents, length: int) -> None:
+        """Read the copy back: each conversation must have as many entries, and the same."""
+        self._tell("Verifying the copy.")
+        copy = Log(self._client, Layout(NEXT, _STAGED, self._layout.streams), EntryCodec())
+        tails, read = await copy.tails(), 0
+        found = Contents(tails, self._keys)
+        for tail, stream in zip(tails, copy.streams, strict=True):
+            size = (await self._state(stream.name))["bytes"]
+            if size > self._max_bytes // self._layout.streams:
+                raise ReshardError(
+                    f"one of the new streams takes {size:,} bytes, and SWITCHBOARD_LOG_MAX_BYTES divided by "
+                    f"{self._layout.streams} is less: raise it. The log is as it was."
+                )
+            if not tail.length:
+                continue
+            async for batch in stream.read(tail.first):
+                await self._keys.load(batch)
+                for message in batch:
+                    found.add(message)
+                read += len(batch)
+                self._progress("Verifying", read, length)
+        wanted.compare(found)
+
+    # --- switching --------------------------------------------------------------------------
+
+    async def _keep(self, plan: _Plan) -> None:
+        for number in range(plan.old):
+            source, target = f"{subjects.LOG}-{number}", f"{PREVIOUS}-{number}"
+            self._tell(f"Keeping {source} as {target}.")
+            # Whatever is there is of this run, and may be half done.
+            await self._mirrored(source, target, {_RUN: plan.run})
+            await self._promote(target, {"subjects": [target], "deny_delete": True, "deny_purge": True})
+
+    async def _close(self, plan: _Plan) -> None:
+        """Nothing can be appended to the old streams any more; if something was, they are opened again."""
+        await self._refuse_services()
+        layout = Layout(subjects.LOG, subjects.PREFIX, plan.old)
+        self._tell("Closing the old streams.")
+        for name in layout.names:
+            await self._update(name, {"subjects": [f"closed.{name}"]})
+        if not await self._unchanged(plan, Log(self._client, layout, EntryCodec())):
+            for number, name in enumerate(layout.names):
+                await self._update(name, {"subjects": layout.subjects_of(number)})
+            raise ReshardError(
+                "something was appended while the log was copied: stop it, and run this again."
+            )
+        await self._note(plan, "switching")
+
+    async def _switch(self, plan: _Plan) -> None:
+        for name in names(subjects.LOG):  # the first goes first: without it no service begins
+            metadata = await self._metadata(name)
+            if metadata.get(_RUN) != plan.run and await stream_config(self._client, name) is not None:
+                self._tell(f"Removing the old {name}.")
+                await remove_streams(self._client, [name])
+        for number in reversed(range(plan.streams)):  # and comes last, unfinished as it is
+            await self._make(plan, number)
+        first = self._layout.names[0]
+        metadata = {**await self._metadata(first), "streams": str(plan.streams)}
+        await self._update(first, {"metadata": metadata})
+        self._tell(f"The log has {plan.streams} stream(s) now.")
+
+    async def _make(self, plan: _Plan, number: int) -> None:
+        name, source = self._layout.names[number], f"{NEXT}-{number}"
+        self._tell(f"Making {name}.")
+        unfinished = {_RUN: plan.run, "streams": "0"}
+        transform = [{"src": f"{_STAGED}.{number}.>", "dest": ">"}]
+        await self._mirrored(source, name, unfinished, transform)
+        wanted = log_stream(
+            self._layout, number, self._max_bytes // plan.streams, entry.MAX_MESSAGE, self._replicas
+        )
+        metadata = {
+            **unfinished,
+            "epoch": f"{plan.run}{number}",
+            "streams": "0" if number == 0 else str(plan.streams),
+        }
+        await self._promote(name, {**wanted, "metadata": metadata})
+        for reader in subjects.REPLAYERS:
+            await declare_consumer(self._client, name, replay_settings(number, reader))
+        await declare_consumer(self._client, name, workflow_consumer())
+        reset = f"CONSUMER.RESET.{name}.{subjects.WORKFLOW_DURABLE}"
+        answer = await api(self._client, reset, {"seq": plan.starts[number]})
+        if "config" not in answer:
+            raise DeclareError(f"the consumer of {name} could not be set: {reason(answer)}")
+
+    # --- streams ----------------------------------------------------------------------------
+
+    async def _mirrored(
+        self,
+        source: str,
+        target: str,
+        metadata: dict[str, str],
+        transforms: Sequence[dict[str, str]] = (),
+    ) -> None:
+        """``target`` has all that ``source`` has: the same sequences, times, headers and bytes."""
+        found = await stream_config(self._client, target)
+        wanted = await self._state(source)
+        if found is None:
+            config: dict[str, Any] = {
+                "name": target,
+                "storage": "file",
+                "num_replicas": self._replicas,
+                "metadata": metadata,
+            }
+            if wanted["messages"]:
+                config["mirror"] = {"name": source, "subject_transforms": list(transforms)}
+            else:  # of nothing a mirror learns no sequence
+                config |= {"first_seq": wanted["last_seq"] + 1, "subjects": [f"closed.{target}"]}
+            await self._create(config)
+        loop = asyncio.get_running_loop()
+        seen, since = -1, loop.time()
+        while True:
+            state = await self._state(target)
+            if all(state[key] == wanted[key] for key in ("messages", "last_seq")):
+                break
+            if state["last_seq"] > wanted["last_seq"]:
+                raise ReshardError(f"the stream {target} has more than {source}: something wrote there.")
+            if state["last_seq"] != seen:
+                seen, since = state["last_seq"], loop.time()
+            elif loop.time() - since > STALLED_SECONDS:
+                raise ReshardError(f"the server does not go on copying {source} to {target}.")
+            self._progress(f"Making {target}", state["messages"], wanted["messages"])
+            await asyncio.sleep(0.05)
+
+    async def _promote(self, name: str, wanted: dict[str, Any]) -> None:
+        """A mirror becomes a stream of its own."""
+        await self._update(name, wanted, without=("mirror", "mirror_direct"))
+
+    async def _create(self, config: dict[str, Any]) -> None:
+        answer = await api(self._client, f"STREAM.CREATE.{config['name']}", config)
+        if "config" not in answer:
+            raise DeclareError(f"the stream {config['name']} could not be made: {reason(answer)}")
+
+    async def _update(self, name: str, wanted: dict[str, Any], without: Sequence[str] = ()) -> None:
+        found = await stream_config(self._client, name)
+        if found is None:
+            raise ReshardError(f"the stream {name} is not there any more: something else removed it.")
+        config = {key: value for key, value in found.items() if key not in without}
+        answer = await api(self._client, f"STREAM.UPDATE.{name}", {**config, **wanted})
+        if "config" not in answer:
+            raise DeclareError(f"the stream {name} could not be changed: {reason(answer)}")
+        kept = answer["config"]
+        wrong = [
+            key for key in wanted if key != "metadata" and (kept.get(key) or None) != (wanted[key] or None)
+        ]
+        if wrong or any(kept.get(key) for key in without):
+            raise DeclareError(f"the server did not keep these settings of the stream {name}: {wrong}")
+
+    async def _metadata(self, name: str) -> dict[str, str]:
+        config = await stream_config(self._client, name) or {}
+        return dict(config.get("metadata") or {})
+
+    async def _state(self, name: str) -> dict[str, int]:
+        answer = await api(self._client, f"STREAM.INFO.{name}", {})
+        if "state" not in answer:
+            raise DeclareError(f"the stream {name} cannot be read: {reason(answer)}")
+        state: dict[str, int] = answer["state"]
+        return state
+
+
+def _metadata(plan: _Plan) -> dict[str, str]:
+    return {"plan": msgspec.json.encode(plan).decode()}
