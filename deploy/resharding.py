@@ -28,7 +28,7 @@ a backend's ``Idempotency-Key``        where the answer of a backend was not sto
                                        under another key: once more than without the copy
 accounts, releases, ``FLOWS``,         hold no positions
 ``KEYS``
-desk, analytics, transcripts, cursors  read an entry's ``time``, which a copy keeps
+desk, analytics, transcripts, cursors  read the time that a copy keeps in ``stored``
 merging, anchors, checkpoints          read the message's time, the copy's: new, and in the same order
 =====================================  ===================================================================
 """
@@ -89,7 +89,7 @@ class _Plan(msgspec.Struct, kw_only=True):
     ends: list[int]  # their last sequences, when they were copied
     first: int  # the first sequence of the new streams
     starts: list[int]  # with which sequence the workflow's durables begin
-    state: str = "copying"  # then "verified", then "switching": the old streams are being removed
+    verified: bool = False
 
 
 async def reshard(
@@ -177,7 +177,7 @@ class _Resharding:
 
     async def run(self) -> bool:
         plan = await self._found()
-        if plan is not None and plan.state == "switching":
+        if plan is not None and await self._begun(plan):
             if plan.streams != self._layout.streams:
                 raise ReshardError(
                     f"the log was on its way to {plan.streams} stream(s) when something came between: run "
@@ -226,17 +226,14 @@ class _Resharding:
         except (KeyError, TypeError, msgspec.MsgspecError) as error:
             raise ReshardError(f"the stream {NEXT}-0 is of another version of Switchboard.") from error
 
-    async def _note(self, plan: _Plan, state: str) -> None:
-        plan.state = state
-        await self._update(f"{NEXT}-0", {"metadata": _metadata(plan)})
+    async def _begun(self, plan: _Plan) -> bool:
+        """Whether the first of the old streams is gone. Until then all of the log is there, and may grow."""
+        config = await stream_config(self._client, self._layout.names[0])
+        return plan.verified and (config is None or (config.get("metadata") or {}).get(_RUN) == plan.run)
 
     async def _still_holds(self, plan: _Plan, old: ChatLog) -> bool:
         """Whether a run was cut short after it verified the copy, and nothing was appended since."""
-        return (
-            plan.state == "verified"
-            and plan.streams == self._layout.streams
-            and await self._unchanged(plan, old)
-        )
+        return plan.verified and plan.streams == self._layout.streams and await self._unchanged(plan, old)
 
     async def _unchanged(self, plan: _Plan, old: ChatLog) -> bool:
         tails = await old.tails()
@@ -333,7 +330,8 @@ class _Resharding:
             await writer.stop()
         plan.starts = [start or end + 1 for start, end in zip(plan.starts, ends, strict=True)]
         await self._verify(contents, length)
-        await self._note(plan, "verified")
+        plan.verified = True
+        await self._update(f"{NEXT}-0", {"metadata": _metadata(plan)})
         return plan
 
     async def _acknowledged(self, stream: str) -> int:
@@ -388,10 +386,10 @@ class _Resharding:
             raise ReshardError(
                 "something was appended while the log was copied: stop it, and run this again."
             )
-        await self._note(plan, "switching")
 
     async def _switch(self, plan: _Plan) -> None:
-        for name in names(subjects.LOG):  # the first goes first: without it no service begins
+        # The first goes first: without it no service begins, and what else is there cannot grow.
+        for name in names(subjects.LOG):
             metadata = await self._metadata(name)
             if metadata.get(_RUN) != plan.run and await stream_config(self._client, name) is not None:
                 self._tell(f"Removing the old {name}.")

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from faststream import FastStream
@@ -44,13 +45,15 @@ class Fact(msgspec.Struct):
 
 class Entry(msgspec.Struct):
     facts: list[Fact] = []
+    stored: int = 0  # nanoseconds since 1970; an entry that was copied into another stream has it
 
 
 class Follower:
     """Takes each entry of one stream of the log once and in order, whatever the live feed loses."""
 
-    def __init__(self, stream: str) -> None:
-        self.position = 0  # of the newest entry that was taken
+    def __init__(self, stream: str, first: int) -> None:
+        self.position = first - 1  # of the newest entry that was taken
+        self.count = 0
         self.read = False  # up to the stream's end
         self._stream = stream
         self._asking = False
@@ -59,10 +62,13 @@ class Follower:
         """Take the entry if it is the next one. False if others are missing before it."""
         position = int(message.headers["Nats-Sequence"])
         if position == self.position + 1:
-            self.position = position
+            self.position, self.count = position, self.count + 1
             _, _, conversation, author = message.headers["Nats-Subject"].split(".")
+            entry = msgspec.json.decode(message.body, type=Entry)
             time = datetime.fromisoformat(message.headers["Nats-Time-Stamp"])
-            for fact in msgspec.json.decode(message.body, type=Entry).facts:
+            if entry.stored:
+                time = datetime.fromtimestamp(entry.stored / 1e9, UTC)
+            for fact in entry.facts:
                 note(conversation, author, time, fact)
         return position <= self.position
 
@@ -107,7 +113,7 @@ async def answer(message: NatsMessage) -> None:
     before = follower.read
     await follower.end(message)
     if not before and all(each.read for each in followers.values()):
-        entries = sum(each.position for each in followers.values())
+        entries = sum(each.count for each in followers.values())
         print(f"read {entries} entries; {len(waiting)} wait", flush=True)
 
 
@@ -128,14 +134,21 @@ def note(conversation: str, author: str, time: datetime, fact: Fact) -> None:
             waiting.pop(conversation, None)
 
 
+async def about(stream: str) -> dict[str, Any]:
+    """What the server says of a stream of the log."""
+    info = await broker.request(b"", f"$JS.API.STREAM.INFO.{stream}", timeout=5)
+    return msgspec.json.decode(info.body)
+
+
 async def look() -> None:
     """Look at the end of the log, again and again."""
     while True:
         with contextlib.suppress(Exception):  # while NATS is away
             if not followers:
-                info = await broker.request(b"", "$JS.API.STREAM.INFO.CHAT-0", timeout=5)
-                number = int(msgspec.json.decode(info.body)["config"]["metadata"].get("streams", "1"))
-                followers.update({f"CHAT-{n}": Follower(f"CHAT-{n}") for n in range(number)})
+                number = int((await about("CHAT-0"))["config"]["metadata"].get("streams", "1"))
+                names = [f"CHAT-{n}" for n in range(number)]
+                firsts = {name: (await about(name))["state"]["first_seq"] or 1 for name in names}
+                followers.update({name: Follower(name, first) for name, first in firsts.items()})
             for follower in followers.values():
                 await follower.ask(again=True)
         await asyncio.sleep(LOOK_SECONDS)

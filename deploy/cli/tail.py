@@ -14,6 +14,7 @@ import msgspec
 from deploy.cli.connection import PATIENCE, connected
 from deploy.cli.settings import Local
 from shared.contract import entry
+from shared.contract.codec import entry_of
 from shared.eventlog.connection import ConnectionState
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.subscription import Subscription
@@ -121,6 +122,8 @@ def line(message: StoredMessage, several: bool = False) -> bytes:
         stored = msgspec.json.decode(message.data, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         stored = {"unreadable": message.data.decode(errors="replace")}
+    else:  # the time of an entry that was copied since
+        head["time"] = format_time(entry_of(message).time)
     return msgspec.json.encode({**head, **stored, **head}) + b"\n"
 
 

@@ -59,13 +59,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``id`` is unique for its author within the conversation, for ever: the client's UUID, or for an
     answer of the bot the position of its cause. ``cause`` is the position that the entry answers.
-    ``time`` is on copies in other streams (`shared.contract.relocation`): when the entry was stored first.
+    ``stored`` is on copies in other streams (`shared.contract.relocation`): when the entry
+    was stored first, in nanoseconds since 1970, UTC.
     """
 
     id: str
     cause: int | None = None
     needs: int = 1
-    time: int | None = None
+    stored: int | None = None
     facts: tuple[Fact, ...]
 
 
@@ -103,7 +104,7 @@ class _Envelope(msgspec.Struct):
     id: str = ""
     cause: int | None = None
     needs: int = 1
-    time: int | None = None
+    stored: int | None = None
     facts: list[msgspec.Raw] = []
 
 
@@ -113,7 +114,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     id: str
     cause: int | None = None
     needs: int = 1
-    time: int | None = None
+    stored: int | None = None
 
 
 #: Between the head and the facts, as this program writes them. Inside a JSON text the quote would
@@ -235,7 +236,7 @@ def decode(
         position=position,
         conversation=conversation,
         author=author,
-        time=time if entry.time is None else entry.time,
+        time=time if entry.stored is None else entry.stored,
         id=entry.id,
         cause=entry.cause,
         needs=entry.needs,

@@ -14,7 +14,7 @@ an entry's ``id`` (``17``, ``answer:17:1``,          kept. An id says nothing bu
 ``RequestAnswered.memory`` and other values          kept: whoever wrote them knows of no positions
 ==================================================  =======================================================
 
-The stored time of a copy is another, too. So the copy says in ``time`` when it was stored first.
+The stored time of a copy is another, too. So the copy says in ``stored`` when it was stored first.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _moved(rest: bytes, time: int, position: NewPosition) -> bytes | None:
             fields["cause"] = _at(fields["cause"], position)
     except (*_UNREADABLE, KeyError):
         return None
-    fields.setdefault("time", msgspec.Raw(b"%d" % time))
+    fields.setdefault("stored", msgspec.Raw(b"%d" % time))
     return _encoder.encode({**fields, "facts": facts})
 
 

@@ -8,7 +8,8 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,7 +20,7 @@ from deploy import provisioning, resharding
 from deploy.cli.main import main
 from deploy.log_copy import ReshardError
 from deploy.provisioning import NEXT, PREVIOUS
-from shared.contract import entry, sealing
+from shared.contract import entry, relocation, sealing
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import (
     AnswerStarted,
@@ -31,17 +32,22 @@ from shared.contract.facts import (
     TimerArmed,
 )
 from shared.contract.sealing import DataKey
+from shared.eventlog import follower
+from shared.eventlog.connection import ConnectionState
 from shared.eventlog.errors import Unreachable
 from shared.eventlog.key_blocks import NAME_BYTES, KeyBlocks
 from shared.eventlog.keyring import Keyring
 from shared.eventlog.layout import MAX_STREAMS, Layout
 from shared.eventlog.log import Log
 from shared.eventlog.master_keys import KeyringError, MasterKeys, new_master_key
+from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import DeclareError, find_layout, stream_config
-from shared.service.chat_log import ChatLog
+from shared.eventlog.subscription import After, Start, Subscription
+from shared.service.chat_log import ChatLog, open_log
+from shared.service.health import Health
 from tests.conftest import Connections
 from tests.processes import ROOT
-from tests.replica import Replica, answered, causes, greet, text, until
+from tests.replica import Replica, acknowledged, answered, causes, greet, text, until
 
 #: Conversations in shards of all kinds.
 NAMES = [f"{number:032x}" for number in range(12)]
@@ -60,6 +66,41 @@ class SealingCodec:
 
     def id(self, each: Entry, /) -> str:
         return each.id
+
+
+class Reading:
+    """A subscription, and what it brought."""
+
+    def __init__(self, world: World, start: Start | After) -> None:
+        self._world = world
+        self._start = start
+        self.messages: list[StoredMessage] = []
+        self.resets = 0
+
+    async def __aenter__(self) -> Reading:
+        health = Health("operator")
+        log = await self._world.log("operator")
+        self.subscription = Subscription(
+            log,
+            ConnectionState(health),
+            health,
+            self.messages.append,
+            self._reset,
+            self._start,
+            replay_as="operator",
+        )
+        self._client = log.client
+        async with asyncio.timeout(20):
+            await self.subscription.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.subscription.stop()
+        await self._client.close()
+
+    def _reset(self) -> None:
+        self.resets += 1
+        self.messages.clear()
 
 
 class Told(NamedTuple):
@@ -92,11 +133,11 @@ class World:
     async def log(self, user: str) -> ChatLog:
         return await self.connections.log(user)
 
-    async def fill(self) -> None:
+    async def fill(self, names: Sequence[str] = NAMES) -> None:
         """Conversations that the bot has answered, all at the same time."""
         visitor, bot = await self.log("proxy"), await self.log("workflow")
         for turn in range(4):
-            for name in NAMES:
+            for name in names:
                 if turn == 0:
                     said: Any = ConversationStarted(door="web")
                 else:
@@ -154,6 +195,33 @@ class World:
             1,
             self.lines.append,
             lambda what, done, total: None,
+        )
+
+    async def open_streams(self) -> int:
+        """Of how many streams the log is, 0 while none says so."""
+        with contextlib.suppress(DeclareError):
+            layout = await find_layout(self.admin, "CHAT", "chat")
+            return layout.streams if layout is not None else 0
+        return 0
+
+    def command(self, folder: Path, *words: str) -> subprocess.Popen[str]:
+        """The command itself, as a process of its own."""
+        server = self.connections.server
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")},
+            "PYTHONPATH": str(ROOT),
+            "SWITCHBOARD_NATS_URL": server.url(),
+            "SWITCHBOARD_NATS_PASSWORD_ADMIN": server.password("admin"),
+            "SWITCHBOARD_MASTER_KEY": MASTER,
+            "SWITCHBOARD_LOG_MAX_BYTES": str(1024**3),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "deploy.cli.main", *words],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     async def told(self) -> dict[str, list[Told]]:
@@ -275,3 +343,301 @@ async def test_what_was_not_answered_is_answered_once_and_nothing_again(world: W
         outcomes = [each.cause for each in now[name] if each.cause is not None]
         assert len(outcomes) == len(set(outcomes)), name
     await replica.crash()
+
+
+# --- it is cut short --------------------------------------------------------------------------
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class Mortal(Client):
+    """A connection whose process ends after so many requests."""
+
+    left = 10**9
+
+    async def request(self, *args: Any, **kwargs: Any) -> Any:
+        self._count()
+        return await super().request(*args, **kwargs)
+
+    async def publish(self, *args: Any, **kwargs: Any) -> None:
+        if args and not str(args[0]).startswith("$JS.API"):  # a request publishes, too
+            self._count()
+        await super().publish(*args, **kwargs)
+
+    def _count(self) -> None:
+        if self.left == 0:
+            raise Killed
+        self.left -= 1
+
+
+async def mortal(world: World) -> Mortal:
+    client = Mortal()
+    server = world.connections.server
+    await client.connect(server.url("admin"), inbox_prefix=b"_INBOX_admin")
+    return client
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1)])
+async def test_cut_short_anywhere_it_ends_whole_or_leaves_the_log_as_it_was(
+    world: World, before: int, after: int
+) -> None:
+    """After any number of requests, each time from the beginning."""
+    await world.begin(before)
+    await world.fill(NAMES[:4])
+    then = await world.told()
+    await world.admin.close()
+    counting = await mortal(world)
+    await world.reshard(after, counting)
+    requests = 10**9 - counting.left
+    assert requests > 100
+    await counting.close()
+    world.admin = await world.connections.client("admin")
+
+    for left in range(0, requests, 1 + requests // 40):
+        await world.again(before)
+        await world.fill(NAMES[:4])
+        then = await world.told()
+        await world.admin.close()
+        client = await mortal(world)
+        client.left = left
+        with contextlib.suppress(Killed):  # or it needed fewer this time, and is done
+            await world.reshard(after, client)
+        await client.close()
+        world.admin = await world.connections.client("admin")
+        if await world.open_streams():
+            assert await world.told() == then, world.lines
+        else:
+            with pytest.raises(DeclareError, match="reshard"):
+                await provisioning.declare(world.admin, max_bytes=1024**3)
+            with pytest.raises(Unreachable, match=r"reshard|setup"):
+                await open_log(world.admin)
+        await world.reshard(after)
+        assert await world.told() == then, (left, world.lines)
+        assert await world.open_streams() == after
+        assert await stream_config(world.admin, f"{NEXT}-0") is None
+
+
+@pytest.mark.slow
+async def test_killed_at_any_moment_it_is_run_again_until_it_is_done(world: World, tmp_path: Path) -> None:
+    """The command itself, by kill -9, from 1 to 4 to 8 to 1."""
+    seed = int(os.environ.get("SWITCHBOARD_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+    print(f"SWITCHBOARD_TEST_SEED={seed} repeats this run")
+    await world.begin(1)
+    await world.fill()
+    await world.seal(SEALED)
+    await world.told()
+    then = await world.told()
+    await world.admin.close()
+    chance, kills = random.Random(seed), 0
+    for streams in (4, 8, 1):
+        longest = 0.7
+        while True:
+            process = world.command(tmp_path, "reshard", "--streams", str(streams))
+            try:
+                out, _ = process.communicate(timeout=chance.uniform(0.4, longest))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                kills, longest = kills + 1, longest + 0.1
+                continue
+            assert process.returncode == 0, out
+            break
+        world.admin = await world.connections.client("admin")
+        assert await world.told() == then
+        assert await world.open_streams() == streams
+        await resharding.drop_old(world.admin)
+        await world.admin.close()
+    assert kills
+
+
+# --- it refuses -------------------------------------------------------------------------------
+
+
+async def test_while_services_are_connected_it_names_them_and_does_nothing(world: World) -> None:
+    await world.begin(1)
+    replica = await Replica(world.connections).start()
+    operator = await world.connections.client("operator")
+    with pytest.raises(ReshardError, match=r"Connected are: operator, workflow\. Stop these services"):
+        await world.reshard(4)
+    await replica.crash()
+    await operator.close()
+    reader, backend = await world.connections.client("reader"), await world.connections.client("backend")
+    assert reader.is_connected
+    assert backend.is_connected
+    assert await world.reshard(4)  # these write nothing
+
+
+async def test_what_is_appended_meanwhile_opens_the_log_again(world: World) -> None:
+    """By a service that comes in the middle, or a NATS that does not say who is connected."""
+    await world.begin(1)
+    await world.fill()
+    visitor = await world.log("proxy")
+    late = Entry(id="late", facts=(TextWritten(session="s", text="late"),))
+
+    async def nobody(client: Client) -> list[str]:
+        if any("Verifying" in line for line in world.lines):
+            await visitor.append(NAMES[0], "visitor", late)
+        return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resharding, "users", nobody)
+        with pytest.raises(ReshardError, match="something was appended"):
+            await world.reshard(4)
+    await visitor.append(NAMES[1], "visitor", late)
+    then = await world.told()
+    assert then[NAMES[0]][-1].id == "late"
+    await visitor.client.close()
+    assert await world.reshard(4)
+    assert await world.told() == then
+
+
+async def test_a_copy_that_differs_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is lost, added, changed or answers another input: nothing is switched."""
+    await world.begin(1)
+    await world.fill()
+    then, relocated = await world.told(), relocation.relocated
+    for spoil in (
+        lambda data: data.replace(b"3!", b"4!"),
+        lambda data: data.replace(b'"stored":1', b'"stored":2'),
+        lambda data: data.replace(b'"cause":', b'"cause":1'),
+        lambda data: data.replace(b'"id":"v2"', b'"id":"v3"'),
+    ):
+
+        def spoiled(*args: Any, spoil: Callable[[bytes], bytes] = spoil) -> bytes:
+            return spoil(relocated(*args))
+
+        monkeypatch.setattr(relocation, "relocated", spoiled)
+        with pytest.raises(ReshardError, match="The log is as it was"):
+            await world.reshard(4)
+        assert await world.told() == then
+    monkeypatch.setattr(relocation, "relocated", relocated)
+    assert await world.reshard(4)
+    assert await world.told() == then
+
+
+async def test_without_the_key_of_sealed_words_nothing_is_copied(world: World) -> None:
+    """They are bound to the position of what they answer, and could not be sealed again."""
+    await world.begin(1)
+    await world.seal(SEALED)
+    await world.told()
+    then, world.masters = await world.told(), MasterKeys.parse(new_master_key())
+    with pytest.raises(KeyringError):
+        await world.reshard(4)
+    world.masters = MasterKeys.parse(MASTER)
+    assert await world.told() == then
+    assert await world.reshard(4)
+    assert await world.told() == then
+
+
+async def test_the_streams_from_before_are_kept_until_they_are_dropped(world: World) -> None:
+    await world.begin(1)
+    await world.fill()
+    with pytest.raises(ReshardError, match="there is no log yet"):
+        await provisioning.wipe(world.admin)
+        await world.reshard(2)
+    await world.again(1)
+    await world.fill()
+    entries = await (await world.log("reader")).length()
+    assert not await world.reshard(1)
+    assert await world.reshard(2)
+    assert not await world.reshard(2)
+    info = await world.admin.jsm().stream_info(f"{PREVIOUS}-0")
+    assert info.state.messages == entries
+    with pytest.raises(ReshardError, match="--drop-old"):
+        await world.reshard(4)
+    assert await resharding.drop_old(world.admin) == [f"{PREVIOUS}-0"]
+    assert await world.reshard(4)
+
+
+# --- and what reads it then -------------------------------------------------------------------
+
+
+async def test_readers_begin_anew_and_read_a_log_whose_first_position_is_not_1(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a stream has no entry at all, by replay, and behind an old checkpoint."""
+    monkeypatch.setattr(follower, "MAX_BUFFERED", 10)  # so that the replay consumers are used
+    await world.begin(1)
+    await world.fill()
+    async with Reading(world, Start.BEGINNING) as reading:
+        old = reading.subscription.checkpoint
+        count = len(reading.messages)
+    assert await world.reshard(8)
+    assert await resharding.drop_old(world.admin)
+    assert await world.reshard(1)
+    for start in (Start.BEGINNING, After(old)):
+        async with Reading(world, start) as reading:
+            assert len(reading.messages) == reading.subscription.count == count
+            assert not {each.sequence for each in reading.messages} & set(range(1, count + 1))
+            assert reading.resets == (start is not Start.BEGINNING)
+    await resharding.drop_old(world.admin)
+    assert await world.reshard(8)
+    for start, first in ((Start.BEGINNING, count), (Start.END, 0)):
+        async with Reading(world, start) as reading:
+            assert len(reading.messages) == first
+            writer = await world.log("proxy")
+            for number, name in enumerate(f"{n:032x}" for n in range(200, 240)):  # each stream gets some
+                hello = Entry(id=f"{start}", facts=(TextWritten(session="s", text="hello"),))
+                sequence = await writer.append(name, "visitor", hello)
+                await reading.subscription.of(name).reached(sequence)
+                assert len(reading.messages) == first + number + 1
+            reading.subscription.of(NAMES[0]).lost()
+            await reading.subscription.known()
+            assert not reading.resets
+            await writer.client.close()
+        count += 40
+
+
+async def test_nothing_that_has_its_outcome_is_delivered_again(world: World) -> None:
+    """The workflow would look at all that was ever written, and fold every conversation for it."""
+    await world.begin(1)
+    replica = await Replica(world.connections).start()
+    visitor = await world.log("proxy")
+    for name in NAMES:
+        await greet(visitor, name)
+        await answered(visitor, conversation=name)
+    await acknowledged(replica, ["CHAT-0"])
+    await replica.crash()
+    await visitor.append(NAMES[0], "visitor", text("while it is away"))
+    await visitor.client.close()
+
+    await world.reshard(4)
+
+    manager, pending = world.admin.jsm(), 0
+    for number in range(4):
+        info = await manager.consumer_info(f"CHAT-{number}", "workflow")
+        pending += info.num_pending or 0
+    assert pending == 1
+
+
+async def test_the_command_says_what_it_does(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await world.begin(1)
+    await world.fill()
+    server = world.connections.server
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SWITCHBOARD_NATS_URL", server.url())
+    monkeypatch.setenv("SWITCHBOARD_NATS_PASSWORD_ADMIN", server.password("admin"))
+    monkeypatch.setenv("SWITCHBOARD_LOG_MAX_BYTES", str(1024**3))
+
+    async def command(*words: str) -> int:
+        return await asyncio.to_thread(main, ["reshard", *words])
+
+    assert await command("--streams", "2") == 1  # this test's own connection
+    assert "Connected are: admin" in capsys.readouterr().err
+    await world.admin.close()
+    assert await command("--streams", "2") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == ["Copying 96 entries from 1 stream(s) to 2.", "Verifying the copy."]
+    assert "The log has 2 stream(s) now." in said
+    assert await command("--streams", "2") == 0
+    assert capsys.readouterr().out == "The log has 2 stream(s) already.\n"
+    assert await command("--drop-old") == 0
+    assert capsys.readouterr().out == "Removed: CHAT-PREVIOUS-0.\n"
+    for words in (("--streams", "9"), ("--streams", "0"), ()):
+        with pytest.raises(SystemExit):
+            await command(*words)
