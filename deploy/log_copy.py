@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Final
 
 import msgspec
+import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -146,7 +147,12 @@ class Writer:
         self._count += 1
         self._pending[str(self._count)] = sequence, len(data)
         self._bytes += len(data)
-        await self._client.publish(subject, data, reply=f"{self._inbox}.{self._count}")
+        try:
+            await self._client.publish(subject, data, reply=f"{self._inbox}.{self._count}")
+        except nats.errors.Error as error:
+            raise ReshardError(
+                f"what is copied cannot be sent to NATS: {error!r}. The log is as it was: run this again."
+            ) from error
 
     async def finish(self) -> None:
         """Once all is stored."""
@@ -159,7 +165,9 @@ class Writer:
                 async with asyncio.timeout(STALLED_SECONDS):
                     await self._moved.wait()
             except TimeoutError as error:
-                raise ReshardError("NATS does not store what is copied. The log is as it was.") from error
+                raise ReshardError(
+                    "NATS does not store what is copied (is its volume full?). The log is as it was."
+                ) from error
         if self._failure is not None:
             raise self._failure
 

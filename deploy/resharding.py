@@ -36,11 +36,13 @@ merging, anchors, checkpoints          read the message's time, the copy's: new,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
+import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -130,16 +132,16 @@ async def users(client: Client) -> list[str]:
     Raises `ReshardError`.
     """
     inbox, found = client.new_inbox(), list[Msg]()
-    subscription = await client.subscribe(inbox)
     try:
+        subscription = await client.subscribe(inbox)
         body = msgspec.json.encode({"auth": True, "limit": 100_000})
         await client.publish("$SYS.REQ.ACCOUNT.PING.CONNZ", body, reply=inbox)
-        while True:  # each server of a cluster answers for itself
-            found.append(await subscription.next_msg(timeout=CONNECTIONS_SECONDS))
-    except TimeoutError:
-        pass
-    finally:
+        with contextlib.suppress(TimeoutError):
+            while True:  # each server of a cluster answers for itself
+                found.append(await subscription.next_msg(timeout=CONNECTIONS_SECONDS))
         await subscription.unsubscribe()
+    except nats.errors.Error as error:
+        raise ReshardError(f"NATS does not say which services are connected: {error!r}.") from error
     if not found or found[0].headers:
         raise ReshardError(
             "NATS does not say which services are connected: permit $SYS.REQ.ACCOUNT.PING.CONNZ to the user "

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 from msgspec.structs import replace
 from nats.aio.client import Client
@@ -34,7 +35,7 @@ from shared.contract.facts import (
 from shared.contract.sealing import DataKey
 from shared.eventlog import follower
 from shared.eventlog.connection import ConnectionState
-from shared.eventlog.errors import Unreachable
+from shared.eventlog.errors import Unknown, Unreachable
 from shared.eventlog.key_blocks import NAME_BYTES, KeyBlocks
 from shared.eventlog.keyring import Keyring
 from shared.eventlog.layout import MAX_STREAMS, Layout
@@ -45,9 +46,11 @@ from shared.eventlog.provisioning import DeclareError, find_layout, stream_confi
 from shared.eventlog.subscription import After, Start, Subscription
 from shared.service.chat_log import ChatLog, open_log
 from shared.service.health import Health
-from tests.conftest import Connections
-from tests.processes import ROOT
+from tests.conftest import Connections, Services
+from tests.faults.nodes import Cluster
+from tests.processes import ROOT, Service
 from tests.replica import Replica, acknowledged, answered, causes, greet, text, until
+from tests.visitor import Visitor, address
 
 #: Conversations in shards of all kinds.
 NAMES = [f"{number:032x}" for number in range(12)]
@@ -112,6 +115,10 @@ class Told(NamedTuple):
     cause: int | None
     facts: tuple[object, ...]
     sealed: bool
+
+
+class Killed(Exception):
+    """The process ends here."""
 
 
 class World:
@@ -185,15 +192,24 @@ class World:
         for log in logs:
             await log.client.close()
 
-    async def reshard(self, streams: int, client: Client | None = None) -> bool:
+    async def reshard(
+        self, streams: int, client: Client | None = None, replicas: int = 1, until: str | None = None
+    ) -> bool:
+        """``until``: it is killed where it says so."""
         self.lines.clear()
+
+        def tell(line: str) -> None:
+            self.lines.append(line)
+            if until is not None and until in line:
+                raise Killed
+
         return await resharding.reshard(
             client or self.admin,
             streams,
             lambda: self.masters,
             1024**3,
-            1,
-            self.lines.append,
+            replicas,
+            tell,
             lambda what, done, total: None,
         )
 
@@ -348,10 +364,6 @@ async def test_what_was_not_answered_is_answered_once_and_nothing_again(world: W
 # --- it is cut short --------------------------------------------------------------------------
 
 
-class Killed(Exception):
-    """The process ends here."""
-
-
 class Mortal(Client):
     """A connection whose process ends after so many requests."""
 
@@ -490,6 +502,57 @@ async def test_what_is_appended_meanwhile_opens_the_log_again(world: World) -> N
     then = await world.told()
     assert then[NAMES[0]][-1].id == "late"
     await visitor.client.close()
+    assert await world.reshard(4)
+    assert await world.told() == then
+
+
+async def test_the_old_streams_take_nothing_once_they_were_compared(world: World) -> None:
+    """Else it would be removed with them. Who gives up then sets up again, and nothing is lost either."""
+    await world.begin(2)
+    await world.fill()
+    with pytest.raises(Killed):
+        await world.reshard(4, until="Removing the old CHAT-0")
+    visitor = await world.log("proxy")
+    late = Entry(id="late", facts=(TextWritten(session="s", text="late"),))
+    for name in NAMES[:2]:  # in either stream
+        with pytest.raises(Unknown):
+            await visitor.append(name, "visitor", late, deadline=0.1)
+    await provisioning.declare(world.admin, max_bytes=1024**3)
+    for name in NAMES[:2]:
+        await visitor.append(name, "visitor", late)
+    then = await world.told()
+    assert then[NAMES[0]][-1].id == then[NAMES[1]][-1].id == "late"
+    await visitor.client.close()
+    assert await world.reshard(4)
+    assert await world.told() == then
+
+
+async def test_where_it_stopped_it_can_be_given_up_by_asking_for_the_old_number(world: World) -> None:
+    await world.begin(1)
+    await world.fill()
+    then = await world.told()
+    with pytest.raises(Killed):
+        await world.reshard(4, until="Removing the old CHAT-0")
+    assert not await world.reshard(1)
+    assert await world.told() == then
+    for name in (f"{NEXT}-0", f"{PREVIOUS}-0"):
+        assert await stream_config(world.admin, name) is None
+    visitor = await world.log("proxy")
+    await visitor.append(NAMES[0], "visitor", text("and on"))
+
+
+async def test_once_a_stream_is_gone_only_the_same_change_goes_on(world: World) -> None:
+    await world.begin(2)
+    await world.fill()
+    then = await world.told()
+    with pytest.raises(Killed):
+        await world.reshard(4, until="Removing the old CHAT-1")
+    with pytest.raises(ReshardError, match="--streams 4` to finish"):
+        await world.reshard(1)
+    with pytest.raises(ReshardError, match="not finished"):
+        await resharding.drop_old(world.admin)
+    with pytest.raises(DeclareError, match="run `switchboard reshard` again"):
+        await provisioning.declare(world.admin)
     assert await world.reshard(4)
     assert await world.told() == then
 
@@ -641,3 +704,76 @@ async def test_the_command_says_what_it_does(
     for words in (("--streams", "9"), ("--streams", "0"), ()):
         with pytest.raises(SystemExit):
             await command(*words)
+
+
+async def test_the_services_go_on_and_say_the_same(world: World, services: Services) -> None:
+    """A browser is told `reset` and all that it had; the numbers and the desk's times are the same."""
+    await world.begin(1)
+    names = ("workflow", "proxy", "operator", "analytics")
+    started = [await services.start(name, SWITCHBOARD_MASTER_KEY=MASTER) for name in names]
+    async with Visitor(started[1].url) as visitor, Visitor(started[1].url, 2) as other:
+        for each in (visitor, other, visitor, visitor):
+            await each.answer()
+            await each.settled()
+            await each.question()
+        seen = visitor.transcript.copy()
+        length = await (await world.log("reader")).length()
+        numbers = await summary(started[3], length)
+        for service in started:
+            service.kill()
+        await world.reshard(4)
+        started = [await services.start(name, SWITCHBOARD_MASTER_KEY=MASTER) for name in names]
+        assert await summary(started[3], length) == numbers
+        for each in (visitor, other):
+            each.urls = [address(started[1].url)]
+        await visitor.until(lambda each: each.resets and len(each.transcript) >= len(without_acks(seen)))
+        assert said_in(visitor.transcript) == said_in(seen)
+        for each in (visitor, other):
+            await each.answer()
+            await each.settled()
+            await each.question()
+    told = await world.told()
+    for name, entries in told.items():
+        outcomes = [each.cause for each in entries if each.cause is not None]
+        assert len(outcomes) == len(set(outcomes)), name
+
+
+async def summary(service: Service, length: int) -> dict[str, Any]:
+    """What analytics says of so many entries, but for what depends on the moment."""
+    async with httpx.AsyncClient() as client, asyncio.timeout(20):
+        while True:
+            answer = await client.get(f"{service.url}/api/summary")
+            if answer.status_code == 200 and answer.json()["position"] >= length:
+                return {key: value for key, value in answer.json().items() if key not in ("generated", "lag")}
+            await asyncio.sleep(0.02)
+
+
+def without_acks(transcript: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [frame for frame in transcript if frame["kind"] != "Ack"]
+
+
+def said_in(transcript: list[dict[str, Any]]) -> list[str]:
+    """What the bot said, in order."""
+    return [frame["content"] for frame in transcript if "content" in frame and frame["kind"] == "BotText"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_on_a_cluster_the_copies_have_as_many_replicas(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    await asyncio.to_thread(cluster.start)
+    try:
+        await cluster.settled()
+        world = World(Connections(cluster))
+        world.admin, world.masters = await world.connections.client("admin"), MasterKeys.parse(MASTER)
+        await provisioning.declare(world.admin, max_bytes=1024**3, replicas=3, streams=1)
+        await world.fill()
+        then = await world.told()
+        assert await world.reshard(4, replicas=3)
+        assert await world.told() == then
+        for number in range(4):
+            info = await world.admin.jsm().stream_info(f"CHAT-{number}")
+            assert info.config.num_replicas == 3
+        await world.connections.close()
+    finally:
+        cluster.kill()
