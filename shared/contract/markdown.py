@@ -22,6 +22,8 @@ _WINDOW: Final = 500
 _MAX_LINK: Final = 2500
 #: A line of signs alone is no longer than this, or it is text.
 _MAX_RULE: Final = 200
+#: A line that begins or ends a block of code is no longer than this, or it is text.
+_MAX_FENCE: Final = 200
 #: For emphasis so many signs are looked at that might end it.
 _MAX_ENDS: Final = 20
 #: A longer run of one sign is looked at in parts.
@@ -126,8 +128,8 @@ class PlainMarkdown:
             self._open.clear()  # a paragraph ends
             return self._give(1)
         fence = _FENCE.match(buffer)
-        if fence is not None and "`" not in fence[2]:
-            whole = fence[3] or self._final or len(fence[2]) > 100
+        if fence is not None and "`" not in fence[2] and fence.end() - len(fence[3]) <= _MAX_FENCE:
+            whole = fence[3] or self._final
             if self._fence:
                 if fence[1].startswith(self._fence) and not fence[2].strip():
                     if not whole:

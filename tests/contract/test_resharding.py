@@ -366,6 +366,10 @@ async def test_what_was_not_answered_is_answered_once_and_nothing_again(world: W
 # --- it is cut short --------------------------------------------------------------------------
 
 
+#: At how many places of a run it is cut short (SWITCHBOARD_TEST_CUTS=400 tries them nearly all).
+CUTS = int(os.environ.get("SWITCHBOARD_TEST_CUTS", "10"))
+
+
 class Mortal(Client):
     """A connection whose process ends after so many requests."""
 
@@ -399,7 +403,9 @@ async def mortal(world: World) -> Mortal:
 async def test_cut_short_anywhere_it_ends_whole_or_leaves_the_log_as_it_was(
     world: World, before: int, after: int
 ) -> None:
-    """After any number of requests, each time from the beginning."""
+    """After any number of requests, each time from the beginning: other numbers in each run."""
+    seed = int(os.environ.get("SWITCHBOARD_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+    print(f"SWITCHBOARD_TEST_SEED={seed} repeats this run")
     await world.begin(before)
     await world.fill(NAMES[:4])
     then = await world.told()
@@ -411,7 +417,8 @@ async def test_cut_short_anywhere_it_ends_whole_or_leaves_the_log_as_it_was(
     await counting.close()
     world.admin = await world.connections.client("admin")
 
-    for left in range(0, requests, 1 + requests // 40):
+    step = 1 + requests // CUTS
+    for left in range(random.Random(seed).randrange(step), requests, step):
         await world.again(before)
         await world.fill(NAMES[:4])
         then = await world.told()

@@ -20,10 +20,10 @@ from nats.aio.client import Client
 
 from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
-from deploy.provisioning import declare
 from shared.eventlog.connection import inbox_prefix
 from shared.eventlog.errors import LogError
 from shared.service.chat_log import ChatLog, open_log
+from tests.conftest import declare
 from tests.faults.checker import (
     LATE,
     Line,

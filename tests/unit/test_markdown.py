@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +15,7 @@ from services.proxy.domain.plain_text import text as shown
 from services.proxy.domain.turns import Heard
 from shared.contract.facts import AssistantSaid
 from shared.contract.markdown import PlainMarkdown, plain_markdown
+from tests.growth import growth
 
 PLAIN = [
     ("", ""),
@@ -177,16 +177,23 @@ def test_nothing_active_comes_out_of_any_text(text: str) -> None:
 def test_the_time_grows_with_the_text_and_not_with_its_square(
     unit: str, read: Callable[[str], str] | str
 ) -> None:
-    def seconds(length: int) -> float:
+    def work(length: int) -> None:
         text = (unit * (length // len(unit) + 1))[:length]
-        started = time.process_time()
         if callable(read):
             read(text)
         else:
             plain = PlainMarkdown()
             for at in range(0, length, 4):
                 plain.take(text[at : at + 4])
-        return time.process_time() - started
 
-    small = min(seconds(2_000) for _ in range(3))
-    assert seconds(16_000) < 8 * 4 * small + 0.05
+    assert growth(work) < 10
+
+
+@pytest.mark.parametrize("length", [100, 195, 196, 197, 199, 200, 201, 400])
+@pytest.mark.parametrize("line", ["`" * 400, "~~~ " + "i" * 400, "```" + "i" * 400])
+def test_a_long_line_that_may_begin_code_is_the_same_however_it_comes(line: str, length: int) -> None:
+    text = f"{line[:length]}\n*one* `two`\n{line[:3]}\n*three*"
+    for step in (1, 7, 199, 1_000):
+        plain = PlainMarkdown()
+        told = [plain.take(text[at : at + step]) for at in range(0, len(text), step)]
+        assert "".join(told) + plain.end() == plain_markdown(text), step

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from services.workflow.domain.spoken import Spoken
 from services.workflow.domain.textual_calls import Called
+from tests.growth import growth
 
 TOOLS = ("handoff", "go_to")
 
@@ -311,12 +312,9 @@ def test_however_a_text_is_cut_the_same_is_visible(text: str, data: st.DataObjec
     ],
 )
 def test_the_time_grows_with_the_text_and_not_with_its_square(unit: str) -> None:
-    def seconds(length: int, step: int) -> float:
+    def work(length: int, step: int) -> None:
         text = (unit * (length // len(unit) + 1))[:length]
-        started = time.process_time()
         heard(text[at : at + step] for at in range(0, length, step))
-        return time.process_time() - started
 
     for step in (3, 100_000):
-        small = min(seconds(4_000, step) for _ in range(3))
-        assert seconds(32_000, step) < 8 * 4 * small + 0.05
+        assert growth(partial(work, step=step)) < 10

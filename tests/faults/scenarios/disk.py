@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from deploy.local.embedded import EmbeddedNats
-from deploy.provisioning import declare
 from shared.contract.subjects import chat, conversation_of
+from tests.conftest import declare
 from tests.faults.checker import Violation
 from tests.faults.lab import Lab
 from tests.faults.run import LawBroken, Trial

@@ -7,6 +7,7 @@ import uuid
 
 import msgspec
 
+from tests.conftest import LAYOUT
 from tests.faults.checker import Violation
 from tests.faults.lab import Lab
 from tests.faults.run import LawBroken, Trial
@@ -70,8 +71,9 @@ async def _again(lab: Lab, guest: Guest) -> None:
 
 async def _shorten(lab: Lab) -> None:
     admin = await lab.connect("admin")
-    info = msgspec.json.decode((await admin.request("$JS.API.STREAM.INFO.CHAT-0")).data)
-    config = {**info["config"], "duplicate_window": int(WINDOW_SECONDS * 1e9)}
-    answer = await admin.request("$JS.API.STREAM.UPDATE.CHAT-0", msgspec.json.encode(config))
-    changed = msgspec.json.decode(answer.data)
-    assert changed["config"]["duplicate_window"] == config["duplicate_window"], changed
+    for name in LAYOUT.names:
+        info = msgspec.json.decode((await admin.request(f"$JS.API.STREAM.INFO.{name}")).data)
+        config = {**info["config"], "duplicate_window": int(WINDOW_SECONDS * 1e9)}
+        answer = await admin.request(f"$JS.API.STREAM.UPDATE.{name}", msgspec.json.encode(config))
+        changed = msgspec.json.decode(answer.data)
+        assert changed["config"]["duplicate_window"] == config["duplicate_window"], changed

@@ -12,10 +12,9 @@ import msgspec
 from nats.aio.client import Client
 
 from deploy.local.embedded import EmbeddedNats
-from deploy.provisioning import declare
 from shared.contract import subjects
 from shared.service.chat_log import open_log
-from tests.conftest import connected
+from tests.conftest import connected, declare
 from tests.faults.checker import Violation, bounded, in_time
 from tests.faults.lab import Lab, memory
 from tests.faults.run import LawBroken, Trial, quantile
@@ -118,8 +117,9 @@ async def _write(server: EmbeddedNats, long: list[Long]) -> None:
         conversation = subjects.conversation_of(each.secret, "websocket")
         await write_long(visitor, bot, conversation, each.turns, each.size)
     # All of it has its outcome: nothing is the workflow's to do.
-    address = f"$JS.API.CONSUMER.RESET.CHAT-0.{subjects.WORKFLOW_DURABLE}"
-    last = await (await open_log(admin)).length()
-    await admin.request(address, msgspec.json.encode({"seq": last + 1}), timeout=10)
+    for stream in (await open_log(admin)).streams:
+        address = f"$JS.API.CONSUMER.RESET.{stream.name}.{subjects.WORKFLOW_DURABLE}"
+        last = (await stream.tail()).last
+        await admin.request(address, msgspec.json.encode({"seq": last + 1}), timeout=10)
     for client in clients:
         await client.close()
