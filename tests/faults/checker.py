@@ -29,7 +29,8 @@ from typing import Any, NamedTuple
 from tests.faults.history import Deed, Outcome
 from tests.faults.timer_checks import Armed
 
-#: One line of the log: {"position", "conversation", "author", "time" (seconds), "entry": {...}}.
+#: One line of the log: {"stream", "position" (there), "conversation", "author", "time" (seconds),
+#: "entry": {...}}. A line without "stream" is of the first.
 Line = dict[str, Any]
 
 SPOKEN = {"BotSaid", "AssistantSaid", "ChoiceAsked", "EditorOpened", "EditorClosed"}
@@ -51,7 +52,7 @@ AUTHORS = {
 }
 NO_OUTCOME = "has no outcome"
 #: The contract level of the programs under test: above it they may not decide.
-LEVEL = 2
+LEVEL = 3
 #: What only the operator who owns the conversation may do.
 OWNERS_ONLY = {"OperatorSaid", "ConversationHandedBack", "ConversationResolved"}
 #: What an operator's deed leaves on the log.
@@ -103,11 +104,12 @@ def check(
     """
     conversations: dict[str, list[Line]] = {}
     violations: list[Violation] = []
-    last = 0
+    last: dict[int, int] = {}
     for line in lines:
-        if line["position"] <= last:
+        stream = line.get("stream", 0)
+        if line["position"] <= last.get(stream, 0):
             violations.append(Violation("order", line["conversation"], f"position {line['position']} twice"))
-        last = line["position"]
+        last[stream] = line["position"]
         conversations.setdefault(line["conversation"], []).append(line)
     for name, own in conversations.items():
         violations += _outcomes(name, own, now, late)

@@ -435,6 +435,7 @@ async def read_log(log: ChatLog) -> list[Line]:
                 entry = {}
             lines.append(
                 {
+                    "stream": message.stream,
                     "position": message.sequence,
                     "conversation": message.key,
                     "author": message.author,

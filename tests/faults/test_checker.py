@@ -115,7 +115,7 @@ def test_what_another_author_may_not_write_counts_for_nothing() -> None:
 
 
 def test_a_decision_after_an_entry_of_a_future_version_is_found() -> None:
-    future = [*SMALL, line(3, "visitor", "TextWritten", needs=3)]
+    future = [*SMALL, line(3, "visitor", "TextWritten", needs=4)]
     assert laws(future) == set()  # it waits for a newer program
     assert laws([*future, line(4, "bot", "BotSaid", cause=3)]) == {"level"}
 
