@@ -20,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
 
+from services.proxy.domain.limits import MAX_UNANSWERED
 from shared.contract.entry import Entry
 from shared.contract.facts import BotSaid, ConversationClaimed, ConversationStarted, OperatorSaid, TextWritten
 from shared.contract.subjects import conversation_of
@@ -491,3 +492,25 @@ async def test_who_never_reads_is_cut_off_in_the_end_and_holds_nothing(services:
             await asyncio.sleep(0.1)
     await slow.leave()
     assert '"level":"error"' not in stage.proxy.output
+
+
+async def test_while_no_workflow_answers_a_conversation_may_have_so_many_messages_wait(
+    services: Services,
+) -> None:
+    """Another visitor's are taken all the same."""
+    plenty = {"SWITCHBOARD_MESSAGE_BURST": "1000", "SWITCHBOARD_MESSAGES_PER_MINUTE": "100000"}
+    stage = await proxy(services, **plenty)
+    async with stage.modern() as socket, stage.modern() as other, asyncio.timeout(60):
+        outcomes: list[str] = []
+        for _ in range(MAX_UNANSWERED + 5):  # one after the other: what is on its way is not counted yet
+            await tell(socket, {**OTHER, "id": str(uuid.uuid4())})
+            while True:
+                told = json.loads(await socket.recv())
+                if told["kind"] in ("Ack", "Refused"):
+                    outcomes.append(told.get("reason", "stored"))
+                    break
+        # The conversation's start waits for its answer, too.
+        assert outcomes == ["stored"] * (MAX_UNANSWERED - 1) + ["too_many_unanswered"] * 6
+        await tell(other, {**OTHER, "id": str(uuid.uuid4())})
+        while (told := json.loads(await other.recv()))["kind"] != "Ack":
+            assert told["kind"] != "Refused"
