@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import msgspec
@@ -116,6 +117,18 @@ def test_entries_that_come_again_change_nothing(history: list[RecordedEntry], at
     assert shown(fold(Projection(), again)) == shown(fold(Projection(), history))
 
 
+@given(histories(), st.randoms(use_true_random=False))
+@quick
+def test_conversations_of_several_streams_may_come_in_any_order(
+    history: list[RecordedEntry], chance: Random
+) -> None:
+    left = [[entry for entry in history if entry.conversation == of * 32] for of in "ab"]
+    mixed = []
+    while any(left):
+        mixed.append(chance.choice([entries for entries in left if entries]).pop(0))
+    assert shown(fold(Projection(), mixed)) == shown(fold(Projection(), history))
+
+
 @given(st.lists(wild(), max_size=25))
 @quick
 def test_no_history_is_refused_and_the_numbers_make_sense(history: list[RecordedEntry]) -> None:
@@ -134,16 +147,16 @@ def test_the_numbers_of_a_likely_history_make_sense(history: list[RecordedEntry]
 
 def _make_sense(projection: Projection) -> None:
     assert sum(projection.open.values()) == projection.statuses["open"]
-    assert sum(projection.waiting.values()) == projection.open["queue"]
+    assert sum(projection.waiting().values()) == projection.open["queue"]
     assert projection.answers.cumulative()[-1] == projection.answer_times.count == projection.turns
     assert sum(projection.statuses.values()) <= max(projection.started, 0)
     assert projection.ratings <= projection.score_sum <= 5 * projection.ratings
-    assert len(projection.waiting) <= MAX_QUEUES + 1
+    assert len(projection.waiting()) <= MAX_QUEUES + 1
     assert set(projection.refusals) == set(REASONS)
     counts = [
         *projection.open.values(),
         *projection.statuses.values(),
-        *projection.waiting.values(),
-        *(state.stopped for flow in projection.drop_off.versions.values() for state in flow.states.values()),
+        *projection.waiting().values(),
+        *(stopped for _, flow in projection.drop_off.newest() for _, stopped in flow.states().values()),
     ]
     assert min(counts) >= 0

@@ -111,7 +111,7 @@ def test_an_answer_that_leads_to_a_person_is_a_turn_and_a_bare_handoff_is_none()
     story.visitor(TEXT)
     story.bot(HandoffRequested(queue="sales", reason="reopened"), cause=7)
     result = numbers(story.entries)
-    assert (result.turns, result.handoffs["sales"], result.handed_off) == (1, 2, 1)
+    assert (result.turns, result.handoffs()["sales"], result.handed_off) == (1, 2, 1)
 
 
 def test_a_second_answer_and_a_repeated_id_do_not_count() -> None:
@@ -143,7 +143,7 @@ def test_open_conversations_move_between_owners() -> None:
 
     def now() -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         result = numbers(story.entries)
-        return result.open, result.waiting, result.statuses
+        return result.open, result.waiting(), result.statuses
 
     opened = {"open": 1, "snoozed": 0, "resolved": 0}
     assert now() == ({"bot": 1, "queue": 0, "operator": 0}, {}, opened)
@@ -166,7 +166,7 @@ def test_a_reset_begins_another_conversation() -> None:
     story.visitor(ConversationReset())
     story.bot(FLOW, FlowAdvanced(path=("hello", "pick")), cause=5)
     result = numbers(story.entries)
-    assert (result.started, sum(result.open.values()), result.waiting) == (2, 1, {"sales": 0})
+    assert (result.started, sum(result.open.values()), result.waiting()) == (2, 1, {"sales": 0})
     assert summary(story).handoffs.rate == 0.5
 
 
@@ -182,11 +182,11 @@ def test_more_queues_than_labels_become_other() -> None:
             ),
         ):
             projection.fold(entry)
-    assert len(projection.handoffs) == MAX_QUEUES + 1
-    assert projection.handoffs["other"] == projection.waiting["other"] == 10
+    assert len(projection.handoffs()) == MAX_QUEUES + 1
+    assert projection.handoffs()["other"] == projection.waiting()["other"] == 10
     last = f"{MAX_QUEUES + 9:032x}"
     projection.fold(recorded(1000, "operator", CLAIM, conversation=last))
-    assert projection.waiting["other"] == 9
+    assert projection.waiting()["other"] == 9
 
 
 # --- persons' times: each entry of a story is a second after the one before ----------------------
@@ -297,11 +297,32 @@ def test_states_and_versions_are_bounded() -> None:
         facts = (FlowStarted(flow="f", version=f"v{number}"), FlowAdvanced(path=path))
         projection.fold(recorded(at + 1, "visitor", START, conversation=conversation))
         projection.fold(recorded(at + 2, "bot", *facts, cause=at + 1, conversation=conversation))
-    versions = projection.drop_off.versions
-    assert list(versions) == [f"v{number}" for number in range(5, MAX_VERSIONS + 5)]
-    assert all(len(flow.states) == MAX_STATES + 1 for flow in versions.values())
-    assert versions["v5"].states["other"].reached == 50
-    projection.fold(recorded(1000, "visitor", ConversationReset(), conversation=f"{0:032x}"))
+    versions = dict(projection.drop_off.newest())
+    assert list(versions) == [f"v{number}" for number in range(MAX_VERSIONS + 4, 4, -1)]
+    assert all(len(flow.states()) == MAX_STATES + 1 for flow in versions.values())
+    assert versions["v5"].states()["other"] == (50, 1)
+    assert list(versions["v5"].states())[:3] == ["state 0", "state 1", "state 2"]
+
+
+def test_states_stand_in_the_order_in_which_they_were_stored_whatever_came_first() -> None:
+    """Two conversations of two streams: a replay may read them in another order than the live feed."""
+    early = (FLOW, FlowAdvanced(path=("hello", "pick")))
+    late = (FLOW, FlowAdvanced(path=("pick", "ask")))
+    first = recorded(3, "bot", *early, conversation="a" * 32)
+    second = recorded(7, "bot", *late, conversation="b" * 32)
+    for order in ([first, second], [second, first]):
+        flow = dict(numbers(order).drop_off.newest())["v1"]
+        assert list(flow.states()) == ["hello", "pick", "ask"]
+
+
+def test_the_queues_shown_are_those_that_were_stored_first_whatever_came_first() -> None:
+    asked = [
+        recorded(at + 1, "bot", HandoffRequested(queue=f"q{at}"), conversation=f"{at:032x}")
+        for at in range(MAX_QUEUES + 1)
+    ]
+    expected = [*(f"q{at}" for at in range(MAX_QUEUES)), "other"]
+    assert list(numbers(asked).handoffs()) == expected
+    assert list(numbers(asked[::-1]).handoffs()) == expected
 
 
 # --- durations ----------------------------------------------------------------------------------

@@ -4,60 +4,58 @@ from __future__ import annotations
 
 from typing import Final
 
-#: The flow versions kept: those in which a conversation began last.
+from services.analytics.domain.labels import Labels, Moment
+
+#: The flow versions shown: those in which a conversation began last.
 MAX_VERSIONS: Final = 20
-#: The states kept for each version; all others count as `OTHER`.
+#: The states shown for each version; all others count as `OTHER`.
 MAX_STATES: Final = 200
-OTHER: Final = "other"
-
-
-class StateNumbers:
-    """``reached``: how often the flow came here. ``stopped``: conversations that came no further."""
-
-    __slots__ = ("reached", "stopped")
-
-    def __init__(self) -> None:
-        self.reached = 0
-        self.stopped = 0
 
 
 class FlowNumbers:
     """One version of a flow: how many conversations began in it, and its states."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
+        self.name = ""
         self.started = 0
-        self.states: dict[str, StateNumbers] = {}
+        self.used: Moment | None = None  # when a conversation began in it last
+        self._labels = Labels(MAX_STATES)
+        self._reached: dict[str, int] = {}
+        self._stopped: dict[str, int] = {}
 
-    def state(self, name: str) -> StateNumbers:
-        found = self.states.get(name)
-        if found is None:
-            name = name if len(self.states) < MAX_STATES else OTHER
-            found = self.states.setdefault(name, StateNumbers())
-        return found
+    def begin(self, name: str, at: Moment) -> None:
+        self.started += 1
+        if self.used is None or at > self.used:
+            self.name, self.used = name, at
+
+    def reach(self, state: str, at: Moment) -> None:
+        self._labels.note(state, at)
+        self._reached[state] = self._reached.get(state, 0) + 1
+
+    def stop(self, state: str, at: Moment, by: int) -> None:
+        """One conversation more that came no further than here, or one less (``by`` 1 or -1)."""
+        self._labels.note(state, at)
+        self._stopped[state] = self._stopped.get(state, 0) + by
+
+    def states(self) -> dict[str, tuple[int, int]]:
+        """How often each state was reached, and how many stopped there; the first one first."""
+        stopped = self._labels.group(self._stopped)
+        return {state: (count, stopped[state]) for state, count in self._labels.group(self._reached).items()}
 
 
 class DropOff:
-    """The numbers of the flow versions in use."""
+    """The numbers of all flow versions. Only those in which a conversation began are shown."""
 
     def __init__(self) -> None:
-        self.versions: dict[str, FlowNumbers] = {}
+        self._versions: dict[str, FlowNumbers] = {}
 
-    def begin(self, name: str, version: str) -> None:
-        """A conversation began in this version, which is thereby the newest in use."""
-        numbers = self.versions.pop(version, None) or FlowNumbers(name)
-        numbers.started += 1
-        self.versions[version] = numbers
-        if len(self.versions) > MAX_VERSIONS:
-            del self.versions[next(iter(self.versions))]
+    def of(self, version: str) -> FlowNumbers:
+        found = self._versions.get(version)
+        if found is None:
+            found = self._versions[version] = FlowNumbers()
+        return found
 
-    def pass_through(self, version: str, path: tuple[str, ...]) -> None:
-        numbers = self.versions.get(version)
-        if numbers is not None:
-            for name in path:
-                numbers.state(name).reached += 1
-
-    def at(self, version: str, place: str) -> StateNumbers | None:
-        """The numbers of a state; None for a version that is not kept."""
-        numbers = self.versions.get(version)
-        return None if numbers is None else numbers.state(place)
+    def newest(self) -> list[tuple[str, FlowNumbers]]:
+        """The versions that are shown, the one used last first."""
+        used = [(numbers.used, version) for version, numbers in self._versions.items() if numbers.used]
+        return [(version, self.of(version)) for _, version in sorted(used, reverse=True)[:MAX_VERSIONS]]

@@ -11,6 +11,8 @@ from typing import Final
 LEAST: Final = 1e-4
 MAX_LENGTH: Final = 10 * 365 * 86_400.0
 
+NANOSECONDS: Final = 1_000_000_000
+
 #: Each bin of `Durations` is so much wider than the one before; a quantile is off by half of it, 2 %.
 _GROWTH: Final = 1.04
 _LOG_GROWTH: Final = math.log(_GROWTH)
@@ -45,12 +47,17 @@ class Histogram:
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
-        self.sum = 0.0
+        self._nanoseconds = 0  # not seconds: a sum of floats depends on the order
         self._counts = [0] * (len(bounds) + 1)
 
     def add(self, seconds: float) -> None:
         self._counts[bisect_left(self.bounds, seconds)] += 1
-        self.sum += seconds
+        self._nanoseconds += round(seconds * NANOSECONDS)
+
+    @property
+    def sum(self) -> float:
+        """All durations together (seconds)."""
+        return self._nanoseconds / NANOSECONDS
 
     def cumulative(self) -> list[int]:
         """How many lie at or below each bound; the last is how many there are at all."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from services.analytics.domain.drop_off import DropOff, StateNumbers
-from services.analytics.domain.durations import Durations, Histogram
+from services.analytics.domain.drop_off import DropOff
+from services.analytics.domain.durations import NANOSECONDS, Durations, Histogram
+from services.analytics.domain.labels import OTHER, Labels, Moment, moment
 from shared.contract.conversation import NEW, Conversation, Owner, Status, step
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
@@ -34,7 +35,6 @@ from shared.contract.facts import (
     TextWritten,
 )
 
-OTHER: Final = "other"
 FAILED: Final = "failed"
 #: The reasons told apart. `FAILED` is every `DecisionFailed`; an unknown reason of a refusal is `OTHER`.
 REASONS: Final = (
@@ -47,14 +47,14 @@ REASONS: Final = (
     FAILED,
     OTHER,
 )
-#: The queues told apart, first come first served; all further ones are `OTHER`.
+#: The queues shown by themselves: those that came first; all further ones are `OTHER`.
 MAX_QUEUES: Final = 50
 #: The summary's form has "snoozed" too, which no conversation can be: whoever reads it finds what it had.
 STATUSES: Final = ("open", "snoozed", "resolved")
 #: The queue of a handoff that names none.
 DEFAULT_QUEUE: Final = "default"
 
-#: The assistant's failures told apart; all others are `OTHER`.
+#: The assistant's failures shown by themselves: those that came first; all others are `OTHER`.
 MAX_FAILURES: Final = 20
 
 #: The bounds of the bot's answer times (seconds): a scripted answer takes milliseconds, an assistant's
@@ -64,7 +64,6 @@ ANSWER_BOUNDS: Final = (
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
 
-NANOSECONDS: Final = 1_000_000_000
 HOUR: Final = 3600 * NANOSECONDS
 DAY_HOURS: Final = 24
 
@@ -81,7 +80,9 @@ class _Tracked:
         self.spoken = False  # a person has said something since then
         self.handed_off = False  # it counts in the handoff rate
         self.score = 0  # the latest rating; 0: none
-        self.place: StateNumbers | None = None  # the flow's state at which it counts as stopped
+        self.place: tuple[str, str] | None = (
+            None  # the flow's version and state at which it counts as stopped
+        )
 
 
 class AssistantUsage:
@@ -92,18 +93,22 @@ class AssistantUsage:
         self.tokens_in = 0
         self.tokens_out = 0
         self.cost = 0
-        self.failures: dict[str, int] = {}
+        self._failures: dict[str, int] = {}
+        self._reasons = Labels(MAX_FAILURES)
 
-    def count(self, fact: AssistantSaid | AnswerFailed) -> None:
+    def count(self, fact: AssistantSaid | AnswerFailed, at: Moment) -> None:
         if isinstance(fact, AnswerFailed):
-            known = fact.reason in self.failures or len(self.failures) < MAX_FAILURES
-            reason = fact.reason if known else OTHER
-            self.failures[reason] = self.failures.get(reason, 0) + 1
+            self._reasons.note(fact.reason, at)
+            self._failures[fact.reason] = self._failures.get(fact.reason, 0) + 1
             return
         self.answers += 1
         self.tokens_in += fact.tokens_in
         self.tokens_out += fact.tokens_out
         self.cost += fact.cost
+
+    def failures(self) -> dict[str, int]:
+        """By reason, as they are shown."""
+        return self._reasons.group(self._failures)
 
 
 class Projection:
@@ -123,8 +128,6 @@ class Projection:
         self.ratings = 0
         self.score_sum = 0
         self.refusals = dict.fromkeys(REASONS, 0)
-        self.handoffs: dict[str, int] = {}
-        self.waiting: dict[str, int] = {}
         self.open: dict[str, int] = dict.fromkeys(get_args(Owner), 0)
         self.statuses: dict[str, int] = dict.fromkeys(STATUSES, 0)
         self.answers = Histogram(ANSWER_BOUNDS)
@@ -133,6 +136,9 @@ class Projection:
         self.first_responses = Durations()
         self.resolutions = Durations()
         self.drop_off = DropOff()
+        self._queues = Labels(MAX_QUEUES)
+        self._handoffs: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}
         self._hours: dict[int, int] = {}
         self._conversations: dict[str, _Tracked] = {}
 
@@ -151,9 +157,17 @@ class Projection:
             return
         if recorded.author == "bot" and recorded.cause is not None and before.inbox.owes(recorded.cause):
             self._answer(one, recorded, facts)
-        for fact in facts:
-            self._count(one, recorded, fact)
-        self._move(one, before, one.state)
+        for number, fact in enumerate(facts):
+            self._count(one, recorded, fact, moment(recorded, number))
+        self._move(one, before, one.state, moment(recorded, len(facts)))
+
+    def handoffs(self) -> dict[str, int]:
+        """How often a person was asked for, by queue, as they are shown."""
+        return self._queues.group(self._handoffs)
+
+    def waiting(self) -> dict[str, int]:
+        """Who waits for a person now, by queue; the same queues."""
+        return self._queues.group(self._waiting)
 
     def per_hour(self, now: int) -> list[tuple[int, int]]:
         """Conversations started in each of the 24 hours that end with ``now``'s: (its begin, how many).
@@ -175,7 +189,7 @@ class Projection:
         self.answers.add(seconds)
         self.answer_times.add(seconds)
 
-    def _count(self, one: _Tracked, recorded: RecordedEntry, fact: Fact) -> None:
+    def _count(self, one: _Tracked, recorded: RecordedEntry, fact: Fact, at: Moment) -> None:
         match fact:
             case ConversationStarted() | ConversationReset():
                 self._begin(one, recorded.time)
@@ -184,9 +198,11 @@ class Projection:
                 if owed and owed[-1].position == recorded.position:
                     one.asked[recorded.position] = recorded.time
             case FlowStarted():
-                self.drop_off.begin(fact.flow, fact.version)
+                self.drop_off.of(fact.version).begin(fact.flow, at)
             case FlowAdvanced():
-                self.drop_off.pass_through(one.state.progress.version, fact.path)
+                version = self.drop_off.of(one.state.progress.version)
+                for number, state in enumerate(fact.path):
+                    version.reach(state, (*at[:-1], number))
             case InputRefused():
                 self.refusals[fact.reason if fact.reason in self.refusals else OTHER] += 1
             case DecisionFailed():
@@ -194,18 +210,20 @@ class Projection:
             case ConversationRated():
                 self._rate(one, fact.score)
             case AssistantSaid() | AnswerFailed():
-                self.assistant.count(fact)
+                self.assistant.count(fact, at)
             case ConversationEnded():
                 self.ended += 1
                 one.since = None
             case _:
-                self._count_person(one, recorded.time, fact)
+                self._count_person(one, recorded.time, fact, at)
 
-    def _count_person(self, one: _Tracked, time: int, fact: Fact) -> None:
+    def _count_person(self, one: _Tracked, time: int, fact: Fact, at: Moment) -> None:
         """What a person does. The clock runs from the handoff (or takeover) to the resolution."""
         match fact:
             case HandoffRequested():
-                self.handoffs[self._queue(fact.queue)] += 1
+                queue = fact.queue or DEFAULT_QUEUE
+                self._queues.note(queue, at)
+                self._handoffs[queue] = self._handoffs.get(queue, 0) + 1
                 self.handed_off += not one.handed_off
                 one.handed_off = True
                 one.since, one.spoken = time, False
@@ -249,26 +267,22 @@ class Projection:
         self.score_sum += score - one.score
         one.score = score
 
-    def _move(self, one: _Tracked, before: Conversation, after: Conversation) -> None:
+    def _move(self, one: _Tracked, before: Conversation, after: Conversation, at: Moment) -> None:
         """Count the conversation where it now is, no longer where it was."""
         if _where(before) != _where(after):
-            self._tally(before, -1)
-            self._tally(after, 1)
+            self._tally(before, -1, at)
+            self._tally(after, 1, at)
         ownership, progress = after.ownership, after.progress
-        stopped = progress.place is not None and ownership.owner == "bot" and ownership.status == "open"
-        place = (
-            self.drop_off.at(progress.version, progress.place or "")
-            if stopped and not progress.ended
-            else None
-        )
-        if place is not one.place:
-            if one.place is not None:
-                one.place.stopped -= 1
-            if place is not None:
-                place.stopped += 1
+        with_bot = ownership.owner == "bot" and ownership.status == "open"
+        stopped = with_bot and progress.place is not None and not progress.ended
+        place = (progress.version, progress.place or "") if stopped else None
+        if place != one.place:
+            for moved, by in ((one.place, -1), (place, 1)):
+                if moved is not None:
+                    self.drop_off.of(moved[0]).stop(moved[1], at, by)
             one.place = place
 
-    def _tally(self, state: Conversation, by: int) -> None:
+    def _tally(self, state: Conversation, by: int, at: Moment) -> None:
         if not state.visit.started or state.engagement is not None:
             return
         ownership = state.ownership
@@ -276,16 +290,9 @@ class Projection:
         if ownership.status == "open":
             self.open[ownership.owner] += by
             if ownership.owner == "queue":
-                self.waiting[self._queue(ownership.queue)] += by
-
-    def _queue(self, name: str) -> str:
-        """The label of a queue. Once given it stays, so that what was added can be taken away."""
-        name = name or DEFAULT_QUEUE
-        if name not in self.handoffs:
-            name = name if len(self.handoffs) < MAX_QUEUES else OTHER
-            self.handoffs.setdefault(name, 0)
-            self.waiting.setdefault(name, 0)
-        return name
+                queue = ownership.queue or DEFAULT_QUEUE
+                self._queues.note(queue, at)
+                self._waiting[queue] = self._waiting.get(queue, 0) + by
 
 
 def _where(state: Conversation) -> tuple[bool, Status, Owner, str]:

@@ -54,7 +54,7 @@ def families(numbers: Projection) -> Iterator[Metric]:
             'Times the bot asked for a person, by queue; "other": all queues beyond the first 50',
             labels=["queue"],
         ),
-        numbers.handoffs.items(),
+        numbers.handoffs().items(),
     )
     yield CounterMetricFamily(
         "switchboard_handoffs_withdrawn", "Handoffs to which nobody came in time", numbers.withdrawn
@@ -88,7 +88,7 @@ def families(numbers: Projection) -> Iterator[Metric]:
             "Conversations that wait for an operator now, by queue",
             labels=["queue"],
         ),
-        numbers.waiting.items(),
+        numbers.waiting().items(),
     )
 
 

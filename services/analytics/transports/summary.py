@@ -154,22 +154,23 @@ def summarize(numbers: Projection, now: int, last: int | None) -> Summary:
         ),
         assistant=AssistantSummary(
             answers=numbers.assistant.answers,
-            failures=numbers.assistant.failures,
+            failures=numbers.assistant.failures(),
             tokens_in=numbers.assistant.tokens_in,
             tokens_out=numbers.assistant.tokens_out,
             cost=numbers.assistant.cost / MILLION,
         ),
         ratings=Ratings(numbers.ratings, _ratio(numbers.score_sum, numbers.ratings)),
         hours=[Hour(format_time(begin), count) for begin, count in numbers.per_hour(now)],
-        flows=[_flow(version, flow) for version, flow in reversed(numbers.drop_off.versions.items())],
+        flows=[_flow(version, flow) for version, flow in numbers.drop_off.newest()],
     )
 
 
 def _handoffs(numbers: Projection) -> Handoffs:
+    by_queue = numbers.handoffs()
     return Handoffs(
-        total=sum(numbers.handoffs.values()),
-        by_queue=numbers.handoffs,
-        waiting_by_queue=numbers.waiting,
+        total=sum(by_queue.values()),
+        by_queue=by_queue,
+        waiting_by_queue=numbers.waiting(),
         rate=_ratio(numbers.handed_off, numbers.started),
         withdrawn=numbers.withdrawn,
         claims=numbers.claims,
@@ -182,8 +183,8 @@ def _handoffs(numbers: Projection) -> Handoffs:
 
 def _flow(version: str, flow: FlowNumbers) -> FlowSummary:
     states = [
-        StateSummary(name, state.reached, state.stopped, _ratio(state.stopped, state.reached))
-        for name, state in flow.states.items()
+        StateSummary(name, reached, stopped, _ratio(stopped, reached))
+        for name, (reached, stopped) in flow.states().items()
     ]
     return FlowSummary(flow.name, version, flow.started, states)
 
