@@ -307,7 +307,7 @@ def test_states_and_versions_are_bounded() -> None:
 def test_states_stand_in_the_order_in_which_they_were_stored_whatever_came_first() -> None:
     """Two conversations of two streams: a replay may read them in another order than the live feed."""
     early = (FLOW, FlowAdvanced(path=("hello", "pick")))
-    late = (FLOW, FlowAdvanced(path=("pick", "ask")))
+    late = (FLOW, FlowAdvanced(path=("ask", "pick")))
     first = recorded(3, "bot", *early, conversation="a" * 32)
     second = recorded(7, "bot", *late, conversation="b" * 32)
     for order in ([first, second], [second, first]):
