@@ -31,6 +31,8 @@ SOURCE = "127.0.0.9"
 TABS = 8
 #: What one visitor may have open.
 READERS = 20
+#: The editor of the flow that the laboratory talks (`tests.processes.TOUR`): another one would be refused.
+SESSION = 10
 
 done = 0
 
@@ -74,7 +76,7 @@ def text(content: str) -> bytes:
     global done
     done += 1
     id = str(uuid.uuid4())
-    message = {"kind": "UserText", "sessionId": "none", "content": content, "id": id}
+    message = {"kind": "UserText", "sessionId": SESSION, "content": content, "id": id}
     payload = json.dumps(message).encode()
     size = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
     return b"\x81" + size + bytes(4) + payload
