@@ -30,6 +30,7 @@ from tests.bench.stage import (
     node_peer,
     raw_appends,
 )
+from tests.bench.streams import streams
 
 #: Turns a second that thinking visitors ask for together: what every variant bears with ease.
 PACE = 1_000
@@ -342,4 +343,5 @@ PARTS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "idle": idle,
     "million": million,
     "doors": doors,
+    "streams": streams,
 }

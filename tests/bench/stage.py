@@ -51,8 +51,16 @@ class Unavailable(Exception):
 class Stack:
     """nats-server and services over ``folder``, all on the core of what is measured."""
 
-    def __init__(self, folder: Path, sync: str = DEFAULT_SYNC, services: tuple[str, ...] = ALL) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sync: str = DEFAULT_SYNC,
+        services: tuple[str, ...] = ALL,
+        streams: int | None = None,
+    ) -> None:
+        """``streams`` of the log; None: as many as the product gives it."""
         self.folder = folder
+        self.streams = streams
         self.server = EmbeddedNats(folder, sync=sync)
         self.services: dict[str, Service] = {}
         self._names = services
@@ -74,7 +82,7 @@ class Stack:
             self.server.start()
         seconds = perf_counter() - began
         client = await self.client("admin")
-        await declare(client)
+        await declare(client, streams=self.streams)
         await client.close()
         return seconds
 

@@ -17,7 +17,7 @@ from tests.bench.report import Reach, Report
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark reads Linux's process figures")
 
 
-@pytest.mark.parametrize("part", ["turns", "million", "doors"])
+@pytest.mark.parametrize("part", ["turns", "million", "doors", "streams"])
 async def test_smallest_run(part: str, tmp_path: Path) -> None:
     usable = os.sched_getaffinity(0)
     try:
@@ -35,6 +35,10 @@ async def test_smallest_run(part: str, tmp_path: Path) -> None:
     elif part == "doors":
         for door in ("websocket", "sse", "socketio"):
             assert medians["doors", door, "N=5 long"]["turns_per_s"] > 0
+    elif part == "streams":
+        for count in (1, 8):
+            assert medians["streams", f"K={count}", "N=5 long"]["turns_per_s"] > 0
+            assert medians["streams", f"K={count}", "at rest"]["cpu_percent"] > 0
     else:
         assert medians["reconnect", "path", "20 of entries=1000"]["p50_ms"] > 0
         assert medians["growth", "million", "N=5 long"]["turns_per_s"] > 0
