@@ -35,7 +35,8 @@ class Service:
     ) -> None:
         self.name = name
         self.port = free_port()
-        self._module = module or f"services.{name}"
+        #: What Python runs with ``-m``, and its arguments.
+        self.module: tuple[str, ...] = (module or f"services.{name}",)
         self._log = folder / f"{name}-{self.port}.log"
         self._environment = {
             # Nor the keys of whoever runs the tests: no test may ask a real assistant. And Python may keep
@@ -68,7 +69,7 @@ class Service:
         """Start without waiting."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", self._module],
+                [sys.executable, "-m", *self.module],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.bench import deliveries
+from tests.bench import deliveries, tricks
 from tests.bench.__main__ import measure
 from tests.bench.parts import SMOKE
 from tests.bench.report import Reach, Report
+from tests.bench.stage import Load
+from tests.bench.without import TRICKS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark reads Linux's process figures")
 
@@ -54,6 +56,18 @@ async def test_each_way_of_a_delivery_is_measured() -> None:
     figures = await deliveries.measure(messages=100, rounds=1)
     assert figures.keys() == deliveries.WAYS.keys()
     assert all(len(each) == 1 and each[0] > 0 for each in figures.values())
+
+
+async def test_all_tricks_can_be_taken_out() -> None:
+    """A service without any of them still gives turns: each is found where `without` looks for it."""
+    usable = os.sched_getaffinity(0)
+    load = await Load().start()
+    try:
+        ratios = await tricks.measure(",".join(TRICKS), load, rounds=1, seconds=0.2)
+        assert all(len(of) == 1 and of[0] > 0 for of in ratios.values())
+    finally:
+        await load.stop()
+        os.sched_setaffinity(0, usable)
 
 
 def test_ratio_is_of_what_was_measured_side_by_side() -> None:
