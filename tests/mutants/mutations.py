@@ -432,7 +432,7 @@ MUTATIONS: Final = (
         "shared/eventlog/follower.py",
         "if tail.epoch != self.epoch or not await self._proven():\n            log",
         "if not await self._proven():\n            log",
-        ("tests/contract/test_restores.py", "-k", "epoch"),
+        ("tests/contract/test_restores.py::test_a_new_epoch_begins_all_anew_though_every_entry_is_the_same",),
     ),
     Mutation(
         "Order: another time at a position is another log",
@@ -446,7 +446,7 @@ MUTATIONS: Final = (
         "shared/eventlog/follower.py",
         "found is not None and time in (0, found.time)",
         "found is None or time in (0, found.time)",
-        ("tests/contract/test_restores.py", "-k", "another_log_that_is_shorter"),
+        ("tests/contract/test_restores.py::test_another_log_that_is_shorter_is_known_by_what_it_lacks",),
     ),
     Mutation(
         "While in doubt the live feed waits",
@@ -460,7 +460,9 @@ MUTATIONS: Final = (
         "shared/eventlog/follower.py",
         "            self._disturbed.set()\n\n    def lost",
         "            pass\n\n    def lost",
-        ("tests/contract/test_restores.py", "-k", "whoever"),
+        (
+            "tests/contract/test_restores.py::test_whoever_waits_has_the_log_asked_where_the_feed_brings_nothing",
+        ),
     ),
     Mutation(
         "Anchors proven",
@@ -516,7 +518,9 @@ MUTATIONS: Final = (
         "shared/eventlog/follower.py",
         "MAX_FRUITLESS = 20",
         "MAX_FRUITLESS = 10**9",
-        ("tests/contract/test_restores.py", "-k", "said_to_be"),
+        (
+            "tests/contract/test_restores.py::test_a_log_that_is_shorter_than_it_was_said_to_be_holds_nobody_up",
+        ),
     ),
     Mutation(
         "Foreign in offer",
@@ -538,9 +542,7 @@ MUTATIONS: Final = (
         "if self.sequence >= sequence and self.certain:",
         "if self.sequence >= sequence:",
         (
-            "tests/properties/test_following.py",
-            "tests/contract/test_restores.py",
-            "tests/contract/test_subscription.py",
+            "tests/properties/test_following.py::test_whatever_happens_to_the_store_what_counts_is_the_log_as_it_stands",
         ),
     ),
     Mutation(
@@ -549,9 +551,7 @@ MUTATIONS: Final = (
         "<= self.sequence and self.certain:",
         "<= self.sequence:",
         (
-            "tests/properties/test_following.py",
-            "tests/contract/test_restores.py",
-            "tests/contract/test_subscription.py",
+            "tests/contract/test_subscription.py::test_a_position_of_the_old_log_does_not_count_in_the_one_that_took_its_place",
         ),
     ),
     Mutation(
@@ -584,7 +584,9 @@ MUTATIONS: Final = (
         "shared/eventlog/follower.py",
         "        while not self.certain:\n            await self.reached(0)",
         "        return",
-        ("tests/properties/test_doubts.py",),
+        (
+            "tests/properties/test_doubts.py::test_who_waits_until_it_is_known_waits_as_long_as_it_is_in_doubt",
+        ),
     ),
     Mutation(
         "Doubt counts as loss",
@@ -592,9 +594,7 @@ MUTATIONS: Final = (
         "        self.lost()\n        self._disturbed.set()\n\n    async def _begin",
         "        self._disturbed.set()\n\n    async def _begin",
         (
-            "tests/properties/test_following.py",
-            "tests/contract/test_restores.py",
-            "tests/contract/test_subscription.py",
+            "tests/contract/test_restores.py::test_something_else_in_the_place_of_what_was_appended_is_of_another_log",
         ),
     ),
     Mutation(
@@ -630,11 +630,7 @@ MUTATIONS: Final = (
         "shared/eventlog/follower.py",
         "        except Exception:  # one entry",
         "        except ZeroDivisionError:  # one entry",
-        (
-            "tests/properties/test_following.py",
-            "tests/contract/test_restores.py",
-            "tests/contract/test_subscription.py",
-        ),
+        ("tests/properties/test_doubts.py",),
     ),
     Mutation(
         "Check regularly",
@@ -642,9 +638,7 @@ MUTATIONS: Final = (
         "CHECK_SECONDS = 2.0",
         "CHECK_SECONDS = 2000.0",
         (
-            "tests/properties/test_following.py",
-            "tests/contract/test_restores.py",
-            "tests/contract/test_subscription.py",
+            "tests/properties/test_following.py::test_whatever_happens_to_the_store_what_counts_is_the_log_as_it_stands",
         ),
     ),
     Mutation(
@@ -692,7 +686,7 @@ MUTATIONS: Final = (
         "services/workflow/handlers.py",
         "        if not self._repository.certain(mailbox.conversation):\n            return  #",
         "        if False:\n            return  #",
-        ("tests/contract/test_workflow_rules.py",),
+        ("tests/contract/test_workflow_rules.py::test_nothing_is_acknowledged_while_the_log_is_in_doubt",),
     ),
     Mutation(
         "Workflow: appended is only behind the own fold",
@@ -706,7 +700,9 @@ MUTATIONS: Final = (
         "services/workflow/handlers.py",
         "        for wake_up in self._in_hand():\n            await wake_up.give_back()\n",
         "",
-        ("tests/contract/test_workflow_rules.py",),
+        (
+            "tests/contract/test_workflow_rules.py::test_an_orderly_end_gives_back_what_is_in_hand_and_not_only_the_lease",
+        ),
     ),
     Mutation(
         "Workflow: on another log schedules are published again",
@@ -727,14 +723,18 @@ MUTATIONS: Final = (
         "services/workflow/handlers.py",
         "            mailbox.drop(item)\n            return state",
         "            return state",
-        ("tests/contract/test_workflow_rules.py",),
+        (
+            "tests/contract/test_workflow_rules.py::test_an_outcome_that_the_fold_dropped_is_not_stored_over_and_over",
+        ),
     ),
     Mutation(
         "Workflow: now is never behind the log",
         "services/workflow/repository.py",
         "max(time_ns(), self.folds.time)",
         "time_ns()",
-        ("tests/contract/test_waiting.py", "-k", "clock_that_is_behind"),
+        (
+            "tests/contract/test_waiting.py::test_a_clock_that_is_behind_the_logs_lets_no_timer_fire_over_and_over",
+        ),
     ),
     Mutation(
         "What was read ahead is proven after a loss",
@@ -783,7 +783,9 @@ MUTATIONS: Final = (
         "shared/eventlog/follower.py",
         "            del self._stored[message.sequence]\n        else:\n            self._doubt()",
         "            del self._stored[message.sequence]\n        else:\n            del self._stored[message.sequence]",
-        ("tests/contract/test_restores.py", "-k", "place_of"),
+        (
+            "tests/contract/test_restores.py::test_something_else_in_the_place_of_what_was_appended_is_of_another_log",
+        ),
     ),
     Mutation(
         "What was read before the beginning is proven at it",
@@ -811,14 +813,16 @@ MUTATIONS: Final = (
         "services/proxy/transports/rest.py",
         "async with asyncio.timeout(left) as limit:",
         "async with asyncio.timeout(None) as limit:",
-        ("tests/contract/test_rest.py", "-k", "beyond_its_tokens"),
+        ("tests/contract/test_rest.py::test_a_message_is_not_tried_beyond_its_tokens_end",),
     ),
     Mutation(
         "Where one stream is another log, every stream is told anew",
         "shared/eventlog/subscription.py",
         "                other.begin_anew()",
         "                pass",
-        ("tests/contract/test_streams.py", "-k", "one_stream_is_another"),
+        (
+            "tests/contract/test_streams.py::test_when_one_stream_is_another_all_are_delivered_from_their_beginning",
+        ),
         "Order",
     ),
     Mutation(
@@ -826,7 +830,7 @@ MUTATIONS: Final = (
         "shared/eventlog/follower.py",
         "self._stale, self._deliver = True, _nobody",
         "self._stale = True",
-        ("tests/properties/test_following.py",),
+        ("tests/properties/test_doubts.py",),
     ),
     Mutation(
         "A stream that is to begin anew is in doubt until it did",
@@ -840,7 +844,7 @@ MUTATIONS: Final = (
         "shared/eventlog/follower.py",
         "if tail.streams != self._reader.streams:",
         "if False:",
-        ("tests/contract/test_streams.py", "-k", "not_followed"),
+        ("tests/contract/test_streams.py::test_a_log_with_another_number_of_streams_is_not_followed",),
     ),
     Mutation(
         "A log keeps its number of streams",
@@ -890,7 +894,9 @@ MUTATIONS: Final = (
         "services/workflow/subscriptions.py",
         "        ack_policy=AckPolicy.MANUAL,\n",
         "",
-        ("tests/contract/test_subscriptions.py", "-k", "due_timer"),
+        (
+            "tests/contract/test_subscriptions.py::test_a_due_timer_whose_handler_fails_comes_again_and_holds_up_no_other",
+        ),
     ),
     Mutation(
         "A subscriber answers nobody",
@@ -904,7 +910,9 @@ MUTATIONS: Final = (
         "shared/service/broker.py",
         'subscription = self.context.get_local("handler_").get_log_context(None)["subject"]',
         "subscription = self.msg.subject",
-        ("tests/contract/test_subscriptions.py", "-k", "one_series"),
+        (
+            "tests/contract/test_subscriptions.py::test_however_many_conversations_there_are_the_metric_has_one_series_for_each_subscription",
+        ),
     ),
     Mutation(
         "A handler that fails is counted and logged",
@@ -918,14 +926,18 @@ MUTATIONS: Final = (
         "shared/service/broker.py",
         "    await asyncio.gather(*map(start, broker.subscribers))",
         "    for each in sorted(broker.subscribers, key=lambda each: each.get_log_context(None)['subject']):\n        await start(each)",
-        ("tests/contract/test_subscriptions.py", "-k", "missing"),
+        (
+            "tests/contract/test_subscriptions.py::test_a_consumer_that_is_missing_shows_in_readiness_and_holds_up_no_other_subscriber",
+        ),
     ),
     Mutation(
         "A consumer that vanishes shows in readiness",
         "services/workflow/app.py",
         "                await manager.consumer_info(subjects.TIMERS, subjects.TIMERS_DURABLE)\n",
         "",
-        ("tests/contract/test_subscriptions.py", "-k", "vanishes"),
+        (
+            "tests/contract/test_subscriptions.py::test_a_consumer_that_vanishes_shows_in_readiness_and_once_it_is_back_timers_come_again",
+        ),
     ),
     Mutation(
         "Sealed words are bound to the rest of their entry",
@@ -946,7 +958,7 @@ MUTATIONS: Final = (
         "shared/contract/entry.py",
         "needs=max(entry.needs, _SEALED_LEVEL)",
         "needs=entry.needs",
-        ("tests/properties/test_sealing.py",),
+        ("tests/properties/test_sealing.py::test_an_older_program_may_not_decide_after_sealed_words",),
     ),
     Mutation(
         "A fact that is not known keeps its place among the words",
@@ -1030,7 +1042,9 @@ MUTATIONS: Final = (
         "shared/eventlog/follower.py",
         "if sequence in (0, self._before):",
         "if not sequence:",
-        ("tests/contract/test_resharding.py", "-k", "readers_begin_anew"),
+        (
+            "tests/contract/test_resharding.py::test_readers_begin_anew_and_read_a_log_whose_first_position_is_not_1",
+        ),
     ),
     Mutation(
         "A copied log gives no position again",

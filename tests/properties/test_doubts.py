@@ -23,7 +23,9 @@ from tests.properties.test_following import SimulatedFeed, SimulatedLog, World
 class Stage:
     """A subscription that has read a log of ten entries; its checks of every two seconds have just begun."""
 
-    def __init__(self) -> None:
+    def __init__(self, replay_as: str = "", unbearable: int = 0) -> None:
+        """``unbearable``: at this sequence the reader fails."""
+        self._unbearable = unbearable
         self.world = World(random.Random(7), streams=1)
         for _ in range(10):
             self.world.append()
@@ -38,11 +40,17 @@ class Stage:
             cast(ChatLog, self.log),
             self.world.link,
             Health("test"),
-            self.delivered.append,
+            self._deliver,
             self._on_reset,
             start=Start.BEGINNING,
+            replay_as=replay_as,
             feed=feed,
         )
+
+    def _deliver(self, message: StoredMessage) -> None:
+        if message.sequence == self._unbearable:
+            raise ValueError("this reader cannot bear it")
+        self.delivered.append(message)
 
     def _on_reset(self) -> None:
         self.resets += 1
@@ -283,6 +291,48 @@ def test_what_was_read_before_the_beginning_is_proven_at_it() -> None:
         await starting
         assert stage.resets == 1
         assert stage.delivered == stage.stored
+        await stage.subscription.stop()
+
+    virtual_time.run(run())
+
+
+def test_what_a_replay_still_pushes_when_all_begins_anew_is_for_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another stream turns out to be another log just before the first message of this one's replay."""
+    monkeypatch.setattr("shared.eventlog.follower.MAX_BUFFERED", 5)
+
+    async def run() -> None:
+        stage = Stage(replay_as="reader")
+        stream = stage.log.streams[0]
+        replays = 0
+
+        async def replay(name: str, start: int, take: Callable[[StoredMessage], bool]) -> None:
+            nonlocal replays
+            replays += 1
+            if replays == 1:
+                stage.follower.begin_anew()
+            for message in stage.stored[start - 1 :]:
+                if not take(message):
+                    break
+
+        monkeypatch.setattr(stream, "replay", replay, raising=False)
+        await stage.subscription.start()
+        assert replays == 2
+        assert stage.delivered == stage.stored
+        await stage.subscription.stop()
+
+    virtual_time.run(run())
+
+
+def test_an_entry_that_its_reader_cannot_bear_does_not_stop_the_feed() -> None:
+    async def run() -> None:
+        stage = Stage(unbearable=4)
+        await stage.subscription.start()
+        assert [message.sequence for message in stage.delivered] == [1, 2, 3, 5, 6, 7, 8, 9, 10]
+        stage.world.append()
+        await stage.follower.reached(11)
+        assert stage.delivered[-1] == stage.stored[-1]
         await stage.subscription.stop()
 
     virtual_time.run(run())

@@ -73,6 +73,16 @@ async def test_streams_are_read_in_the_order_of_time_and_each_in_its_own(
     assert len(merged) == sum(map(len, wanted))
 
 
+async def test_of_two_streams_what_was_stored_first_comes_first() -> None:
+    first, second, third = (
+        StoredMessage(sequence, "key", "a", time, b"", stream=stream)
+        for sequence, time, stream in ((1, 10, 0), (1, 20, 1), (2, 30, 0))
+    )
+    reads = [partial(read, [first, third], 9), partial(read, [second], 9)]
+    batches = [batch async for batch in in_order(reads, [1, 1], [2, 1])]
+    assert [message for batch in batches for message in batch] == [first, second, third]
+
+
 def test_a_position_is_ordered_within_its_stream() -> None:
     assert Position(0, 9) < Position(0, 10)
     assert StoredMessage(7, "key", "a", 1, b"", stream=2).position == (2, 7)
