@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 from deploy.provisioning import workflow_consumer
@@ -20,6 +20,7 @@ from services.workflow.effect_runner import EffectRunner
 from services.workflow.failpoints import FaultPoint, no_fault
 from services.workflow.flow_catalog import FlowCatalog
 from services.workflow.handlers import TurnParts, Workflow
+from services.workflow.mailboxes import TurnMailbox
 from services.workflow.presence import Presence
 from services.workflow.repository import Repository
 from services.workflow.state_cache import StateCache
@@ -130,6 +131,11 @@ class Replica:
         )
         return self
 
+    @property
+    def in_hand(self) -> Collection[TurnMailbox]:
+        """The mailboxes with something to do."""
+        return self.workflow.worker.mailboxes.values()
+
     def metric(self, name: str, **labels: str) -> float:
         """The value of a metric, 0 where it was never counted."""
         return self.health.registry.get_sample_value(name, labels) or 0.0
@@ -153,10 +159,10 @@ class Replica:
         self._listening.cancel()
         await self.subscription.stop()  # deliveries come over its connection
         await self.client.close()
-        self.workflow._renewer.cancel()
-        for task in list(self.workflow._tasks):
+        self.workflow.worker._renewer.cancel()
+        for task in list(self.workflow.worker._tasks):
             task.cancel()
-        await asyncio.gather(*self.workflow._tasks, return_exceptions=True)
+        await asyncio.gather(*self.workflow.worker._tasks, return_exceptions=True)
         await self.backends.close()
         await self.speech.close()
 

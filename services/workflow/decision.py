@@ -12,12 +12,13 @@ from services.workflow.domain.decide import Effect, Moment, begins, failed, resp
 from services.workflow.domain.language.diagnostics import Diagnostic
 from services.workflow.domain.language.flow import Flow
 from services.workflow.flow_catalog import FlowCatalog
-from services.workflow.mailboxes import TurnProgress, WakeUp
+from services.workflow.mailboxes import TurnProgress
 from services.workflow.presence import Presence
 from services.workflow.repository import Repository
 from shared.contract.agents import Agent
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import MAX_ENTRY, Entry
+from shared.eventlog.mailbox import WakeUp
 
 log = structlog.get_logger()
 

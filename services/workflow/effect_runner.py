@@ -20,7 +20,7 @@ from services.workflow.domain.decide import CallService, Effect, Generate, Gener
 from services.workflow.domain.prompt_history import so_far
 from services.workflow.drafts import DraftPublisher
 from services.workflow.failpoints import FaultPoint, no_fault
-from services.workflow.mailboxes import Mailbox, TurnProgress
+from services.workflow.mailboxes import TurnMailbox, TurnProgress
 from services.workflow.repository import Repository, interim
 from services.workflow.timers import Schedules
 from shared.contract.conversation import Conversation, Input
@@ -51,22 +51,22 @@ class EffectRunner:
         self._fault = fault
 
     async def perform(
-        self, mailbox: Mailbox, state: Conversation, item: Input, turn: TurnProgress, need: Effect
+        self, mailbox: TurnMailbox, state: Conversation, item: Input, turn: TurnProgress, need: Effect
     ) -> Conversation:
         """Ask for what deciding ``item`` needs; the turn then holds the answer. Raises `LogError`."""
         turn.performed += 1
         if isinstance(need, Generate):
             return await self._speak(mailbox, state, item, turn, need)
-        turn.heard = await self._call(mailbox.conversation, item, need)
+        turn.heard = await self._call(mailbox.key, item, need)
         return state
 
-    async def record(self, mailbox: Mailbox, state: Conversation, turn: TurnProgress) -> Conversation:
+    async def record(self, mailbox: TurnMailbox, state: Conversation, turn: TurnProgress) -> Conversation:
         """Put a backend's answer on the log: after a crash nobody asks it again. Raises `LogError`."""
         heard = turn.heard
         if heard is not None and f"bot:{_id(heard)}" not in state.inbox.ids:
             try:
-                await self._fault("before_record", mailbox.conversation)
-                state = await self._repository.append(mailbox.conversation, interim(_id(heard), heard), state)
+                await self._fault("before_record", mailbox.key)
+                state = await self._repository.append(mailbox.key, interim(_id(heard), heard), state)
             except EntryTooLarge:
                 turn.heard = replace(heard, value=None, failure="too_large")
                 return state
@@ -80,14 +80,14 @@ class EffectRunner:
         )
 
     async def _speak(
-        self, mailbox: Mailbox, state: Conversation, item: Input, turn: TurnProgress, need: Generate
+        self, mailbox: TurnMailbox, state: Conversation, item: Input, turn: TurnProgress, need: Generate
     ) -> Conversation:
         """Let the assistant speak, for as long as this attempt is the conversation's."""
         if not self._speech.configured:
             turn.attempt = state.answer.attempts
             turn.results[need.state] = self._speech.none(turn.attempt)
             return state
-        conversation, cause = mailbox.conversation, item.position
+        conversation, cause = mailbox.key, item.position
         async with self._speech.place():
             attempt = (
                 state.answer.attempts + 1

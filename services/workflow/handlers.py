@@ -1,9 +1,9 @@
-"""From a wake-up to an outcome: catch up, decide, append, acknowledge.
+"""From a wake-up to an outcome: decide, append, have the timers scheduled.
 
-A wake-up is only that, and a lease. Each conversation has a mailbox, in which the OLDEST unanswered input
-is decided first; a wake-up is acknowledged when its own input has an outcome, whoever gave it, and the
-server has a schedule for each timer. The expectation on the conversation's last position fences off
-whoever decided on less than all of it.
+The workflow is a `DurableWorker`: each conversation has a mailbox, in which the OLDEST unanswered input is
+decided first; a wake-up is acknowledged when its own input has an outcome, whoever gave it, and the server
+has a schedule for each timer. The expectation on the conversation's last position fences off whoever
+decided on less than all of it.
 
 A decision may need something first: a backend's answer, or the assistant's. Only the holder of the
 input's lease asks for it; what it hears is kept until the input has its outcome.
@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import structlog
 from msgspec.structs import replace
@@ -27,7 +25,7 @@ from services.workflow.decision import Decision
 from services.workflow.drafts import End
 from services.workflow.effect_runner import EffectRunner
 from services.workflow.failpoints import FaultPoint, no_fault
-from services.workflow.mailboxes import Delivery, Firing, Mailbox, TurnProgress, WakeUp, renew
+from services.workflow.mailboxes import Firing, TurnMailbox, TurnProgress, done
 from services.workflow.repository import Repository, interim
 from services.workflow.timers import Schedules
 from services.workflow.turn_watchdog import NEWER_SECONDS, TurnWatchdog
@@ -43,16 +41,11 @@ from shared.contract.facts import (
     InputRefused,
     TimerFired,
 )
-from shared.contract.subjects import address
-from shared.eventlog.errors import Conflict, Full, LogError, Unreachable
+from shared.eventlog.worker import DurableWorker
 from shared.service.health import Health
 
 log = structlog.get_logger()
 
-#: How often the lease on everything in hand is renewed (seconds); `ack_wait` is 5.
-RENEW_SECONDS = 2.0
-#: How long to pause when the log cannot be reached or has no room (seconds).
-PAUSE_SECONDS = 0.5
 #: How long to leave an input that needs something to whoever holds its lease (seconds): longer than a
 #: backend may take, and then a lease. Past that, nobody holds one.
 ABANDONED_SECONDS = 35.0
@@ -73,7 +66,7 @@ class TurnParts:
 
 
 class Workflow:
-    """Many mailboxes at once, one for each conversation with something to do."""
+    """What is done for each conversation with something in hand."""
 
     def __init__(
         self,
@@ -88,11 +81,9 @@ class Workflow:
         self._schedules = helpers.schedules
         self._stuck = helpers.stuck
         self._fault = fault
-        self._mailboxes: dict[str, Mailbox] = {}
-        self._aside: set[Firing] = set()  # in hand, but not in a mailbox
-        self._tasks: set[asyncio.Task[None]] = set()  # those that are no mailbox's
-        self._stopping = False
-        self._renewer = asyncio.create_task(self._renew())
+        self.worker: DurableWorker[TurnMailbox, Conversation] = DurableWorker(
+            repository.log, repository.subscription, repository, self._turn, done, TurnMailbox
+        )
         outcomes = Counter(
             "switchboard_outcomes_total", "Outcomes by kind", ["outcome"], registry=health.registry
         )
@@ -118,115 +109,51 @@ class Workflow:
 
     def handle(self, message: Msg) -> None:
         """Take a delivery into its conversation's mailbox; never waits."""
-        self._take(address(message.subject).conversation, Delivery(message))
+        self.worker.deliver(message)
 
     def handle_firing(self, message: Msg) -> None:
         """Take a timer that is due into its conversation's mailbox; never waits."""
         firing = Firing(message)
         if firing.timer.startswith("turn:"):  # its mailbox may be what is stuck
-            self._spawn(self._unstick(firing))
+            self.worker.beside(firing, self._unstick(firing))
         else:
-            self._take(firing.conversation, firing)
+            self.worker.take(firing.conversation, firing)
 
     def forget(self) -> None:
-        """The log is another: what was folded and what is in hand belong to the old one.
-
-        A mailbox would wait for positions that the new log may never reach. What the new one has
-        unanswered is delivered anew: what is in hand may be of it already, so it is given back.
-        """
-        self._spawn(_give_back([wake_up for mailbox in self._mailboxes.values() for wake_up in mailbox]))
+        """The log is another: what was folded and what is in hand belong to the old one."""
+        self.worker.forget()
         self._schedules.forget()
-        for mailbox in self._mailboxes.values():
-            mailbox.clear()
         self._repository.folds.forget()
 
     async def stop(self, seconds: float) -> None:
         """Finish what is in hand, at most for so long; give the rest back at once."""
-        self._stopping = True
-        for mailbox in self._mailboxes.values():
-            mailbox.woken.set()
-        workers = {mailbox.worker for mailbox in self._mailboxes.values() if mailbox.worker is not None}
-        if working := workers | self._tasks:
-            _, unfinished = await asyncio.wait(working, timeout=seconds)
-            for task in unfinished:
-                task.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
-        self._renewer.cancel()
-        for wake_up in self._in_hand():
-            await wake_up.give_back()
+        await self.worker.stop(seconds)
 
-    # --- one mailbox -------------------------------------------------------------------------------
-
-    def _take(self, conversation: str, wake_up: Delivery | Firing) -> None:
-        mailbox = self._mailboxes.get(conversation)
-        if mailbox is None:
-            mailbox = self._mailboxes[conversation] = Mailbox(conversation)
-            mailbox.add(wake_up)
-            mailbox.worker = asyncio.create_task(self._work(mailbox))
-        else:
-            mailbox.add(wake_up)
-
-    async def _work(self, mailbox: Mailbox) -> None:
-        """Run one mailbox until it is empty."""
-        conversation = mailbox.conversation
-        while mailbox and not self._stopping:
-            try:
-                await self._turn(mailbox)
-            except Conflict:  # somebody was quicker, or we were and did not hear of it: the fold will tell
-                mailbox.behind = True
-            except (Unreachable, Full) as error:
-                log.warning("turn_waits", conversation=conversation, error=str(error))
-                await asyncio.sleep(PAUSE_SECONDS)
-            except LogError as error:  # unknown, or refused: look at the log again, then decide anew
-                log.warning("turn_again", conversation=conversation, error=str(error))
-                await asyncio.sleep(PAUSE_SECONDS / 10)
-            except Exception:
-                log.exception("turn_failed", conversation=conversation)
-                await asyncio.sleep(PAUSE_SECONDS)
-        if not mailbox:
-            del self._mailboxes[conversation]
-
-    async def _turn(self, mailbox: Mailbox) -> None:
-        """One step: catch up, let timers take effect, decide the oldest input, acknowledge."""
-        state = await self._caught_up(mailbox)
-        await self._fault("after_fetch", mailbox.conversation)
+    async def _turn(self, mailbox: TurnMailbox, state: Conversation) -> Conversation | None:
+        """One step: let timers take effect, decide the oldest input, have the timers scheduled."""
+        await self._fault("after_fetch", mailbox.key)
         if state.needs > LEVEL:
-            await self._leave_to_newer(mailbox)
-            return
-        if mailbox.firings:
+            await self.worker.give_back(mailbox, NEWER_SECONDS)
+            return None
+        if mailbox.others:
             state = await self._fire(mailbox, state)
         if mailbox.waits_for(state):
             state = await self._answer(mailbox, state, state.inbox.unanswered[0])
-        await self._settle(mailbox, state)
-
-    async def _caught_up(self, mailbox: Mailbox) -> Conversation:
-        """The fold, complete up to all that is in hand."""
-        fresh = list(mailbox.fresh)
-        deliveries = [wake_up for wake_up in fresh if isinstance(wake_up, Delivery)]
-        if deliveries:  # one wait for all: after it the log may be another, which never reaches the next
-            newest = max(delivery.time for delivery in deliveries)
-            last = max(delivery.position for delivery in deliveries)
-            await self._repository.reached(mailbox.conversation, last, newest)
-        if mailbox.behind or len(fresh) > len(deliveries):
-            state = await self._repository.catch_up(mailbox.conversation)
-            mailbox.behind = False
-        else:
-            state = await self._repository.fold(mailbox.conversation)
-        mailbox.caught_up(fresh)
+        await self._schedule(mailbox, state)
         return state
 
-    async def _fire(self, mailbox: Mailbox, state: Conversation) -> Conversation:
+    async def _fire(self, mailbox: TurnMailbox, state: Conversation) -> Conversation:
         """What is due and still armed takes effect: from here on its outcome is owed, like an input's."""
-        for firing in list(mailbox.firings.values()):
+        for firing in list(mailbox.firings):
             if firing.caught_up and firing.armed(state):
                 entry = interim(f"timer:{firing.timer}:{firing.at}", TimerFired(id=firing.timer))
-                await self._fault("before_fire", mailbox.conversation)
-                state = await self._repository.append(mailbox.conversation, entry, state)
-                await self._fault("after_fire", mailbox.conversation)
+                await self._fault("before_fire", mailbox.key)
+                state = await self._repository.append(mailbox.key, entry, state)
+                await self._fault("after_fire", mailbox.key)
                 self._fired.labels(firing.timer.partition(":")[0]).inc()
         return state
 
-    async def _answer(self, mailbox: Mailbox, state: Conversation, item: Input) -> Conversation:
+    async def _answer(self, mailbox: TurnMailbox, state: Conversation, item: Input) -> Conversation:
         """Bring ``item`` one step further: to its outcome, or to something that deciding it takes.
 
         Only the holder of its lease asks for that; whoever else was woken waits for what the holder says.
@@ -238,7 +165,7 @@ class Workflow:
             # Another replica speaks, or spoke: what we heard does not count.
             turn.results.clear()
         lease = mailbox.lease(item)
-        decided = await self._deciding.decide(mailbox.conversation, state, item, turn, lease)
+        decided = await self._deciding.decide(mailbox.key, state, item, turn, lease)
         if isinstance(decided, Entry):
             return await self._commit(mailbox, state, item, turn, decided)
         if lease is not None or (turn.waited > ABANDONED_SECONDS and state.answer.generating is None):
@@ -246,33 +173,27 @@ class Workflow:
         await self._leave_to_holder(mailbox, state, item, turn)
         return state
 
-    async def _settle(self, mailbox: Mailbox, state: Conversation) -> None:
-        """Have the timers scheduled, then acknowledge what has its outcome."""
+    async def _schedule(self, mailbox: TurnMailbox, state: Conversation) -> None:
+        """Have the timers scheduled: before this, nothing is acknowledged that armed them."""
         if mailbox.turn is not None and not state.inbox.owes(mailbox.turn.cause):
             await _end(mailbox.turn, "interrupted")
             mailbox.turn = None
-        if state.timers.armed:
-            again = [wake_up for wake_up in mailbox if wake_up.count > 1 and not wake_up.scheduled]
-            if again or not self._schedules.known(mailbox.conversation, state.timers.armed):
-                await self._schedules.publish(mailbox.conversation, state.timers.armed, anew=bool(again))
-            for wake_up in again:
-                wake_up.scheduled = True
-        if not self._repository.certain(mailbox.conversation):
-            return  # acknowledged now, it may be another log's message of this number that is
-        for wake_up in mailbox.finished(state):
-            await self._repository.log.acknowledge(wake_up.message)
+        armed = state.timers.armed
+        if armed and (mailbox.redelivered or not self._schedules.known(mailbox.key, armed)):
+            await self._schedules.publish(mailbox.key, armed, anew=mailbox.redelivered)
+            mailbox.redelivered = False
 
     async def _commit(
-        self, mailbox: Mailbox, state: Conversation, item: Input, turn: TurnProgress, entry: Entry
+        self, mailbox: TurnMailbox, state: Conversation, item: Input, turn: TurnProgress, entry: Entry
     ) -> Conversation:
         if not entry.facts and state.ownership.owner == "operator" and isinstance(item.fact, TimerFired):
             # The fold lets the bot through now only with what says nothing; that it fired says nothing.
             entry = replace(entry, facts=(item.fact,))
-        await self._fault("before_append", mailbox.conversation)
-        state = await self._repository.append(mailbox.conversation, entry, state)
-        await self._fault("after_append", mailbox.conversation)
+        await self._fault("before_append", mailbox.key)
+        state = await self._repository.append(mailbox.key, entry, state)
+        await self._fault("after_append", mailbox.key)
         if state.inbox.owes(item.position):  # it may not speak now: a rule of the fold that deciding missed
-            log.error("outcome_dropped", conversation=mailbox.conversation, position=item.position)
+            log.error("outcome_dropped", conversation=mailbox.key, position=item.position)
             mailbox.drop(item)
             return state
         if turn.drafts:
@@ -287,7 +208,7 @@ class Workflow:
             self._seconds.observe(duration)
         log.info(
             "decided",
-            conversation=mailbox.conversation,
+            conversation=mailbox.key,
             position=item.position,
             input=type(item.fact).__name__,
             outcome=outcome,
@@ -306,55 +227,30 @@ class Workflow:
         self._untold.labels(*labels).inc()
 
     async def _leave_to_holder(
-        self, mailbox: Mailbox, state: Conversation, item: Input, turn: TurnProgress
+        self, mailbox: TurnMailbox, state: Conversation, item: Input, turn: TurnProgress
     ) -> None:
         """Another replica holds the lease on ``item``: wait for what it says, or for the lease."""
-        await self._settle(mailbox, state)
+        await self._schedule(mailbox, state)
+        await self.worker.acknowledge(mailbox, state)
         mailbox.woken.clear()
         started = perf_counter()
 
         def look(changed: Conversation) -> None:
             mailbox.woken.set()
 
-        with self._repository.folds.watching(mailbox.conversation, look):
-            now = await self._repository.fold(mailbox.conversation)
-            if now.position == state.position and mailbox.lease(item) is None and not self._stopping:
+        with self._repository.folds.watching(mailbox.key, look):
+            now = await self._repository.fold(mailbox.key)
+            if now.position == state.position and mailbox.lease(item) is None and not self.worker.stopping:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(ABANDONED_SECONDS):
                         await mailbox.woken.wait()
         turn.waited += perf_counter() - started
 
     async def _unstick(self, firing: Firing) -> None:
-        """Apart from the mailbox. What is not finished when the service ends is given back then."""
-        self._aside.add(firing)
+        """Beside the mailbox, which may be what is stuck."""
         if await self._stuck.look(firing):
             self._fired.labels("turn").inc()
             self._outcomes["failed"].inc()
-        self._aside.discard(firing)
-
-    async def _leave_to_newer(self, mailbox: Mailbox) -> None:
-        for wake_up in mailbox:
-            await wake_up.give_back(NEWER_SECONDS)
-        mailbox.clear()
-
-    async def _renew(self) -> None:
-        """Renew the lease on everything that waits or works."""
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            await renew(self._in_hand())
-
-    def _in_hand(self) -> list[WakeUp]:
-        return [*(wake_up for mailbox in self._mailboxes.values() for wake_up in mailbox), *self._aside]
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-async def _give_back(wake_ups: list[WakeUp]) -> None:
-    for wake_up in wake_ups:
-        await wake_up.give_back()
 
 
 async def _end(turn: TurnProgress, how: End) -> None:

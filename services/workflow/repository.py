@@ -22,27 +22,23 @@ SECOND = 1_000_000_000
 class Repository:
     def __init__(self, stream: ChatLog, subscription: Subscription, folds: StateCache) -> None:
         self.log = stream
-        self._subscription = subscription
+        self.subscription = subscription
         self.folds = folds
 
     @property
     def client(self) -> Client:
         return self.log.client
 
-    def certain(self, conversation: str) -> bool:
-        """Whether what is folded is the log as it stands, as far as is known here."""
-        return self._subscription.of(conversation).certain
-
     async def reached(self, conversation: str, position: int, time: int = 0) -> None:
         """Wait until everything of the conversation up to ``position`` is folded.
 
         ``time`` is when that was stored, if known.
         """
-        await self._subscription.of(conversation).reached(position, time)
+        await self.subscription.of(conversation).reached(position, time)
 
     async def fold(self, conversation: str) -> Conversation:
         """The fold, complete up to the subscription's position. Raises `Unreachable`."""
-        follower = self._subscription.of(conversation)
+        follower = self.subscription.of(conversation)
         if not follower.certain:  # one that is loaded now might lack what came while in doubt
             await follower.known()
         return self.folds.at_hand(conversation) or await self.folds.complete(self.log, conversation)

@@ -278,7 +278,7 @@ async def test_a_text_before_the_prompt_is_made_waits_for_its_own_answer(
         await ask(visitor, "one?")
         await ask(visitor, "two?")
         async with asyncio.timeout(30):
-            while len(next(iter(replica.workflow._mailboxes.values()), ())) < 2:
+            while len(next(iter(replica.workflow.worker.mailboxes.values()), ())) < 2:
                 await asyncio.sleep(0.01)
     entries = await answered(visitor)
     assert [each.text for each in said(entries, AssistantSaid)] == ["First.", "Second."]
@@ -418,7 +418,11 @@ async def test_while_one_replica_speaks_another_that_is_woken_for_the_next_text_
     inputs += [await ask(visitor, f"{n}?") for n in range(1, 9)]
     async with asyncio.timeout(30):
         while (
-            sum(len(mailbox) for each in (other, replica) for mailbox in each.workflow._mailboxes.values())
+            sum(
+                len(mailbox)
+                for each in (other, replica)
+                for mailbox in each.workflow.worker.mailboxes.values()
+            )
             < 9
         ):
             await asyncio.sleep(0.01)
@@ -437,7 +441,7 @@ async def test_a_replica_that_was_taken_for_dead_gives_way_to_the_one_that_began
     go_on = asyncio.Event()
     llm.will(stalls("I was"), says("Here", go_on, " you are."))
     frozen = await Replica(connections).start(TALK, llm=llm)
-    frozen.workflow._renewer.cancel()  # frozen: nothing renews its lease
+    frozen.workflow.worker._renewer.cancel()  # frozen: nothing renews its lease
     await greet(visitor)
     await ask(visitor)
     await reader.words("I was")

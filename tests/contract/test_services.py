@@ -228,7 +228,11 @@ async def test_only_the_holder_of_the_lease_asks_however_many_replicas_are_woken
     inputs += [await visitor.append(C, "visitor", text(f"1{n}")) for n in range(8)]
     async with asyncio.timeout(30):
         while (
-            sum(len(mailbox) for each in (other, replica) for mailbox in each.workflow._mailboxes.values())
+            sum(
+                len(mailbox)
+                for each in (other, replica)
+                for mailbox in each.workflow.worker.mailboxes.values()
+            )
             < 9
         ):
             await asyncio.sleep(0.01)

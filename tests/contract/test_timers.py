@@ -266,7 +266,7 @@ async def test_two_replicas_that_both_see_a_timer_due_let_it_take_effect_once(
     await arm(bot, 0.1)
     frozen = await Replica(connections).start(fault=gate)
     await gate.held.wait()
-    frozen.workflow._renewer.cancel()  # frozen: nothing renews its lease
+    frozen.workflow.worker._renewer.cancel()  # frozen: nothing renews its lease
     await frozen.deaf()
     await replica.start()
     assert await fired(visitor) == [TimerFired(id=TIMER)]

@@ -157,7 +157,7 @@ async def test_what_comes_while_a_conversation_is_loaded_is_not_taken_for_answer
     await held.wait()
     await visitor.append(C, "visitor", text(1))
     async with asyncio.timeout(30):
-        while len(replica.workflow._mailboxes[C]) < 2:
+        while len(replica.workflow.worker.mailboxes[C]) < 2:
             await asyncio.sleep(0.01)
     go_on.set()
     assert causes(await answered(visitor)) == [1, 2]
@@ -179,7 +179,7 @@ async def test_redelivered_out_of_order_they_are_answered_in_order(
         await visitor.append(C, "visitor", text(n))
     await taken.wait()
     async with asyncio.timeout(30):
-        while len(next(iter(doomed.workflow._mailboxes.values()))) < 4:
+        while len(next(iter(doomed.workflow.worker.mailboxes.values()))) < 4:
             await asyncio.sleep(0.01)
     await doomed.crash()
     await replica.start()
@@ -202,7 +202,7 @@ async def test_two_replicas_that_both_decide_give_one_outcome(
             await wake.wait()
 
     frozen = await Replica(connections).start(fault=hold)
-    frozen.workflow._renewer.cancel()  # frozen: nothing renews its lease
+    frozen.workflow.worker._renewer.cancel()  # frozen: nothing renews its lease
     await greet(visitor)
     await held.wait()
     await replica.start()

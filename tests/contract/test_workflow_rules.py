@@ -179,7 +179,7 @@ async def test_an_outcome_that_the_fold_dropped_is_not_stored_over_and_over(
     async with asyncio.timeout(20):
         while not (await folded(visitor)).inbox.unanswered:
             await asyncio.sleep(0.01)
-        while C in replica.workflow._mailboxes:
+        while C in replica.workflow.worker.mailboxes:
             await asyncio.sleep(0.01)
     entries = await history(visitor)
     fired = next(each.position for each in entries if TimerFired(id="inactivity:9") in each.facts)

@@ -109,7 +109,7 @@ class Replica:
 
 
 class Workflow(Replica):
-    """The mailbox of `services.workflow.handlers`, one step at a time."""
+    """The mailbox of `shared.eventlog.worker`, one step at a time."""
 
     def fold(self, recorded: RecordedEntry) -> Conversation:
         if self.log.bugs.holes and recorded.author == "operator":

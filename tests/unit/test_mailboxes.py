@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from services.workflow.mailboxes import RENEWED_AT_ONCE, Delivery, Mailbox, WakeUp, renew
+from services.workflow.mailboxes import TurnMailbox, done
 from shared.contract.conversation import NEW, Conversation, Inbox, Input
 from shared.contract.persistent_queue import PersistentQueue
+from shared.eventlog.mailbox import RENEWED_AT_ONCE, Delivery, WakeUp, renew
 from tests import examples
 
 MANY = 200
@@ -47,9 +48,9 @@ def delivery(position: int) -> Delivery:
     return taken
 
 
-def backlog(many: int) -> tuple[Mailbox, Conversation]:
+def backlog(many: int) -> tuple[TurnMailbox, Conversation]:
     """A mailbox of which nothing has its outcome yet."""
-    mailbox = Mailbox(examples.CONVERSATION)
+    mailbox = TurnMailbox(examples.CONVERSATION)
     for position in range(1, many + 1):
         mailbox.add(delivery(position))
     owed = PersistentQueue(
@@ -58,15 +59,19 @@ def backlog(many: int) -> tuple[Mailbox, Conversation]:
     return mailbox, replace(NEW, position=many, inbox=Inbox(owed))
 
 
+def finished(mailbox: TurnMailbox, state: Conversation) -> list[WakeUp]:
+    return mailbox.finished(state.position, lambda wake_up: done(wake_up, state))
+
+
 def compared(many: int) -> int:
     """How often positions are compared while that many inputs get their outcome, the oldest first."""
     mailbox, state = backlog(many)
     Compared.times = 0
     for position in range(1, many + 1):
         assert mailbox.waits_for(state)
-        assert mailbox.finished(state) == []
+        assert finished(mailbox, state) == []
         state = replace(state, inbox=Inbox(state.inbox.unanswered.without(position)))
-        assert [done.sequence for done in mailbox.finished(state)] == [position]
+        assert [done.sequence for done in finished(mailbox, state)] == [position]
     assert len(mailbox) == 0
     return Compared.times
 
@@ -80,34 +85,34 @@ def test_what_owes_nothing_and_what_all_have_at_once_is_finished_at_once() -> No
     mailbox, state = backlog(3)
     mailbox.add(delivery(4))  # a rating
     state = replace(state, position=4)
-    assert [done.sequence for done in mailbox.finished(state)] == [4]
+    assert [done.sequence for done in finished(mailbox, state)] == [4]
     claimed = replace(state, inbox=Inbox())
-    assert [done.sequence for done in mailbox.finished(claimed)] == [1, 2, 3]
+    assert [done.sequence for done in finished(mailbox, claimed)] == [1, 2, 3]
 
 
 def test_what_the_fold_has_not_reached_is_not_finished() -> None:
     mailbox, state = backlog(1)
     nothing = replace(state, position=0, inbox=Inbox())
-    assert mailbox.finished(nothing) == []
+    assert finished(mailbox, nothing) == []
     again = delivery(1)
     again.caught_up = False
     mailbox.add(again)
-    assert [mailbox.finished(replace(nothing, position=1)), mailbox.fresh[-1:]] == [[], [again]]
+    assert [finished(mailbox, replace(nothing, position=1)), mailbox.fresh[-1:]] == [[], [again]]
     mailbox.caught_up([again])
-    assert mailbox.finished(replace(nothing, position=1)) == [again]
+    assert finished(mailbox, replace(nothing, position=1)) == [again]
 
 
 def test_what_is_delivered_again_while_it_is_owed_is_finished_once() -> None:
     mailbox, state = backlog(2)
-    assert mailbox.finished(state) == []
+    assert finished(mailbox, state) == []
     again = delivery(1)
     again.caught_up = False
     mailbox.add(again)
     state = replace(state, inbox=Inbox(state.inbox.unanswered.without(1)))
-    assert mailbox.finished(state) == []
+    assert finished(mailbox, state) == []
     mailbox.caught_up([again])
-    assert mailbox.finished(state) == [again]
-    assert mailbox.finished(state) == []
+    assert finished(mailbox, state) == [again]
+    assert finished(mailbox, state) == []
 
 
 async def test_while_thousands_of_leases_are_renewed_others_have_their_turn_in_between(

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from services.workflow.mailboxes import Delivery, Firing, Mailbox
+from services.workflow.mailboxes import Firing, TurnMailbox, done
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Answer, Conversation, Inbox, Input, Timer, Timers, evolve, step
 from shared.contract.facts import (
@@ -25,6 +25,7 @@ from shared.contract.facts import (
     TimerFired,
 )
 from shared.contract.persistent_queue import PersistentQueue
+from shared.eventlog.mailbox import Delivery, WakeUp
 from tests import examples
 from tests.examples import Story, recorded
 
@@ -171,11 +172,15 @@ def firing(at: str = "2030-01-01T00:00:00Z", caught_up: bool = True) -> Firing:
     return taken
 
 
-def in_hand(*wake_ups: Delivery | Firing) -> Mailbox:
-    mailbox = Mailbox(examples.CONVERSATION)
+def in_hand(*wake_ups: Delivery | Firing) -> TurnMailbox:
+    mailbox = TurnMailbox(examples.CONVERSATION)
     for each in wake_ups:
         mailbox.add(each)
     return mailbox
+
+
+def finished(mailbox: TurnMailbox, state: Conversation) -> list[WakeUp]:
+    return mailbox.finished(state.position, lambda wake_up: done(wake_up, state))
 
 
 def at(position: int, *owed: int) -> Conversation:
@@ -186,37 +191,37 @@ def at(position: int, *owed: int) -> Conversation:
 def test_a_delivery_that_the_fold_has_not_reached_is_not_acknowledged() -> None:
     """Its input is not owed only because nobody has looked yet."""
     mailbox = in_hand(delivery(7))
-    assert mailbox.finished(at(6)) == []
+    assert finished(mailbox, at(6)) == []
     assert len(mailbox) == 1
-    assert [each.sequence for each in mailbox.finished(at(7))] == [7]
+    assert [each.sequence for each in finished(mailbox, at(7))] == [7]
     assert len(mailbox) == 0
 
 
 def test_a_delivery_that_was_not_waited_for_is_not_acknowledged() -> None:
     """The fold may be of another log, and be past the number that this one uses anew."""
     mailbox = in_hand(delivery(7, caught_up=False))
-    assert mailbox.finished(at(100)) == []
+    assert finished(mailbox, at(100)) == []
     assert len(mailbox) == 1
 
 
 def test_a_delivery_whose_input_is_owed_is_not_acknowledged() -> None:
     mailbox = in_hand(delivery(7), delivery(8))
-    assert [each.sequence for each in mailbox.finished(at(9, 7))] == [8]
+    assert [each.sequence for each in finished(mailbox, at(9, 7))] == [8]
 
 
 def test_a_firing_is_not_acknowledged_before_the_fold_was_asked_or_while_it_means_something() -> None:
-    assert in_hand(firing(caught_up=False)).finished(at(100)) == []
+    assert finished(in_hand(firing(caught_up=False)), at(100)) == []
     armed = (Timer("after:1", "2030-01-01T00:00:00Z"),)
-    assert in_hand(firing()).finished(replace(at(100), timers=Timers(armed))) == []
+    assert finished(in_hand(firing()), replace(at(100), timers=Timers(armed))) == []
     owed = PersistentQueue([Input(99, "99", TimerFired(id="after:1"))])
-    assert in_hand(firing()).finished(replace(at(100), inbox=Inbox(owed))) == []
-    assert len(in_hand(firing()).finished(at(100))) == 1
+    assert finished(in_hand(firing()), replace(at(100), inbox=Inbox(owed))) == []
+    assert len(finished(in_hand(firing()), at(100))) == 1
 
 
 def test_a_firing_for_another_time_than_the_timers_means_nothing() -> None:
     later = replace(at(100), timers=Timers((Timer("after:1", "2030-01-01T00:05:00Z"),)))
     assert not firing().armed(later)
-    assert len(in_hand(firing()).finished(later)) == 1
+    assert len(finished(in_hand(firing()), later)) == 1
 
 
 def test_a_lane_waits_only_for_what_is_in_hand() -> None:
@@ -231,7 +236,7 @@ def test_only_the_wake_up_of_an_input_is_its_lease() -> None:
     assert mailbox.lease(text) is mailbox.deliveries[7]
     assert mailbox.lease(replace(text, position=8)) is None
     fired = Input(9, "9", TimerFired(id="after:1"))
-    assert mailbox.lease(fired) is mailbox.firings[9]
+    assert mailbox.lease(fired) is mailbox.others[9]
     assert mailbox.lease(replace(fired, fact=TimerFired(id="after:2"))) is None
 
 
