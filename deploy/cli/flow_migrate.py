@@ -27,6 +27,7 @@ from services.workflow.timers import Schedules
 from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import Entry, EntryTooLarge
+from shared.eventlog.command import execute
 from shared.eventlog.errors import Conflict, Unknown
 from shared.service.chat_log import ChatLog, flow_store, open_log
 
@@ -100,7 +101,8 @@ class Migration:
                 report.there += 1
                 continue
             try:
-                self._count(report, state, await self._entry(state))
+                await self._entry(state)
+                self._count(report, state)
             except NoPlace as error:
                 report.stuck.append(StuckConversation(conversation, state.progress.place or "", str(error)))
                 self.stuck.add(conversation)
@@ -131,32 +133,41 @@ class Migration:
 
     async def _move(self, conversation: str, report: MigrationReport) -> None:
         """Move one, on a state that nothing came after: who goes on meanwhile is looked at again."""
-        state = NEW
+        moving = _Moving(self, self._log, conversation)
         for _ in range(TRIES):
-            state = await self._fold(conversation)
-            if state.progress.version == self._new.version:
-                report.there += 1
-                return
-            if not history.live(state) or state.progress.flow != self._name:
-                return
-            if state.inbox.unanswered:  # in the middle of a turn
+            try:
+                done = await execute(moving, moving.append, "", moving.decide)
+            except MidTurn:
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
-            try:
-                entry = await self._entry(state)
-                position = await self._log.append(conversation, "bot", entry, expect=state.position)
             except (Conflict, Unknown):
                 continue
             except (NoPlace, EntryTooLarge) as error:
-                report.stuck.append(StuckConversation(conversation, state.progress.place or "", str(error)))
+                place = moving.state.progress.place or ""
+                report.stuck.append(StuckConversation(conversation, place, str(error)))
                 return
-            self._count(report, state, entry)
-            after = await self._fold(conversation)
-            if after.position == position and after.timers.armed:
-                await self._schedules.publish(conversation, after.timers.armed)
+            if done.repeated:
+                report.there += 1
+            elif done.sequence:
+                self._count(report, moving.state)
+                after = await moving.newest()
+                if after.position == done.sequence and after.timers.armed:
+                    await self._schedules.publish(conversation, after.timers.armed)
             return
         reason = "it is in the middle of a turn; run this again"
-        report.stuck.append(StuckConversation(conversation, state.progress.place or "", reason))
+        report.stuck.append(StuckConversation(conversation, moving.state.progress.place or "", reason))
+
+    def there(self, state: Conversation) -> bool:
+        """Whether it is on the new version already."""
+        return state.progress.version == self._new.version
+
+    async def entry(self, state: Conversation) -> Entry | None:
+        """What moves it; None for one that is not to be moved. Raises `MidTurn` and `NoPlace`."""
+        if not history.live(state) or state.progress.flow != self._name:
+            return None
+        if state.inbox.unanswered:
+            raise MidTurn
+        return await self._entry(state)
 
     async def _entry(self, state: Conversation) -> Entry:
         old = await self._flow(state.progress.version)
@@ -171,16 +182,46 @@ class Migration:
                 self._flows[version] = None
         return self._flows[version]
 
-    async def _fold(self, conversation: str) -> Conversation:
-        state = NEW
-        for message in await self._log.fetch(conversation):
-            state = evolve(state, entry_of(message))
-        return state
-
-    def _count(self, report: MigrationReport, state: Conversation, entry: Entry) -> None:
+    def _count(self, report: MigrationReport, state: Conversation) -> None:
         place = self._places.get(state.progress.place or "", state.progress.place or "")
         report.moved += 1
         report.moves[state.progress.place or "", place] += 1
+
+
+class MidTurn(Exception):
+    """An input waits for its outcome: the flow must not change under it."""
+
+
+class _Moving:
+    """One conversation, looked for anew each time. ``state`` is the newest that was found."""
+
+    def __init__(self, migration: Migration, log: ChatLog, conversation: str) -> None:
+        self._migration = migration
+        self._log = log
+        self._conversation = conversation
+        self.state = NEW
+
+    async def known(self) -> Conversation:
+        return await self.newest()
+
+    async def newest(self) -> Conversation:
+        state = NEW
+        for message in await self._log.fetch(self._conversation):
+            state = evolve(state, entry_of(message))
+        self.state = state
+        return state
+
+    def expectation(self, state: Conversation) -> int:
+        return state.position
+
+    def holds(self, state: Conversation, _: str) -> bool:
+        return self._migration.there(state)  # whoever moved it
+
+    async def decide(self, state: Conversation) -> Entry | None:
+        return await self._migration.entry(state)
+
+    async def append(self, entry: Entry, expect: int | None) -> int:
+        return await self._log.append(self._conversation, "bot", entry, expect=expect)
 
 
 async def _target(

@@ -24,7 +24,7 @@ from services.workflow.mailboxes import TurnMailbox, TurnProgress
 from services.workflow.repository import Repository, interim
 from services.workflow.timers import Schedules
 from shared.contract.conversation import Conversation, Input
-from shared.contract.entry import EntryTooLarge
+from shared.contract.entry import Entry, EntryTooLarge
 from shared.contract.facts import AnswerStarted, ServiceAnswered, TimerArmed
 from shared.eventlog.errors import Conflict, LogError
 
@@ -124,34 +124,42 @@ class EffectRunner:
         """Another attempt, in the same stream: what was drafted is void. Raises `LogError`."""
         await turn.drafts[-1].end("interrupted")
         before = turn.attempt
-        state = await self._repository.fold(conversation)
-        while True:
-            turn.attempt = before + 1
-            try:
-                await self._begin(conversation, cause, state)
-                break
-            except Conflict:  # another text of the visitor's, perhaps
+
+        async def decide(state: Conversation) -> Entry:
+            answer = state.answer
+            if answer.generating is None or (answer.generating.cause, answer.attempts) != (cause, before):
                 turn.attempt = before
-                state = await self._repository.catch_up(conversation)
-                answer = state.answer
-                if answer.generating is None or (answer.generating.cause, answer.attempts) != (cause, before):
-                    raise
+                raise Conflict("another replica speaks, or a person does")
+            turn.attempt = before + 1  # `look` is told of it before we are
+            return self._started(cause, before + 1)
+
+        done = await self._repository.execute(conversation, f"answer:{cause}:{before + 1}", decide)
+        if not done.sequence:  # an attempt of this number may be another replica's
+            turn.attempt = before
+            raise Conflict("this attempt was begun already")
+        await self._schedule(conversation)
         turn.drafts.append(DraftPublisher(self._repository.client, conversation, cause, turn.attempt))
         return turn.drafts[-1]
 
     async def _begin(self, conversation: str, cause: int, state: Conversation) -> Conversation:
-        attempt = state.answer.attempts + 1
-        entry = interim(
+        entry = self._started(cause, state.answer.attempts + 1)
+        state = await self._repository.append(conversation, entry, state)
+        await self._schedule(conversation)
+        return state
+
+    def _started(self, cause: int, attempt: int) -> Entry:
+        return interim(
             f"answer:{cause}:{attempt}",
             AnswerStarted(cause=cause, attempt=attempt),
             TimerArmed(id=f"turn:{cause}", at=self._repository.after(self._turn_seconds)),
         )
-        state = await self._repository.append(conversation, entry, state)
+
+    async def _schedule(self, conversation: str) -> None:
         try:
+            state = await self._repository.fold(conversation)
             await self._schedules.publish(conversation, state.timers.armed)
         except LogError as error:  # the answer does not wait for it: should it get stuck, its lease ends
             log.warning("timer_not_scheduled", conversation=conversation, error=str(error))
-        return state
 
     async def _lines(self, conversation: str, cause: int, need: Generate) -> list[PromptLine]:
         if need.asked:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from time import time_ns
 
 from nats.aio.client import Client
 
 from services.workflow.state_cache import StateCache
 from shared.contract.codec import entry_of
-from shared.contract.conversation import Conversation
+from shared.contract.conversation import NEW, Conversation
 from shared.contract.entry import Entry, RecordedEntry, needed
 from shared.contract.facts import Fact
+from shared.eventlog.command import Executed, execute
 from shared.eventlog.errors import Conflict
 from shared.eventlog.subscription import Subscription
 from shared.service.chat_log import ChatLog
@@ -60,6 +62,20 @@ class Repository:
         self.folds.advance(conversation, _as_recorded(conversation, position, entry))
         return await self.fold(conversation)
 
+    async def execute(
+        self, conversation: str, id: str, decide: Callable[[Conversation], Awaitable[Entry | None]]
+    ) -> Executed:
+        """Append what ``decide`` makes of the newest fold: `shared.eventlog.command.execute`, as the bot.
+
+        Not for turns: those ask others in between, append several entries, and begin anew with the mailbox.
+        """
+        source = _Newest(self, conversation)
+
+        async def append(entry: Entry, _: int | None) -> int:
+            return (await self.append(conversation, entry, source.state)).position
+
+        return await execute(source, append, id, decide)
+
     async def history(self, conversation: str) -> list[RecordedEntry]:
         """All entries of the conversation. Raises `Unreachable`."""
         return [entry_of(message) async for window in self.log.windows(conversation) for message in window]
@@ -71,6 +87,28 @@ class Repository:
     def after(self, seconds: int) -> str:
         """The time in so many seconds, in RFC 3339."""
         return format_time(self.now() + seconds * SECOND)
+
+
+class _Newest:
+    """A conversation's fold, which is always looked for anew."""
+
+    def __init__(self, repository: Repository, conversation: str) -> None:
+        self._repository = repository
+        self._conversation = conversation
+        self.state = NEW
+
+    async def known(self) -> Conversation:
+        return await self.newest()
+
+    async def newest(self) -> Conversation:
+        self.state = await self._repository.catch_up(self._conversation)
+        return self.state
+
+    def expectation(self, state: Conversation) -> int:
+        return state.position
+
+    def holds(self, state: Conversation, id: str) -> bool:
+        return f"bot:{id}" in state.inbox.ids
 
 
 def interim(id: str, *facts: Fact) -> Entry:

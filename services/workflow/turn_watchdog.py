@@ -14,10 +14,10 @@ from services.workflow.drafts import last_word
 from services.workflow.mailboxes import Firing
 from services.workflow.repository import SECOND, Repository, interim
 from services.workflow.timers import Schedules
-from shared.contract.conversation import Conversation, Generating
+from shared.contract.conversation import Conversation
 from shared.contract.entry import LEVEL, Entry, needed
 from shared.contract.facts import TimerArmed
-from shared.eventlog.errors import Conflict, LogError
+from shared.eventlog.errors import LogError
 
 log = structlog.get_logger()
 
@@ -39,34 +39,47 @@ class TurnWatchdog:
         """See to one firing, until it is acknowledged or given back; whether it ended an answer."""
         while True:
             try:
-                state = await self._repository.catch_up(firing.conversation)
-                if state.needs > LEVEL:
-                    await firing.give_back(NEWER_SECONDS)
-                    return False
-                ended = False
-                if firing.armed(state) and state.answer.generating is not None:
-                    ended = await self._ended(firing, state, state.answer.generating)
-                await firing.done()
-                return ended
-            except Conflict:
-                continue
+                ended = await self._see_to(firing)
+            except _NewerDecides:
+                await firing.give_back(NEWER_SECONDS)
+                return False
             except LogError as error:
                 log.warning("turn_waits", conversation=firing.conversation, error=str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                await firing.done()
+                return ended
 
-    async def _ended(self, firing: Firing, state: Conversation, answer: Generating) -> bool:
-        """End the answer; False if words still flow, and the timer is armed anew instead."""
-        conversation = firing.conversation
-        spoke = await last_word(self._repository.client, conversation, answer.cause, answer.attempt)
-        if self._repository.now() - spoke < self._turn_seconds * SECOND:
-            again = TimerArmed(id=firing.timer, at=self._repository.after(self._turn_seconds))
-            state = await self._repository.append(
-                conversation, interim(f"{again.id}:{again.at}", again), state
-            )
-            await self._schedules.publish(conversation, state.timers.armed)
+    async def _see_to(self, firing: Firing) -> bool:
+        """End the answer, or arm the timer anew where words still flow; whether it was ended."""
+        conversation, ending = firing.conversation, False
+
+        async def decide(state: Conversation) -> Entry | None:
+            nonlocal ending
+            if state.needs > LEVEL:
+                raise _NewerDecides
+            answer = state.answer.generating
+            if not firing.armed(state) or answer is None:
+                return None
+            spoke = await last_word(self._repository.client, conversation, answer.cause, answer.attempt)
+            ending = self._repository.now() - spoke >= self._turn_seconds * SECOND
+            if not ending:
+                again = TimerArmed(id=firing.timer, at=self._repository.after(self._turn_seconds))
+                return interim(f"{again.id}:{again.at}", again)
+            facts = failed("session_timeout")
+            return Entry(id=str(answer.cause), cause=answer.cause, needs=needed(facts), facts=facts)
+
+        # Whether there is something to do the armed timer says, not an id.
+        done = await self._repository.execute(conversation, "", decide)
+        if not done.sequence:
             return False
-        facts = failed("session_timeout")
-        outcome = Entry(id=str(answer.cause), cause=answer.cause, needs=needed(facts), facts=facts)
-        await self._repository.append(conversation, outcome, state)
-        log.warning("turn_stuck", conversation=conversation, position=answer.cause, attempt=answer.attempt)
-        return True
+        state = await self._repository.fold(conversation)
+        if ending:
+            log.warning("turn_stuck", conversation=conversation, timer=firing.timer)
+        elif state.timers.armed:
+            await self._schedules.publish(conversation, state.timers.armed)
+        return ending
+
+
+class _NewerDecides(Exception):
+    """Only a newer program may decide this conversation."""
