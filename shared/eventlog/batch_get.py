@@ -16,7 +16,7 @@ class BatchGet:
         self._stream = stream
         self.messages: list[StoredMessage] = []
         self._heard = 0
-        self._done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def add(self, reply: Reply | None) -> None:
         self._heard += 1
@@ -32,12 +32,12 @@ class BatchGet:
                 self.messages.append(message)
         elif not self._done.done():
             if status.startswith(("204", "404")):
-                self._done.set_result(int(reply.value(b"Nats-Num-Pending") or "0") > 0)
+                self._done.set_result(int(reply.value(b"Nats-Num-Pending") or "0"))
             else:
                 self._done.set_exception(Unreachable(f"the log answers {status}"))
 
-    async def finished(self) -> bool:
-        """Once all answers are here: whether more follow. Raises `Unreachable`."""
+    async def finished(self) -> int:
+        """Once all answers are here: how many more there were. Raises `Unreachable`."""
         heard = -1
         while not self._done.done():
             if self._heard == heard:

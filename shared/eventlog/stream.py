@@ -146,10 +146,11 @@ class Stream:
 
     async def batch(
         self, start: int, subject: str, most: int = BATCH, most_bytes: int = BATCH_BYTES
-    ) -> tuple[list[StoredMessage], bool]:
-        """Messages from ``start`` on, and whether more follow. Raises `Unreachable`.
+    ) -> tuple[list[StoredMessage], int]:
+        """Messages from ``start`` on, and how many more there were. Raises `Unreachable`.
 
-        At most ``most``, and the one with which they reach ``most_bytes`` is the last.
+        At most ``most``, and the one with which they reach ``most_bytes`` is the last. Who asks for more of a
+        ``subject`` than there are has the server look through all that is stored behind them.
         """
         try:
             async with asyncio.timeout(WAIT_SECONDS):

@@ -17,6 +17,10 @@ class Witness(Protocol):
     """Is told all that anybody here learns of a stream, to find out later whether it still holds."""
 
     @property
+    def sequence(self) -> int:
+        """The sequence of the newest entry of the stream that was delivered here, 0 for none."""
+
+    @property
     def losses(self) -> int:
         """How often a connection was lost so far: from each loss on the log may be another."""
 

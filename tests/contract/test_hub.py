@@ -134,7 +134,7 @@ async def test_a_long_history_is_read_once_for_all_who_come_together(
 
     async def counted(
         stream: Stream, start: int, subject: str, most: int, most_bytes: int
-    ) -> tuple[list[StoredMessage], bool]:
+    ) -> tuple[list[StoredMessage], int]:
         nonlocal read
         messages, more = await batch(stream, start, subject, most, most_bytes)
         read += len(messages)

@@ -16,6 +16,7 @@ from deploy.provisioning import new_epoch, wipe
 from shared.contract.codec import entry_of
 from shared.contract.entry import Entry, EntryTooLarge
 from shared.contract.facts import BotSaid
+from shared.eventlog.connection import ConnectionState
 from shared.eventlog.errors import Conflict, Full, IdReused, Unknown, Unreachable
 from shared.eventlog.layout import replay_delivery
 from shared.eventlog.live_connection import LiveConnection
@@ -23,8 +24,10 @@ from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import DeclareError
 from shared.eventlog.request_multiplexer import Push, Reply
 from shared.eventlog.stream import MAX_IN_FLIGHT, Stream
-from shared.eventlog.windows import WINDOW_BYTES
+from shared.eventlog.subscription import Subscription
+from shared.eventlog.windows import WINDOW, WINDOW_BYTES
 from shared.service.chat_log import flow_store
+from shared.service.health import Health
 from shared.shards import shard_of
 from tests import examples
 from tests.conftest import Connections, connected, declare, stream_name
@@ -273,6 +276,82 @@ async def test_a_long_conversation_comes_in_windows_that_are_bounded_and_complet
     assert [message.sequence for message in whole] == [m.sequence for window in windows[1:] for m in window]
 
 
+class AskedStream:
+    """What a stream is asked for: how many entries at most, and how many came."""
+
+    def __init__(self, stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.batches: list[tuple[int, int]] = []
+        self.lasts = 0
+        batch, last = stream.batch, stream.last
+
+        async def counted_batch(
+            start: int, subject: str, most: int, most_bytes: int
+        ) -> tuple[list[StoredMessage], int]:
+            messages, left = await batch(start, subject, most, most_bytes)
+            self.batches.append((most, len(messages)))
+            return messages, left
+
+        async def counted_last(subject: str) -> int:
+            self.lasts += 1
+            return await last(subject)
+
+        monkeypatch.setattr(stream, "batch", counted_batch)
+        monkeypatch.setattr(stream, "last", counted_last)
+
+
+async def test_an_old_conversation_is_read_without_a_look_at_what_came_after_it(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for one entry more than there is, the server looks through all that others stored since."""
+    log = await connections.log("workflow")
+    for n in range(WINDOW + 50):
+        await log.append(C, "bot", Entry(id=str(n), facts=(examples.BOT_SAID,)))
+    await log.append(OTHER, "bot", Entry(id="since", facts=(examples.BOT_SAID,)))
+    asked = AskedStream(log.stream_of(C), monkeypatch)
+
+    whole = await log.fetch(C)
+    assert len(whole) == WINDOW + 50
+    assert asked.batches == [(1, 1), (WINDOW - 1, WINDOW - 1), (50, 50)]
+
+    asked.batches.clear()
+    assert await log.fetch(C, after=whole[-1].sequence) == []
+    assert (asked.batches, asked.lasts) == ([], 1)
+    assert await log.fetch(C, after=whole[-4].sequence) == whole[-3:]
+    assert (asked.batches, asked.lasts) == ([(1, 1), (2, 2)], 2)
+
+
+async def test_what_is_stored_while_a_conversation_is_read_is_read_too(connections: Connections) -> None:
+    log = await connections.log("workflow")
+    for n in range(WINDOW + 1):
+        await log.append(C, "bot", Entry(id=str(n), facts=(examples.BOT_SAID,)))
+    windows = log.windows(C)
+    read = await windows.next()
+    await log.append(C, "bot", Entry(id="meanwhile", facts=(examples.BOT_SAID,)))
+    while not windows.over:
+        read += await windows.next()
+    assert entry_of(read[-1]).id == "meanwhile"
+    assert len(read) == WINDOW + 2
+
+
+async def test_near_the_end_of_the_stream_one_question_is_enough(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await connections.log("workflow")
+    health = Health("test")
+    subscription = Subscription(log, ConnectionState(health), health, lambda message: None, lambda: None)
+    await subscription.start()
+    first = await log.append(C, "bot", Entry(id="1", facts=(examples.BOT_SAID,)))
+    last = await log.append(C, "bot", Entry(id="2", facts=(examples.BOT_SAID,)))
+    await subscription.of(C).reached(last)
+    asked = AskedStream(log.stream_of(C), monkeypatch)
+    assert [message.sequence for message in await log.fetch(C, after=first)] == [last]
+    assert (asked.batches, asked.lasts) == ([(WINDOW, 1)], 0)
+    monkeypatch.setattr("shared.eventlog.windows.NEAR", 1)
+    assert [message.sequence for message in await log.fetch(C, after=first)] == [last]
+    assert (asked.batches[1:], asked.lasts) == ([(1, 1)], 1)
+    await subscription.stop()
+
+
 async def test_a_message_larger_than_a_window_comes_alone(connections: Connections) -> None:
     log = await connections.log("workflow")
     for n in range(3):
@@ -293,7 +372,7 @@ async def test_never_more_is_on_its_way_than_is_allowed_and_nothing_stays_taken(
 
     async def watched(
         start: int, subject: str, most: int, most_bytes: int
-    ) -> tuple[list[StoredMessage], bool]:
+    ) -> tuple[list[StoredMessage], int]:
         nonlocal least
         try:
             return await reading(start, subject, most, most_bytes)
