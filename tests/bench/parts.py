@@ -241,6 +241,7 @@ async def _reconnects(bench: Bench, stack: Stack, filler: Filler, in_a_row: list
             for name, length, cookies in (
                 ("20", 20, filler.cookies[20]),
                 ("20 newest", 20, filler.cookies[20][-500:]),
+                ("20 oldest", 20, filler.cookies[20][:500]),
                 ("20 in a row", 20, in_a_row),
                 ("200", 200, filler.cookies[200]),
             ):
