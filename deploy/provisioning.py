@@ -139,6 +139,18 @@ def workflow_consumer() -> dict[str, Any]:
     }
 
 
+def eraser_consumer() -> dict[str, Any]:
+    """The eraser's durable on a stream of the log."""
+    return {
+        **workflow_consumer(),
+        "durable_name": subjects.ERASER_DURABLE,
+        "name": subjects.ERASER_DURABLE,
+        "deliver_subject": subjects.ERASER_DELIVERY,
+        "deliver_group": subjects.ERASER_DURABLE,
+        "filter_subjects": ["chat.*.*.eraser"],
+    }
+
+
 async def declare(
     client: Client, max_bytes: int = 8 * 1024**3, replicas: int = 1, streams: int | None = None
 ) -> None:
@@ -167,6 +179,7 @@ async def declare(
     await declare_stream(client, timers_stream(replicas))
     for name in layout.names:
         await declare_consumer(client, name, workflow_consumer())
+        await declare_consumer(client, name, eraser_consumer())
     await declare_consumer(client, subjects.TIMERS, timers_consumer())
 
 

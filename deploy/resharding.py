@@ -47,7 +47,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from deploy.log_copy import STALLED_SECONDS, Contents, Keys, Numbers, ReshardError, Writer
-from deploy.provisioning import NEXT, PREVIOUS, workflow_consumer
+from deploy.provisioning import NEXT, PREVIOUS, eraser_consumer, workflow_consumer
 from shared.contract import entry, relocation, subjects
 from shared.contract.codec import EntryCodec
 from shared.eventlog.layout import MAX_STREAMS, Layout
@@ -421,6 +421,7 @@ class _Resharding:
         for reader in subjects.REPLAYERS:
             await declare_consumer(self._client, name, replay_settings(number, reader))
         await declare_consumer(self._client, name, workflow_consumer())
+        await declare_consumer(self._client, name, eraser_consumer())  # all once more, which does no harm
         reset = f"CONSUMER.RESET.{name}.{subjects.WORKFLOW_DURABLE}"
         answer = await api(self._client, reset, {"seq": plan.starts[number]})
         if "config" not in answer:

@@ -19,6 +19,7 @@ from shared.contract.facts import (
     ConditionUntold,
     ConversationClaimed,
     ConversationEnded,
+    ConversationErased,
     ConversationHandedBack,
     ConversationRated,
     ConversationReset,
@@ -114,6 +115,7 @@ CONVERSATION_CLAIMED: Final = ConversationClaimed(operator="desk-1", name="Custo
 OPERATOR_SAID: Final = OperatorSaid(operator="desk-1", text="How can I help?", name="Customer service")
 CONVERSATION_HANDED_BACK: Final = ConversationHandedBack(operator="desk-1", state="hello")
 CONVERSATION_RESOLVED: Final = ConversationResolved(operator="desk-1")
+CONVERSATION_ERASED: Final = ConversationErased(by="ada", reason="asked for by letter")
 
 VISITOR_FACTS: Final[tuple[Fact, ...]] = (
     CONVERSATION_STARTED,
@@ -157,9 +159,10 @@ OPERATOR_FACTS: Final[tuple[Fact, ...]] = (
     CONVERSATION_HANDED_BACK,
     CONVERSATION_RESOLVED,
 )
+ERASER_FACTS: Final[tuple[Fact, ...]] = (CONVERSATION_ERASED,)
 #: Every fact there is, by its tag.
 EXAMPLES: Final[dict[str, Fact]] = {
-    type(fact).__name__: fact for fact in (*VISITOR_FACTS, *BOT_FACTS, *OPERATOR_FACTS)
+    type(fact).__name__: fact for fact in (*VISITOR_FACTS, *BOT_FACTS, *OPERATOR_FACTS, *ERASER_FACTS)
 }
 
 #: A small flow with a choice and a text, as its author would write it.
@@ -223,6 +226,10 @@ class Story:
     def operator(self, *facts: Fact, id: str | None = None) -> RecordedEntry:
         """An operator does something."""
         return self._append("operator", facts, id=id)
+
+    def eraser(self, *facts: Fact) -> RecordedEntry:
+        """The conversation is to be forgotten."""
+        return self._append("eraser", facts)
 
     def answer(self, entry: Entry) -> RecordedEntry:
         """The bot's decision is appended."""

@@ -21,7 +21,7 @@ from shared.contract.facts import MAY_WRITE
 from shared.service.version import VERSION
 
 #: Users that read the log and its feed.
-_READERS: Final = ("proxy", "workflow", "operator", "analytics", "reader")
+_READERS: Final = ("proxy", "workflow", "operator", "analytics", "eraser", "reader")
 
 _DESCRIPTION: Final = """
 Everything that happens in Switchboard is a fact on an append-only log in NATS JetStream. An add-on reads the
@@ -128,6 +128,12 @@ CHANNELS: Final = {
         "Where the operator service appends, with the conversation's last position as the expectation.",
         ("entry",),
         publish=("operator",),
+    ),
+    "chatEraser": Channel(
+        "chat.{shard}.{conversation}.eraser",
+        "Where the eraser says that all that was said in the conversation is to be forgotten.",
+        ("entry",),
+        publish=("eraser",),
     ),
     "visitorTyping": Channel(
         "typing.{shard}.{conversation}.visitor",

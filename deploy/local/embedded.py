@@ -17,7 +17,7 @@ from typing import IO
 from deploy.local.processes import die_with_parent
 
 CONFIGURATION = Path(__file__).parents[1] / "nats" / "server.conf"
-USERS = ("admin", "proxy", "workflow", "operator", "analytics", "backend", "reader")
+USERS = ("admin", "proxy", "workflow", "operator", "analytics", "eraser", "backend", "reader")
 #: The file in a data folder with the master key of sealed words.
 MASTER_KEY = "master-key"
 #: How long a start may take (seconds): a store of a million messages needs less than one.

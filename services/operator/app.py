@@ -126,6 +126,8 @@ class OperatorApp:
             self._hub.publish("conversation", schemas.row(summary))
             for line in lines(change):
                 self._hub.publish("message", schemas.told(summary.id, line))
+        elif change.before.visit.started:
+            self._hub.publish("erased", schemas.ErasedEvent(message.key))
 
     def _replaced(self) -> None:
         """The log is another one: so are the lists."""

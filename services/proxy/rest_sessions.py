@@ -204,7 +204,11 @@ class RestSession:
         self._changed()
 
     def _take(self, recorded: RecordedEntry) -> None:
+        began = self.turns.state.visit.started
         self.turns.add(recorded)
+        if began and not self.turns.state.visit.started:  # erased: whoever listens is told that it is over
+            self._stored = 0
+            self.gone = True
 
     def _changed(self) -> None:
         generating = self.turns.state.answer.generating

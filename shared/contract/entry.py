@@ -21,7 +21,10 @@ from shared.contract.sealing import DataKey, FindKey
 
 #: The level of this code's contract. An entry's ``needs`` above it means: this program can read
 #: the conversation, but may not decide in it.
-LEVEL: Final = 3
+LEVEL: Final = 4
+
+#: What came with level 4: a program of level 3 goes on with a conversation that was erased.
+_LEVEL_4: Final[frozenset[type]] = frozenset({contract.ConversationErased})
 
 #: What came with level 3: a program of level 2 takes sealed words for empty ones.
 _SEALED_LEVEL: Final = 3
@@ -187,6 +190,8 @@ def encode_sealed(entry: Entry, conversation: str, author: Author, key: DataKey)
 
 def needed(facts: tuple[Fact, ...]) -> int:
     """The lowest level that may decide after these facts: an entry's ``needs``."""
+    if not _LEVEL_4.isdisjoint(map(type, facts)):
+        return 4
     for fact in facts:
         if type(fact) in _LEVEL_2 or (type(fact) is contract.FlowAdvanced and fact.stack):
             return 2

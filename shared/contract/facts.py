@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
-Author = Literal["visitor", "bot", "operator"]
+Author = Literal["visitor", "bot", "operator", "eraser"]
 
 #: Text that a person wrote, or that says who a person is.
 Personal = Annotated[str, msgspec.Meta(extra_json_schema={"x-personal": True})]
@@ -328,6 +328,19 @@ class ConversationResolved(_Fact, frozen=True):
     operator: str
 
 
+# --- the eraser's fact ------------------------------------------------------------------------
+
+
+class ConversationErased(_Fact, frozen=True):
+    """All that was said before is to be forgotten: the keys of its words are destroyed, and nobody shows it.
+
+    Appended by the eraser. The visitor may begin anew behind it.
+    """
+
+    by: str  # who asked for it: an account of this machine's, or "retention"
+    reason: str = ""  # it stays readable, so it must not say who the visitor is
+
+
 VisitorFact = (
     ConversationStarted
     | TextWritten
@@ -365,7 +378,8 @@ BotFact = (
     | Interjected
 )
 OperatorFact = ConversationClaimed | OperatorSaid | ConversationHandedBack | ConversationResolved
-Fact = VisitorFact | BotFact | OperatorFact
+EraserFact = ConversationErased
+Fact = VisitorFact | BotFact | OperatorFact | EraserFact
 
 #: Which author may write which facts. NATS permissions guard subjects, not contents: a fact
 #: found on another author's subject is ignored by every reader.
@@ -373,6 +387,7 @@ MAY_WRITE: Final[dict[str, frozenset[type]]] = {
     "visitor": frozenset(get_args(VisitorFact)),
     "bot": frozenset(get_args(BotFact)),
     "operator": frozenset(get_args(OperatorFact)),
+    "eraser": frozenset({EraserFact}),
 }
 
 #: The bot's facts that say nothing to anybody: they take effect while an operator owns, too.

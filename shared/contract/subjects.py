@@ -22,6 +22,10 @@ PREFIX: Final = "chat"
 WORKFLOW_DURABLE: Final = "workflow"
 WORKFLOW_DELIVERY: Final = "deliver.workflow"
 
+#: The eraser's shared durable consumer, likewise: a wake-up for each conversation that is to be forgotten.
+ERASER_DURABLE: Final = "eraser"
+ERASER_DELIVERY: Final = "deliver.eraser"
+
 #: Push consumers for the bulk of a replay, one for each service that reads the log from its beginning.
 REPLAYERS: Final = ("operator", "analytics")
 

@@ -18,6 +18,7 @@ from tests.conftest import Connections, declare
 
 CONSUMERS = [
     ("CHAT-0", provisioning.workflow_consumer),
+    ("CHAT-0", provisioning.eraser_consumer),
     (subjects.TIMERS, provisioning.timers_consumer),
     *(("CHAT-0", lambda name=name: replay_settings(0, name)) for name in subjects.REPLAYERS),
 ]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
+from typing import get_args
 
 import nats
 import pytest
@@ -17,16 +18,21 @@ from nats.js.errors import KeyNotFoundError
 from deploy.local.embedded import USERS, EmbeddedNats
 from shared.contract import subjects
 from shared.contract.entry import Entry
-from shared.contract.facts import Author, BotSaid, ConversationStarted, OperatorSaid
+from shared.contract.facts import Author, BotSaid, ConversationErased, ConversationStarted, Fact, OperatorSaid
 from shared.eventlog.connection import inbox_prefix
 from shared.eventlog.layout import MAX_STREAMS, Layout
 from shared.service.chat_log import flow_store, open_log
 from tests.conftest import declare, flushed
 
 CONVERSATION = subjects.conversation_of("a secret", "web")
-AUTHORS: dict[str, Author] = {"proxy": "visitor", "workflow": "bot", "operator": "operator"}
+AUTHORS: dict[str, Author] = {
+    "proxy": "visitor",
+    "workflow": "bot",
+    "operator": "operator",
+    "eraser": "eraser",
+}
 EVERY_STREAM = Layout(subjects.LOG, subjects.PREFIX, MAX_STREAMS).names
-SERVICES = ("proxy", "workflow", "operator", "analytics", "reader")
+SERVICES = ("proxy", "workflow", "operator", "analytics", "eraser", "reader")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +96,7 @@ async def connected(server: EmbeddedNats, name: str) -> AsyncIterator[User]:
 @pytest.mark.parametrize("name", USERS)
 async def test_only_its_own_author(server: EmbeddedNats, name: str) -> None:
     async with connected(server, name) as user:
-        for author in ("visitor", "bot", "operator"):
+        for author in get_args(Author):
             subject = f"chat.1.forged{name}.{author}"
             assert await user.may_publish(subject) == (AUTHORS.get(name) == author), subject
         assert not await user.may_publish("chat.1.forged.admin")
@@ -142,6 +148,7 @@ async def test_nobody_listens_to_another(server: EmbeddedNats, name: str) -> Non
         # That would deliver what the stream refuses.
         assert not await user.may_subscribe("chat.>")
         assert await user.may_subscribe("deliver.workflow") == (name == "workflow")
+        assert await user.may_subscribe("deliver.eraser") == (name == "eraser")
         assert await user.may_subscribe("live.>") == (name not in ("admin", "backend"))
 
 
@@ -151,6 +158,8 @@ async def test_only_the_workflow_acknowledges_its_deliveries(server: EmbeddedNat
         for stream in EVERY_STREAM:
             acknowledged = await user.may_publish(f"$JS.ACK.{stream}.workflow.1.1.1.1.0", b"+NXT")
             assert acknowledged == (name == "workflow")
+            erased = await user.may_publish(f"$JS.ACK.{stream}.eraser.1.1.1.1.0", b"+NXT")
+            assert erased == (name == "eraser")
             assert not await user.may_publish(f"$JS.ACK.{stream}.other.1.1.1.1.0")
         assert await user.may_publish("flow.0000") == (name == "workflow")
 
@@ -191,12 +200,15 @@ async def test_keys_are_for_those_who_read_or_write_words(server: EmbeddedNats, 
     async with connected(server, name) as user:
         speaks = name in AUTHORS
         assert await user.may_publish("key.0011223344556677.0") == (speaks or name == "admin")
-        assert await user.may_publish("key.0011223344556677.1") == (name == "admin")
-        for request in ("DIRECT.GET.KEYS", "STREAM.MSG.GET.KEYS"):
-            assert await user.may_publish(f"$JS.API.{request}") == (speaks or name == "admin"), request
+        destroys = name in ("admin", "eraser")
+        assert await user.may_publish("key.0011223344556677.1") == destroys
+        assert await user.may_publish("$JS.API.STREAM.MSG.DELETE.KEYS") == destroys
+        reads = speaks or name == "admin"
+        assert await user.may_publish("$JS.API.STREAM.MSG.GET.KEYS") == reads
+        assert await user.may_publish("$JS.API.DIRECT.GET.KEYS") == (reads and name != "eraser")
         for request in (
             *("DIRECT.GET.KEYS.key.0011223344556677.0", "STREAM.INFO.KEYS"),
-            *("STREAM.MSG.DELETE.KEYS", "STREAM.PURGE.KEYS", "STREAM.UPDATE.KEYS", "STREAM.DELETE.KEYS"),
+            *("STREAM.PURGE.KEYS", "STREAM.UPDATE.KEYS", "STREAM.DELETE.KEYS"),
             *("CONSUMER.CREATE.KEYS", "CONSUMER.CREATE.KEYS.mine.key.>", "STREAM.SNAPSHOT.KEYS"),
         ):
             if name != "admin":
@@ -233,9 +245,13 @@ async def test_everyone_reads_the_log(server: EmbeddedNats, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "fact"),
-    [("workflow", BotSaid(text="Hi")), ("operator", OperatorSaid(operator="ada", text="Hi"))],
+    [
+        ("workflow", BotSaid(text="Hi")),
+        ("operator", OperatorSaid(operator="ada", text="Hi")),
+        ("eraser", ConversationErased(by="ada")),
+    ],
 )
-async def test_authors_append(server: EmbeddedNats, name: str, fact: BotSaid | OperatorSaid) -> None:
+async def test_authors_append(server: EmbeddedNats, name: str, fact: Fact) -> None:
     conversation = subjects.conversation_of(f"written by {name}", "web")
     async with connected(server, name) as user:
         entry = Entry(id="1", facts=(fact,))

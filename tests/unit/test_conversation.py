@@ -237,12 +237,13 @@ def test_an_answer_to_what_was_before_the_reset_takes_no_effect(story: Story) ->
 # --- authors ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("author", ["visitor", "bot", "operator"])
+@pytest.mark.parametrize("author", ["visitor", "bot", "operator", "eraser"])
 def test_what_its_author_may_not_write_takes_no_effect(author: Author) -> None:
     own = {
         "visitor": examples.VISITOR_FACTS,
         "bot": examples.BOT_FACTS,
         "operator": examples.OPERATOR_FACTS,
+        "eraser": examples.ERASER_FACTS,
     }
     everything = encode(Entry(id="1", facts=tuple(examples.EXAMPLES.values())))
     assert decode(1, examples.CONVERSATION, author, 0, everything).facts == own[author]

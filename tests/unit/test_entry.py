@@ -23,6 +23,7 @@ from shared.contract.facts import (
     MAY_WRITE,
     BotFact,
     BotSaid,
+    EraserFact,
     Fact,
     OperatorFact,
     TimerArmed,
@@ -58,7 +59,7 @@ def test_every_fact_survives_the_wire(fact: Fact) -> None:
 
 def test_every_fact_has_an_example_and_one_author() -> None:
     assert {type(fact) for fact in examples.EXAMPLES.values()} == set(get_args(Fact))
-    authors = [set(get_args(union)) for union in (VisitorFact, BotFact, OperatorFact)]
+    authors = [*(set(get_args(union)) for union in (VisitorFact, BotFact, OperatorFact)), {EraserFact}]
     assert sum(map(len, authors)) == len(set.union(*authors)) == len(get_args(Fact))
 
 

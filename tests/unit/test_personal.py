@@ -29,6 +29,8 @@ HARMLESS: Final[dict[str, str]] = {
     "ConversationStarted.door": DOOR,
     "ConversationRated.score": "a number from 1 to 5, of which analytics makes an average",
     "EngagementBegan.agent": "the name of an agent that is installed here",
+    "ConversationErased.by": "an account of the machine where it was asked for",
+    "ConversationErased.reason": "readable for ever, so that it can be shown why; said to whoever gives it",
     "FlowStarted.flow": FLOW,
     "FlowStarted.version": FLOW,
     "FlowAdvanced.path": FLOW,

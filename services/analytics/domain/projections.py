@@ -19,6 +19,7 @@ from shared.contract.facts import (
     ChoiceMade,
     ConversationClaimed,
     ConversationEnded,
+    ConversationErased,
     ConversationHandedBack,
     ConversationRated,
     ConversationReset,
@@ -214,6 +215,9 @@ class Projection:
             case ConversationEnded():
                 self.ended += 1
                 one.since = None
+            case ConversationErased():  # its words go, its numbers stay: where it stopped, too
+                one.asked.clear()
+                one.since = one.place = None
             case _:
                 self._count_person(one, recorded.time, fact, at)
 

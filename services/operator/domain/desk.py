@@ -22,6 +22,7 @@ from shared.contract.facts import (
     ChoiceAsked,
     ChoiceMade,
     ConversationEnded,
+    ConversationErased,
     ConversationHandedBack,
     ConversationReset,
     ConversationResolved,
@@ -180,7 +181,10 @@ def _fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
     after, facts = step(before, entry)
     summary.state = after
     summary.updated = entry.time
-    if after.visit.started and (not before.visit.started or after.visit.session != before.visit.session):
+    if any(type(fact) is ConversationErased for fact in facts):
+        summary.last = summary.last_asked = summary.asked = None
+        summary.waiting = 0
+    elif after.visit.started and (not before.visit.started or after.visit.session != before.visit.session):
         summary.started, summary.last = entry.time, None
     # Who waits in the queue is told apart by the visitor's own words, not by the bot's farewell.
     farewell = type(summary.last) in _VISITORS and any(type(fact) is HandoffRequested for fact in facts)

@@ -21,6 +21,7 @@ from shared.contract.facts import (
     ConditionUntold,
     ConversationClaimed,
     ConversationEnded,
+    ConversationErased,
     ConversationHandedBack,
     ConversationRated,
     ConversationReset,
@@ -42,7 +43,7 @@ from shared.contract.html_text import plain
 Who = Literal["visitor", "bot", "assistant", "operator", "system"]
 
 #: What ends that choices are on offer.
-_CHOSEN = frozenset({ChoiceMade, ConversationReset})
+_CHOSEN = frozenset({ChoiceMade, ConversationReset, ConversationErased})
 #: As much of a saved value as a line shows (characters).
 MAX_OF_A_VALUE = 200
 
@@ -181,6 +182,8 @@ def _told(before: Conversation, fact: Fact) -> str | None:
             return f"{fact.name}: {fact.value}"[:MAX_OF_A_VALUE]
         case FlowMigrated():
             return f"Moved to version {fact.version[:8]} of the flow “{fact.flow}”"
+        case ConversationErased():
+            return "What was said before was erased"
         case ConversationRated():
             return f"Rated {fact.score} of 5" + (f": {fact.comment}" if fact.comment else "")
         case _:

@@ -107,6 +107,12 @@ class TypingEvent(msgspec.Struct):
     who: Literal["visitor"] = "visitor"
 
 
+class ErasedEvent(msgspec.Struct):
+    """The conversation is in no list any more, and what was shown of it must go."""
+
+    conversation: str
+
+
 class Done(msgspec.Struct):
     pass
 

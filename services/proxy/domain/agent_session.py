@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from services.proxy.domain import close_codes
 from services.proxy.domain.limits import MAX_UNANSWERED
-from services.proxy.domain.past import Past
+from services.proxy.domain.past import Past, is_erased
 from services.proxy.domain.session import Append
 from services.proxy.domain.socketio_protocol import Emit, Missing, Output, Talk, error, held
 from shared.contract import cursor as cursors
@@ -201,7 +202,7 @@ class AgentTalk(Talk):
 
     def tell(self, recorded: RecordedEntry) -> list[Output]:
         past, start = self._past, self._start
-        if past is None or start is None or recorded.position > past.state.position:
+        if past is None or start is None or not past.begins <= recorded.position <= past.state.position:
             return []
         effective = past.effective(recorded)
         if recorded.author == "visitor":
@@ -226,6 +227,8 @@ class AgentTalk(Talk):
             return []
         owed = self.state.inbox.unanswered
         self._state, effective = step(self._state, recorded)
+        if is_erased(effective):
+            return [close_codes.STALE]
         request = next((item.fact for item in owed.at(recorded.cause or 0)), None)
         return self._tell(recorded, effective, request)
 

@@ -19,6 +19,8 @@ from shared.contract.cursor import Cursor
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import Fact
 
+_RESETS = frozenset({facts.ConversationReset, facts.ConversationErased})
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -77,12 +79,12 @@ class Fold:
         self.state, effective = step(before, recorded)
         if not effective:
             return effective
+        if is_reset(effective):
+            self.asking = self.editor = self.question = None
+            self.choices.clear()
         if recorded.author == "visitor":
             said = fingerprint(recorded.facts)
             self._known[recorded.id] = Known(recorded.position, recorded.time, said)
-            if is_reset(effective):
-                self.asking = self.editor = self.question = None
-                self.choices.clear()
             return effective
         for fact in effective:
             kind = type(fact)
@@ -128,7 +130,7 @@ class Past(Fold):
 
     def __init__(self) -> None:
         super().__init__()
-        #: Where the history begins: what was before the visitor's last reset is shown no more.
+        #: Where the history begins: what was before the last reset, or was erased, is shown no more.
         self.begins = 0
         #: By the position of the input.
         self.refused: dict[int, RefusedInput] = {}
@@ -173,8 +175,13 @@ class Past(Fold):
 
 
 def is_reset(effective: tuple[Fact, ...]) -> bool:
-    """A visitor's entry holds one fact."""
-    return bool(effective) and type(effective[0]) is facts.ConversationReset
+    """Whether what came before is shown no more. Such an entry holds one fact."""
+    return bool(effective) and type(effective[0]) in _RESETS
+
+
+def is_erased(effective: tuple[Fact, ...]) -> bool:
+    """Whether all that came before is forgotten: who shows it must begin anew."""
+    return bool(effective) and type(effective[0]) is facts.ConversationErased
 
 
 def refusal(effective: tuple[Fact, ...]) -> str:

@@ -18,7 +18,7 @@ from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.flow_ids import Lookup, binds, none_known, unknown
 from services.proxy.domain.identity_cache import IdentityCache
 from services.proxy.domain.limits import MAX_TEXT, MAX_UNANSWERED
-from services.proxy.domain.past import Fold, Known, Past, fingerprint, is_reset, refusal
+from services.proxy.domain.past import Fold, Known, Past, fingerprint, is_erased, is_reset, refusal
 from shared.contract import cursor as cursors
 from shared.contract import facts
 from shared.contract.conversation import Conversation, Generating
@@ -124,7 +124,7 @@ class ClientSession:
     # --- what comes from the log ---
 
     def resume(
-        self, history: Iterable[RecordedEntry], new_id: str, begin: facts.ConversationStarted = BEGIN
+        self, history: Iterable[RecordedEntry], new_id: str, begin: facts.ConversationStarted | None = BEGIN
     ) -> list[Output]:
         """Everything that the client lacks; if there is nothing, the conversation starts (as ``new_id``)."""
         entries = tuple(history)
@@ -183,12 +183,17 @@ class ClientSession:
         skip = start[1] + 1 if start and position == start[0] else 0
         return output + self._render(recorded, past.effective(recorded), skip)
 
-    def told(self, new_id: str, begin: facts.ConversationStarted = BEGIN) -> list[Output]:
-        """The history is told: how things stand, and how the conversation starts where it has not."""
+    def told(self, new_id: str, begin: facts.ConversationStarted | None = BEGIN) -> list[Output]:
+        """The history is told: how things stand, and how the conversation starts where it has not.
+
+        ``begin`` None: it shall not start.
+        """
         self._past = self._start = None
         output: list[Output] = []
         if not self.state.visit.started:
-            output.append(Append(Entry(id=new_id, facts=(begin,)), expect=0))
+            if begin is None:
+                return [close_codes.UNKNOWN]
+            output.append(Append(Entry(id=new_id, facts=(begin,)), expect=self.state.position))
         output += self._still_open()
         output += self._state_frame()
         if self.modern and self.state.answer.generating is not None:
@@ -217,6 +222,8 @@ class ClientSession:
         generating = self.state.answer.generating
         effective = self._fold.add(recorded)
         output: list[Output] = []
+        if is_erased(effective):
+            return [close_codes.STALE]
         if is_reset(effective):
             self._earlier = None  # what came before is never told again
             if self.modern:

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from services.proxy.domain import plain_text
+from services.proxy.domain import close_codes, plain_text
 from services.proxy.domain.limits import MAX_TEXT, MAX_UNANSWERED
-from services.proxy.domain.past import Fold, Past, fingerprint
+from services.proxy.domain.past import Fold, Past, fingerprint, is_erased
 from services.proxy.domain.session import Append
 from services.proxy.domain.socketio_protocol import Emit, Missing, Output, Talk, error, held
 from shared.contract import cursor as cursors
@@ -86,7 +86,7 @@ class Chat(Talk):
 
     def tell(self, recorded: RecordedEntry) -> list[Output]:
         past, start = self._past, self._start
-        if past is None or recorded.position > past.state.position:
+        if past is None or not past.begins <= recorded.position <= past.state.position:
             return []
         if start is not None and recorded.position <= start.position:
             if recorded.position < start.position:
@@ -98,13 +98,15 @@ class Chat(Talk):
         self._past = self._start = None
         if self.state.visit.started:
             return []
-        return [Append(Entry(id=new_id, facts=(self._begin,)), expect=0)]
+        return [Append(Entry(id=new_id, facts=(self._begin,)), expect=self.state.position)]
 
     def follow(self, recorded: RecordedEntry) -> list[Output]:
         if recorded.position <= self.state.position:
             return []
         owed = self.state.inbox.unanswered
         effective = self._fold.add(recorded)
+        if is_erased(effective):
+            return [close_codes.STALE]
         output = self._render(recorded, effective)
         for item in owed.at(recorded.cause or 0):
             if item.id in self._own:

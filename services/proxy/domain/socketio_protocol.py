@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from services.proxy.domain.close_codes import CloseCode
 from services.proxy.domain.past import Past
 from services.proxy.domain.session import Append
 from shared.contract import cursor as cursors
@@ -27,7 +28,7 @@ class Missing(NamedTuple):
     reason: str
 
 
-Output = Emit | Append
+Output = Emit | Append | CloseCode
 
 
 class Talk(Protocol):

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 
 from services.proxy.domain import plain_text
 from services.proxy.domain.drafts import DraftPiece
+from services.proxy.domain.past import is_erased
 from shared.contract.conversation import NEW, Conversation, Generating, step
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
@@ -162,6 +163,10 @@ class Turns:
         self.updated = recorded.time
         if effective and recorded.author == "visitor":
             self._hear(recorded, effective)
+        elif is_erased(effective):
+            self._forget()
+            self._spoken = False
+            return
         self._spoken = self._spoken or self.with_person
         if self.state.inbox.unanswered and self.open is None:
             self._begin(recorded)
@@ -212,8 +217,7 @@ class Turns:
     def _hear(self, recorded: RecordedEntry, effective: tuple[Fact, ...]) -> None:
         for fact in effective:
             if isinstance(fact, ConversationReset):
-                self.turns.clear()
-                self.messages.clear()
+                self._forget()
             elif isinstance(fact, TextWritten | ChoiceMade):
                 text = fact.text if isinstance(fact, TextWritten) else fact.text or str(fact.item)
                 self.messages.append(TurnMessage(recorded.position, recorded.time, "user", text))
@@ -221,6 +225,10 @@ class Turns:
             if isinstance(fact, _VISITORS):
                 turn = self.open
                 self.latest = (turn.position, turn.time) if turn else (recorded.position, recorded.time)
+
+    def _forget(self) -> None:
+        self.turns.clear()
+        self.messages.clear()
 
     def _say(
         self, recorded: RecordedEntry, effective: tuple[Fact, ...], generating: Generating | None

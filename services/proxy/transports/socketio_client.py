@@ -239,6 +239,8 @@ class SocketioClient:
         for item in output:
             if isinstance(item, Emit):
                 self._write(item)
+            elif isinstance(item, CloseCode):
+                self.close(item)
             elif self._outbox is not None:
                 self._outbox.put(item)
 

@@ -218,8 +218,10 @@ class _Channel:
                 await asyncio.wait([self._closer])
             await self.stored()
 
-    def _begin(self, scope: Scope) -> ConversationStarted:
-        """How a new visitor's conversation begins: as the page asks, else as this door does."""
+    def _begin(self, scope: Scope) -> ConversationStarted | None:
+        """How a visitor's conversation begins: as the page asks, else as this door does; None: not now."""
+        if _asked(scope, "begin") == "no":
+            return None
         asked = _asked(scope, "flow")
         flow = flow_name(asked, self._door.flow)
         if asked and flow != asked:
@@ -233,10 +235,11 @@ class _Channel:
             self._begin_close(close_codes.UNKNOWN)
             return
         if history.whole is not None:
-            begin = BEGIN if history.whole else self._begin(scope)
+            begun = history.whole and all(recorded.author != "eraser" for recorded in history.whole)
+            begin = BEGIN if begun else self._begin(scope)
             output = self._session.resume(history.whole, _new_id(), begin)
         else:
-            output = await self._tell(history)
+            output = await self._tell(history, scope)
         await self._send_all(_texts(output))
         self._act([item for item in output if not isinstance(item, Send)])
         await self._go_live()
@@ -259,7 +262,7 @@ class _Channel:
             log.warning("history_not_told", conversation=self._conversation, exc_info=error)
             self._begin_close(close_codes.NO_LOG)
 
-    async def _tell(self, history: History) -> list[Output]:
+    async def _tell(self, history: History, scope: Scope) -> list[Output]:
         """Window by window; what is left to say behind it."""
         session = self._session
         texts = _texts(session.open(await history.past()))
@@ -274,7 +277,7 @@ class _Channel:
         assert self._inbox is not None
         self._inbox.behind = True  # of what was stored meanwhile nobody kept track
         await self._send_all(texts)
-        return session.told(_new_id())
+        return session.told(_new_id(), BEGIN if session.state.visit.started else self._begin(scope))
 
     async def _look_all(self) -> None:
         """Tell the earlier parts of the history that were asked for, one after the other."""

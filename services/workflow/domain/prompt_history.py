@@ -13,6 +13,7 @@ from shared.contract.facts import (
     BotSaid,
     ChoiceAsked,
     ChoiceMade,
+    ConversationErased,
     ConversationReset,
     EditorOpened,
     Fact,
@@ -39,9 +40,10 @@ def so_far(entries: Iterable[RecordedEntry], cause: int) -> list[PromptLine]:
     asked: ChoiceAsked | None = None
     for recorded in entries:
         state, facts = step(state, recorded)
-        if any(isinstance(fact, ConversationReset) for fact in facts):
+        if any(isinstance(fact, ConversationReset | ConversationErased) for fact in facts):
             said.clear()
             waiting.clear()
+            asked = None
         if any(isinstance(fact, InputRefused) for fact in facts):
             waiting.pop(recorded.cause or 0, None)
         # An outcome is one input's, or (a claim, a handoff) that of all.

@@ -13,6 +13,7 @@ from shared.contract.facts import (
     AnswerStarted,
     ConversationClaimed,
     ConversationEnded,
+    ConversationErased,
     ConversationReset,
     DecisionFailed,
     Fact,
@@ -53,7 +54,7 @@ def tried_again(state: Answer) -> Answer:
     return replace(state, failed=False)
 
 
-def _reset(state: Answer, recorded: RecordedEntry, fact: ConversationReset) -> Answer:
+def _reset(state: Answer, recorded: RecordedEntry, fact: Fact) -> Answer:
     return Answer()
 
 
@@ -76,6 +77,7 @@ def _interrupted(state: Answer, recorded: RecordedEntry, fact: Fact) -> Answer:
 
 RULES: Final[Rules[Answer]] = {
     ConversationReset: _reset,
+    ConversationErased: _reset,
     ServiceAnswered: _service_answered,
     AnswerStarted: _answer_started,
     DecisionFailed: _decision_failed,

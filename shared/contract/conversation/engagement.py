@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from shared.contract.conversation.rule import Rules
 from shared.contract.entry import RecordedEntry
-from shared.contract.facts import EngagementBegan, EngagementEnded, RequestAnswered
+from shared.contract.facts import ConversationErased, EngagementBegan, EngagementEnded, RequestAnswered
 
 
 class Engagement(
@@ -41,6 +41,10 @@ def _ended(state: Engagement | None, recorded: RecordedEntry, fact: EngagementEn
     return state and replace(state, over=True)
 
 
+def _erased(state: Engagement | None, recorded: RecordedEntry, fact: ConversationErased) -> None:
+    return None
+
+
 def _remembered(
     state: Engagement | None, recorded: RecordedEntry, fact: RequestAnswered
 ) -> Engagement | None:
@@ -51,4 +55,5 @@ RULES: Final[Rules[Engagement | None]] = {
     EngagementBegan: _began,
     EngagementEnded: _ended,
     RequestAnswered: _remembered,
+    ConversationErased: _erased,
 }

@@ -8,7 +8,13 @@ import msgspec
 
 from shared.contract.conversation.rule import Rules
 from shared.contract.entry import RecordedEntry
-from shared.contract.facts import ConversationClaimed, ConversationReset, Fact, HandoffRequested
+from shared.contract.facts import (
+    ConversationClaimed,
+    ConversationErased,
+    ConversationReset,
+    Fact,
+    HandoffRequested,
+)
 from shared.contract.persistent_queue import PersistentQueue
 from shared.contract.persistent_set import PersistentSet
 
@@ -61,7 +67,7 @@ def _handed_over(state: Inbox, recorded: RecordedEntry, fact: Fact) -> Inbox:
     return Inbox(PersistentQueue(), state.ids)
 
 
-def _forgotten(state: Inbox, recorded: RecordedEntry, fact: ConversationReset) -> Inbox:
+def _forgotten(state: Inbox, recorded: RecordedEntry, fact: Fact) -> Inbox:
     """What came before a reset gets no answer; its ids stay, since it may be delivered again."""
     return Inbox(PersistentQueue(), state.ids)
 
@@ -70,4 +76,5 @@ RULES: Final[Rules[Inbox]] = {
     HandoffRequested: _handed_over,
     ConversationClaimed: _handed_over,
     ConversationReset: _forgotten,
+    ConversationErased: _forgotten,
 }

@@ -12,9 +12,11 @@ from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     ConversationClaimed,
     ConversationEnded,
+    ConversationErased,
     ConversationHandedBack,
     ConversationReset,
     ConversationResolved,
+    Fact,
     FlowStarted,
     HandoffRequested,
     HandoffWithdrawn,
@@ -41,7 +43,7 @@ class Ownership(
         return self.owner == "operator" and self.operator == operator
 
 
-def _reset(state: Ownership, recorded: RecordedEntry, fact: ConversationReset) -> Ownership:
+def _reset(state: Ownership, recorded: RecordedEntry, fact: Fact) -> Ownership:
     return Ownership()
 
 
@@ -79,6 +81,7 @@ def _released(state: Ownership) -> Ownership:
 
 RULES: Final[Rules[Ownership]] = {
     ConversationReset: _reset,
+    ConversationErased: _reset,
     FlowStarted: _flow_started,
     HandoffRequested: _handoff,
     HandoffWithdrawn: _handoff_withdrawn,

@@ -13,7 +13,9 @@ from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AskedAgain,
     ConversationEnded,
+    ConversationErased,
     ConversationReset,
+    Fact,
     FlowAdvanced,
     FlowMigrated,
     FlowStarted,
@@ -35,7 +37,7 @@ class Progress(
     tries: int = 0  # how many answers in a row did not fit
 
 
-def _reset(state: Progress, recorded: RecordedEntry, fact: ConversationReset) -> Progress:
+def _reset(state: Progress, recorded: RecordedEntry, fact: Fact) -> Progress:
     return Progress()
 
 
@@ -66,6 +68,7 @@ def _conversation_ended(state: Progress, recorded: RecordedEntry, fact: Conversa
 
 RULES: Final[Rules[Progress]] = {
     ConversationReset: _reset,
+    ConversationErased: _reset,
     FlowStarted: _flow_started,
     FlowAdvanced: _flow_advanced,
     FlowMigrated: _flow_migrated,

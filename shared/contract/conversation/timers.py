@@ -12,6 +12,7 @@ from shared.contract.facts import (
     AskedAgain,
     ConversationClaimed,
     ConversationEnded,
+    ConversationErased,
     ConversationReset,
     ConversationResolved,
     Fact,
@@ -60,7 +61,7 @@ def interrupted(state: Timers) -> Timers:
     return Timers(state.armed)
 
 
-def _reset(state: Timers, recorded: RecordedEntry, fact: ConversationReset) -> Timers:
+def _reset(state: Timers, recorded: RecordedEntry, fact: Fact) -> Timers:
     return Timers()
 
 
@@ -85,6 +86,7 @@ def _fired(state: Timers, recorded: RecordedEntry, fact: TimerFired) -> Timers:
 
 RULES: Final[Rules[Timers]] = {
     ConversationReset: _reset,
+    ConversationErased: _reset,
     FlowStarted: _waited,
     FlowAdvanced: _waited,
     FlowMigrated: _waited,

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from shared.contract.conversation.rule import Rules
 from shared.contract.entry import RecordedEntry
-from shared.contract.facts import ConversationReset, ConversationStarted, EngagementBegan
+from shared.contract.facts import ConversationErased, ConversationReset, ConversationStarted, EngagementBegan
 
 
 class Begun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,8 +41,13 @@ def _engaged(state: Visit, recorded: RecordedEntry, fact: EngagementBegan) -> Vi
     return replace(state, started=True)
 
 
+def _erased(state: Visit, recorded: RecordedEntry, fact: ConversationErased) -> Visit:
+    return Visit(session=state.session + 1)
+
+
 RULES: Final[Rules[Visit]] = {
     ConversationStarted: _started,
     ConversationReset: _reset,
+    ConversationErased: _erased,
     EngagementBegan: _engaged,
 }

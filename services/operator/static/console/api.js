@@ -77,7 +77,8 @@ const DOUBT = 1500;
 const OPENING = 10000;
 
 // Calls `on.open` after each connect (read the lists then: events may have been missed), `on.closed`
-// while there is none, and `on.conversation`, `on.message`, `on.typing` with each event.
+// while there is none, and `on.conversation`, `on.message`, `on.typing`, `on.erased` with
+// each event.
 // Returns a function that ends it.
 export function listen(on) {
   let source = null; // the feed that counts
@@ -108,7 +109,7 @@ export function listen(on) {
       clearTimeout(opening);
       on.open();
     });
-    for (const kind of ['conversation', 'message', 'typing', 'heartbeat']) {
+    for (const kind of ['conversation', 'message', 'typing', 'erased', 'heartbeat']) {
       feed.addEventListener(kind, (event) => {
         if (feed !== source) return;
         heard = Date.now();

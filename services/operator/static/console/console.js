@@ -70,6 +70,11 @@ function enter(me) {
     conversation: changed,
     message: (line) => reader.add(line),
     typing: ({ conversation }) => reader.visitorTypes(conversation),
+    erased({ conversation }) {
+      lists.remove(conversation);
+      drafts.keep(conversation, '');
+      reader.erased(conversation);
+    },
   });
 }
 

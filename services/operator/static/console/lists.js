@@ -68,6 +68,11 @@ export class Lists {
     this.draw();
   }
 
+  remove(id) {
+    this.rows.delete(id);
+    this.draw();
+  }
+
   show(view) {
     this.view = view;
     this.draw();

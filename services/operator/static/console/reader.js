@@ -66,7 +66,8 @@ export class Reader {
     if (this.row?.id !== id || this.early !== early) return;
     if (detail instanceof Error) {
       this.early = null;
-      this.notice(detail.message);
+      if (detail.status === 404) this.erased(id);
+      else this.notice(detail.message);
       return;
     }
     // Read again after each break of the feed: what the operator looks at and has chosen stays.
@@ -96,12 +97,18 @@ export class Reader {
     return list.scrollHeight - list.scrollTop - list.clientHeight < 80;
   }
 
-  close() {
+  close(why = 'Choose a conversation on the left.') {
     this.row = null;
+    this.part('nothing').textContent = why;
     this.part('transcript').replaceChildren(); // whoever sees the page next may not read it
     this.part('say-text').value = '';
     this.part('conversation').hidden = true;
     this.part('nothing').hidden = false;
+  }
+
+  // All that was said in the conversation was erased: nothing of it may stay on the page.
+  erased(id) {
+    if (this.row?.id === id) this.close('What was said in this conversation was erased.');
   }
 
   // The row of the open conversation has changed.
