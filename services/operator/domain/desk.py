@@ -114,6 +114,14 @@ class Desk:
         self._shelve(summary)
         return change
 
+    def silent_since(self, time: int) -> list[tuple[str, Conversation]]:
+        """What was begun and has had no entry since ``time`` (nanoseconds since 1970), agents' too."""
+        return [
+            (summary.id, summary.state)
+            for summary in self._all.values()
+            if summary.state.visit.started and summary.updated < time
+        ]
+
     def count(self, view: View) -> int:
         return len(self._shelves.get(view, ()))
 
