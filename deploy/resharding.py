@@ -49,9 +49,7 @@ from nats.aio.msg import Msg
 from deploy.log_copy import STALLED_SECONDS, Contents, Keys, Numbers, ReshardError, Writer
 from deploy.provisioning import NEXT, PREVIOUS, eraser_consumer, workflow_consumer
 from shared.contract import entry, relocation, subjects
-from shared.contract.codec import EntryCodec
 from shared.eventlog.layout import MAX_STREAMS, Layout
-from shared.eventlog.log import Log
 from shared.eventlog.master_keys import MasterKeys
 from shared.eventlog.provisioning import (
     DeclareError,
@@ -201,7 +199,7 @@ class _Resharding:
                 await self._discard(plan, layout)
             return False
         await self._refuse_services()
-        old = Log(self._client, layout, EntryCodec())
+        old = ChatLog(self._client, layout)
         if plan is None or not await self._still_holds(plan, old):
             if plan is not None:
                 await self._discard(plan, layout)
@@ -345,7 +343,7 @@ class _Resharding:
     async def _verify(self, wanted: Contents, length: int) -> None:
         """Read the copy back: each conversation must have as many entries, and the same."""
         self._tell("Verifying the copy.")
-        copy = Log(self._client, Layout(NEXT, _STAGED, self._layout.streams), EntryCodec())
+        copy = ChatLog(self._client, Layout(NEXT, _STAGED, self._layout.streams))
         tails, read = await copy.tails(), 0
         found = Contents(tails, self._keys)
         for tail, stream in zip(tails, copy.streams, strict=True):
@@ -382,7 +380,7 @@ class _Resharding:
         self._tell("Closing the old streams.")
         for name in layout.names:
             await self._update(name, {"subjects": [f"closed.{name}"]})
-        if not await self._unchanged(plan, Log(self._client, layout, EntryCodec())):
+        if not await self._unchanged(plan, ChatLog(self._client, layout)):
             for number, name in enumerate(layout.names):
                 await self._update(name, {"subjects": layout.subjects_of(number)})
             raise ReshardError(

@@ -18,17 +18,22 @@ from shared.contract import subjects
 from shared.eventlog.connection import ConnectionState, inbox_prefix
 from shared.eventlog.layout import Layout
 from shared.eventlog.log import MakeStream
+from shared.eventlog.master_keys import MasterKeys
 from shared.eventlog.stream import Stream
 from shared.service import logging
 from shared.service.chat_log import ChatLog, open_log
+from shared.service.conversation_keys import keys_of
 from shared.service.health import Health
 from tests import examples
 from tests.llm_server import LlmServer
-from tests.processes import Service
+from tests.processes import MASTER_KEY, Service
 
 #: Of how many streams the log consists in these tests.
 STREAMS = int(os.environ.get("SWITCHBOARD_TEST_STREAMS", "1"))
 LAYOUT = Layout(subjects.LOG, subjects.PREFIX, STREAMS)
+MASTERS = MasterKeys.parse(MASTER_KEY)
+#: The users that may read keys of sealed words.
+HAVE_KEYS = frozenset({"proxy", "workflow", "operator"})
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +110,13 @@ async def _declare(server: EmbeddedNats) -> None:
     await client.close()
 
 
+async def log_of(client: Client, user: str, make_stream: MakeStream = Stream) -> ChatLog:
+    """The log as this user's service has it: those that may read keys seal and open words."""
+    health = Health(user)
+    masters = MASTERS if user in HAVE_KEYS else None
+    return await open_log(client, keys_of(client, masters, ConnectionState(health), health), make_stream)
+
+
 class UserSettings(NamedTuple):
     """What a service of this user has in its settings to connect with."""
 
@@ -131,7 +143,7 @@ class Connections:
         return UserSettings(self.server.url(), user, self.server.password(user))
 
     async def log(self, user: str, make_stream: MakeStream = Stream) -> ChatLog:
-        return await open_log(await self.client(user), make_stream)
+        return await log_of(await self.client(user), user, make_stream)
 
     async def close(self) -> None:
         for client in self._clients:

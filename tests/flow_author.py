@@ -13,11 +13,12 @@ import pytest
 
 from deploy.cli.main import main
 from deploy.local.embedded import EmbeddedNats
-from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import BotSaid, ConversationStarted, Fact
 from shared.service.chat_log import ChatLog
+from tests.processes import MASTER_KEY
+from tests.replica import history
 
 
 class Ran(NamedTuple):
@@ -36,6 +37,8 @@ class Author:
             "SWITCHBOARD_NATS_URL": server.url(),
             "SWITCHBOARD_NATS_PASSWORD_WORKFLOW": server.password("workflow"),
             "SWITCHBOARD_NATS_PASSWORD_READER": server.password("reader"),
+            "SWITCHBOARD_NATS_PASSWORD_OPERATOR": server.password("operator"),
+            "SWITCHBOARD_MASTER_KEY": MASTER_KEY,
         }
 
     def write(self, name: str, flow: Any) -> Path:
@@ -114,7 +117,7 @@ class Guest:
                 await asyncio.sleep(0.01)
 
     async def history(self) -> list[RecordedEntry]:
-        return [entry_of(message) for message in await self._log.fetch(self.conversation)]
+        return await history(self._log, self.conversation)
 
     async def state(self) -> Conversation:
         state = NEW

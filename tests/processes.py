@@ -16,6 +16,8 @@ from deploy.local.embedded import EmbeddedNats
 from deploy.local.processes import die_with_parent
 
 ROOT = Path(__file__).parent.parent
+#: Wraps the keys of all that tests say.
+MASTER_KEY = "5e" * 64
 TOUR = "services/workflow/flows/tour.json"
 
 
@@ -53,6 +55,7 @@ class Service:
             "SWITCHBOARD_NATS_PASSWORD": server.password(name),
             f"SWITCHBOARD_{name.upper()}_PORT": str(self.port),
             "SWITCHBOARD_LOG_FORMAT": "json",
+            **({} if name == "analytics" else {"SWITCHBOARD_MASTER_KEY": MASTER_KEY}),
             **settings,
         }
         self.process: subprocess.Popen[bytes] | None = None

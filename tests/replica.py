@@ -28,7 +28,6 @@ from services.workflow.subscriptions import subscribe
 from services.workflow.timers import Schedules
 from services.workflow.turn_watchdog import TurnWatchdog
 from shared.contract import subjects
-from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.entry import MAX_ENTRY, Entry, RecordedEntry
 from shared.contract.facts import (
@@ -48,9 +47,11 @@ from shared.eventlog.stream import Stream
 from shared.eventlog.subscription import Subscription
 from shared.service.broker import listen
 from shared.service.chat_log import ChatLog, open_log
+from shared.service.conversation_keys import keys_of
 from shared.service.health import Health
+from shared.service.live_entries import LiveEntries
 from tests import examples
-from tests.conftest import LAYOUT, Connections, flushed
+from tests.conftest import LAYOUT, MASTERS, Connections, flushed
 from tests.faults.injectors import lossy
 from tests.llm_server import LlmServer
 
@@ -96,21 +97,26 @@ class Replica:
         link = ConnectionState(self.health)
         self._broker = make_broker(self._connections.settings("workflow"), "workflow", link)
         self.client = await connect(self._broker, link)
-        log = await open_log(self.client, reads)
+        keys = keys_of(self.client, MASTERS, link, self.health)
+        assert keys is not None
+        self.keys = keys
+        log = await open_log(self.client, keys, reads)
         folds = StateCache()
+        entries = LiveEntries(log, folds.give, folds.wants)
         self.subscription = Subscription(
             log,
             link,
             self.health,
-            folds.deliver,
-            lambda: self.workflow.forget(),
+            entries.take,
+            self._replaced,
             feed=lossy(lose) if lose else LiveConnection,
         )
+        self.entries = entries
         await self.subscription.start()
         flows = FlowCatalog(flow)
         await flows.keep(log)
         registry = self.health.registry
-        repository = Repository(log, self.subscription, folds)
+        repository = Repository(log, self.subscription, entries, folds)
         schedules = Schedules(log, fault)
         provider = Provider("other", llm.url, "test") if llm is not None else None
         self.speech = AssistantRunner(AssistantClient(provider, AnswerLimits(attempts=1)), registry, places)
@@ -135,6 +141,10 @@ class Replica:
     def in_hand(self) -> Collection[TurnMailbox]:
         """The mailboxes with something to do."""
         return self.workflow.worker.mailboxes.values()
+
+    def _replaced(self) -> None:
+        self.entries.reset()
+        self.workflow.forget()
 
     def metric(self, name: str, **labels: str) -> float:
         """The value of a metric, 0 where it was never counted."""
@@ -180,7 +190,7 @@ async def long_lease(connections: Connections) -> None:
 
 async def history(log: ChatLog, conversation: str = C) -> list[RecordedEntry]:
     """All entries of the conversation."""
-    return [entry_of(message) for message in await log.fetch(conversation)]
+    return [recorded async for window in log.entries(conversation) for recorded in window]
 
 
 async def folded(log: ChatLog, conversation: str = C) -> Conversation:

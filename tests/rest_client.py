@@ -14,13 +14,13 @@ from httpx_sse import aconnect_sse
 from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.turns import Turns
 from shared.contract import subjects
-from shared.contract.codec import entry_of
 from shared.contract.entry import Entry, needed
 from shared.contract.facts import AnswerStarted, Author, Fact
 from shared.contract.subjects import conversation_of
 from shared.service.chat_log import ChatLog
 from tests.conftest import Connections
 from tests.processes import Service
+from tests.replica import history
 
 
 class Event(NamedTuple):
@@ -106,8 +106,8 @@ class Bot:
 
     async def turns(self, conversation: str) -> Turns:
         turns = Turns()
-        for message in await self._chat.fetch(conversation):
-            turns.add(entry_of(message))
+        for recorded in await history(self._chat, conversation):
+            turns.add(recorded)
         return turns
 
     async def answer(self, conversation: str, *facts: Fact) -> int:

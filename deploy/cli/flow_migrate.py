@@ -16,6 +16,8 @@ from nats.aio.client import Client
 from deploy.cli import history
 from deploy.cli.flow_releases import SHOWN, as_workflow, check_name, known_version
 from deploy.cli.progress import Progress
+from deploy.cli.settings import Local
+from deploy.cli.words import known_masters, log_with
 from services.workflow import releases
 from services.workflow.domain import releases as rules
 from services.workflow.domain.effects import Moment
@@ -24,12 +26,13 @@ from services.workflow.domain.migration import NoPlace, migrated, unknown_states
 from services.workflow.domain.releases import ReleaseError
 from services.workflow.flow_files import BrokenFlow, read_flow
 from services.workflow.timers import Schedules
-from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import Entry, EntryTooLarge
 from shared.eventlog.command import execute
 from shared.eventlog.errors import Conflict, Unknown
-from shared.service.chat_log import ChatLog, flow_store, open_log
+from shared.eventlog.master_keys import KeyringError
+from shared.service.chat_log import ChatLog, flow_store
+from shared.service.settings import environment, load
 
 #: Conversations that are moved at once.
 AT_ONCE = 32
@@ -58,9 +61,12 @@ class MigrationReport(msgspec.Struct):
 def migrate(options: argparse.Namespace) -> int:
     name = check_name(options.name)
     places = _map(Path(options.map)) if options.map else {}
+    masters = known_masters(load(Local, environment()))
 
     async def command(client: Client) -> tuple[Flow, MigrationReport, bool]:
-        log = await open_log(client)
+        log = await log_with(client, masters)
+        if log.keys is None:
+            raise KeyringError("Nothing was moved: texts are written anew, and none is written in the open.")
         folds = await history.folds(log, lambda state: history.live(state) and state.progress.flow == name)
         new = await _target(client, log, name, options.to, folds)
         if wrong := unknown_states(places, new):
@@ -206,8 +212,11 @@ class _Moving:
 
     async def newest(self) -> Conversation:
         state = NEW
-        for message in await self._log.fetch(self._conversation):
-            state = evolve(state, entry_of(message))
+        async for window in self._log.entries(self._conversation):
+            for recorded in window:
+                if recorded.sealed and not recorded.erased:
+                    raise NoPlace("its words cannot be read: `switchboard keys check` says why")
+                state = evolve(state, recorded)
         self.state = state
         return state
 

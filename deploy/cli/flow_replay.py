@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from pathlib import Path
 
 import msgspec
 
 from deploy.cli import history
-from deploy.cli.connection import connected
 from deploy.cli.progress import Progress
 from deploy.cli.settings import Local
+from deploy.cli.words import opened_log
 from services.workflow.domain.authoring.backtest import Verdict, compare
 from services.workflow.domain.authoring.backtest_report import as_json, lines, report
 from services.workflow.domain.language.flow import Flow
 from services.workflow.flow_files import read_flow
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import FlowStarted
-from shared.service.chat_log import ChatLog, open_log
+from shared.service.chat_log import ChatLog
 from shared.service.settings import environment, load
 
 #: How many verdicts lie between two looks at the progress.
@@ -31,8 +32,8 @@ def replay(options: argparse.Namespace) -> int:
     settings = load(Local, env)
 
     async def command() -> list[list[RecordedEntry]]:
-        async with connected(settings, env, "reader") as client:
-            return await newest(await open_log(client), flow.name, options.last)
+        async with opened_log(settings, env) as log:
+            return await newest(log, flow.name, options.last)
 
     found = report(verdicts(asyncio.run(command()), flow))
     if options.json:
@@ -43,12 +44,18 @@ def replay(options: argparse.Namespace) -> int:
 
 
 async def newest(log: ChatLog, name: str, count: int) -> list[list[RecordedEntry]]:
-    """The entries of the last ``count`` conversations that began with the flow ``name``."""
+    """The entries of the last ``count`` conversations that began with the flow ``name``.
+
+    Those whose words are sealed or erased are left out: what the visitor said decides what the bot says.
+    """
     kept: dict[str, list[RecordedEntry]] = {}
     left_out: set[str] = set()
     mine: dict[str, None] = {}  # in the order in which they began
+    closed: set[str] = set()
     async for recorded in history.recorded(log, "Reading the log"):
         conversation = recorded.conversation
+        if recorded.sealed:
+            closed.add(conversation)
         if conversation in left_out:
             continue
         kept.setdefault(conversation, []).append(recorded)
@@ -64,7 +71,9 @@ async def newest(log: ChatLog, name: str, count: int) -> list[list[RecordedEntry
             oldest = next(iter(mine))
             left_out.add(oldest)
             del mine[oldest], kept[oldest]
-    return [kept[conversation] for conversation in mine]
+    if closed := closed.intersection(mine):
+        print(f"Left out, since their words are sealed or erased: {len(closed)}.", file=sys.stderr)
+    return [kept[conversation] for conversation in mine if conversation not in closed]
 
 
 def verdicts(conversations: list[list[RecordedEntry]], flow: Flow) -> list[Verdict]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from deploy.cli.progress import Progress
-from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import RecordedEntry
 from shared.service.chat_log import ChatLog
@@ -18,8 +17,9 @@ async def recorded(log: ChatLog, what: str) -> AsyncIterator[RecordedEntry]:
     progress, read = Progress(what), 0
     try:
         async for batch in log.read(ends=ends):
+            decode = await log.ready(batch)
             for message in batch:
-                yield entry_of(message)
+                yield decode(message)
             read += len(batch)
             progress(read, length)
     finally:

@@ -11,10 +11,11 @@ from pathlib import Path
 from deploy.cli.connection import connected
 from deploy.cli.progress import Progress
 from deploy.cli.settings import Local
+from deploy.cli.words import known_masters
 from deploy.local.embedded import MASTER_KEY, write_secret
 from deploy.local.ports import LOOPBACK, in_use
 from shared.eventlog.key_blocks import BLOCK_KEYS, Audit, KeyBlocks
-from shared.eventlog.master_keys import BadMasterKey, KeyringError, MasterKeys, new_master_key
+from shared.eventlog.master_keys import KeyringError, MasterKeys, new_master_key
 from shared.service.settings import environment, load
 
 
@@ -27,7 +28,7 @@ def rotate(options: argparse.Namespace) -> int:
     settings = load(Local, env)
     path = None if settings.master_key else _own_file(settings)
     if path is None:
-        masters = _given(settings)
+        masters = known_masters(settings)
     else:
         if in_use(LOOPBACK, settings.nats_port):
             raise KeyringError(
@@ -83,25 +84,9 @@ def check(options: argparse.Namespace) -> int:
     return 1 if audit.older or audit.leftover or audit.broken else 0
 
 
-def known_masters(settings: Local) -> MasterKeys:
-    """The master keys that the settings or the data folder have. Raises `BadMasterKey`."""
-    path = None if settings.master_key else _own_file(settings)
-    return _given(settings) if path is None else MasterKeys.parse(path.read_text())
-
-
 def _own_file(settings: Local) -> Path | None:
     """Where `switchboard run` keeps the master key; None where NATS is another's. Raises `BadMasterKey`."""
     if settings.nats_url:
         return None
-    path = Path(settings.data).absolute() / MASTER_KEY
-    if not path.exists():
-        raise BadMasterKey(
-            f"There is no {path}: put it back from a copy. Without it no sealed word can be read."
-        )
-    return path
-
-
-def _given(settings: Local) -> MasterKeys:
-    if not settings.master_key:
-        raise BadMasterKey("SWITCHBOARD_MASTER_KEY is not set: the key with which the services were started.")
-    return MasterKeys.parse(settings.master_key)
+    known_masters(settings)
+    return Path(settings.data).absolute() / MASTER_KEY

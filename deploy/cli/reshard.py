@@ -7,9 +7,9 @@ import asyncio
 
 from deploy import resharding
 from deploy.cli.connection import connected
-from deploy.cli.keys import known_masters
 from deploy.cli.progress import Progress
 from deploy.cli.settings import Local
+from deploy.cli.words import known_masters
 from deploy.provisioning import PREVIOUS
 from shared.service.settings import environment, load
 

@@ -11,17 +11,22 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from deploy.cli.connection import PATIENCE, connected
+from deploy.cli.connection import PATIENCE
 from deploy.cli.settings import Local
+from deploy.cli.words import opened_log
 from shared.contract import entry
 from shared.contract.codec import entry_of
+from shared.contract.sealing import FindKey, opened
 from shared.eventlog.connection import ConnectionState
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.subscription import Subscription
-from shared.service.chat_log import ChatLog, open_log
+from shared.service.chat_log import ChatLog
 from shared.service.health import Health
 from shared.service.settings import environment, load
 from shared.timestamps import format_time
+
+#: Stands for words that cannot be opened here.
+SEALED = "…"
 
 
 class Selection(NamedTuple):
@@ -42,11 +47,11 @@ def log(options: argparse.Namespace) -> int:
         health = Health("log")
         link = ConnectionState(health)
         patience = PATIENCE if options.follow else 1
-        async with connected(settings, env, "reader", patience=patience, link=link) as client:
+        async with opened_log(settings, env, patience=patience, link=link) as log:
             if options.follow:
-                await follow(await open_log(client), link, health, what)
+                await follow(log, link, health, what)
             else:
-                await show(await open_log(client), what)
+                await show(log, what)
 
     asyncio.run(command())
     return 0
@@ -61,14 +66,14 @@ def schema(options: argparse.Namespace) -> int:
 async def show(log: ChatLog, what: Selection, ends: Sequence[int] = ()) -> None:
     """Print what the log holds, of each stream up to its position in ``ends``. Raises `Unreachable`."""
     ends = ends or await log.ends()
-    start, several = what.start or 1, log.layout.streams > 1
+    start = what.start or 1
     kept: list[StoredMessage] = []
     async for batch in _read(log, what, start, ends):
         if what.last is None:
-            _print(batch, several)
+            await _print(log, batch)
         else:
             kept = [*kept, *batch][max(0, len(kept) + len(batch) - what.last) :]
-    _print(kept, several)
+    await _print(log, kept)
 
 
 async def _read(
@@ -102,14 +107,15 @@ async def follow(log: ChatLog, link: ConnectionState, health: Health, what: Sele
     while True:
         message = await coming.get()
         if what.conversation in (None, message.key):
-            _print([message], log.layout.streams > 1)
+            await _print(log, [message])
 
 
-def line(message: StoredMessage, several: bool = False) -> bytes:
-    """One entry as a JSON line: where and when, then what is stored, as it is stored.
+def line(message: StoredMessage, several: bool = False, find: FindKey | None = None) -> bytes:
+    """One entry as a JSON line: where and when, then what is stored, its words opened if ``find`` knows how.
 
     ``several``: the log has several streams, so the position needs the number of its own.
     """
+    data = message.data if find is None else opened(message.data, message.key, message.author, find)
     head: dict[str, Any] = {
         "position": message.sequence,
         "time": format_time(message.time),
@@ -119,11 +125,13 @@ def line(message: StoredMessage, several: bool = False) -> bytes:
     if several:
         head = {"stream": message.stream, **head}
     try:
-        stored = msgspec.json.decode(message.data, type=dict[str, Any])
+        stored = msgspec.json.decode(data, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         stored = {"unreadable": message.data.decode(errors="replace")}
     else:  # the time of an entry that was copied since
         head["time"] = format_time(entry_of(message).time)
+        if "sealed" in stored:
+            stored["sealed"] = SEALED
     return msgspec.json.encode({**head, **stored, **head}) + b"\n"
 
 
@@ -131,6 +139,8 @@ def _replaced() -> None:
     print("The log was replaced; it begins anew.", file=sys.stderr)
 
 
-def _print(messages: list[StoredMessage], several: bool) -> None:
-    sys.stdout.buffer.writelines(line(message, several) for message in messages)
+async def _print(log: ChatLog, messages: list[StoredMessage]) -> None:
+    find = None if log.keys is None else await log.keys.fetched(messages)
+    several = log.layout.streams > 1
+    sys.stdout.buffer.writelines(line(message, several, find) for message in messages)
     sys.stdout.buffer.flush()

@@ -22,13 +22,15 @@ from services.operator.transports.events import EventHub
 from services.operator.transports.login import Door
 from services.operator.transports.middleware import OperatorMiddleware
 from shared.contract import subjects
-from shared.contract.codec import entry_of
+from shared.contract.entry import RecordedEntry
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.subscription import Start, Subscription
 from shared.service.broker import listen
 from shared.service.chat_log import await_log
+from shared.service.conversation_keys import keys_of, masters_of
 from shared.service.health import Health, Receive, Scope, Send
+from shared.service.live_entries import LiveEntries
 
 #: How often the workflow is told how many consoles are open (seconds); it forgets after three times that.
 PRESENCE_SECONDS = 5.0
@@ -40,6 +42,8 @@ class OperatorApp:
     def __init__(self, settings: Settings, health: Health) -> None:
         self._settings = settings
         self._health = health
+        self._masters = masters_of(settings)
+        self._entries: LiveEntries | None = None
         self._link = ConnectionState(health)
         self._broker = make_broker(settings, "operator", self._link)
         self._desk = Desk()
@@ -88,18 +92,20 @@ class OperatorApp:
 
     async def _run(self) -> None:
         client = await connect(self._broker, self._link)
-        stream = await await_log(client, self._health)
+        keys = keys_of(client, self._masters, self._link, self._health, self._settings.sealing)
+        stream = await await_log(client, self._health, keys)
+        entries = self._entries = LiveEntries(stream, self._give)
         self._subscription = Subscription(
             stream,
             self._link,
             self._health,
-            self._deliver,
+            entries.take,
             self._replaced,
             start=Start.BEGINNING,
             replay_as="operator",
         )
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
-        self._handlers = Handlers(self._desk, stream, self._subscription, self._commands)
+        self._handlers = Handlers(self._desk, stream, self._subscription, entries, self._commands)
         await listen(self._broker, self._health)
         await self._subscription.start()
         while True:
@@ -115,8 +121,8 @@ class OperatorApp:
             with contextlib.suppress(nats.errors.Error):
                 await client.publish(subjects.PRESENCE, payload)
 
-    def _deliver(self, message: StoredMessage) -> None:
-        change = self._desk.apply(entry_of(message))
+    def _give(self, message: StoredMessage, recorded: RecordedEntry) -> None:
+        change = self._desk.apply(recorded)
         if self._handlers is not None:
             self._handlers.pace.others()
         if not len(self._hub):
@@ -131,6 +137,8 @@ class OperatorApp:
 
     def _replaced(self) -> None:
         """The log is another one: so are the lists."""
+        if self._entries is not None:
+            self._entries.reset()
         self._desk.clear()
         self._hub.close()
 

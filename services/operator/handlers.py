@@ -17,7 +17,6 @@ from services.operator.domain.decisions import Decision, NotYours, Operator
 from services.operator.domain.desk import ConversationSummary, Desk
 from services.operator.domain.transcript import Transcript, TranscriptEntry
 from shared.contract import subjects
-from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import LEVEL, Entry
 from shared.contract.facts import OperatorFact
@@ -25,6 +24,7 @@ from shared.eventlog.command import execute
 from shared.eventlog.errors import Conflict, IdReused
 from shared.eventlog.subscription import Subscription
 from shared.service.chat_log import ChatLog, flow_store
+from shared.service.live_entries import LiveEntries
 from shared.service.pace import Pace
 
 log = structlog.get_logger()
@@ -67,10 +67,18 @@ class Handlers:
     A command may take a while, and the right to it may end meanwhile: ``still`` is asked before each try.
     """
 
-    def __init__(self, desk: Desk, stream: ChatLog, subscription: Subscription, commands: Counter) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        stream: ChatLog,
+        subscription: Subscription,
+        entries: LiveEntries,
+        commands: Counter,
+    ) -> None:
         self._desk = desk
         self.log = stream
         self._subscription = subscription
+        self._entries = entries
         self._commands = commands
         self._states: dict[str, list[str]] = {}
         #: Of all the long work in this process.
@@ -122,8 +130,8 @@ class Handlers:
         """The conversation's lines since its visitor last began anew. Raises `NotFound`."""
         self.summary(conversation)
         told = Transcript()
-        async for window in self.log.windows(conversation):
-            async for _ in self.pace.through(window, lambda message: told.add(entry_of(message))):
+        async for window in self.log.entries(conversation):
+            async for _ in self.pace.through(window, told.add):
                 pass  # a long one must not keep everybody else waiting
         return told.lines
 
@@ -189,9 +197,8 @@ class Handlers:
     async def _repeated(self, conversation: str, decide: Decide, id: str) -> int:
         """The position of the entry ``id``, if it is what would have been decided then."""
         state = NEW
-        async for window in self.log.windows(conversation):
-            for message in window:
-                entry = entry_of(message)
+        async for window in self.log.entries(conversation):
+            for entry in window:
                 if (entry.author, entry.id) == ("operator", id):
                     if decide(state) != entry.facts:
                         raise IdReused("this id was used before, with another content")
@@ -205,6 +212,7 @@ class Handlers:
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS):
                 await self._subscription.of(conversation).reached(position)
+                await self._entries.given(conversation)
         except TimeoutError as error:
             raise Busy("this replica has not read the newest entries yet") from error
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import msgspec
 
-from shared.service.settings import Common, Port, PositiveInt
+from shared.service.settings import Port, PositiveInt, Sealing
 
 
-class Settings(Common, frozen=True, kw_only=True):
+class Settings(Sealing, frozen=True, kw_only=True):
     """Each field is one variable, ``SWITCHBOARD_<NAME>``."""
 
     operator_port: Annotated[Port, msgspec.Meta(description="port of the operators' console and API")] = 9997

@@ -15,11 +15,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from services.proxy.domain.past import Past
-from shared.contract.codec import entry_of
 from shared.contract.entry import RecordedEntry
-from shared.eventlog.messages import StoredMessage
-from shared.eventlog.windows import Windows
-from shared.service.chat_log import ChatLog
+from shared.service.chat_log import ChatLog, EntryWindows, Window
 from shared.service.pace import Pace
 
 #: Windows of a long history that are kept for those who come to the same place a moment later.
@@ -87,10 +84,10 @@ class Folded:
 
     async def _read(self, first: int, last: int) -> list[RecordedEntry]:
         entries: list[RecordedEntry] = []
-        windows = self._log.windows(self._conversation, first - 1)
-        while windows.sequence < last and not windows.over:
+        windows = self._log.entries(self._conversation, first - 1)
+        while windows.position < last and not windows.over:
             window = await windows.next()
-            entries += [entry_of(message) for message in window if message.sequence <= last]
+            entries += [recorded for recorded in window if recorded.position <= last]
         return entries
 
 
@@ -126,8 +123,8 @@ class Reading:
         log: ChatLog,
         conversation: str,
         pace: Pace,
-        first: list[StoredMessage],
-        windows: Windows,
+        first: Window,
+        windows: EntryWindows,
         ended: Callable[[], None],
     ) -> None:
         """``first`` is the first of ``windows``."""
@@ -138,7 +135,7 @@ class Reading:
         self._waiting = 0
         self._begin(first, windows)
 
-    def _begin(self, first: list[StoredMessage] | None, windows: Windows) -> None:
+    def _begin(self, first: Window | None, windows: EntryWindows) -> None:
         self._given_up = False
         self._task = asyncio.create_task(self._read(first, windows))
         self._task.add_done_callback(self._over)
@@ -155,7 +152,7 @@ class Reading:
     async def folded(self) -> Folded:
         """Raises `Unreachable`."""
         if self._given_up:
-            self._begin(None, self._log.windows(self._conversation))
+            self._begin(None, self._log.entries(self._conversation))
         if self._task.done():
             return self._task.result()
         self._waiting += 1
@@ -169,22 +166,21 @@ class Reading:
         finally:
             self._waiting -= 1
 
-    async def _read(self, window: list[StoredMessage] | None, windows: Windows) -> Folded:
+    async def _read(self, window: Window | None, windows: EntryWindows) -> Folded:
         folded = Folded(self._log, self._conversation)
         if window is None:
             window = await windows.next()
         while window:
             entries: list[RecordedEntry] = []
 
-            def add(message: StoredMessage, entries: list[RecordedEntry] = entries) -> None:
-                recorded = entry_of(message)
+            def add(recorded: RecordedEntry, entries: list[RecordedEntry] = entries) -> None:
                 folded.past.add(recorded)
                 entries.append(recorded)
 
             async for _ in self._pace.through(window, add):
                 pass
             folded.add(entries)
-            window = [] if windows.over else await windows.next()
+            window = None if windows.over else await windows.next()
         return folded
 
 

@@ -18,7 +18,6 @@ from services.proxy.known_flows import KnownFlows
 from services.proxy.settings import ProxySettings
 from services.proxy.subscriptions import subscribe
 from shared.contract import subjects
-from shared.contract.codec import entry_of
 from shared.contract.conversation import Generating
 from shared.contract.entry import Entry, RecordedEntry
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
@@ -27,7 +26,9 @@ from shared.eventlog.messages import StoredMessage
 from shared.eventlog.subscription import Subscription
 from shared.service.broker import listen
 from shared.service.chat_log import ChatLog, await_log, flow_store
+from shared.service.conversation_keys import keys_of, masters_of
 from shared.service.health import Health
+from shared.service.live_entries import LiveEntries
 from shared.service.pace import ArrivalTurns, Pace
 
 log = structlog.get_logger()
@@ -67,10 +68,12 @@ class Hub:
     def __init__(self, settings: ProxySettings, health: Health) -> None:
         self._link = ConnectionState(health)
         self._health = health
+        self._masters, self._sealing = masters_of(settings), settings.sealing
         self._broker = make_broker(settings, "proxy", self._link)
         subscribe(self._broker, health, self._typing)
         self._rooms: dict[str, tuple[HubReader, ...]] = {}  # mostly of one: a set has 216 bytes
         self._log: ChatLog | None = None
+        self._entries: LiveEntries | None = None
         self._subscription: Subscription | None = None
         self._drafts: Drafts | None = None
         #: What the flows of conversations ask for.
@@ -103,8 +106,10 @@ class Hub:
 
     async def _connect(self) -> None:
         client = await connect(self._broker, self._link)
-        stream = await await_log(client, self._health)
-        subscription = Subscription(stream, self._link, self._health, self._deliver, self._on_reset)
+        keys = keys_of(client, self._masters, self._link, self._health, self._sealing)
+        stream = await await_log(client, self._health, keys)
+        entries = self._entries = LiveEntries(stream, self._give, self._wanted, self._not_read)
+        subscription = Subscription(stream, self._link, self._health, entries.take, self._on_reset)
         await listen(self._broker, self._health)
         await subscription.start()
         self._log, self._subscription, self._drafts = stream, subscription, Drafts(client)
@@ -149,10 +154,10 @@ class Hub:
         async with self._arriving.turn(conversation):
             reading = self._reading(conversation)
             if reading is None:
-                windows = stream.windows(conversation)
+                windows = stream.entries(conversation)
                 first = await windows.next()
                 if windows.over:
-                    return History([entry_of(message) for message in first])
+                    return History(list(first))
                 reading = Reading(
                     stream, conversation, self.pace, first, windows, lambda: self._forget(conversation)
                 )
@@ -175,22 +180,23 @@ class Hub:
         """
         if self._log is None:
             raise Unreachable("not connected to NATS yet")
-        windows = self._log.windows(conversation, after)
+        windows = self._log.entries(conversation, after)
         async for window in windows:
             if windows.over and len(window) <= MAX_AT_ONCE:
-                for message in window:
-                    take(entry_of(message))
+                for recorded in window:
+                    take(recorded)
                 return
-            async for _ in self.pace.through(window, lambda message: take(entry_of(message))):
+            async for _ in self.pace.through(window, take):
                 pass
 
     async def between(self, conversation: str, first: int, last: int) -> AsyncIterator[list[RecordedEntry]]:
         """The conversation's entries from ``first`` to ``last``, in windows. Raises `Unreachable`."""
         if self._log is None:
             raise Unreachable("not connected to NATS yet")
-        async for window in self._log.windows(conversation, first - 1):
-            yield [entry_of(message) for message in window if message.sequence <= last]
-            if window[-1].sequence >= last:
+        windows = self._log.entries(conversation, first - 1)
+        async for window in windows:
+            yield [recorded for recorded in window if recorded.position <= last]
+            if windows.position >= last:
                 return
 
     def drafts(self, conversation: str, reader: HubReader, generating: Generating | None) -> None:
@@ -246,23 +252,21 @@ class Hub:
         if self._log is not None and self._log.client.is_connected:
             await self._log.client.publish(subjects.typing(conversation, "visitor"))
 
-    def _deliver(self, message: StoredMessage) -> None:
+    def _wanted(self, message: StoredMessage) -> bool:
         self.pace.others()
+        return message.key in self._rooms
+
+    def _give(self, message: StoredMessage, recorded: RecordedEntry) -> None:
         conversation = message.key
-        readers = self._rooms.get(conversation)
-        if not readers:
-            return
-        try:
-            recorded = entry_of(message)
-        except Exception as error:
-            for reader in readers:
-                _lose(conversation, reader, error)
-            return
-        for reader in readers:
+        for reader in self._rooms.get(conversation, ()):
             try:
                 reader.on_entry(recorded)
             except Exception as error:  # the others must hear it all the same
                 _lose(conversation, reader, error)
+
+    def _not_read(self, message: StoredMessage, error: Exception) -> None:
+        for reader in self._rooms.get(message.key, ()):
+            _lose(message.key, reader, error)
 
     def _typing(self, conversation: str) -> None:
         for reader in self._rooms.get(conversation, ()):
@@ -273,6 +277,8 @@ class Hub:
 
     def _on_reset(self) -> None:
         """The log was put back from a copy: what the clients show may never have been."""
+        if self._entries is not None:
+            self._entries.reset()
         self._readings.clear()  # what comes of them is of two logs; who waits for it is told to begin anew
         for conversation, readers in tuple(self._rooms.items()):
             for reader in readers:

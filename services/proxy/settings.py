@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from shared.service.settings import Common, Origin, Port, PositiveInt
+from shared.service.settings import Origin, Port, PositiveInt, Sealing
 
 #: A flow by its name, "" for the workflow's default.
 FlowName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{0,64}$")]
 
 
-class ProxySettings(Common, frozen=True, kw_only=True):
+class ProxySettings(Sealing, frozen=True, kw_only=True):
     proxy_port: Annotated[Port, Meta(description="port of the proxy")] = 9998
     origins: Annotated[
         tuple[Origin, ...],

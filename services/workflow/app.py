@@ -34,7 +34,9 @@ from shared.eventlog.subscription import Subscription
 from shared.service.agents import installed
 from shared.service.broker import listen
 from shared.service.chat_log import ChatLog, await_log
+from shared.service.conversation_keys import keys_of, masters_of
 from shared.service.health import Health, Receive, Scope, Send, respond
+from shared.service.live_entries import LiveEntries
 
 log = structlog.get_logger()
 
@@ -61,6 +63,8 @@ class WorkflowApp:
             settings.assistant_max_tokens,
         )
         self._presence = Presence()
+        self._masters = masters_of(settings)
+        self._entries: LiveEntries | None = None
         self._backends: Backends | None = None
         self._subscription: Subscription | None = None
         self._workflow: Workflow | None = None
@@ -106,11 +110,15 @@ class WorkflowApp:
 
     async def _run(self) -> None:
         client = await connect(self._broker, self._link)
-        stream = await await_log(client, self._health)
-        subscription = Subscription(stream, self._link, self._health, self._folds.deliver, self._replaced)
+        keys = keys_of(client, self._masters, self._link, self._health, self._settings.sealing)
+        stream = await await_log(client, self._health, keys)
+        entries = self._entries = LiveEntries(stream, self._folds.give, self._folds.wants)
+        subscription = Subscription(stream, self._link, self._health, entries.take, self._replaced)
         await subscription.start()
         self._subscription = subscription
-        workflow = self._workflow = self._build(client, Repository(stream, subscription, self._folds))
+        workflow = self._workflow = self._build(
+            client, Repository(stream, subscription, entries, self._folds)
+        )
         await self._keep_flow(stream)
         self._watching = [
             asyncio.create_task(self._files.watch()),
@@ -153,6 +161,8 @@ class WorkflowApp:
         return Workflow(repository, helpers, self._health, self._fault)
 
     def _replaced(self) -> None:
+        if self._entries is not None:
+            self._entries.reset()
         if self._workflow is not None:
             self._workflow.forget()
         else:

@@ -8,7 +8,6 @@ from time import time_ns
 from nats.aio.client import Client
 
 from services.workflow.state_cache import StateCache
-from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation
 from shared.contract.entry import Entry, RecordedEntry, needed
 from shared.contract.facts import Fact
@@ -16,15 +15,19 @@ from shared.eventlog.command import Executed, execute
 from shared.eventlog.errors import Conflict
 from shared.eventlog.subscription import Subscription
 from shared.service.chat_log import ChatLog
+from shared.service.live_entries import LiveEntries
 from shared.timestamps import format_time
 
 SECOND = 1_000_000_000
 
 
 class Repository:
-    def __init__(self, stream: ChatLog, subscription: Subscription, folds: StateCache) -> None:
+    def __init__(
+        self, stream: ChatLog, subscription: Subscription, entries: LiveEntries, folds: StateCache
+    ) -> None:
         self.log = stream
         self.subscription = subscription
+        self._entries = entries
         self.folds = folds
 
     @property
@@ -43,6 +46,7 @@ class Repository:
         follower = self.subscription.of(conversation)
         if not follower.certain:  # one that is loaded now might lack what came while in doubt
             await follower.known()
+        await self._entries.given(conversation)
         return self.folds.at_hand(conversation) or await self.folds.complete(self.log, conversation)
 
     async def catch_up(self, conversation: str) -> Conversation:
@@ -78,7 +82,7 @@ class Repository:
 
     async def history(self, conversation: str) -> list[RecordedEntry]:
         """All entries of the conversation. Raises `Unreachable`."""
-        return [entry_of(message) async for window in self.log.windows(conversation) for message in window]
+        return [recorded async for window in self.log.entries(conversation) for recorded in window]
 
     def now(self) -> int:
         """Nanoseconds since 1970, never behind the log: what is due there is due here."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from services.workflow.assistant.profiles import Provider, choose
-from shared.service.settings import Common, Port, PositiveInt, SettingVariable
+from shared.service.settings import Port, PositiveInt, Sealing, SettingVariable
 
 #: What a header can carry (RFC 9110, 5.5): a key with a space or a line end in it was copied badly.
 Key = Annotated[str, Meta(pattern=r"^[!-~]*$")]
@@ -18,7 +18,7 @@ Price = Annotated[float, Meta(ge=0)]
 DEFAULT_FLOW = str(Path(__file__).parent / "flows" / "default.json")
 
 
-class WorkflowSettings(Common, frozen=True, kw_only=True):
+class WorkflowSettings(Sealing, frozen=True, kw_only=True):
     workflow_port: Annotated[Port, Meta(description="port of the workflow's health and metrics")] = 9995
     flow: Annotated[str, Meta(description="file of the flow that new conversations begin with")] = (
         DEFAULT_FLOW

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import RecordedEntry
+from shared.eventlog.errors import Unreachable
 from shared.eventlog.messages import StoredMessage
 from shared.service.chat_log import ChatLog
 
@@ -42,19 +42,29 @@ class StateCache:
         self._watchers: dict[str, list[Watcher]] = {}
         self.time = 0
 
-    def deliver(self, message: StoredMessage) -> None:
-        """One more message of the log, in order."""
-        conversation = message.key
+    def wants(self, message: StoredMessage) -> bool:
+        """Whether the next message of the log is news to a fold that is at hand, or begins one."""
         if message.time > self.time:
             self.time = message.time
+        if message.key in self._loading:
+            return True
+        state = self._folds.get(message.key)
+        # Our own answers are folded already.
+        return message.first if state is None else state.position < message.sequence
+
+    def give(self, message: StoredMessage, recorded: RecordedEntry) -> None:
+        """One more entry of the log, in order."""
+        conversation = message.key
         if conversation in self._loading:
-            self._loading[conversation].live.append(entry_of(message))
+            self._loading[conversation].live.append(recorded)
             return
         state = self._folds.get(conversation)
-        if state is None and message.first:  # there is nothing to fetch: the fold begins here
-            self._keep(conversation, evolve(NEW, entry_of(message)))
-        elif state is not None and state.position < message.sequence:  # our own answers are folded already
-            self._set(conversation, evolve(state, entry_of(message)))
+        if unreadable(recorded):
+            self._drop(conversation)
+        elif state is None and message.first:  # there is nothing to fetch: the fold begins here
+            self._keep(conversation, evolve(NEW, recorded))
+        elif state is not None and state.position < message.sequence:
+            self._set(conversation, evolve(state, recorded))
 
     def forget(self) -> None:
         """Drop everything: the log is no longer the one that was folded."""
@@ -103,12 +113,12 @@ class StateCache:
         loading = self._loading[conversation] = _Loading()  # from here on nothing that comes is missed
         try:
             state = NEW
-            async for window in log.windows(conversation):
-                for message in window:
-                    state = evolve(state, entry_of(message))
+            async for window in log.entries(conversation):
+                for recorded in window:
+                    state = evolve(state, _readable(recorded))
                 await asyncio.sleep(0)  # a long one must not keep the others waiting
             for recorded in loading.live:
-                state = evolve(state, recorded)
+                state = evolve(state, _readable(recorded))
         finally:
             kept = self._loading.get(conversation) is loading
             if kept:
@@ -117,6 +127,12 @@ class StateCache:
         if kept:
             self._keep(conversation, state)
         return state
+
+    def _drop(self, conversation: str) -> None:
+        """It cannot be folded any more: whoever asks for it is told why, once it is read again."""
+        self._folds.pop(conversation, None)
+        for watcher in tuple(self._watchers.get(conversation, ())):
+            watcher(NEW)
 
     def _keep(self, conversation: str, state: Conversation) -> None:
         self._set(conversation, state)
@@ -131,3 +147,17 @@ class StateCache:
         self._folds[conversation] = state
         for watcher in tuple(self._watchers.get(conversation, ())):
             watcher(state)
+
+
+def unreadable(recorded: RecordedEntry) -> bool:
+    """Whether words are missing that nobody erased: no answer may be decided without them."""
+    return recorded.sealed and not recorded.erased
+
+
+def _readable(recorded: RecordedEntry) -> RecordedEntry:
+    if unreadable(recorded):
+        raise Unreachable(
+            f"words of {recorded.conversation} cannot be read (`switchboard keys check` says why): it is "
+            "answered when they can"
+        )
+    return recorded

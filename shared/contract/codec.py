@@ -6,6 +6,7 @@ from typing import Protocol
 
 from shared.contract import entry
 from shared.contract.entry import Entry, RecordedEntry
+from shared.contract.sealing import FindKey
 
 
 class Stored(Protocol):
@@ -23,17 +24,23 @@ class Stored(Protocol):
     def data(self) -> bytes: ...
 
 
-def entry_of(message: Stored) -> RecordedEntry:
-    """The entry that the message holds. Never raises: history is never refused."""
-    return entry.decode(message.sequence, message.key, message.author, message.time, message.data)
+def entry_of(message: Stored, find: FindKey | None = None) -> RecordedEntry:
+    """The entry that the message holds; its sealed words, too, where ``find`` knows their key.
+
+    Never raises: history is never refused.
+    """
+    return entry.decode(message.sequence, message.key, message.author, message.time, message.data, find)
 
 
 class EntryCodec:
-    """What the log is given to write entries: see `shared.eventlog.append.Codec`."""
+    """Writes entries with their words in the open: see `shared.eventlog.append.Codec`."""
 
-    def encode(self, entry_: Entry, /) -> bytes:
+    def encode(self, conversation: str, author: str, entry_: Entry, /) -> bytes:
         """The entry's JSON. Raises `EntryTooLarge`."""
         return entry.encode(entry_)
 
     def id(self, entry_: Entry, /) -> str:
         return entry_.id
+
+    async def same(self, stored: Stored, data: bytes, /) -> bool:
+        return False  # other bytes are other words

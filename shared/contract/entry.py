@@ -48,13 +48,14 @@ _LEVEL_2: Final[frozenset[type]] = frozenset(
     }
 )
 
-#: The largest message the log takes, headers and subject included (bytes).
-MAX_MESSAGE: Final = 512 * 1024
-#: The largest encoded entry (bytes): leaves room for the subject and the headers.
-MAX_ENTRY: Final = MAX_MESSAGE - 4 * 1024
+#: The largest encoded entry (bytes), its words in the open.
+MAX_ENTRY: Final = 508 * 1024
 #: The largest sealed entry (bytes). An entry of `MAX_ENTRY` that is one long text has two thirds of this once
 #: it is sealed: most grow by a third of their words, and about 100 bytes.
 MAX_SEALED: Final = 2 * MAX_ENTRY
+#: The largest message the log takes, headers and subject included (bytes). NATS takes 1 MiB
+#: (``max_payload``).
+MAX_MESSAGE: Final = MAX_SEALED + 4 * 1024
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,8 +79,9 @@ class RecordedEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     ``position`` is its stream sequence, ``time`` when the server stored it first (nanoseconds since
     1970, UTC). ``facts`` leaves out what this program does not know and what the subject's author
-    may not write; an unreadable message has no facts and the id "". ``sealed``: its personal values are
-    absent, since they are sealed and were not opened.
+    may not write; an unreadable message has no facts and the id "". ``key`` is the id of the key under which
+    its personal values are sealed, b"" where they are not. ``sealed``: they are absent, since they were not
+    opened. ``erased``: nobody will ever open them, since the key was destroyed.
     """
 
     position: int
@@ -90,7 +92,9 @@ class RecordedEntry(msgspec.Struct, frozen=True, kw_only=True):
     cause: int | None = None
     needs: int = 1
     facts: tuple[Fact, ...] = ()
+    key: bytes = b""
     sealed: bool = False
+    erased: bool = False
 
 
 class EntryTooLarge(ValueError):
@@ -157,7 +161,7 @@ def encode(entry: Entry) -> bytes:
     return data
 
 
-def encode_sealed(entry: Entry, conversation: str, author: Author, key: DataKey) -> bytes:
+def encode_sealed(entry: Entry, conversation: str, author: str, key: DataKey) -> bytes:
     """The entry's JSON with its personal values sealed; without any it is that of `encode`.
 
     The same arguments give the same bytes. Raises `EntryTooLarge` for what `encode` refuses, and for more
@@ -184,6 +188,7 @@ def encode_sealed(entry: Entry, conversation: str, author: Author, key: DataKey)
             cause=entry.cause,
             needs=rest.needs,
             facts=entry.facts,
+            key=key.id,
         )
     return data
 
@@ -227,7 +232,8 @@ def decode(
         except _UNREADABLE:
             return RecordedEntry(position=position, conversation=conversation, author=author, time=time)
         facts = tuple(map(_lenient, entry.facts))
-    if box and find is not None:
+    key = sealing.key_of(box) if box else None
+    if key is not None and find is not None:
         words = sealing.unseal(box, data, conversation, author, find)
         again = author == "bot" and HOLD_ANY.isdisjoint(map(type, facts))  # what a flow says
         restored = sealing.put_back(facts, words, again) if words is not None else None
@@ -246,6 +252,7 @@ def decode(
         cause=entry.cause,
         needs=entry.needs,
         facts=facts,  # type: ignore[arg-type] # None is of no known type
+        key=key or b"",
         sealed=bool(box),
     )
 

@@ -51,6 +51,7 @@ _base64 = msgspec.json.Decoder(bytes)
 _one: msgspec.json.Decoder[Fact | None] = msgspec.json.Decoder(Fact | None)
 _whole: msgspec.json.Decoder[list[Fact | None]] = msgspec.json.Decoder(list[Fact | None])
 _each = msgspec.json.Decoder(list[msgspec.Raw])
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 #: What unreadable JSON raises; the second for texts that are no UTF-8, the third for brackets nested deep.
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -161,9 +162,32 @@ def unseal(box: bytes, rest: bytes, conversation: str, author: str, find: FindKe
     return key.decrypt(sealed[_HEAD:], _bound(rest, conversation, author))
 
 
+def opened(data: bytes, conversation: str, author: str, find: FindKey) -> bytes:
+    """An entry's bytes with its words in their places; ``data`` itself where none are sealed, or stay so."""
+    rest, box = split(data)
+    words = unseal(box, rest, conversation, author, find) if box else None
+    try:
+        fields = _fields.decode(rest)
+        facts, whole = _each.decode(fields["facts"]), _each.decode(words or b"[]")
+    except (*_UNREADABLE, KeyError):
+        return data
+    if len(facts) != len(whole):
+        return data
+    fields["facts"] = msgspec.Raw(_encoder.encode([_first(*both) for both in zip(whole, facts, strict=True)]))
+    return _encoder.encode(fields)
+
+
+def _first(own: msgspec.Raw, fact: msgspec.Raw) -> msgspec.Raw:
+    return fact if bytes(own) == _NOTHING else own
+
+
 def key_id(data: bytes) -> bytes | None:
     """The id of the key that opens an entry's words; None where nothing is sealed that this program knows."""
-    box = split(data)[1]
+    return key_of(split(data)[1])
+
+
+def key_of(box: bytes) -> bytes | None:
+    """The same of what `split` found."""
     try:
         head = _base64.decode(box[:_HEAD_CHARACTERS] + b'"')
     except msgspec.DecodeError:

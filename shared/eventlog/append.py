@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from shared.eventlog.api import NO_ANSWER, PubAck, acknowledged, append_error, publish
 from shared.eventlog.errors import IdReused, LogError, Unknown
 from shared.eventlog.layout import Layout
+from shared.eventlog.messages import StoredMessage
 from shared.eventlog.request_multiplexer import Reply, RequestMultiplexer
 from shared.eventlog.stream import Stream
 from shared.eventlog.witness import Appended
@@ -30,11 +31,14 @@ _EXPECT_OVER: Final = "Nats-Expected-Last-Subject-Sequence-Subject"
 class Codec(Protocol[E_contra]):
     """How the entries of a log are written."""
 
-    def encode(self, entry: E_contra, /) -> bytes:
+    def encode(self, key: str, author: str, entry: E_contra, /) -> bytes:
         """What is stored. May raise: nothing is sent then."""
 
     def id(self, entry: E_contra, /) -> str:
         """The entry's id: unique for its author and key, for ever. The same entry again has the same."""
+
+    async def same(self, stored: StoredMessage, data: bytes, /) -> bool:
+        """Whether ``stored`` says the same as ``data``, though its bytes differ. Raises `LogError`."""
 
 
 class Appender(Generic[E]):
@@ -89,7 +93,7 @@ class Appender(Generic[E]):
         expect: int | None,
         deadline: float,
     ) -> None:
-        data = self._codec.encode(entry)
+        data = self._codec.encode(key, author, entry)
         address = self._layout.address(key)
         # Ids are stream-wide on the server, so they carry author and key.
         headers = {"Nats-Msg-Id": f"{author}:{key}:{self._codec.id(entry)}"}
@@ -149,8 +153,11 @@ class Appender(Generic[E]):
         try:
             if ack.duplicate:
                 original = await self._stream(appended).at(ack.seq)
-                if original is None or original.data != appended.data:
+                if original is None or (
+                    original.data != appended.data and not await self._codec.same(original, appended.data)
+                ):
                     raise IdReused("this id was used before, with another content")
+                appended = appended._replace(data=original.data)
         except LogError as error:
             if not sequence.done():
                 sequence.set_exception(error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
@@ -26,6 +26,7 @@ from shared.eventlog.stream import MAX_IN_FLIGHT, Stream, Tail
 from shared.eventlog.windows import Windows
 
 E = TypeVar("E")
+L = TypeVar("L", bound="Log[Any]")
 
 #: Makes the streams of a log; tests put one here that hesitates.
 MakeStream = Callable[[Client, str, int, RequestMultiplexer, ReadBudget], Stream]
@@ -136,12 +137,17 @@ class Log(Generic[E]):
 async def open_log(
     client: Client, name: str, prefix: str, codec: Codec[E], make_stream: MakeStream = Stream
 ) -> Log[E]:
-    """The log ``name``, with as many streams as it has. Raises `Unreachable`.
+    """The log ``name``, with as many streams as it has. Raises `Unreachable`."""
+    return await open_as(lambda layout: Log(client, layout, codec, make_stream), client, name, prefix)
 
-    How many it has, its first stream says: whoever provisions a log writes it there.
+
+async def open_as(make: Callable[[Layout], L], client: Client, name: str, prefix: str) -> L:
+    """The same, as a log of another kind, which ``make`` makes.
+
+    How many streams it has, its first one says: whoever provisions a log writes it there.
     """
     tail = await Stream(client, f"{name}-0").tail()
-    log = Log(client, Layout(name, prefix, tail.streams), codec, make_stream)
+    log = make(Layout(name, prefix, tail.streams))
     for stream in log.streams:
         stream.replicated = tail.replicated
     return log

@@ -31,7 +31,7 @@ BATCH: Final = 1000
 BATCH_BYTES: Final = 1024 * 1024
 #: Answers to reads that may be on their way at once over one connection (bytes). The server closes a
 #: connection for which 64 MiB lie unread, and with it everybody's; a read goes over its bound by one message,
-#: at most 512 KiB.
+#: at most 1 MiB.
 MAX_IN_FLIGHT: Final = 2 * 1024 * 1024
 #: How long a read may wait for others (seconds): while the server answers nobody, each takes some seconds.
 WAIT_SECONDS: Final = 10.0

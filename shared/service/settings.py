@@ -72,6 +72,22 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10.0
 
 
+class Sealing(Common, frozen=True, kw_only=True):
+    """Those of a service that reads and writes what people say."""
+
+    master_key: Annotated[
+        str,
+        msgspec.Meta(
+            description="wraps the keys of sealed words: 128 hex digits, and while they are changed a comma "
+            "and the old ones; `make run` makes its own"
+        ),
+    ] = ""
+    sealing: Annotated[
+        bool,
+        msgspec.Meta(description="seal what people say; no: for the one update from a version before it"),
+    ] = True
+
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from shared.contract.codec import entry_of
 from shared.contract.facts import ChoiceMade, Fact, TextWritten
 from shared.contract.subjects import conversation_of
 from tests.conftest import Connections, Services
@@ -28,6 +27,7 @@ from tests.contract.test_websocket import (
     tell,
     told,
 )
+from tests.replica import history
 
 LONG = "x" * 257
 FOREIGN: list[tuple[dict[str, Any], str]] = [
@@ -46,8 +46,8 @@ async def stage(services: Services, tmp_path: Path) -> Stage:
 
 async def stored(connections: Connections, secret: str) -> list[Fact]:
     """What the visitor said, as the log has it."""
-    log = await connections.log("reader")
-    entries = [entry_of(message) for message in await log.fetch(conversation_of(secret, "websocket"))]
+    log = await connections.log("operator")
+    entries = await history(log, conversation_of(secret, "websocket"))
     said = (fact for entry in entries for fact in entry.facts)
     return [fact for fact in said if isinstance(fact, TextWritten | ChoiceMade)]
 

@@ -24,6 +24,7 @@ from shared.service.health import Health
 from tests import examples
 from tests.conftest import Connections
 from tests.long_histories import write_long
+from tests.processes import MASTER_KEY
 
 C = examples.CONVERSATION
 
@@ -71,7 +72,12 @@ def health() -> Health:
 @pytest.fixture
 async def hub(connections: Connections, health: Health) -> AsyncIterator[Hub]:
     server = connections.server
-    settings = ProxySettings(nats_url=server.url(), nats_user="proxy", nats_password=server.password("proxy"))
+    settings = ProxySettings(
+        nats_url=server.url(),
+        nats_user="proxy",
+        nats_password=server.password("proxy"),
+        master_key=MASTER_KEY,
+    )
     hub = Hub(settings, health)
     await hub.start()
     async with asyncio.timeout(30):

@@ -23,12 +23,12 @@ from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import BotSaid
 from shared.contract.subjects import conversation_of
 from shared.eventlog.errors import Unreachable
-from shared.eventlog.messages import StoredMessage
 from shared.service.health import Health
 from shared.service.pace import Pace
 from tests.conftest import Connections
 from tests.contract.test_hub import Reader
 from tests.long_histories import write_long
+from tests.processes import MASTER_KEY
 from tests.visitor import V1
 
 TURNS = 400
@@ -46,7 +46,7 @@ class Held:
         async def held(pace: Pace, items: Iterable[Any], work: Callable[[Any], None]) -> AsyncIterator[None]:
             each = list(items)
             newest = each[-1]  # the reading works on what is stored, a client is told what that means
-            if isinstance(newest, StoredMessage) and newest.sequence == last and not self.reached.is_set():
+            if isinstance(newest, RecordedEntry) and newest.position == last and not self.reached.is_set():
                 self.reached.set()
                 await self.go_on.wait()
             async for _ in through(pace, each, work):
@@ -124,7 +124,12 @@ class Stage:
 @pytest.fixture
 async def stage(connections: Connections) -> AsyncIterator[Stage]:
     server = connections.server
-    settings = ProxySettings(nats_url=server.url(), nats_user="proxy", nats_password=server.password("proxy"))
+    settings = ProxySettings(
+        nats_url=server.url(),
+        nats_user="proxy",
+        nats_password=server.password("proxy"),
+        master_key=MASTER_KEY,
+    )
     hub = Hub(settings, Health("proxy"))
     await hub.start()
     yield Stage(hub, settings)

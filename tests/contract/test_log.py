@@ -31,6 +31,7 @@ from shared.service.health import Health
 from shared.shards import shard_of
 from tests import examples
 from tests.conftest import Connections, connected, declare, stream_name
+from tests.replica import history
 
 C = examples.CONVERSATION
 OTHER = examples.OTHER_CONVERSATION
@@ -44,7 +45,7 @@ async def test_what_is_appended_is_fetched_in_order_and_apart_from_others(connec
     await log.append(OTHER, "visitor", STARTED)
     fetched = await log.fetch(C)
     assert [message.sequence for message in fetched] == positions == [1, 2]
-    assert [entry_of(message).facts for message in fetched] == [STARTED.facts, WROTE.facts]
+    assert [entry.facts for entry in await history(log, C)] == [STARTED.facts, WROTE.facts]
     assert [message.sequence for message in await log.fetch(C, after=1)] == [2]
     assert await log.fetch("0" * 32) == []
     assert await log.last(C) == 2

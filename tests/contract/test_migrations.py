@@ -11,7 +11,6 @@ import pytest
 
 from deploy.cli.flow_migrate import Migration
 from services.workflow.domain.language.flow import parse
-from shared.contract.codec import EntryCodec
 from shared.contract.entry import Entry
 from shared.contract.facts import (
     ChoiceAsked,
@@ -22,8 +21,11 @@ from shared.contract.facts import (
     TimerArmed,
 )
 from shared.eventlog.append import APPEND_SECONDS
+from shared.eventlog.connection import ConnectionState
 from shared.service.chat_log import ChatLog
-from tests.conftest import LAYOUT, Connections, Services
+from shared.service.conversation_keys import keys_of
+from shared.service.health import Health
+from tests.conftest import LAYOUT, MASTERS, Connections, Services
 from tests.flow_author import Author, Guest, greeting, said
 
 OLD = greeting("Old")
@@ -189,7 +191,8 @@ async def test_who_goes_on_in_between_is_moved_from_where_it_stands_then(
     await services.start("workflow", SWITCHBOARD_FLOW=str(author.write("shop.json", flow)))
     guest = Guest(visitor, name(1))
     await guest.begin()
-    log = Meddled(await connections.client("workflow"), LAYOUT, EntryCodec())
+    client, health = await connections.client("workflow"), Health("test")
+    log = Meddled(client, LAYOUT, keys_of(client, MASTERS, ConnectionState(health), health))
     log.meddle = lambda: guest.do(pick(0))
     flow["end1"]["sendRequest"]["content"] = "Changed"
     new = parse(json.dumps(flow).encode(), "shop")

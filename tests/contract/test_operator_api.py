@@ -17,7 +17,6 @@ from deploy.local.embedded import EmbeddedNats
 from services.operator.transports import events
 from services.operator.transports.events import MAX_WAITING, EventHub
 from services.operator.transports.schemas import TypingEvent
-from shared.contract.codec import entry_of
 from shared.contract.entry import LEVEL, Entry, RecordedEntry
 from shared.contract.facts import (
     BotSaid,
@@ -37,6 +36,7 @@ from shared.service.chat_log import ChatLog, flow_store
 from tests.conftest import Connections, Services, connected, declare, flushed, stream_name
 from tests.examples import FLOW
 from tests.processes import Service
+from tests.replica import history
 
 PASSWORDS = {"ada": "a long password", "bob": "another password"}
 VERSION = "0123456789abcdef0123456789abcdef"
@@ -79,7 +79,7 @@ class Chat:
         return await self.visitor.append(id, "visitor", Entry(id=str(uuid.uuid4()), facts=(fact,)))
 
     async def history(self, id: str) -> list[RecordedEntry]:
-        return [entry_of(message) for message in await self.visitor.fetch(id)]
+        return await history(self.visitor, id)
 
 
 @pytest.fixture

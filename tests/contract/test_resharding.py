@@ -39,16 +39,15 @@ from shared.eventlog.errors import Unknown, Unreachable
 from shared.eventlog.key_blocks import NAME_BYTES, KeyBlocks
 from shared.eventlog.keyring import Keyring
 from shared.eventlog.layout import MAX_STREAMS, Layout
-from shared.eventlog.log import Log
 from shared.eventlog.master_keys import KeyringError, MasterKeys, new_master_key
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import DeclareError, find_layout, stream_config
 from shared.eventlog.subscription import After, Start, Subscription
 from shared.service.chat_log import ChatLog, open_log
 from shared.service.health import Health
-from tests.conftest import Connections, Services
+from tests.conftest import MASTERS, Connections, Services
 from tests.faults.nodes import Cluster
-from tests.processes import ROOT, Service
+from tests.processes import MASTER_KEY, ROOT, Service
 from tests.replica import Replica, acknowledged, answered, causes, greet, text, until
 from tests.visitor import Visitor, address
 
@@ -57,20 +56,6 @@ SOME = [f"{number:032x}" for number in range(200, 240)]
 #: Conversations in shards of all kinds.
 NAMES = [f"{number:032x}" for number in range(12)]
 OWNED, UNANSWERED, TIMED, SEALED, ERASED = (f"{number:032x}" for number in range(100, 105))
-MASTER = new_master_key()
-
-
-class SealingCodec:
-    """The codec of a log whose words are sealed."""
-
-    def __init__(self, key: DataKey, conversation: str, author: Any) -> None:
-        self._how = conversation, author, key
-
-    def encode(self, each: Entry, /) -> bytes:
-        return entry.encode_sealed(each, *self._how)
-
-    def id(self, each: Entry, /) -> str:
-        return each.id
 
 
 class Reading:
@@ -133,7 +118,7 @@ class World:
     async def begin(self, streams: int) -> None:
         self.admin = await self.connections.client("admin")
         await self.again(streams)
-        self.masters = MasterKeys.parse(MASTER)
+        self.masters = MASTERS
 
     async def again(self, streams: int) -> None:
         await provisioning.wipe(self.admin)
@@ -143,8 +128,8 @@ class World:
         return await self.connections.log(user)
 
     async def fill(self, names: Sequence[str] = NAMES) -> None:
-        """Conversations that the bot has answered, all at the same time."""
-        visitor, bot = await self.log("proxy"), await self.log("workflow")
+        """Conversations that the bot has answered, all at the same time; from before words were sealed."""
+        visitor, bot = [await open_log(await self.connections.client(user)) for user in ("proxy", "workflow")]
         for turn in range(4):
             for name in names:
                 if turn == 0:
@@ -157,15 +142,9 @@ class World:
                 )
         await self.stop(visitor, bot)
 
-    async def seal(self, name: str) -> DataKey:
-        """A conversation whose words are sealed, with all that names a position."""
-        proxy, workflow = await self.connections.client("proxy"), await self.connections.client("workflow")
-        ring = Keyring(proxy, self.masters, DataKey)
-        key = await ring.new()
-        layout = await find_layout(self.admin, "CHAT", "chat")
-        assert layout is not None
-        visitor: ChatLog = Log(proxy, layout, SealingCodec(key, name, "visitor"))
-        bot: ChatLog = Log(workflow, layout, SealingCodec(key, name, "bot"))
+    async def seal(self, name: str) -> set[bytes]:
+        """A conversation with all that names a position; the ids of its keys."""
+        visitor, bot = await self.connections.log("proxy"), await self.connections.log("workflow")
         for n in range(3):
             asked = Entry(id=f"v{n}", facts=(TextWritten(session="s", text=f"Where is {n}?"),))
             cause = await visitor.append(name, "visitor", asked)
@@ -183,12 +162,13 @@ class World:
                 ),
             )
             await bot.append(name, "bot", said)
-        await proxy.close()
-        await workflow.close()
-        return key
+        keys = {entry.key async for window in visitor.entries(name) for entry in window}
+        await self.stop(visitor, bot)
+        return keys - {b""}
 
-    async def destroy(self, key: DataKey) -> None:
-        await KeyBlocks(self.admin, self.masters).destroy(key.id[:NAME_BYTES], [key.id[NAME_BYTES]])
+    async def destroy(self, keys: set[bytes]) -> None:
+        for key in keys:
+            await KeyBlocks(self.admin, self.masters).destroy(key[:NAME_BYTES], [key[NAME_BYTES]])
 
     async def stop(self, *logs: ChatLog) -> None:
         for log in logs:
@@ -230,7 +210,7 @@ class World:
             "PYTHONPATH": str(ROOT),
             "SWITCHBOARD_NATS_URL": server.url(),
             "SWITCHBOARD_NATS_PASSWORD_ADMIN": server.password("admin"),
-            "SWITCHBOARD_MASTER_KEY": MASTER,
+            "SWITCHBOARD_MASTER_KEY": MASTER_KEY,
             "SWITCHBOARD_LOG_MAX_BYTES": str(1024**3),
         }
         return subprocess.Popen(
@@ -600,7 +580,7 @@ async def test_without_the_key_of_sealed_words_nothing_is_copied(world: World) -
     then, world.masters = await world.told(), MasterKeys.parse(new_master_key())
     with pytest.raises(KeyringError):
         await world.reshard(4)
-    world.masters = MasterKeys.parse(MASTER)
+    world.masters = MASTERS
     assert await world.told() == then
     assert await world.reshard(4)
     assert await world.told() == then
@@ -722,7 +702,7 @@ async def test_the_services_go_on_and_say_the_same(world: World, services: Servi
     """A browser is told `reset` and all that it had; the numbers and the desk's times are the same."""
     await world.begin(1)
     names = ("workflow", "proxy", "operator", "analytics")
-    started = [await services.start(name, SWITCHBOARD_MASTER_KEY=MASTER) for name in names]
+    started = [await services.start(name) for name in names]
     async with Visitor(started[1].url) as visitor, Visitor(started[1].url, 2) as other:
         for each in (visitor, other, visitor, visitor):
             await each.answer()
@@ -734,7 +714,7 @@ async def test_the_services_go_on_and_say_the_same(world: World, services: Servi
         for service in started:
             service.kill()
         await world.reshard(4)
-        started = [await services.start(name, SWITCHBOARD_MASTER_KEY=MASTER) for name in names]
+        started = [await services.start(name) for name in names]
         assert await summary(started[3], length) == numbers
         for each in (visitor, other):
             each.urls = [address(started[1].url)]
@@ -777,7 +757,7 @@ async def test_on_a_cluster_the_copies_have_as_many_replicas(tmp_path: Path) -> 
     try:
         await cluster.settled()
         world = World(Connections(cluster))
-        world.admin, world.masters = await world.connections.client("admin"), MasterKeys.parse(MASTER)
+        world.admin, world.masters = await world.connections.client("admin"), MASTERS
         await provisioning.declare(world.admin, max_bytes=1024**3, replicas=3, streams=1)
         await world.fill()
         then = await world.told()

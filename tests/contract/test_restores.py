@@ -14,7 +14,6 @@ from deploy.local.embedded import EmbeddedNats
 from deploy.provisioning import new_epoch
 from services.workflow.repository import Repository
 from services.workflow.state_cache import StateCache
-from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import Entry
 from shared.eventlog import follower as following
@@ -28,9 +27,11 @@ from shared.eventlog.stream import MAX_IN_FLIGHT, Stream
 from shared.eventlog.subscription import MakeFeed
 from shared.eventlog.witness import Appended
 from shared.service.chat_log import ChatLog, open_log
+from shared.service.conversation_keys import keys_of
 from shared.service.health import Health
+from shared.service.live_entries import LiveEntries
 from tests import examples
-from tests.conftest import Connections
+from tests.conftest import HAVE_KEYS, MASTERS, Connections
 from tests.contract.test_subscription import Followed, grow
 from tests.faults.injectors import Pause, changed, halting, hesitant, late, late_proof, late_question, lossy
 
@@ -69,18 +70,26 @@ class Watching(Followed):
         super().__init__(log, link, from_beginning=from_beginning, feed=feed)
         self.log = log
         self.ever: list[StoredMessage] = []
-        self.beside: StateCache | None = None
+        self._entries: LiveEntries | None = None
+        self._folds: StateCache | None = None
 
     def _take(self, message: StoredMessage) -> None:
         super()._take(message)
         self.ever.append(message)
-        if self.beside is not None:
-            self.beside.deliver(message)
+        if self._entries is not None:
+            self._entries.take(message)
 
     def _reset(self) -> None:
         super()._reset()
-        if self.beside is not None:
-            self.beside.forget()
+        if self._entries is not None and self._folds is not None:
+            self._entries.reset()
+            self._folds.forget()
+
+    def folding(self) -> Repository:
+        """The log as the workflow uses it, from here on."""
+        self._folds = StateCache()
+        self._entries = LiveEntries(self.log, self._folds.give, self._folds.wants)
+        return Repository(self.log, self.subscription, self._entries, self._folds)
 
     @property
     def content(self) -> list[tuple[int, int]]:
@@ -106,7 +115,8 @@ class Lab:
         user: str = "analytics",
         link: ConnectionState | None = None,
     ) -> Watching:
-        link = link or ConnectionState(Health("test"))
+        health = Health("test")
+        link = link or ConnectionState(health)
         client = Client()
         self._clients.append(client)
         await client.connect(
@@ -118,7 +128,8 @@ class Lab:
             reconnect_time_wait=0.05,  # type: ignore[arg-type]
             max_reconnect_attempts=-1,
         )
-        followed = Watching(await open_log(client, reads), link, feed, from_beginning)
+        keys = keys_of(client, MASTERS, link, health) if user in HAVE_KEYS else None
+        followed = Watching(await open_log(client, keys, reads), link, feed, from_beginning)
         self.started.append(followed)
         await followed.subscription.start()
         return followed
@@ -371,12 +382,12 @@ async def test_what_comes_live_while_in_doubt_waits(lab: Lab, grown: int) -> Non
 async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> None:
     """What is loaded then may lack what came meanwhile, or be of a log that is no more."""
     pause = Pause()
-    followed = await lab.follow(hesitant(pause))
+    followed = await lab.follow(hesitant(pause), user="workflow")
     await lab.grow(3)
     await lab.store.copy()
     await lab.grow(3)
     await followed.reached(6)
-    repository = Repository(followed.log, followed.subscription, StateCache())
+    repository = followed.folding()
     pause.begin()
     await pause.felt.wait()
     await lab.store.put_back()
@@ -396,7 +407,7 @@ async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> 
 async def test_what_was_folded_ahead_of_the_follower_is_proven_too(lab: Lab, grown: int) -> None:
     """The store that is put back ends between the subscription's position and the fold's newest entry."""
     pause = Pause()
-    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.sequence > 5))
+    followed = await lab.follow(hesitant(pause), lossy(lambda message: message.sequence > 5), user="workflow")
     await lab.grow(5)
     await followed.reached(5)
     pause.begin()
@@ -410,17 +421,15 @@ async def test_what_was_folded_ahead_of_the_follower_is_proven_too(lab: Lab, gro
     pause.begin()
     await pause.felt.wait()
     await lab.grow(5)
-    folds = StateCache()
-    followed.beside = folds
-    ahead = await Repository(followed.log, followed.subscription, folds).fold(examples.CONVERSATION)
+    repository = followed.folding()
+    ahead = await repository.fold(examples.CONVERSATION)
     assert (ahead.position, followed.follower.sequence) == (12, 7)
     await lab.store.put_back()
     await lab.grow(grown)
     pause.end()
     await settled(lab, followed)
     assert followed.resets == 1
-    again = await Repository(followed.log, followed.subscription, folds).fold(examples.CONVERSATION)
-    assert again == await fresh(lab)
+    assert await repository.fold(examples.CONVERSATION) == await fresh(lab)
 
 
 @pytest.mark.parametrize("grown", [0, 1, 9], ids=["shorter", "as long", "beyond"])
@@ -438,9 +447,7 @@ async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: Lab, g
             await asyncio.sleep(0.02)
     pause.begin()
     await pause.felt.wait()
-    folds = StateCache()
-    followed.beside = folds
-    repository = Repository(followed.log, followed.subscription, folds)
+    repository = followed.folding()
     state = await repository.fold(examples.CONVERSATION)
     said = Entry(id="1", cause=1, facts=(examples.BOT_SAID,))
     assert (await repository.append(examples.CONVERSATION, said, state)).position == 6
@@ -461,9 +468,7 @@ async def test_what_was_read_or_appended_and_is_still_there_resets_nobody(lab: L
     pause.begin()
     await pause.felt.wait()
     await lab.grow(5)
-    folds = StateCache()
-    followed.beside = folds
-    repository = Repository(followed.log, followed.subscription, folds)
+    repository = followed.folding()
     state = await repository.fold(examples.CONVERSATION)
     said = Entry(id="1", cause=1, facts=(examples.BOT_SAID,))
     state = await repository.append(examples.CONVERSATION, said, state)
@@ -536,8 +541,7 @@ async def test_a_read_during_which_a_connection_was_lost_says_nothing(lab: Lab) 
 async def test_nothing_is_appended_to_another_log_that_is_as_long(lab: Lab) -> None:
     """The server compares positions alone: there the expectation of what was folded before holds."""
     followed = await lab.follow(user="workflow")
-    followed.beside = folds = StateCache()
-    repository = Repository(followed.log, followed.subscription, folds)
+    repository = followed.folding()
     await lab.grow(3)
     await lab.store.copy()
     await settled(lab, followed)
@@ -558,8 +562,9 @@ async def test_nothing_is_appended_to_another_log_that_is_as_long(lab: Lab) -> N
 async def fresh(lab: Lab) -> Conversation:
     """The conversation, folded from what is stored now; after `settled`, the writer is there."""
     state = NEW
-    for message in await lab.writer.fetch(examples.CONVERSATION):
-        state = evolve(state, entry_of(message))
+    async for window in lab.writer.entries(examples.CONVERSATION):
+        for recorded in window:
+            state = evolve(state, recorded)
     return state
 
 

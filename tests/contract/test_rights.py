@@ -23,13 +23,13 @@ from deploy.local.embedded import EmbeddedNats
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import Desk
 from services.operator.handlers import Handlers
-from shared.contract.codec import entry_of
 from shared.contract.facts import ConversationClaimed, OperatorSaid
 from shared.contract.subjects import OPERATOR_SESSIONS
 from shared.eventlog.connection import ConnectionState
 from shared.eventlog.provisioning import SECOND
 from shared.eventlog.subscription import Start, Subscription
 from shared.service.health import Health
+from shared.service.live_entries import LiveEntries
 from tests.conftest import Connections, Services
 from tests.contract.test_operator_api import PASSWORDS, Api, Chat, chat, clients  # noqa: F401
 from tests.flow_author import Ran
@@ -235,17 +235,18 @@ async def test_a_command_that_is_tried_again_asks_again(
     id = await chat.waiting("visitor 1")
     health, desk = Health("test"), Desk()
     log = await connections.log("operator")
+    entries = LiveEntries(log, lambda _, recorded: [desk.apply(recorded)].clear())
     subscription = Subscription(
         log,
         ConnectionState(health),
         health,
-        lambda message: [desk.apply(entry_of(message))].clear(),
+        entries.take,
         desk.clear,
         start=Start.BEGINNING,
     )
     await subscription.start()
     counter = Counter("test_commands", "", ["command", "outcome"], registry=health.registry)
-    handlers = Handlers(desk, log, subscription, counter)
+    handlers = Handlers(desk, log, subscription, entries, counter)
     asked = 0
 
     async def still() -> None:

@@ -16,15 +16,15 @@ from services.operator.handlers import Handlers
 from services.operator.transports import http
 from services.proxy.app import Proxy
 from services.proxy.settings import ProxySettings
-from shared.contract.codec import entry_of
 from shared.contract.subjects import conversation_of
 from shared.eventlog.connection import ConnectionState
-from shared.eventlog.messages import StoredMessage
 from shared.eventlog.subscription import Start, Subscription
 from shared.service.health import Health
+from shared.service.live_entries import LiveEntries
 from shared.service.pace import Pace
 from tests.conftest import Connections
 from tests.long_histories import write_long
+from tests.processes import MASTER_KEY
 
 TURNS = 600
 TEXTS = 2 * TURNS + 1  # the bot's answer to the start, too
@@ -59,7 +59,12 @@ async def test_a_session_of_rest_is_read_and_shown_in_pieces(
     visitor, bot = await connections.client("proxy"), await connections.client("workflow")
     entries = await write_long(visitor, bot, conversation, TURNS, 50, "rest")
     server = connections.server
-    settings = ProxySettings(nats_url=server.url(), nats_user="proxy", nats_password=server.password("proxy"))
+    settings = ProxySettings(
+        nats_url=server.url(),
+        nats_user="proxy",
+        nats_password=server.password("proxy"),
+        master_key=MASTER_KEY,
+    )
     proxy = Proxy(settings, Health("proxy"))
     pieces = Pieces(monkeypatch)
     await proxy.start()
@@ -72,7 +77,7 @@ async def test_a_session_of_rest_is_read_and_shown_in_pieces(
         shown = answer.json()["session"]["messages"]
     finally:
         await proxy.stop()
-    assert pieces.items == {"StoredMessage": entries, "TurnMessage": len(shown)}
+    assert pieces.items == {"RecordedEntry": entries, "TurnMessage": len(shown)}
 
 
 async def test_the_console_reads_and_shows_a_conversation_in_pieces(
@@ -83,20 +88,17 @@ async def test_the_console_reads_and_shows_a_conversation_in_pieces(
     entries = await write_long(visitor, bot, conversation, TURNS, 50)
     health, desk = Health("operator"), Desk()
     log = await connections.log("operator")
-
-    def deliver(message: StoredMessage) -> None:
-        desk.apply(entry_of(message))
-
+    feed = LiveEntries(log, lambda _, recorded: [desk.apply(recorded)].clear())
     subscription = Subscription(
         log,
         ConnectionState(health),
         health,
-        deliver,
+        feed.take,
         desk.clear,
         start=Start.BEGINNING,
     )
     await subscription.start()
-    handlers = Handlers(desk, log, subscription, None)  # type: ignore[arg-type]
+    handlers = Handlers(desk, log, subscription, feed, None)  # type: ignore[arg-type]
     pieces = Pieces(monkeypatch)
     asked = 0
 
@@ -109,5 +111,5 @@ async def test_the_console_reads_and_shows_a_conversation_in_pieces(
     finally:
         await subscription.stop()
     assert len(detail.messages) == TEXTS
-    assert pieces.items == {"StoredMessage": entries, "TranscriptEntry": TEXTS}
+    assert pieces.items == {"RecordedEntry": entries, "TranscriptEntry": TEXTS}
     assert asked == 1  # a right may end while it is read

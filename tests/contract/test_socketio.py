@@ -16,12 +16,12 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from shared.contract.codec import entry_of
 from shared.contract.entry import Entry
 from shared.contract.facts import ConversationClaimed, OperatorSaid
 from shared.contract.subjects import conversation_of
 from tests.conftest import Connections, Services, shared_services
 from tests.processes import Service
+from tests.replica import history
 from tests.socketio_client import Balancer, Client
 
 HI = ["Hi!", "Which one?\n1. Rust\n2. Other"]
@@ -470,9 +470,9 @@ async def test_a_language_and_a_flow_may_be_asked_for(own_stage: Stage, connecti
         lang="de", flow="../x"
     )
     await visitor.says(2)
-    log = await connections.log("reader")
-    (first, *_) = await log.fetch(conversation_of(visitor.session, "socketio"))
-    (began,) = entry_of(first).facts
+    log = await connections.log("operator")
+    (first, *_) = await history(log, conversation_of(visitor.session, "socketio"))
+    (began,) = first.facts
     assert json.loads(json.dumps({"door": began.door, "language": began.language, "flow": began.flow})) == {  # type: ignore[union-attr]
         "door": "socketio",
         "language": "de, en, fr",

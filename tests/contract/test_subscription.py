@@ -471,7 +471,7 @@ async def test_a_position_of_the_old_log_does_not_count_in_the_one_that_took_its
     """Whoever waits is not let go before it is known which log this is, nor kept waiting then."""
     server, pause = connections.server, Pause()
     client = await connections.client("analytics")
-    followed = Followed(await open_log(client, hesitant(pause)), ConnectionState(Health("test")))
+    followed = Followed(await open_log(client, make_stream=hesitant(pause)), ConnectionState(Health("test")))
     stop.append(followed)
     await followed.subscription.start()
     await grow(writer, 0, 5)

@@ -14,13 +14,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from deploy.local.embedded import EmbeddedNats
-from shared.contract.codec import entry_of
 from shared.contract.entry import Entry
 from shared.contract.facts import BotSaid
-from shared.service.chat_log import open_log
-from tests.conftest import Services, connected, declare
+from tests.conftest import Services, connected, declare, log_of
 from tests.faults.faulty_proxy import POISONS
 from tests.processes import Service
+from tests.replica import history
 from tests.rest_client import Client as RestClient
 from tests.socketio_client import Client as SocketIoClient
 from tests.visitor import V1
@@ -198,8 +197,8 @@ async def test_an_entry_that_cannot_be_read_leaves_no_chat_client_waiting(
 async def answer(server: EmbeddedNats, client: RestClient, words: str) -> None:
     """The bot says so, in answer to everything."""
     nats = await connected(server, "workflow")
-    log = await open_log(nats)
-    for entry in [entry_of(message) for message in await log.fetch(client.conversation)]:
+    log = await log_of(nats, "workflow")
+    for entry in await history(log, client.conversation):
         said = Entry(id=f"to {entry.position}", cause=entry.position, facts=(BotSaid(text=words),))
         await log.append(client.conversation, "bot", said)
     await nats.close()

@@ -20,11 +20,11 @@ from websockets.frames import Frame, Opcode
 from deploy.local.embedded import EmbeddedNats
 from services.proxy.transports.pages import STATIC
 from shared.contract import facts
-from shared.contract.codec import entry_of
 from shared.contract.entry import Entry
 from shared.contract.subjects import conversation_of
 from tests.conftest import Connections, Services, connected, declare
 from tests.processes import Service
+from tests.replica import history
 from tests.visitor import V1, Visitor
 
 FLOW = {
@@ -282,9 +282,9 @@ async def test_two_tabs_opened_at_once_are_greeted_once(stage: Stage) -> None:
 async def began(stage: Stage, socket: ClientConnection) -> facts.ConversationStarted:
     """The fact with which the conversation of this new socket began."""
     connections = Connections(stage.services.server)
-    log = await connections.log("reader")
+    log = await connections.log("operator")
     conversation = conversation_of(cookie_of(socket).split("=")[1], "websocket")
-    (fact,) = entry_of((await log.fetch(conversation))[0]).facts
+    (fact,) = (await history(log, conversation))[0].facts
     await connections.close()
     assert isinstance(fact, facts.ConversationStarted)
     return fact

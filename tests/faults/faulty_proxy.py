@@ -44,7 +44,7 @@ def faulty(
     return position
 
 
-append = Hub.append
+append, decode = Hub.append, entry.decode
 
 
 def poisoned(function: Callable[..., Any], word: str, about: Callable[..., object]) -> Callable[..., Any]:
@@ -62,6 +62,6 @@ if __name__ == "__main__":
     Hub.append = faulty  # type: ignore[method-assign]
     for side in (ClientSession, Chat, AgentTalk):
         setattr(side, "receive", poisoned(side.receive, "heard", lambda _, *said: said))  # noqa: B010
-    entry.decode = poisoned(entry.decode, "stored", lambda *message: message[-1])
+    entry.decode = poisoned(entry.decode, "stored", lambda *message: decode(*message).facts)
     sse_events.encode = poisoned(sse_events.encode, "streamed", lambda events, _: events)
     main("proxy", ProxySettings, lambda settings: settings.proxy_port, Proxy)

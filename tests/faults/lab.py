@@ -20,10 +20,11 @@ from nats.aio.client import Client
 
 from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
+from shared.contract.sealing import opened
 from shared.eventlog.connection import inbox_prefix
 from shared.eventlog.errors import LogError
-from shared.service.chat_log import ChatLog, open_log
-from tests.conftest import declare
+from shared.service.chat_log import ChatLog
+from tests.conftest import declare, log_of
 from tests.faults.checker import (
     LATE,
     Line,
@@ -183,8 +184,8 @@ class Lab:
         self._clients.append(client)
         return client
 
-    async def log(self, user: str = "reader") -> ChatLog:
-        return await open_log(await self.connect(user))
+    async def log(self, user: str = "operator") -> ChatLog:
+        return await log_of(await self.connect(user), user)
 
     async def restart(self, services: Sequence[Service]) -> None:
         """kill -9, start, and wait until all are ready."""
@@ -428,9 +429,11 @@ async def read_log(log: ChatLog) -> list[Line]:
     counts = Counter[int]()
     ends = await log.ends()
     async for batch in log.read():
+        assert log.keys is not None, "the checker judges by the words"
+        find = await log.keys.fetched(batch)
         for message in batch:
             try:
-                entry = msgspec.json.decode(message.data)
+                entry = msgspec.json.decode(opened(message.data, message.key, message.author, find))
             except (msgspec.DecodeError, RecursionError):
                 entry = {}
             lines.append(

@@ -45,7 +45,7 @@ async def sound(services: Services, connections: Connections) -> Sound:
         await converse(visitor, 4, random.Random(1))
         await visitor.question()
         transcript = await transcript_of(visitor, proxy.url)
-        lines = await read_log(await connections.log("reader"))
+        lines = await read_log(await connections.log("operator"))
         assert check(lines, [transcript]) == []
         return Sound(lines, transcript)
 

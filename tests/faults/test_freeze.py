@@ -41,7 +41,7 @@ async def test_a_frozen_replica_is_replaced_and_does_no_harm_when_it_wakes(
     transcripts = [await transcript_of(visitor, proxy.url) for visitor in visitors]
     for visitor in visitors:
         await visitor.__aexit__()
-    lines = await read_log(await connections.log("reader"))
+    lines = await read_log(await connections.log("operator"))
     assert check(lines, transcripts) == []
     assert frozen.process is not None
     assert frozen.process.poll() is None

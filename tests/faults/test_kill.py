@@ -56,7 +56,7 @@ async def test_kills_at_random_moments_lose_nothing_and_double_nothing(
     proxy = await services.start("proxy", SWITCHBOARD_MESSAGES_PER_MINUTE="60000")
     workflow = await services.start("workflow", SWITCHBOARD_FLOW=TOUR)
     nats = services.server
-    log = await connections.log("reader")
+    log = await connections.log("operator")
 
     visitors = [Visitor(proxy.url, seed=chance.randrange(10**9)) for _ in range(VISITORS)]
     for visitor in visitors:

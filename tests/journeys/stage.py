@@ -9,12 +9,11 @@ from nats.aio.client import Client
 
 from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
-from shared.contract.codec import entry_of
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import BotSaid, Fact
-from shared.service.chat_log import open_log
-from tests.conftest import connected, declare
+from tests.conftest import connected, declare, log_of
 from tests.processes import TOUR, Service
+from tests.replica import history
 
 PASSWORD = "open the console"
 
@@ -42,8 +41,8 @@ class Stage:
             await declare(self._admin, max_bytes=1024**3)
             await self.account("ada", "Ada")
             await self.account("bob", "Bob")
-            self._log = await open_log(await self._client("reader"))
-            self._bot = await open_log(await self._client("workflow"))
+            self._log = await log_of(await self._client("operator"), "operator")
+            self._bot = await log_of(await self._client("workflow"), "workflow")
             await self.up()
         except BaseException:
             await self.__aexit__()
@@ -76,7 +75,7 @@ class Stage:
 
     async def entries(self, conversation: str) -> list[RecordedEntry]:
         """The whole conversation, as the log holds it."""
-        return [entry_of(message) for message in await self._log.fetch(conversation)]
+        return await history(self._log, conversation)
 
     async def bot_says(self, conversation: str, *texts: str) -> None:
         """The bot says these of its own accord, an entry for each."""

@@ -23,6 +23,7 @@ from shared.contract.facts import (
     HandoffRequested,
     InputRefused,
 )
+from shared.contract.sealing import take_out
 from tests.examples import BOT_FACTS, EXAMPLES, FIRST_TIME, OPERATOR_FACTS, SECOND, VISITOR_FACTS
 
 quick = settings(max_examples=200, deadline=None)
@@ -160,3 +161,12 @@ def _make_sense(projection: Projection) -> None:
         *(stopped for _, flow in projection.drop_off.newest() for _, stopped in flow.states().values()),
     ]
     assert min(counts) >= 0
+
+
+@given(histories() | st.lists(wild(), max_size=20))
+@quick
+def test_without_any_key_the_numbers_are_the_same(history: list[RecordedEntry]) -> None:
+    sealed = [
+        msgspec.structs.replace(entry, facts=take_out(entry.facts)[0], sealed=True) for entry in history
+    ]
+    assert shown(fold(Projection(), sealed)) == shown(fold(Projection(), history))

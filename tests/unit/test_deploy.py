@@ -153,10 +153,28 @@ def test_services_in_kubernetes(name: str) -> None:
     assert [port["port"] for port in service["spec"]["ports"]] == [ADDRESSES[name]]
 
 
-def test_the_secret_has_every_user() -> None:
-    (secret,) = documents(ROOT / "deploy/kubernetes/secret.example.yaml")
-    assert set(secret["stringData"]) == set(USERS)
-    assert not any(secret["stringData"].values())
+def test_the_secrets_have_every_user_and_the_master_key() -> None:
+    found = documents(ROOT / "deploy/kubernetes/secret.example.yaml")
+    secrets = {secret["metadata"]["name"]: secret["stringData"] for secret in found}
+    assert secrets.keys() == {"nats-passwords", "master-key"}
+    assert set(secrets["nats-passwords"]) == set(USERS)
+    assert set(secrets["master-key"]) == {"SWITCHBOARD_MASTER_KEY"}
+    assert not any(value for secret in secrets.values() for value in secret.values())
+
+
+@pytest.mark.parametrize("name", ["proxy", "workflow", "operator"])
+def test_whoever_reads_words_is_given_the_master_key(name: str) -> None:
+    (container,) = workloads()[name]["containers"]
+    given = {each["name"]: each for each in container["env"]}["SWITCHBOARD_MASTER_KEY"]
+    key = {"name": "master-key", "key": "SWITCHBOARD_MASTER_KEY"}
+    assert given["valueFrom"]["secretKeyRef"] == key
+    assert "SWITCHBOARD_MASTER_KEY" in compose()["services"][name]["environment"]
+
+
+def test_analytics_has_no_master_key() -> None:
+    (container,) = workloads()["analytics"]["containers"]
+    assert "SWITCHBOARD_MASTER_KEY" not in {each["name"] for each in container["env"]}
+    assert "SWITCHBOARD_MASTER_KEY" not in compose()["services"]["analytics"]["environment"]
 
 
 @pytest.mark.parametrize("name", SERVICES)

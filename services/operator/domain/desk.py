@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from services.operator.domain.absent import marked
 from services.operator.domain.transcript import Change, spoken, still_asked
 from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.entry import RecordedEntry
@@ -187,6 +188,7 @@ def _fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
     """Bring the summary up to date."""
     before, asked = summary.state, summary.asked
     after, facts = step(before, entry)
+    facts = marked(entry, facts)
     summary.state = after
     summary.updated = entry.time
     if any(type(fact) is ConversationErased for fact in facts):

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from services.operator.domain.absent import marked
 from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
@@ -91,6 +92,7 @@ class Transcript:
     def add(self, entry: RecordedEntry) -> None:
         before = self._state
         self._state, facts = step(before, entry)
+        facts = marked(entry, facts)
         if self._state.visit.session != before.visit.session:
             self.lines.clear()
         self.lines.extend(lines(Change(entry, before, facts, self._asked)))

@@ -98,7 +98,7 @@ class Fold:
                     self.editor = None
             elif isinstance(fact, facts.ChoiceAsked):
                 self.asking = "choice"
-                self.question = recorded.position, fact
+                self.question = None if recorded.sealed else (recorded.position, fact)
                 self.choices[str(fact.group)] = _words(fact)
             elif kind is facts.InputRefused or kind is facts.DecisionFailed:
                 reason = refusal(effective)

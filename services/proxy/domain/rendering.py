@@ -14,6 +14,7 @@ import msgspec
 from services.proxy.domain import frames
 from services.proxy.domain.markdown_html import markdown_as_html
 from shared.contract import facts
+from shared.contract.entry import RecordedEntry
 from shared.contract.facts import Fact
 from shared.contract.html_text import plain
 
@@ -87,6 +88,20 @@ def _operator_joined(words: _Words, fact: facts.ConversationClaimed, marks: _Mar
 
 def _operator_left(words: _Words, fact: Fact, marks: _Marks) -> frames.Frame:
     return frames.OperatorLeft(**marks)
+
+
+#: What is nothing without its words.
+_SAID: Final = frozenset(
+    {
+        *(facts.BotSaid, facts.ChoiceAsked, facts.AssistantSaid, facts.OperatorSaid),
+        *(facts.TextWritten, facts.ChoiceMade),
+    }
+)
+
+
+def wordless(recorded: RecordedEntry, fact: Fact) -> bool:
+    """Whether the fact's words were erased, or cannot be read: then it is not shown."""
+    return recorded.sealed and type(fact) in _SAID
 
 
 _Maker = Callable[[_Words, Any, _Marks], frames.Frame]

@@ -11,6 +11,7 @@ import msgspec
 from services.proxy.domain import close_codes, plain_text
 from services.proxy.domain.limits import MAX_TEXT, MAX_UNANSWERED
 from services.proxy.domain.past import Fold, Past, fingerprint, is_erased
+from services.proxy.domain.rendering import wordless
 from services.proxy.domain.session import Append
 from services.proxy.domain.socketio_protocol import Emit, Missing, Output, Talk, error, held
 from shared.contract import cursor as cursors
@@ -142,7 +143,9 @@ class Chat(Talk):
     def _render(self, recorded: RecordedEntry, effective: tuple[Fact, ...], skip: int = 0) -> list[Output]:
         output: list[Output] = []
         for index, fact in enumerate(effective):
-            if index >= skip and recorded.author != "visitor" and (words := plain_text.text(fact)):
+            if index < skip or recorded.author == "visitor" or wordless(recorded, fact):
+                continue
+            if words := plain_text.text(fact):
                 output.append(self._message(recorded, index, words))
         if any(isinstance(fact, (DecisionFailed, AnswerFailed)) for fact in effective[skip:]):
             if not any(map(plain_text.text, effective)):

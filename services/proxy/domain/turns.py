@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 from services.proxy.domain import plain_text
 from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.past import is_erased
+from services.proxy.domain.rendering import wordless
 from shared.contract.conversation import NEW, Conversation, Generating, step
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
@@ -171,7 +172,8 @@ class Turns:
         if self.state.inbox.unanswered and self.open is None:
             self._begin(recorded)
         if effective and recorded.author != "visitor":
-            self._say(recorded, effective, before.answer.generating)
+            shown = tuple(fact for fact in effective if not wordless(recorded, fact))
+            self._say(recorded, shown, before.answer.generating)
         if not self.state.inbox.unanswered and not self._first_awaited:
             self._end(recorded)
         self.failed = self.state.answer.failed and (asked or self.failed)
@@ -219,9 +221,10 @@ class Turns:
             if isinstance(fact, ConversationReset):
                 self._forget()
             elif isinstance(fact, TextWritten | ChoiceMade):
-                text = fact.text if isinstance(fact, TextWritten) else fact.text or str(fact.item)
-                self.messages.append(TurnMessage(recorded.position, recorded.time, "user", text))
                 self._spoken = True
+                if not wordless(recorded, fact):
+                    text = fact.text if isinstance(fact, TextWritten) else fact.text or str(fact.item)
+                    self.messages.append(TurnMessage(recorded.position, recorded.time, "user", text))
             if isinstance(fact, _VISITORS):
                 turn = self.open
                 self.latest = (turn.position, turn.time) if turn else (recorded.position, recorded.time)

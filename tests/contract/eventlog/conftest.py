@@ -14,6 +14,7 @@ from nats.aio.client import Client
 from deploy.local.embedded import EmbeddedNats, binary
 from shared.eventlog.layout import Layout
 from shared.eventlog.log import Log, open_log
+from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import declare_log
 
 LAYOUT = Layout("TALLY", "tally", 3)
@@ -27,11 +28,14 @@ class Paid(msgspec.Struct, frozen=True):
 
 
 class PaidCodec:
-    def encode(self, entry: Paid, /) -> bytes:
+    def encode(self, key: str, author: str, entry: Paid, /) -> bytes:
         return msgspec.json.encode(entry)
 
     def id(self, entry: Paid, /) -> str:
         return entry.id
+
+    async def same(self, stored: StoredMessage, data: bytes, /) -> bool:
+        return False
 
     @staticmethod
     def decode(data: bytes) -> Paid:
