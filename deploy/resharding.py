@@ -295,6 +295,7 @@ class _Resharding:
         length = sum(tail.length for tail in tails)
         self._tell(f"Copying {length:,} entries from {plan.old} stream(s) to {plan.streams}.")
         floors = [await self._acknowledged(name) for name in old.layout.names]
+        forgotten = await self._erased(old)
         positions = Numbers([tail.first for tail in tails], [tail.length for tail in tails])
         contents, ends, writer = (
             Contents(tails, self._keys),
@@ -307,6 +308,8 @@ class _Resharding:
             async for batch in old.read(ends=plan.ends):
                 await self._keys.load(batch)
                 for message in batch:
+                    if message.sequence < forgotten.get(message.key, 0):
+                        message = message._replace(data=relocation.without_open_words(message.data))
                     stream = self._layout.stream_of(message.key)
                     ends[stream] += 1
                     data = relocation.relocated(
@@ -333,6 +336,17 @@ class _Resharding:
         plan.verified = True
         await self._update(f"{NEXT}-0", {"metadata": _metadata(plan)})
         return plan
+
+    async def _erased(self, old: ChatLog) -> dict[str, int]:
+        """The conversations that were erased, and where: what was said before must not live on in the copy.
+
+        Sealed words need nothing: their keys are gone. But those from before sealing stand in the open.
+        """
+        found: dict[str, int] = {}
+        for stream in old.streams:
+            async for batch in stream.read(1, f"{subjects.PREFIX}.*.*.eraser"):
+                found.update((message.key, message.sequence) for message in batch)
+        return found
 
     async def _acknowledged(self, stream: str) -> int:
         """Up to where the workflow has acknowledged all of a stream; 0 where it never had the durable."""

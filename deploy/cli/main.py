@@ -45,6 +45,7 @@ def _told() -> tuple[type[Exception], ...]:
     """What is told in a sentence. Asked for, and imported, only where something was raised."""
     from deploy.cli.accounts import AccountError
     from deploy.cli.connection import ConnectionFailed
+    from deploy.cli.erase import EraseError
     from deploy.local.embedded import ServerError
     from deploy.local.ports import PortError
     from deploy.local.processes import FolderError
@@ -60,7 +61,7 @@ def _told() -> tuple[type[Exception], ...]:
     return (
         *(AccountError, ConnectionFailed, ServerError, ProcessError, PortError, FolderError),
         *(ReleaseError, BrokenFlow, DeclareError, LogError, KeyringError),
-        *(ReshardError, Unmovable),
+        *(ReshardError, Unmovable, EraseError),
     )
 
 
@@ -110,6 +111,21 @@ def parser() -> argparse.ArgumentParser:
     schema.set_defaults(command=LazyCommand("tail", "schema"))
     asyncapi = described.add_parser("asyncapi", help="print what goes over NATS, as AsyncAPI")
     asyncapi.set_defaults(command=LazyCommand("asyncapi", "asyncapi"))
+
+    erase = commands.add_parser("erase", help="forget conversations for good: docs/privacy.md")
+    erase.add_argument("conversation", type=_conversation, nargs="*", metavar="C", help="these conversations")
+    erase.add_argument(
+        "--attribute",
+        action="append",
+        metavar="NAME=VALUE",
+        help="those with this variable (or user=ID, as doors name users)",
+    )
+    erase.add_argument("--older-than", metavar="AGE", help="those silent for so long, such as 400d or 36h")
+    erase.add_argument("--why", metavar="TEXT", help="kept on the log: do not name the visitor in it")
+    erase.add_argument("--by", metavar="NAME", help="who asks for it, if not the account that runs this")
+    erase.add_argument("--dry-run", action="store_true", help="only show which these are")
+    erase.add_argument("--yes", action="store_true", help="do not ask")
+    erase.set_defaults(command=LazyCommand("erase", "erase"))
 
     operator = commands.add_parser("operator", help="the operators' accounts")
     verbs = operator.add_subparsers(required=True, metavar="VERB")

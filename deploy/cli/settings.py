@@ -85,6 +85,6 @@ def password_variable(user: str) -> str:
 SECRETS = {
     "proxy": ("SWITCHBOARD_SECRET", "SWITCHBOARD_JWT_SECRET", "SWITCHBOARD_MASTER_KEY"),
     "workflow": ("SWITCHBOARD_ASSISTANT_KEY", "GROQ_API_KEY", "OPENAI_API_KEY", "SWITCHBOARD_MASTER_KEY"),
-    "operator": ("SWITCHBOARD_MASTER_KEY",),
+    "operator": ("SWITCHBOARD_MASTER_KEY", "SWITCHBOARD_ERASER_PASSWORD"),
 }
 PASSWORD_VARIABLES = frozenset(password_variable(user) for user in USERS)

@@ -73,6 +73,7 @@ class Supervisor:
             self._nats = EmbeddedNats(data, settings.nats_port, settings.nats_sync, settings.nats_max_store)
             self._passwords = {user: self._nats.password(user) for user in self._passwords}
             self._url = self._nats.url()
+            self._secrets["operator"].setdefault("SWITCHBOARD_ERASER_PASSWORD", self._nats.password("eraser"))
             self._server = self._part(
                 "nats-server",
                 self._nats.command,

@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge
 from services.operator.accounts import Accounts
 from services.operator.domain.desk import Desk
 from services.operator.domain.transcript import lines
+from services.operator.erasure import Erasure
 from services.operator.handlers import Handlers
 from services.operator.settings import Settings
 from services.operator.subscriptions import subscribe
@@ -51,6 +52,7 @@ class OperatorApp:
         subscribe(self._broker, health, self._typing)
         self._handlers: Handlers | None = None
         self._door: Door | None = None
+        self._erasure: Erasure | None = None
         self._replica = secrets.token_hex(8)
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
@@ -81,6 +83,8 @@ class OperatorApp:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._erasure is not None:
+            await self._erasure.stop()
         if self._subscription is not None:
             await self._subscription.stop()
         if self._door is not None:
@@ -108,6 +112,10 @@ class OperatorApp:
         self._handlers = Handlers(self._desk, stream, self._subscription, entries, self._commands)
         await listen(self._broker, self._health)
         await self._subscription.start()
+        if self._settings.eraser_password and self._masters is not None:
+            silent = self._desk.silent_since
+            self._erasure = Erasure(self._settings, self._masters, silent, self._health.registry)
+            self._erasure.start()
         while True:
             await self._tell_presence(client)
             with contextlib.suppress(TimeoutError):

@@ -7,10 +7,14 @@ is acknowledged when the keys are gone, whoever destroyed them and whoever died 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import random
+import re
+import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 from nats.aio.client import Client
@@ -21,17 +25,33 @@ from shared.contract.entry import Entry, needed
 from shared.contract.facts import ConversationErased
 from shared.contract.sealing import key_id
 from shared.contract.subjects import ERASER_DELIVERY, ERASER_DURABLE
-from shared.eventlog.connection import ConnectionState
-from shared.eventlog.errors import Conflict, Unreachable
+from shared.eventlog.connection import (
+    ConnectionSettings,
+    ConnectionState,
+    connect,
+    disconnect,
+    make_broker,
+)
+from shared.eventlog.errors import Conflict, LogError, Unreachable
 from shared.eventlog.key_blocks import NAME_BYTES, KeyBlocks
 from shared.eventlog.log import Log
 from shared.eventlog.mailbox import Mailbox, WakeUp
 from shared.eventlog.master_keys import KeyringError, MasterKeys
-from shared.eventlog.observer import Observer
+from shared.eventlog.observer import LoggingObserver, Observer
 from shared.eventlog.subscription import Subscription
 from shared.eventlog.worker import DurableWorker
+from shared.service.chat_log import await_log
 
 log = structlog.get_logger()
+
+#: How long nobody may have spoken: a number of days or hours.
+AGE: Final = r"^([1-9][0-9]{0,4}[dh])?\Z"
+_SECONDS: Final = {"d": 86_400, "h": 3_600}
+#: How often it is looked for what has been silent for too long (seconds), and how evenly replicas do so.
+SWEEP_SECONDS: Final = 3_600.0
+_SPREAD: Final = (0.5, 1.0)
+#: How long to wait before trouble is tried again (seconds).
+PAUSE_SECONDS: Final = 5.0
 
 #: Conversations of which it is remembered up to where their keys are destroyed: those at work.
 MAX_KNOWN: Final = 10_000
@@ -140,6 +160,88 @@ class Eraser:
     def _forget(self) -> None:
         self._destroyed.clear()
         self._worker.forget()
+
+
+class Erasure:
+    """The eraser on its own connection, and the regular look for what has been silent for too long.
+
+    Nothing here makes the service unready: operators work on while keys cannot be destroyed.
+    """
+
+    def __init__(
+        self,
+        settings: EraserSettings,
+        masters: MasterKeys,
+        silent_since: Callable[[int], Iterable[tuple[str, Conversation]]],
+        registry: CollectorRegistry,
+    ) -> None:
+        """``silent_since`` names what has had no entry since a time (nanoseconds since 1970)."""
+        self._settings = settings
+        self._masters = masters
+        self._silent_since = silent_since
+        self._registry = registry
+        health = LoggingObserver()
+        self._link, self._health = ConnectionState(health), health
+        self._broker = make_broker(_AsEraser(settings), "eraser", self._link)
+        self._eraser: Eraser | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._eraser is not None:
+            await self._eraser.stop(self._settings.drain_seconds)
+        await disconnect(self._broker)
+
+    async def _run(self) -> None:
+        client = await connect(self._broker, self._link)
+        chat = await await_log(client, self._health)
+        self._eraser = Eraser(chat, client, self._masters, self._link, self._health, self._registry)
+        await self._eraser.start()
+        age = self._settings.retention
+        while age:
+            before = time.time_ns() - age_seconds(age) * 1_000_000_000
+            try:
+                count = await self._eraser.forget_silent(self._silent_since(before), f"silent for {age}")
+            except LogError as error:
+                log.warning("retention_waits", error=str(error))
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            if count:
+                log.info("retention", conversations=count, age=age)
+            await asyncio.sleep(SWEEP_SECONDS * random.uniform(*_SPREAD))
+
+
+class EraserSettings(ConnectionSettings, Protocol):
+    """What the eraser needs to know."""
+
+    @property
+    def eraser_password(self) -> str: ...
+    @property
+    def retention(self) -> str: ...
+
+
+class _AsEraser:
+    """The service's connection settings, as another user."""
+
+    nats_user = "eraser"
+
+    def __init__(self, settings: EraserSettings) -> None:
+        self.nats_url = settings.nats_url
+        self.nats_password = settings.eraser_password
+        self.nats_ca = settings.nats_ca
+        self.drain_seconds = settings.drain_seconds
+
+
+def age_seconds(age: str) -> int:
+    """Of "400d" or "36h". Raises ValueError, which says what an age looks like."""
+    if not age or re.match(AGE, age) is None:
+        raise ValueError(f"{age} is no age: a number of days or hours, such as 400d or 36h")
+    return int(age[:-1]) * _SECONDS[age[-1]]
 
 
 def _done(wake_up: WakeUp, state: Erasing) -> bool:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from shared.service.settings import Port, PositiveInt, Sealing
+from services.operator.erasure import AGE
+from shared.service.settings import Port, PositiveInt, Sealing, variable
 
 
 class Settings(Sealing, frozen=True, kw_only=True):
@@ -16,3 +17,23 @@ class Settings(Sealing, frozen=True, kw_only=True):
     login_failures: Annotated[
         PositiveInt, msgspec.Meta(description="failed logins a minute for one name or one address")
     ] = 5
+    eraser_password: Annotated[
+        str,
+        msgspec.Meta(
+            description="the password of the NATS user eraser; without it another replica must destroy keys"
+        ),
+    ] = ""
+    retention: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=AGE,
+            description="erase what was silent for so long: 400d, 36h; empty: nothing",
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        if self.retention and not self.eraser_password:
+            raise ValueError(
+                f"{variable('retention')} is set, and {variable('eraser_password')} is not: "
+                "only the NATS user eraser may erase."
+            )

@@ -25,6 +25,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.contract import sealing
+from shared.contract.entry import Entry
 from shared.contract.sealing import FindKey
 
 #: The facts that name the position of an input as ``cause``.
@@ -33,6 +34,7 @@ _WITH_CAUSE: Final[frozenset[str]] = frozenset({"AnswerStarted", "ServiceAnswere
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _encoder = msgspec.json.Encoder()
+_entry = msgspec.json.Decoder(Entry)
 _struct: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 _any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
@@ -76,6 +78,18 @@ def content(
     moved = _moved(rest, time, position)
     said = box if words is None else _moved_words(words, position)
     return b"\0".join((author.encode(), data if moved is None else moved, said))
+
+
+def without_open_words(data: bytes) -> bytes:
+    """The entry without the personal values that stand in it unsealed; what is unreadable as it is."""
+    if sealing.split(data)[1]:
+        return data
+    try:
+        entry = _entry.decode(data)
+    except _UNREADABLE:
+        return data
+    facts, words = sealing.take_out(entry.facts)
+    return _encoder.encode(msgspec.structs.replace(entry, facts=facts)) if words else data
 
 
 def _opened(data: bytes, conversation: str, author: str, find: FindKey) -> tuple[bytes, bytes | None, bytes]:

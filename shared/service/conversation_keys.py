@@ -138,14 +138,21 @@ class ConversationKeys:
         return found is not None and monotonic() - found < LOST_SECONDS
 
     def _marked(self, recorded: RecordedEntry) -> RecordedEntry:
-        """Say what was erased, and remember the conversation's key."""
+        """Say what was erased, and remember the conversation's key: behind an erasure, one of its own."""
         if not recorded.key:
+            if recorded.author == "eraser":
+                self._forget(recorded.conversation)
             return recorded
         if recorded.sealed:
             return replace(recorded, erased=True) if recorded.key in self._destroyed else recorded
         if self._newest.get(recorded.conversation) != recorded.key:
             self._remember(recorded.conversation, recorded.key)
         return recorded
+
+    def _forget(self, conversation: str) -> None:
+        id = self._newest.pop(conversation, None)
+        if id is not None:
+            self._ring.forget(id)
 
     async def _get(self, id: bytes) -> DataKey | None:
         """The key; None where it is gone. Raises `Unreachable`."""

@@ -27,6 +27,7 @@ from shared.contract.facts import (
     AnswerStarted,
     BotSaid,
     ConversationClaimed,
+    ConversationErased,
     ConversationStarted,
     ServiceAnswered,
     TextWritten,
@@ -295,6 +296,37 @@ async def test_every_conversation_is_the_same_in_other_streams(world: World, bef
     await provisioning.declare(world.admin, max_bytes=1024**3, streams=after)
     await resharding.drop_old(world.admin)
     assert await stream_config(world.admin, f"{PREVIOUS}-0") is None
+
+
+async def test_words_from_before_sealing_do_not_outlive_their_erasure_in_a_copy(world: World) -> None:
+    """They stand in the open, and the log deletes nothing; what was said after it is copied."""
+    await world.begin(2)
+    bare, eraser = await world.connections.client("proxy"), await world.log("eraser")
+
+    async def says(id: str, word: str, name: str = ERASED) -> None:
+        data = entry.encode(Entry(id=id, facts=(TextWritten(session="s", text=word),)))
+        await bare.jetstream().publish(subjects.chat(name, "visitor"), data)
+
+    await says("1", "marmalade")
+    await says("1", "marmalade too", SEALED)
+    forgotten = (ConversationErased(by="ada"),)
+    await eraser.append(ERASED, "eraser", Entry(id="2", needs=4, facts=forgotten))
+    await says("3", "toast")
+    await world.stop(eraser)
+    await bare.close()
+
+    await world.reshard(3)
+
+    told = await world.told()
+    assert [fact for each in told[ERASED] for fact in each.facts] == [
+        TextWritten(session="", text=""),
+        *forgotten,
+        TextWritten(session="s", text="toast"),
+    ]
+    assert told[SEALED][0].facts == (TextWritten(session="s", text="marmalade too"),)
+    log = await world.log("reader")
+    data = b"".join([message.data async for batch in log.read() for message in batch])
+    assert data.count(b"marmalade") == 1
 
 
 async def test_what_was_not_answered_is_answered_once_and_nothing_again(world: World) -> None:
