@@ -39,7 +39,6 @@ class Fact(msgspec.Struct):
 
     kind: str
     queue: str = ""
-    reason: str = ""
     operator: str = ""
 
 
@@ -122,7 +121,7 @@ def note(conversation: str, author: str, time: datetime, fact: Fact) -> None:
     match author, fact.kind:
         case "bot", "HandoffRequested":
             waiting.setdefault(conversation, time)
-            print(f"{time:%FT%T} {conversation} waits in {fact.queue}: {fact.reason}", flush=True)
+            print(f"{time:%FT%T} {conversation} waits in {fact.queue}", flush=True)
         case "operator", "ConversationClaimed" if since := waiting.pop(conversation, None):
             seconds = (time - since).total_seconds()
             print(f"{time:%FT%T} {conversation} is with {fact.operator} after {seconds:.1f} s", flush=True)

@@ -23,6 +23,7 @@ from shared.service.health import Health
 from shared.service.live_entries import LiveEntries
 from tests import examples
 from tests.conftest import MASTERS, Connections, connected
+from tests.faults.injectors import lossy
 from tests.replica import Replica, answered, causes, greet, history
 
 A, B = examples.CONVERSATION, examples.OTHER_CONVERSATION
@@ -99,10 +100,10 @@ async def test_a_repeat_under_another_key_is_no_sign_of_another_log(connections:
     resets: list[None] = []
     health = Health("test")
     link = ConnectionState(health)
-    subscription = Subscription(other, link, health, lambda _: None, lambda: resets.append(None))
+    late = lossy(lambda _: True)
+    subscription = Subscription(other, link, health, lambda _: None, lambda: resets.append(None), feed=late)
     await subscription.start()
     follower = subscription.of(A)
-    follower.offer = lambda message: None  # type: ignore[method-assign] # the feed is late
     position = await one.append(A, "visitor", said("1", "hello"))
     assert await other.append(A, "visitor", said("1", "hello")) == position
     follower.lost()
