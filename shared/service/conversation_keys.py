@@ -78,7 +78,9 @@ class ConversationKeys:
         self._ring = ring
         self._health = health
         self.sealing = sealing
-        self._newest: OrderedDict[str, bytes] = OrderedDict()  # key ids, by conversation
+        # Of each conversation the position and the key id of its newest sealed entry that was read; behind an
+        # erasure its position, and b"".
+        self._newest: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
         self._destroyed: set[bytes] = set()  # ids of keys
         self._lost: dict[bytes, float] = {}  # and of those that are not there: when that was found
         self._watching: asyncio.Task[None] | None = None
@@ -141,27 +143,39 @@ class ConversationKeys:
         """Say what was erased, and remember the conversation's key: behind an erasure, one of its own."""
         if not recorded.key:
             if recorded.author == "eraser":
-                self._forget(recorded.conversation)
+                self._forget(recorded)
             return recorded
         if recorded.sealed:
             return replace(recorded, erased=True) if recorded.key in self._destroyed else recorded
-        if self._newest.get(recorded.conversation) != recorded.key:
-            self._remember(recorded.conversation, recorded.key)
+        known = self._newest.get(recorded.conversation)
+        if known is None or (known[1] != recorded.key and known[0] < recorded.position):
+            self._remember(recorded.conversation, recorded.position, recorded.key)
         return recorded
 
-    def _forget(self, conversation: str) -> None:
-        id = self._newest.pop(conversation, None)
-        if id is not None:
+    def _forget(self, erased: RecordedEntry) -> None:
+        """What is said behind this is sealed with another key: that of before is going to be destroyed.
+
+        Whoever reads the history once more must not take the old key for the newest again.
+        """
+        position, id = self._newest.get(erased.conversation, (0, b""))
+        if position > erased.position:
+            return
+        self._remember(erased.conversation, erased.position, b"")
+        if id:
             self._ring.forget(id)
+            self._note_destroyed(id)
+
+    def _note_destroyed(self, id: bytes) -> None:
+        if len(self._destroyed) >= MAX_GONE:
+            self._destroyed.clear()
+        self._destroyed.add(id)
 
     async def _get(self, id: bytes) -> DataKey | None:
         """The key; None where it is gone. Raises `Unreachable`."""
         try:
             return await self._ring.get(id)
         except KeyDestroyed:
-            if len(self._destroyed) >= MAX_GONE:
-                self._destroyed.clear()
-            self._destroyed.add(id)
+            self._note_destroyed(id)
         except KeyLost as error:
             if len(self._lost) >= MAX_GONE:
                 self._lost.clear()
@@ -180,26 +194,26 @@ class ConversationKeys:
 
     def at_hand(self, conversation: str) -> DataKey | None:
         """The key to seal the conversation's words with; None where it must be fetched: see `fetch`."""
-        id = self._newest.get(conversation)
-        if id is not None:
+        position, id = self._newest.get(conversation, (0, b""))
+        if id:
             return self._ring.cached(id)
         key = self._ring.unused()
         if key is not None:
-            self._remember(conversation, key.id)
+            self._remember(conversation, position, key.id)
         return key
 
     async def fetch(self, conversation: str) -> None:
         """Have that key at hand. Raises `Unreachable`."""
-        id = self._newest.get(conversation)
-        if id is not None and await self._get(id) is not None:
+        position, id = self._newest.get(conversation, (0, b""))
+        if id and await self._get(id) is not None:
             return
         try:
-            self._remember(conversation, (await self._ring.new()).id)
+            self._remember(conversation, position, (await self._ring.new()).id)
         except KeyringError as error:
             raise self._unreachable(error) from error
 
-    def _remember(self, conversation: str, id: bytes) -> None:
-        self._newest[conversation] = id
+    def _remember(self, conversation: str, position: int, id: bytes) -> None:
+        self._newest[conversation] = position, id
         self._newest.move_to_end(conversation)
         if len(self._newest) > MAX_CONVERSATIONS:
             self._newest.popitem(last=False)

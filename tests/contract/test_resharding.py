@@ -21,7 +21,7 @@ from deploy import provisioning, resharding
 from deploy.cli.main import main
 from deploy.log_copy import ReshardError
 from deploy.provisioning import NEXT, PREVIOUS
-from shared.contract import entry, relocation, sealing
+from shared.contract import entry, relocation, sealing, subjects
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import (
     AnswerStarted,

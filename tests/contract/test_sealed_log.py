@@ -8,8 +8,8 @@ import contextlib
 import pytest
 
 from shared.contract.entry import Entry, RecordedEntry, encode
-from shared.contract.facts import BotSaid, ChoiceMade, OperatorSaid, TextWritten
-from shared.contract.sealing import DataKey
+from shared.contract.facts import BotSaid, ChoiceMade, ConversationErased, OperatorSaid, TextWritten
+from shared.contract.sealing import DataKey, key_id
 from shared.eventlog.connection import ConnectionState
 from shared.eventlog.errors import IdReused, Unreachable
 from shared.eventlog.key_blocks import NAME_BYTES, KeyBlocks
@@ -72,6 +72,32 @@ async def test_a_conversation_goes_on_with_the_key_that_it_has(connections: Conn
     first = {entry.key for entry in await history(bot, A)}
     assert len(first) == 1
     assert {entry.key for entry in await history(bot, B)}.isdisjoint(first)
+
+
+async def test_behind_an_erasure_another_key_is_used_by_who_has_the_old_one_at_hand(
+    connections: Connections,
+) -> None:
+    """Sealed with a key that is going to be destroyed, a visitor's new words would be lost."""
+    visitor = await connections.log("proxy")
+    await visitor.append(A, "visitor", said("1", "forget this"))
+    eraser = await connections.log("eraser")
+    erased = Entry(id="2", needs=4, facts=(ConversationErased(by="ada"),))
+    position = await eraser.append(A, "eraser", erased)
+    await history(visitor, A)
+    assert visitor.keys is not None
+    old = await visitor.fetch(A)
+    visitor.keys.opened(old[0])  # an earlier page, read once more
+    await visitor.append(A, "visitor", said("3", "keep this"))
+    before = {id for each in old if (id := key_id(each.data)) is not None}
+    await destroy(connections, *before)
+
+    found = await history(await connections.log("operator"), A)
+    assert texts(found) == ["", "keep this"]
+    assert [(each.position > position, each.erased) for each in found] == [
+        (False, True),
+        (False, False),
+        (True, False),
+    ]
 
 
 async def test_what_stands_in_the_open_is_read_beside_what_is_sealed(connections: Connections) -> None:
