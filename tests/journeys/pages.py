@@ -106,7 +106,8 @@ class Chat(Reader):
         self.lines += from_visitor(words)
 
     async def starts_over(self) -> None:
-        """The reset button, and the question whether it is meant."""
+        """The menu's entry, and the question whether it is meant."""
+        await self.part("more").click()
         await self.part("reset").click()
         await self.part("confirm-reset").click()
         self.lines.clear()

@@ -181,11 +181,7 @@ async def test_markdown_becomes_nodes_in_time_in_proportion_to_it(people: People
 
 
 def test_both_pages_draw_with_the_same_lines() -> None:
-    def lines(path: str) -> list[str]:
-        text = (Path(ROOT) / path).read_text()
-        begin = text.index("// --- the assistant's Markdown as nodes")
-        end = text.index("// --- the end of the assistant's Markdown")
-        return [line.strip().removeprefix("export ") for line in text[begin:end].splitlines() if line.strip()]
-
-    console = lines("services/operator/static/console/markdown.js")
-    assert lines("services/proxy/static/widget/widget.js") == console
+    button, console = "services/proxy/widget/chat/view", "services/operator/static/console"
+    assert (Path(ROOT) / button / "markdown.js").read_text() == (
+        Path(ROOT) / console / "markdown.js"
+    ).read_text()

@@ -1,4 +1,4 @@
-"""The files that web pages load: the chat button's script and the demo page."""
+"""The files that web pages load: the chat button's scripts and the demo page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from gzip import compress
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
+
 from shared.service.health import Scope, Send, respond
+
+_SCRIPT = "text/javascript; charset=utf-8"
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -14,6 +18,22 @@ _CSP = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; "
     b"connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
+
+
+#: The address of a build's file never changes its content.
+_FOR_EVER = b"public, max-age=31536000, immutable"
+
+
+class Manifest(msgspec.Struct):
+    """What the build says of itself (services/proxy/widget/build.js)."""
+
+    version: str
+    integrity: str
+
+
+def manifest() -> Manifest:
+    """The build of the chat button that `/widget.js` is."""
+    return msgspec.json.decode((STATIC / "widget" / "manifest.json").read_bytes(), type=Manifest)
 
 
 class Pages:
@@ -26,13 +46,26 @@ class Pages:
         script = [(b"access-control-allow-origin", b"*"), (b"cross-origin-resource-policy", b"cross-origin")]
         self._add("/", "index.html", "text/html; charset=utf-8", page)
         self._add("/demo.css", "demo.css", "text/css; charset=utf-8", [])
-        self._add("/demo.js", "demo.js", "text/javascript; charset=utf-8", [])
-        self._add("/widget.js", "widget/widget.js", "text/javascript; charset=utf-8", script)
+        self._add("/demo.js", "demo.js", _SCRIPT, [])
+        self._add("/widget.js", f"widget/{manifest().version}/widget.js", _SCRIPT, script)
+        self._add("/widget.d.ts", "widget/widget.d.ts", "text/plain; charset=utf-8", script)
+        self._add("/widget/manifest.json", "widget/manifest.json", "application/json", script)
+        for file in (STATIC / "widget").glob("*/*.js"):  # of this build, and of released ones
+            name = f"widget/{file.parent.name}/{file.name}"
+            self._add(f"/{name}", name, _SCRIPT, script, cache=_FOR_EVER)
 
-    def _add(self, path: str, name: str, content_type: str, extra: list[tuple[bytes, bytes]]) -> None:
+    def _add(
+        self,
+        path: str,
+        name: str,
+        content_type: str,
+        extra: list[tuple[bytes, bytes]],
+        *,
+        cache: bytes = b"no-cache",
+    ) -> None:
         content = (STATIC / name).read_bytes()
         tag = b'"' + sha256(content).hexdigest()[:32].encode() + b'"'
-        common = [(b"cache-control", b"no-cache"), (b"vary", b"accept-encoding"), *extra]
+        common = [(b"cache-control", cache), (b"vary", b"accept-encoding"), *extra]
         packed_tag = tag[:-1] + b'-gzip"'  # another tag for other bytes
         packed = [(b"etag", packed_tag), (b"content-encoding", b"gzip"), *common]
         self._files[path, False] = (content, content_type, tag, [(b"etag", tag), *common])

@@ -1,19 +1,29 @@
-// --- the assistant's Markdown as nodes: the same lines in widget.js and in the console's markdown.js ---
+// The assistant's Markdown as nodes: the chat button and the operators' console have the same file.
 
 const MARKDOWN_SIGN =
   /\\([!-/:-@[-`{-~])|(`{1,20})(?!`)([^]{1,500}?)(?<!`)\2(?!`)|!?\[((?:[^[\]\n]|!?\[[^[\]\n]{0,200}\]){0,400})\]\(\s{0,20}<?([^\s()<>]{1,2000}(?:\([^\s()<>]{0,500}\)[^\s()<>]{0,500}){0,4})>?(?:\s{1,20}["'][^\n]{0,300}?["'])?\s{0,20}\)|<((?:https?:\/\/|mailto:|tel:)[^\s<>]{1,2000})>|(\*{1,3}|_{1,3}|~~)/g;
 const MARKDOWN_TABLE = /^[ \t]{0,3}(?=[^\n]*-)(?=[^\n]*\|)[-:| \t]+$/; // the line under its head
 const MARKDOWN_UNSPACED = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3100-\u312f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d]/;
 
+/** @typedef {{node: HTMLElement, lines: string[]}} Block */
+/** @typedef {{indent: number, list: HTMLElement}} List */
+
 /**
  * A model's words are a stranger's: nodes are made of them, never HTML, and no image is fetched.
  * Of a text that is `growing`, signs at its end are not shown before it is certain what they are.
+ *
+ * @param {string} text
+ * @returns {DocumentFragment}
  */
 export function drawMarkdown(text, growing = false) {
   const page = document.createDocumentFragment();
-  let lists = []; // the open lists: {indent, list}
-  let block = null; // the open paragraph, item or quote: {node, lines}
-  const add = (tag, parent = page) => parent.appendChild(document.createElement(tag));
+  /** The open lists. @type {List[]} */
+  let lists = [];
+  /** The open paragraph, item or quote. */
+  let block = /** @type {Block | null} */ (null);
+  /** @param {string} tag @param {Node | null} [parent] */
+  const add = (tag, parent) => (parent ?? page).appendChild(document.createElement(tag));
+  /** @param {HTMLElement} node @param {string} line */
   const begin = (node, line) => (block = { node, lines: [line] });
   const end = (last = false) => {
     if (block) inlineMarkdown(block.node, block.lines.join("\n"), growing && last);
@@ -54,13 +64,18 @@ export function drawMarkdown(text, growing = false) {
       end();
       const indent = item[1].length;
       const tag = item[2] ? "OL" : "UL";
-      while (lists.length && (lists.at(-1).indent > indent || (lists.at(-1).indent === indent && lists.at(-1).list.tagName !== tag))) lists.pop();
-      if (!lists.length || (indent > lists.at(-1).indent + 1 && lists.length < 6)) {
-        const list = add(tag, lists.at(-1)?.list.lastElementChild);
-        if (item[2] && item[2] !== "1") list.start = item[2];
-        lists.push({ indent, list });
+      let last = lists.at(-1);
+      while (last && (last.indent > indent || (last.indent === indent && last.list.tagName !== tag))) {
+        lists.pop();
+        last = lists.at(-1);
       }
-      begin(add("li", lists.at(-1).list), item[3]);
+      if (!last || (indent > last.indent + 1 && lists.length < 6)) {
+        const list = add(tag, last?.list.lastElementChild);
+        if (item[2] && item[2] !== "1") list.setAttribute("start", String(Number(item[2])));
+        last = { indent, list };
+        lists.push(last);
+      }
+      begin(add("li", last.list), item[3]);
     } else if (quote) {
       const words = line.slice(quote[0].length);
       if (block?.node.tagName === "BLOCKQUOTE") block.lines.push(words);
@@ -73,8 +88,10 @@ export function drawMarkdown(text, growing = false) {
       end();
       lists = [];
       const table = add("table");
+      /** @param {string} row */
       const cells = (row) => row.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/);
       const width = cells(line).length;
+      /** @param {string} words @param {string} tag */
       const row = (words, tag) => {
         const shown = add("tr", table);
         for (const cell of cells(words).slice(0, width)) {
@@ -95,12 +112,21 @@ export function drawMarkdown(text, growing = false) {
   return page;
 }
 
+/**
+ * @param {HTMLElement} parent
+ * @param {string} text
+ * @param {boolean} growing
+ */
 function inlineMarkdown(parent, text, growing, links = true) {
-  const open = []; // the marks of the elements that are open
+  /** The marks of the elements that are open. @type {string[]} */
+  const open = [];
   let node = parent;
   let done = 0;
+  /** @param {string} tag */
   const add = (tag) => node.appendChild(document.createElement(tag));
+  /** @param {string} sign */
   const word = (sign) => /[\p{L}\p{N}]/u.test(sign) && !MARKDOWN_UNSPACED.test(sign);
+  /** @param {string} words */
   const say = (words) => node.append(words); // line feeds break lines: white-space is pre-line
   for (const { 0: whole, 1: escaped, 3: code, 4: label, 5: target, 6: address, 7: mark, index } of text.matchAll(MARKDOWN_SIGN)) {
     const next = index + whole.length;
@@ -123,7 +149,10 @@ function inlineMarkdown(parent, text, growing, links = true) {
       if (close < 0) {
         node = add(sign === "~" ? "s" : mark.length === 1 ? "em" : "strong");
         open.push(mark);
-      } else while (open.length > close) node = open.pop() && node.parentNode;
+      } else while (open.length > close) {
+        open.pop();
+        node = /** @type {HTMLElement} */ (node.parentElement ?? node.parentNode);
+      }
     } else {
       say(text.slice(done, index));
       const href = address ?? target;
@@ -138,5 +167,3 @@ function inlineMarkdown(parent, text, growing, links = true) {
   }
   say(text.slice(done));
 }
-
-// --- the end of the assistant's Markdown ---

@@ -1,0 +1,36 @@
+// `window.switchboard`: what the page may ask of the chat.
+
+import { on } from "./events.js";
+import { current, replace } from "./keeper.js";
+import { version } from "./loader.js";
+
+/** What `setPage` takes, each by the name of its attribute. */
+const NAMES = ["flow", "language", "title", "greeting", "color", "side"];
+
+/** Puts the interface into the page, and tells whoever waits for it. */
+export function offer() {
+  const given = (window.switchboard ??= {});
+  /** @type {import("../types").Switchboard} */
+  const api = Object.assign(given, {
+    version,
+    open: () => current()?.open(),
+    close: () => current()?.close(),
+    toggle: () => (current()?.isOpen ? api.close() : api.open()),
+    reset: () => void current()?.reset(),
+    setPage,
+    on,
+  });
+  given.ready?.(api);
+}
+
+/** @param {import("../widget").SwitchboardPage} page */
+function setPage(page) {
+  /** @type {Record<string, string | undefined>} */
+  const changes = {};
+  for (const [name, value] of Object.entries(page)) {
+    if (NAMES.includes(name)) changes[name] = value === null ? undefined : String(value);
+    else console.warn(`Switchboard: setPage does not know "${name}": it takes ${NAMES.join(", ")}.`);
+  }
+  const chat = current();
+  if (chat && !chat.change(changes)) replace(chat.replaced());
+}
