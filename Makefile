@@ -6,9 +6,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What has no wheel is built by what the lock holds, never by what a build would download.
 ARCHIVES := --no-binary openapi-ui-bundles --no-build-isolation
+# The pages' own tools, by the hashes of package-lock.json; node and npm come with the environment.
+TOOLS := node_modules/.package-lock.json
+NODE := $(BIN)/node
 GROUPS := proxy workflow operator analytics local dev
 
-.PHONY: help setup run test faults mutants bench bench-full check lint format lock clean browser
+.PHONY: help setup run test faults mutants bench bench-full check lint format lock clean browser widget
 
 help: ## show the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,12 +35,18 @@ faults: setup ## kill, freeze, cut and fill everything on purpose (up to 30 minu
 mutants: setup ## take out one rule after the other: does a test notice? (up to 20 minutes)
 	@$(BIN)/python -m tests.mutants
 
-check: setup ## only the static checks; docs/asyncapi.yaml is up to date
+check: setup $(TOOLS) ## only the static checks; docs/asyncapi.yaml is up to date
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.asyncapi --check
+	$(NODE) node_modules/eslint/bin/eslint.js services/proxy/widget tests/widget
+	$(NODE) node_modules/typescript/bin/tsc
+	$(NODE) services/proxy/widget/build.js --check
+
+widget: $(TOOLS) ## build the chat button from its modules
+	$(NODE) services/proxy/widget/build.js
 
 format: setup ## put the code into its form
 	$(BIN)/ruff check --fix
@@ -47,7 +56,7 @@ lock: ## renew requirements.lock (needs uv)
 	UV_NO_CONFIG=1 uv pip compile pyproject.toml $(addprefix --group ,$(GROUPS)) --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
 
 clean: ## remove what can be made again (never the data)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(READY)
@@ -63,6 +72,11 @@ $(READY): requirements.lock
 	@$(PIP) --require-hashes --only-binary :all: --constraint requirements.lock hatchling setuptools
 	@$(PIP) --require-hashes --only-binary :all: $(ARCHIVES) --requirement requirements.lock
 	@$(PIP) --no-deps --no-index --no-build-isolation --editable .
+	@touch $@
+
+$(TOOLS): package-lock.json $(READY)
+	@$(BIN)/npm ci --ignore-scripts --no-audit --no-fund --loglevel=error || { \
+		echo "The tools that build and check the chat button could not be installed (npm ci, see above)." >&2; exit 1; }
 	@touch $@
 
 browser:

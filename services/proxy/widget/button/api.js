@@ -29,7 +29,7 @@ function setPage(page) {
   const changes = {};
   for (const [name, value] of Object.entries(page)) {
     if (NAMES.includes(name)) changes[name] = value === null ? undefined : String(value);
-    else console.warn(`Switchboard: setPage does not know "${name}": it takes ${NAMES.join(", ")}.`);
+    else console.warn(`Switchboard: setPage takes ${NAMES.join(", ")}, not "${name}".`);
   }
   const chat = current();
   if (chat && !chat.change(changes)) replace(chat.replaced());

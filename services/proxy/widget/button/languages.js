@@ -53,9 +53,9 @@ export const wishes = ({ language, lang }) => [...(language ?? lang ?? "").split
 function parts(wish) {
   try {
     const tag = new Intl.Locale(wish.trim().replace(/_/g, "-"));
-    const { language, script = "" } = tag.maximize();
+    const { language, script = "" } = tag.language ? tag.maximize() : tag;
     // Spelt in another script than its speakers' usual one, a relative does not read ours.
-    return { language, script, usual: script === new Intl.Locale(language).maximize().script };
+    return { language, script, usual: script === new Intl.Locale(language || "und").maximize().script };
   } catch {
     return { language: "", script: "", usual: false };
   }

@@ -264,7 +264,7 @@ export class Lines {
     return {
       from,
       name: from === "system" ? "" : row.dataset.name ?? own,
-      text: (bubble ?? row).innerText.trim(),
+      text: plain(bubble ?? row),
       time: row.querySelector("time")?.dateTime,
     };
   }
@@ -361,6 +361,18 @@ export class Lines {
  */
 const part = (rows, dialogue, past = false) =>
   ({ rows, dialogue, choices: null, day: 0, top: 0, orphans: new Set(), past });
+
+/**
+ * The words of an element: as they are shown, or with a line for each block where the chat is closed.
+ *
+ * @param {HTMLElement} element
+ */
+function plain(element) {
+  if (element.checkVisibility?.() ?? true) return element.innerText.trim();
+  const copy = /** @type {HTMLElement} */ (element.cloneNode(true));
+  for (const block of copy.querySelectorAll("p, li, br, tr, pre, blockquote, h1, h2, h3, h4, h5, h6")) block.after("\n");
+  return (copy.textContent ?? "").trim();
+}
 
 /** Older choices that nobody answered stay to be read, not to be clicked. @param {Part} at */
 function retire(at) {
