@@ -207,7 +207,7 @@ export class SwitchboardChat extends HTMLElement {
       this.#loading = null;
       if (!this.#wantsOpen) return;
       this.#wantsOpen = false;
-      unread.textContent = "!";
+      unread.dataset.count = "!";
       unread.hidden = false;
     } finally {
       launcher.removeAttribute("aria-busy");

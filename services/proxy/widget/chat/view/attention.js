@@ -54,7 +54,7 @@ export class Attention {
     this.#count = count;
     const { unread } = this.#host;
     unread.hidden = count === 0;
-    unread.textContent = count > 99 ? "99+" : String(count);
+    unread.dataset.count = count > 99 ? "99+" : String(count);
     this.#host.emit("unread", { count });
     if (!count) this.preview("", "");
   }
