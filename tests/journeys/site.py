@@ -15,20 +15,27 @@ NO_POLICY = ""
 
 PAGE = (
     "<!doctype html><title>A shop</title>{head}<h1>A shop</h1>"
-    '<script src="{http}/widget.js" {attributes} defer></script>'
+    '<script src="{http}{script}" {attributes} defer></script>'
 )
 
 
 class Site:
     """``async with Site(address of the proxy) as site``: the page is at ``site.url``.
 
-    ``attributes`` are the script tag's; ``head`` stands before it.
+    ``attributes`` are the script tag's; ``head`` stands before it; ``script`` is its address at the proxy.
     """
 
-    def __init__(self, proxy: str, policy: str = STRICT, attributes: str = "", head: str = "") -> None:
+    def __init__(
+        self,
+        proxy: str,
+        policy: str = STRICT,
+        attributes: str = "",
+        head: str = "",
+        script: str = "/widget.js",
+    ) -> None:
         addresses = {"http": proxy, "ws": proxy.replace("http", "ws", 1)}
         self._head = f"Content-Type: text/html\r\nContent-Security-Policy: {policy.format(**addresses)}\r\n"
-        self._body = PAGE.format(**addresses, attributes=attributes, head=head)
+        self._body = PAGE.format(**addresses, attributes=attributes, head=head, script=script)
         self.url = ""
 
     async def __aenter__(self) -> Site:

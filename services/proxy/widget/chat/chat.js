@@ -163,7 +163,7 @@ export class Chat {
   /** @param {boolean} focus */
   open(focus) {
     if (this.isOpen) return;
-    this.#window.open();
+    this.#window.open(focus);
     this.#kept.opened.write(true);
     this.#attention.preview("", "");
     this.#attention.prepare();
@@ -226,7 +226,7 @@ export class Chat {
         break;
       case "Ack":
         if (message?.kind === "ResetSession") this.#lines.remove(message.id);
-        else this.#lines.stored(frame.id);
+        else if (this.#lines.stored(frame.id)) this.#told(frame);
         break;
       case "Refused":
         this.#refused(frame);
@@ -349,11 +349,16 @@ export class Chat {
     if (this.#reading.size === 1) void this.#proveIdentity();
     if (this.#replaying) return;
     this.#look();
+    if (isNews(frame) || frame.kind === "UserText" || frame.kind === "ChoiceResponse") this.#told(frame);
+  }
+
+  /** The newest line is a message, of either side. @param {Frame} frame */
+  #told(frame) {
     const said = this.#lines.newest;
-    if (!said || !(isNews(frame) || frame.kind === "UserText" || frame.kind === "ChoiceResponse")) return;
-    const { from, name, text } = said;
+    if (!said) return;
+    const { from, name, text, time } = said;
     const speaker = /** @type {any} */ (from === "bot" && frame.turn !== undefined ? "assistant" : from);
-    this.#host.emit("message", { from: speaker, ...(from === "operator" ? { name } : {}), text, time: frame.time });
+    this.#host.emit("message", { from: speaker, ...(from === "operator" ? { name } : {}), text, time });
     if (!isNews(frame) || (this.isOpen && !document.hidden)) return;
     this.#attention.ring();
     if (!this.isOpen) this.#attention.preview(name, text);

@@ -42,9 +42,10 @@ export class Window {
     if (this.#floats && dialog.open && this.#narrow.matches && !dialog.matches(":modal")) this.#again();
   }
 
-  open() {
+  /** @param {boolean} focus false: the focus stays where it is in the page */
+  open(focus) {
     const { dialog } = this.#panel;
-    if (!this.#floats) dialog.setAttribute("open", ""); // it is a part of the page: the focus stays where it is
+    if (!this.#floats || !focus) dialog.setAttribute("open", "");
     else if (this.#narrow.matches) dialog.showModal();
     else dialog.show();
     this.#host.launcher.setAttribute("aria-expanded", "true");
@@ -57,7 +58,7 @@ export class Window {
 
   #again() {
     this.#panel.dialog.close();
-    this.open();
+    this.open(true);
     this.focusBest();
   }
 
