@@ -78,7 +78,7 @@ async def test_a_message_that_nobody_sees_sounds_unless_it_is_switched_off(
     assert await page.evaluate("tones") == 0  # somebody looks
     await page.keyboard.press("Escape")
     await stage.bot_says(await visitor.conversation(), "One")
-    await page.wait_for_function("tones === 2")
+    await page.wait_for_function("() => window.tones === 2")
 
     await visitor.opens()
     await visitor.part("more").click()

@@ -37,7 +37,7 @@ export class Store {
 }
 
 /**
- * The stores of one chat, by the address of its server.
+ * What says whether there is a conversation, by the address of its server.
  *
  * @param {string} address
  */
@@ -46,10 +46,4 @@ export const stores = (address) => ({
   memory: new Store("localStorage", `switchboard:${address}`),
   /** Messages that are not acknowledged. */
   outbox: new Store("sessionStorage", `switchboard:outbox:${address}`),
-  /** What is typed and not sent, kept over page views. */
-  unsent: new Store("sessionStorage", `switchboard:unsent:${address}`),
-  /** What the visitor has chosen for this browser: {sound}. */
-  choices: new Store("localStorage", `switchboard:choices:${address}`),
-  /** That the chat has opened by itself in this visit. */
-  opened: new Store("sessionStorage", `switchboard:opened:${address}`),
 });

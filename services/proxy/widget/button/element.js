@@ -91,7 +91,7 @@ export class SwitchboardChat extends HTMLElement {
   open() {
     this.#wantsOpen = true;
     if (this.#chat) this.#chat.open(true);
-    else this.#load();
+    this.#load();
   }
 
   close() {

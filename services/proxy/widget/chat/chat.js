@@ -1,11 +1,11 @@
 // The chat: takes what the server and the visitor say, and has it shown.
 
-import { stores } from "../store.js";
 import { moment } from "./core/days.js";
 import { Dialogue, isNews } from "./core/dialogue.js";
 import { Reading } from "./core/reading.js";
 import { fill, isolated, same, uuid } from "./core/text.js";
 import { transcript } from "./core/transcript.js";
+import { Earlier } from "./earlier.js";
 import { explain, isElsewhere, Memory } from "./identity.js";
 import { Connection, UNKNOWN } from "./transport/connection.js";
 import { Attention } from "./view/attention.js";
@@ -17,6 +17,7 @@ import { save } from "./view/save.js";
 import { Scrolling } from "./view/scrolling.js";
 import { Window } from "./view/window.js";
 import { readOptions } from "./options.js";
+import { allStores } from "./stores.js";
 import { chosenWords, direction } from "./words.js";
 import STYLE from "./chat.css";
 
@@ -45,15 +46,10 @@ export class Chat {
   #header;
   #composer;
   #scrolling;
+  #earlier;
   #attention;
   #lost = false; // the conversation that is shown cannot be gone on with
   #telling = /** @type {any} */ (0); // a timer, until other tabs are told what was read
-  /** The cursor before which there is more; null where all is shown. @type {string | null} */
-  #before = null;
-  /** What has come of it since it was asked for. @type {Frame[] | null} */
-  #looking = null;
-  /** Waits until all of it is shown. @type {(() => void) | null} */
-  #whole = null;
   #replaying = /** @type {any} */ (0); // a timer, in case the replay's end is not told
   #typingShown = /** @type {any} */ (0);
   #speaker = "";
@@ -67,7 +63,7 @@ export class Chat {
     this.#words = words;
     this.#texts = chosenWords(words, host.given);
     this.#options = this.#read();
-    const kept = (this.#kept = stores(host.address));
+    const kept = (this.#kept = allStores(host.address));
     this.#memory = new Memory(kept.memory);
     this.#reading.last = this.#memory.value?.read ?? null;
     this.#connection = new Connection(host.address, 
@@ -89,7 +85,7 @@ export class Chat {
       ask: (shown) => this.#ask(shown),
       reset: () => this.reset(),
       retry: () => this.#retried(),
-      lookBack: () => this.#lookBack(),
+      lookBack: () => this.#earlier.look(),
       rate: (score) => this.#rate(score),
       typed: () => this.#composer.typed(),
       editorKey: (event) => {
@@ -105,7 +101,9 @@ export class Chat {
     this.#window = new Window(host, this.#panel, this.#floats);
     this.#header = new Header(this.#panel, () => this.#texts);
     this.#composer = new Composer(this.#panel, this.#texts, kept.unsent, () => this.#types());
-    this.#scrolling = new Scrolling(log, content, () => this.#lookBack());
+    this.#scrolling = new Scrolling(log, content, () => this.#earlier.look());
+    this.#earlier = new Earlier(this.#connection, this.#lines, this.#scrolling,
+      (more, looking) => this.#offerEarlier(more, looking));
     this.#attention = new Attention(host, this.#texts, kept, this.#options.sound);
     host.dress(STYLE);
     host.frame.dir = direction(host.language);
@@ -213,10 +211,10 @@ export class Chat {
         this.#lines.dropDraft();
         this.#replay(true);
         if (frame.reset) this.#clear(frame.earlier);
-        else if (this.#looking) this.#lookBack(true);
+        else this.#earlier.resume();
         break;
       case "Earlier":
-        this.#lookedBack(frame);
+        this.#earlier.hear(frame);
         return;
       case "State":
         this.#dialogue.state(frame);
@@ -274,9 +272,7 @@ export class Chat {
   #clear(before = null) {
     this.#lines.clear();
     Object.assign(this.#dialogue, new Dialogue());
-    this.#before = before;
-    this.#looking = null;
-    this.#offerMore();
+    this.#earlier.begin(before);
     this.#scrolling.atBottom = true;
     this.#reading.clear();
     this.#showTyping(false);
@@ -291,51 +287,19 @@ export class Chat {
     this.#panel.log.setAttribute("aria-busy", String(on));
   }
 
-  // What was before the newest part, when somebody looks back
-
-  #lookBack(again = false) {
-    if (this.#before === null || (this.#looking && !again)) return;
-    this.#looking = []; // without a link it is asked for when there is one
-    if (!this.#connection.look(this.#before)) this.#before = this.#looking = null;
-    this.#offerMore();
-  }
-
-  /** @param {Frame} frame */
-  #lookedBack({ before, frames, earlier }) {
-    if (!this.#looking || before !== this.#before) return;
-    const told = this.#looking;
-    told.push(...(frames ?? []));
-    if (earlier === undefined) return; // more of it follows
-    this.#before = earlier;
-    this.#looking = null;
-    this.#scrolling.hold(this.#lines.rows.find((row) => !row.matches(".day")), () => {
-      this.#lines.tellEarlier(told);
-      this.#offerMore();
-    });
-  }
-
-  #offerMore() {
+  /** @param {boolean} more there is something before @param {boolean} looking and it is on its way */
+  #offerEarlier(more, looking) {
     const { earlier, log } = this.#panel;
-    const root = /** @type {ShadowRoot} */ (this.#host.element.shadowRoot);
-    if (this.#before === null && root.activeElement === earlier) log.focus({ preventScroll: true });
-    earlier.hidden = this.#before === null;
-    earlier.textContent = this.#looking ? this.#texts.loading : this.#texts.earlier;
-    earlier.setAttribute("aria-disabled", String(this.#looking !== null));
-    if (this.#whole && !this.#looking) {
-      this.#whole();
-      this.#whole = null;
-    }
+    if (!more && this.#window.focused === earlier) log.focus({ preventScroll: true });
+    earlier.hidden = !more;
+    earlier.textContent = looking ? this.#texts.loading : this.#texts.earlier;
+    earlier.setAttribute("aria-disabled", String(looking));
   }
 
   /** Saves all of the conversation as a text: what was before is asked for first. */
   async #download() {
     this.#window.toggleMenu(false);
-    while (this.#before !== null) {
-      await new Promise((/** @type {(value?: unknown) => void} */ done) => {
-        this.#whole = done;
-        this.#lookBack();
-      });
-    }
+    await this.#earlier.all();
     const { title } = this.#texts;
     save(`${title}.txt`, transcript(title, this.#lines.transcript(), (time) => moment(time, navigator.languages)));
   }

@@ -73,9 +73,13 @@ export class Window {
     return true;
   }
 
+  /** The chat's element that has the focus. */
+  get focused() {
+    return /** @type {ShadowRoot} */ (this.#host.element.shadowRoot).activeElement;
+  }
+
   get holdsFocus() {
-    const { activeElement } = /** @type {ShadowRoot} */ (this.#host.element.shadowRoot);
-    return activeElement !== null && this.#panel.dialog.contains(activeElement);
+    return this.focused !== null && this.#panel.dialog.contains(this.focused);
   }
 
   /** The editor, where that does not raise a touch screen's keyboard; else the conversation. */
@@ -88,7 +92,7 @@ export class Window {
   toggleMenu(shown) {
     const { menu, more } = this.#panel;
     if (menu.hidden === !shown) return;
-    const held = this.holdsFocus && menu.contains(/** @type {ShadowRoot} */ (this.#host.element.shadowRoot).activeElement);
+    const held = menu.contains(this.focused);
     menu.hidden = !shown;
     more.setAttribute("aria-expanded", String(shown));
     if (shown) menu.querySelector("button")?.focus();
