@@ -1,4 +1,4 @@
-"""One tag on somebody's page: in two steps, by hash, under a policy, in a place of its own, and by its interface."""
+"""One tag on a page: in two steps, by hash, under a policy, in a place of its own, by its interface."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 #: Nothing but what has the nonce, and what that loads; nothing inline.
 NONCE = (
-    "default-src 'none'; script-src 'nonce-of-this-page' 'strict-dynamic'; connect-src {ws}; base-uri 'none'; "
-    "require-trusted-types-for 'script'; trusted-types switchboard"
+    "default-src 'none'; script-src 'nonce-of-this-page' 'strict-dynamic'; connect-src {ws}; "
+    "base-uri 'none'; require-trusted-types-for 'script'; trusted-types switchboard"
 )
 #: The page's own name for its one policy: none of the chat's.
 OTHER_POLICY = "script-src {http}; connect-src {ws}; require-trusted-types-for 'script'; trusted-types shop"
@@ -48,7 +48,9 @@ async def test_the_button_comes_first_and_the_rest_when_it_is_opened(people: Peo
         await expect(visitor.part("launcher")).to_be_visible()
         await page.wait_for_load_state("networkidle")
         assert await scripts(page) == ["widget.js"]
-        assert await page.evaluate("document.querySelector('switchboard-chat').shadowRoot.querySelectorAll('*').length < 20")
+        assert await page.evaluate(
+            "document.querySelector('switchboard-chat').shadowRoot.querySelectorAll('*').length < 20"
+        )
         await visitor.opens()
         await visitor.hears(WELCOME, MENU)
         assert await scripts(page) == ["widget.js", "chat.js"]
@@ -57,7 +59,9 @@ async def test_the_button_comes_first_and_the_rest_when_it_is_opened(people: Peo
         await visitor.sees_dot("connected")
 
 
-async def test_the_rest_that_cannot_be_had_is_asked_for_again(people: People, stage: Stage, watch: Watch) -> None:
+async def test_the_rest_that_cannot_be_had_is_asked_for_again(
+    people: People, stage: Stage, watch: Watch
+) -> None:
     watch.allow(NETWORK)
     async with Site(stage.proxy.url) as site:
         page = await people.page()
@@ -199,7 +203,9 @@ LISTEN = """
 
 
 async def heard(page: Page, name: str) -> list[Any]:
-    events: list[Any] = await page.evaluate("name => heard.filter(([one]) => one === name).map(([, data]) => data)", name)
+    events: list[Any] = await page.evaluate(
+        "name => heard.filter(([one]) => one === name).map(([, data]) => data)", name
+    )
     return events
 
 

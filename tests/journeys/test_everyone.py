@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.async_api import Browser, BrowserContext, expect
 
@@ -16,7 +18,7 @@ from tests.journeys.watch import Watch
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 ACTIVE = "document.querySelector('switchboard-chat').shadowRoot.activeElement?.dataset.role"
-SCREENS = {
+SCREENS: dict[str, dict[str, Any]] = {
     "light": {},
     "dark": {"color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 780}, "has_touch": True},
@@ -26,8 +28,8 @@ SCREENS = {
 }
 
 
-async def context(browser: Browser, watch: Watch, **options: object) -> BrowserContext:
-    context = await browser.new_context(reduced_motion="reduce", **options)  # type: ignore[arg-type]
+async def context(browser: Browser, watch: Watch, **options: Any) -> BrowserContext:
+    context = await browser.new_context(reduced_motion="reduce", **options)
     context.set_default_timeout(PATIENCE)
     watch.over(context)
     return context
@@ -166,7 +168,14 @@ async def test_enter_picks_a_candidate_while_an_input_method_composes(people: Pe
     ],
 )
 async def test_it_speaks_the_visitors_language(
-    browser: Browser, stage: Stage, watch: Watch, locale: str, attributes: str, opens: str, prompt: str, direction: str
+    browser: Browser,
+    stage: Stage,
+    watch: Watch,
+    locale: str,
+    attributes: str,
+    opens: str,
+    prompt: str,
+    direction: str,
 ) -> None:
     own = await context(browser, watch, locale=locale)
     async with Site(stage.proxy.url, attributes=attributes) as site:

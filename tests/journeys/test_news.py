@@ -163,4 +163,9 @@ async def test_the_whole_conversation_can_be_saved_also_what_was_long_before(
     assert paragraphs[0] == "Chat"
     words = [paragraph.split("\n", 1)[1] for paragraph in paragraphs[1:]]
     assert words == [WELCOME, MENU, "The editor", OPEN, *texts]
-    assert [paragraph.split("] ")[1].split(":")[0] for paragraph in paragraphs[1:5]] == ["Bot", "Bot", "You", "Bot"]
+    assert [paragraph.split("] ")[1].split(":")[0] for paragraph in paragraphs[1:5]] == [
+        "Bot",
+        "Bot",
+        "You",
+        "Bot",
+    ]

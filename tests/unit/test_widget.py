@@ -19,7 +19,9 @@ TEXTS = sorted(path.stem for path in (WIDGET / "texts").glob("*.json"))
 
 
 def node(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([NODE, *arguments], cwd=ROOT, input=given, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [NODE, *arguments], cwd=ROOT, input=given, capture_output=True, text=True, timeout=60
+    )
 
 
 def test_each_module_does_what_its_tests_say() -> None:
@@ -70,7 +72,15 @@ def test_its_languages_are_chosen_as_flows_choose_theirs() -> None:
     tags = [tag for tag in LIKELY_SUBTAGS if not tag.startswith(("und", "lzh"))]
     tags += ["pt-BR", "zh-CN", "zh-SG", "de-AT", "ar-EG", "iw", "yue-Hans", "en-GB", "fr-CA", "es-419"]
     wishes = [[tag] for tag in tags]
-    wishes += [["ca", "de"], ["cy", "fr"], ["sr", "gsw"], ["xx", "ja"], ["nan", "pl"], ["la", "rm"], ["und", "he"]]
+    wishes += [
+        ["ca", "de"],
+        ["cy", "fr"],
+        ["sr", "gsw"],
+        ["xx", "ja"],
+        ["nan", "pl"],
+        ["la", "rm"],
+        ["und", "he"],
+    ]
     script = (
         'import { chooseLanguage } from "./services/proxy/widget/button/languages.js";'
         'import { readFileSync } from "node:fs";'
