@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 #: Nothing but what has the nonce, and what that loads; nothing inline.
 NONCE = (
-    "default-src 'none'; script-src 'nonce-of-this-page' 'strict-dynamic'; connect-src {ws}; "
+    "default-src 'none'; script-src 'nonce-of-this-page'; connect-src {ws}; "
     "base-uri 'none'; require-trusted-types-for 'script'; trusted-types switchboard"
 )
 #: The page's own name for its one policy: none of the chat's.
@@ -66,8 +66,12 @@ async def test_the_rest_that_cannot_be_had_is_asked_for_again(
     async with Site(stage.proxy.url) as site:
         page = await people.page()
 
+        asked: list[str] = []
+
         async def gone(route: Route) -> None:
             await route.abort()
+
+        page.on("request", lambda request: asked.append(request.url))
 
         await page.route("**/chat.js*", gone)
         await page.goto(site.url)
@@ -78,6 +82,8 @@ async def test_the_rest_that_cannot_be_had_is_asked_for_again(
         await visitor.opens()
         await visitor.hears(WELCOME, MENU)
         await expect(visitor.unread).to_be_hidden()
+        first, *_, last = [url for url in asked if "/chat.js" in url]
+        assert first != last  # some browsers remember that a module failed
 
 
 @pytest.mark.parametrize("policy", [NONCE, OTHER_POLICY], ids=["nonce", "another trusted types policy"])
@@ -170,13 +176,27 @@ async def test_it_greets_and_opens_by_itself_once_in_a_visit(people: People, sta
         assert await page.context.cookies() == []  # nothing has begun
         await visitor.hears(WELCOME, MENU)  # it opened
         assert await page.evaluate("document.activeElement === document.body")
-        await page.keyboard.press("Escape")
         await page.evaluate("window.switchboard.close()")
         await page.reload()
         await visitor.sees_dot("connected")
         await page.wait_for_timeout(4_000)  # nothing must happen
         await expect(visitor.dialog).to_be_hidden()
         await expect(visitor.part("preview")).to_have_count(0)
+
+
+async def test_a_greeting_that_was_dismissed_does_not_come_again(people: People, stage: Stage) -> None:
+    async with Site(stage.proxy.url, NO_POLICY, 'data-greeting="Can I help?"') as site:
+        page = await people.page()
+        await page.goto(site.url)
+        visitor = Chat(page)
+        await visitor.part("dismiss").click()
+        await expect(visitor.part("preview")).to_have_count(0)
+        await page.reload()
+        await expect(visitor.dialog).to_have_count(1)  # the rest is there, which would greet
+        await expect(visitor.part("preview")).to_have_count(0)
+        other = await people.page()  # somebody else
+        await other.goto(site.url)
+        await expect(Chat(other).part("preview")).to_have_text("Can I help?")
 
 
 async def test_what_is_wrong_with_the_tag_is_told_to_its_author(people: People, stage: Stage) -> None:

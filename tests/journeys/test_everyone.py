@@ -202,6 +202,22 @@ async def test_one_more_language_is_a_json_file_of_the_page(people: People, stag
         await expect(visitor.part("log")).to_have_attribute("aria-label", "Messages")  # the rest is English
 
 
+#: WCAG's contrast of an element's text and background.
+CONTRAST = """element => {
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  const luminance = (color) => {
+    context.fillStyle = color;
+    context.fillRect(0, 0, 1, 1);
+    const [red, green, blue] = [...context.getImageData(0, 0, 1, 1).data].map((each) =>
+      each / 255 <= 0.04045 ? each / 255 / 12.92 : ((each / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const { color, backgroundColor } = getComputedStyle(element);
+  const [dark, light] = [luminance(color), luminance(backgroundColor)].sort((one, other) => one - other);
+  return (light + 0.05) / (dark + 0.05);
+}"""
+
+
 async def test_a_light_colour_of_the_page_stays_readable(people: People, stage: Stage) -> None:
     for color in ("#ffd400", "#111", "rgb(0 150 80)", "hotpink"):
         async with Site(stage.proxy.url, NO_POLICY, attributes=f'data-color="{color}"') as site:
@@ -209,4 +225,8 @@ async def test_a_light_colour_of_the_page_stays_readable(people: People, stage: 
             await visitor.hears(WELCOME, MENU)
             await visitor.picks("The end")
             await visitor.hears(BYE)
+            for part in ("launcher", "restart"):
+                assert await visitor.part(part).evaluate(CONTRAST) >= 4.5, color
+            head = visitor.dialog.locator("header")
+            assert await head.evaluate(CONTRAST) >= 4.5, color
             assert await finds(visitor.page) == [], color

@@ -41,6 +41,7 @@ async def test_unread_messages_are_counted_and_the_newest_is_shown_beside_the_bu
     await expect(launcher).to_have_attribute("aria-label", "Open the chat: new messages (2)")
     await expect(visitor.part("preview")).to_contain_text("Two")
     await expect(visitor.part("preview")).to_contain_text("Bot")
+    await expect(visitor.page).to_have_title("Switchboard")  # the page is in front of somebody
 
     await visitor.part("dismiss").click()
     await expect(visitor.part("preview")).to_have_count(0)
@@ -85,6 +86,12 @@ async def test_a_message_that_nobody_sees_sounds_unless_it_is_switched_off(
     await expect(visitor.part("sound")).to_have_attribute("aria-pressed", "true")
     await visitor.part("sound").click()
     await expect(visitor.part("sound")).to_have_attribute("aria-pressed", "false")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    await expect(visitor.dialog).to_be_hidden()
+    await stage.bot_says(await visitor.conversation(), "Silence")
+    await expect(visitor.unread).to_be_visible()
+    assert await page.evaluate("tones") == 2
     await page.reload()  # the visitor's choice is kept
     await visitor.opens()
     await page.keyboard.press("Escape")
