@@ -22,10 +22,11 @@ import uvicorn
 from shared.eventlog.connection import BadCertificate
 from shared.service import logging, settings
 from shared.service.health import VERSION, Health, Receive, Scope, Send, respond, settle
-from shared.service.http_hardening import BoundedWebSocket, punctual
+from shared.service.http_hardening import punctual
 from shared.service.settings import Common
 from shared.service.sockets import CannotListen, listen
 from shared.service.tasks import end_others
+from shared.service.websocket_hardening import BoundedWebSocket
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from shared.service.http_hardening import DIRECT, BoundedWebSocket, Direct
+from shared.service.websocket_hardening import DIRECT, BoundedWebSocket, Direct
 
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

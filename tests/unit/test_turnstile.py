@@ -10,7 +10,8 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from shared.service.health import Receive, Scope, Send
-from shared.service.http_hardening import AT_ONCE, BoundedWebSocket, Turnstile, punctual
+from shared.service.http_hardening import AT_ONCE, Turnstile, punctual
+from shared.service.websocket_hardening import BoundedWebSocket
 
 
 class Rounds:

@@ -37,7 +37,7 @@ from shared.contract.subjects import conversation_of
 from shared.eventlog.errors import LogError
 from shared.service.health import Health, Receive, Scope
 from shared.service.health import Send as AsgiSend
-from shared.service.http_hardening import DIRECT, Direct
+from shared.service.websocket_hardening import DIRECT, Direct
 
 log = structlog.get_logger()
 
