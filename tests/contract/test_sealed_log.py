@@ -79,20 +79,21 @@ async def test_behind_an_erasure_another_key_is_used_by_who_has_the_old_one_at_h
 ) -> None:
     """Sealed with a key that is going to be destroyed, a visitor's new words would be lost."""
     visitor = await connections.log("proxy")
-    await visitor.append(A, "visitor", said("1", "forget this"))
+    await visitor.append(A, "visitor", said("1", long("forget this")))
     eraser = await connections.log("eraser")
     erased = Entry(id="2", needs=4, facts=(ConversationErased(by="ada"),))
     position = await eraser.append(A, "eraser", erased)
     await history(visitor, A)
     assert visitor.keys is not None
     old = await visitor.fetch(A)
-    visitor.keys.opened(old[0])  # an earlier page, read once more
-    await visitor.append(A, "visitor", said("3", "keep this"))
+    visitor.keys.reset()  # a connection was lost
+    (await visitor.keys.ready(old[:1]))(old[0])  # an earlier page, read once more
+    await visitor.append(A, "visitor", said("3", long("keep this")))
     before = {id for each in old if (id := key_id(each.data)) is not None}
     await destroy(connections, *before)
 
     found = await history(await connections.log("operator"), A)
-    assert texts(found) == ["", "keep this"]
+    assert texts(found) == ["", long("keep this")]
     assert [(each.position > position, each.erased) for each in found] == [
         (False, True),
         (False, False),
