@@ -79,7 +79,7 @@ Tell = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
 
 
-class _Plan(msgspec.Struct, kw_only=True):
+class _ReshardPlan(msgspec.Struct, kw_only=True):
     """What a run is to do, and how far it is: the metadata of ``CHAT-NEXT-0``, as JSON."""
 
     run: str
@@ -217,29 +217,29 @@ class _Resharding:
 
     # --- the plan, which is kept in the metadata of the first copy ---------------------------
 
-    async def _found(self) -> _Plan | None:
+    async def _found(self) -> _ReshardPlan | None:
         config = await stream_config(self._client, f"{NEXT}-0")
         if config is None:
             return None
         try:
-            return msgspec.json.decode(config["metadata"]["plan"], type=_Plan)
+            return msgspec.json.decode(config["metadata"]["plan"], type=_ReshardPlan)
         except (KeyError, TypeError, msgspec.MsgspecError) as error:
             raise ReshardError(f"the stream {NEXT}-0 is of another version of Switchboard.") from error
 
-    async def _begun(self, plan: _Plan) -> bool:
+    async def _begun(self, plan: _ReshardPlan) -> bool:
         """Whether the first of the old streams is gone. Until then all of the log is there, and may grow."""
         config = await stream_config(self._client, self._layout.names[0])
         return plan.verified and (config is None or (config.get("metadata") or {}).get(_RUN) == plan.run)
 
-    async def _still_holds(self, plan: _Plan, old: ChatLog) -> bool:
+    async def _still_holds(self, plan: _ReshardPlan, old: ChatLog) -> bool:
         """Whether a run was cut short after it verified the copy, and nothing was appended since."""
         return plan.verified and plan.streams == self._layout.streams and await self._unchanged(plan, old)
 
-    async def _unchanged(self, plan: _Plan, old: ChatLog) -> bool:
+    async def _unchanged(self, plan: _ReshardPlan, old: ChatLog) -> bool:
         tails = await old.tails()
         return ([tail.epoch for tail in tails], [tail.last for tail in tails]) == (plan.epochs, plan.ends)
 
-    async def _is_done(self, plan: _Plan) -> bool:
+    async def _is_done(self, plan: _ReshardPlan) -> bool:
         """Whether nothing is left to do but to remove the copies: services may run already."""
         metadata = await self._metadata(self._layout.names[0])
         return metadata.get(_RUN) == plan.run and metadata["streams"] == str(plan.streams)
@@ -254,7 +254,7 @@ class _Resharding:
 
     # --- copying ----------------------------------------------------------------------------
 
-    async def _discard(self, plan: _Plan, layout: Layout) -> None:
+    async def _discard(self, plan: _ReshardPlan, layout: Layout) -> None:
         """Leave nothing of a run that was cut short before it removed anything."""
         self._tell("Removing what the last run has left.")
         for number, name in enumerate(layout.names):
@@ -267,10 +267,10 @@ class _Resharding:
         """The first goes last: it says what is to be done."""
         await remove_streams(self._client, reversed(names(NEXT)))
 
-    async def _copy(self, old: ChatLog) -> _Plan:
+    async def _copy(self, old: ChatLog) -> _ReshardPlan:
         tails = await old.tails()
         first = max(tail.last for tail in tails) + 1
-        plan = _Plan(
+        plan = _ReshardPlan(
             run=secrets.token_hex(8),
             streams=self._layout.streams,
             old=len(tails),
@@ -379,7 +379,7 @@ class _Resharding:
 
     # --- switching --------------------------------------------------------------------------
 
-    async def _keep(self, plan: _Plan) -> None:
+    async def _keep(self, plan: _ReshardPlan) -> None:
         for number in range(plan.old):
             source, target = f"{subjects.LOG}-{number}", f"{PREVIOUS}-{number}"
             self._tell(f"Keeping {source} as {target}.")
@@ -387,7 +387,7 @@ class _Resharding:
             await self._mirrored(source, target, {_RUN: plan.run})
             await self._promote(target, {"subjects": [target], "deny_delete": True, "deny_purge": True})
 
-    async def _close(self, plan: _Plan) -> None:
+    async def _close(self, plan: _ReshardPlan) -> None:
         """Nothing can be appended to the old streams any more; if something was, they are opened again."""
         await self._refuse_services()
         layout = Layout(subjects.LOG, subjects.PREFIX, plan.old)
@@ -401,7 +401,7 @@ class _Resharding:
                 "something was appended while the log was copied: stop it, and run this again."
             )
 
-    async def _switch(self, plan: _Plan) -> None:
+    async def _switch(self, plan: _ReshardPlan) -> None:
         # The first goes first: without it no service begins, and what else is there cannot grow.
         for name in names(subjects.LOG):
             metadata = await self._metadata(name)
@@ -415,7 +415,7 @@ class _Resharding:
         await self._update(first, {"metadata": metadata})
         self._tell(f"The log has {plan.streams} stream(s) now.")
 
-    async def _make(self, plan: _Plan, number: int) -> None:
+    async def _make(self, plan: _ReshardPlan, number: int) -> None:
         name, source = self._layout.names[number], f"{NEXT}-{number}"
         self._tell(f"Making {name}.")
         unfinished = {_RUN: plan.run, "streams": "0"}
@@ -514,5 +514,5 @@ class _Resharding:
         return state
 
 
-def _metadata(plan: _Plan) -> dict[str, str]:
+def _metadata(plan: _ReshardPlan) -> dict[str, str]:
     return {"plan": msgspec.json.encode(plan).decode()}

@@ -42,12 +42,12 @@ class Fact(msgspec.Struct):
     operator: str = ""
 
 
-class Entry(msgspec.Struct):
+class LoggedEntry(msgspec.Struct):
     facts: list[Fact] = []
     stored: int = 0  # nanoseconds since 1970; an entry that was copied into another stream has it
 
 
-class Follower:
+class StreamFollower:
     """Takes each entry of one stream of the log once and in order, whatever the live feed loses."""
 
     def __init__(self, stream: str, first: int) -> None:
@@ -63,7 +63,7 @@ class Follower:
         if position == self.position + 1:
             self.position, self.count = position, self.count + 1
             _, _, conversation, author = message.headers["Nats-Subject"].split(".")
-            entry = msgspec.json.decode(message.body, type=Entry)
+            entry = msgspec.json.decode(message.body, type=LoggedEntry)
             time = datetime.fromisoformat(message.headers["Nats-Time-Stamp"])
             if entry.stored:
                 time = datetime.fromtimestamp(entry.stored / 1e9, UTC)
@@ -89,7 +89,7 @@ class Follower:
             self.read = True
 
 
-followers: dict[str, Follower] = {}  # one for each stream
+followers: dict[str, StreamFollower] = {}  # one for each stream
 waiting: dict[str, datetime] = {}
 running: set[asyncio.Task[None]] = set()
 
@@ -147,7 +147,7 @@ async def look() -> None:
                 number = int((await about("CHAT-0"))["config"]["metadata"].get("streams", "1"))
                 names = [f"CHAT-{n}" for n in range(number)]
                 firsts = {name: (await about(name))["state"]["first_seq"] or 1 for name in names}
-                followers.update({name: Follower(name, first) for name, first in firsts.items()})
+                followers.update({name: StreamFollower(name, first) for name, first in firsts.items()})
             for follower in followers.values():
                 await follower.ask(again=True)
         await asyncio.sleep(LOOK_SECONDS)

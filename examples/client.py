@@ -21,7 +21,7 @@ Frame = dict[str, Any]
 STAY_AWAY = {1000, 1001, 1003, 1007, 1008, 1009}  # the table of closings is in docs/protocol.md
 
 
-class Conversation:
+class ConversationClient:
     """Calls `show` with each frame of the conversation, once and in order."""
 
     def __init__(self, url: str, show: Callable[[Frame], None]) -> None:
@@ -83,7 +83,7 @@ def show(frame: Frame) -> None:
 
 
 async def main() -> None:
-    conversation = Conversation(sys.argv[1], show)
+    conversation = ConversationClient(sys.argv[1], show)
     running = asyncio.create_task(conversation.run())
     while line := await asyncio.to_thread(sys.stdin.readline):
         await conversation.say(line.strip())

@@ -9,13 +9,13 @@ import asyncio
 import sys
 import time
 
-from examples.client import Conversation, Frame
+from examples.client import ConversationClient, Frame
 
 
 async def converse(url: str, number: int) -> list[str]:
     """One visitor who picks the first choice, and waits for what is said then."""
     frames: asyncio.Queue[Frame] = asyncio.Queue()
-    conversation = Conversation(url, frames.put_nowait)
+    conversation = ConversationClient(url, frames.put_nowait)
     running = asyncio.create_task(conversation.run())
     heard: list[str] = []
     picked = False

@@ -88,7 +88,7 @@ def path(facts: tuple[Fact, ...]) -> tuple[str, ...]:
     return tuple(name for fact in facts if isinstance(fact, FlowAdvanced) for name in fact.path)
 
 
-class Dialogue:
+class FlowDialogue:
     """A conversation with a flow. Every input is answered at once, as the workflow would."""
 
     def __init__(
@@ -112,7 +112,7 @@ class Dialogue:
         last = self.story.entries[-1].time if self.story.entries else examples.FIRST_TIME
         return Moment(last + self.clock * examples.SECOND, self.operators, self.inactivity)
 
-    def given(self, *facts: Fact) -> Dialogue:
+    def given(self, *facts: Fact) -> FlowDialogue:
         """The same after more has happened."""
         for fact in facts:
             self.when(fact)

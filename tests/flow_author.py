@@ -90,7 +90,7 @@ def greeting(text: str, choices: int = 2) -> dict[str, Any]:
     return flow
 
 
-class Guest:
+class WrittenGuest:
     """A visitor's conversation, written on the log as the proxy does."""
 
     def __init__(self, log: ChatLog, conversation: str) -> None:

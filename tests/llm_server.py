@@ -28,7 +28,7 @@ class Gone(Exception):
     """The client closed the connection."""
 
 
-class Request:
+class LlmRequest:
     """A request that came. ``left`` is set when the client goes away before the answer's end."""
 
     def __init__(self, method: str, path: str, headers: dict[str, str], body: bytes, connection: int) -> None:
@@ -54,7 +54,9 @@ class Request:
 class Exchange:
     """One request and what is answered to it, down to the bytes."""
 
-    def __init__(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, request: LlmRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.request = request
         self._writer = writer
         # What a client sends while it waits for an answer can only be its leaving.
@@ -362,7 +364,7 @@ class LlmServer:
 
     def __init__(self, port: int = 0, key: str = "", pause: float = 0.0) -> None:
         self.port = port
-        self.requests: list[Request] = []
+        self.requests: list[LlmRequest] = []
         self.connections = 0
         self._key = key
         self._queue: deque[Behaviour] = deque()
@@ -395,7 +397,7 @@ class LlmServer:
         self._otherwise = behaviour
         return self
 
-    async def request(self, number: int = 1) -> Request:
+    async def request(self, number: int = 1) -> LlmRequest:
         """The request of this number, from 1; waits until it came."""
         async with self._came:
             await self._came.wait_for(lambda: len(self.requests) >= number)
@@ -437,7 +439,7 @@ class LlmServer:
             self._tasks.discard(task)
 
     async def _answer(
-        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, request: LlmRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         exchange = Exchange(request, reader, writer)
         async with self._came:
@@ -451,7 +453,7 @@ class LlmServer:
         finally:
             await exchange.forget()
 
-    def _behaviour(self, request: Request) -> Behaviour:
+    def _behaviour(self, request: LlmRequest) -> Behaviour:
         if request.method != "POST" or not request.path.endswith("/chat/completions"):
             return refuses(404, f"Unknown request URL: {request.method} {request.path}")
         if self._key and request.headers.get("authorization") != f"Bearer {self._key}":
@@ -459,13 +461,13 @@ class LlmServer:
         return self._queue.popleft() if self._queue else self._otherwise
 
 
-async def _read(reader: asyncio.StreamReader, connection: int) -> Request:
+async def _read(reader: asyncio.StreamReader, connection: int) -> LlmRequest:
     """One request with a body of a known length. Raises `asyncio.IncompleteReadError` at the end."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, path, _ = head[0].split(" ")
     headers = dict(_header(line) for line in head[1:] if line)
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Request(method, path, headers, body, connection)
+    return LlmRequest(method, path, headers, body, connection)
 
 
 def _header(line: str) -> tuple[str, str]:

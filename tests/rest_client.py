@@ -31,7 +31,7 @@ class Event(NamedTuple):
     id: str
 
 
-class Client:
+class RestClient:
     """One user's client of one proxy."""
 
     def __init__(self, proxy: Service, user: str = "sam", **headers: str) -> None:

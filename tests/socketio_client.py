@@ -12,7 +12,7 @@ import socketio
 import socketio.exceptions
 
 
-class Client:
+class SocketIoClient:
     """python-socketio's client, with what came in a queue. It does not connect again by itself."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Client:
         self.left = asyncio.Event()
         self.refused = ""
 
-    async def connect(self, **auth: Any) -> Client:
+    async def connect(self, **auth: Any) -> SocketIoClient:
         await self.io.connect(
             self.url, auth=auth or None, transports=self._transports, headers=self._headers, wait_timeout=20
         )
@@ -44,7 +44,7 @@ class Client:
             return self.refused
         raise AssertionError("it was let in")
 
-    async def chat(self, **auth: Any) -> Client:
+    async def chat(self, **auth: Any) -> SocketIoClient:
         """Connect to the chat; its first event holds the session's id."""
         await self.connect(**auth)
         self.session = (await self.next("session_id"))["session_id"]

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 
 from deploy.cli import history
 from deploy.cli.connection import connected
-from deploy.cli.progress import Progress
+from deploy.cli.progress import ProgressLine
 from deploy.cli.settings import Local
 from deploy.cli.words import known_masters, log_with
 from services.operator.erasure import age_seconds, destroy_keys, erased
@@ -78,7 +78,7 @@ async def _erase(settings: Local, env: Mapping[str, str], wanted: Wanted, option
         if not options.yes and not _agreed(len(found)):
             print("Nothing was erased.")
             return 1
-        blocks, progress, keys = KeyBlocks(client, masters), Progress("Erasing"), 0
+        blocks, progress, keys = KeyBlocks(client, masters), ProgressLine("Erasing"), 0
         await blocks.newest()  # nothing is said to be erased whose keys could not be destroyed
         try:
             for number, name in enumerate(found, 1):
@@ -99,7 +99,7 @@ async def _forget(
     log: ChatLog, client: Client, blocks: KeyBlocks, name: str, options: argparse.Namespace
 ) -> int:
     """Say that it is erased, then destroy its keys; how many. A run that was cut short is done again."""
-    source = _Newest(log, name)
+    source = _NewestFold(log, name)
 
     async def decide(state: Conversation) -> Entry | None:
         return erased(state, options.by or getpass.getuser(), options.why or "")
@@ -112,7 +112,7 @@ async def _forget(
     return await destroy_keys(log, blocks, name, before) if before else 0
 
 
-class _Newest:
+class _NewestFold:
     """A conversation's fold, read anew each time; ``erased_at`` is where it was erased last."""
 
     def __init__(self, log: ChatLog, name: str) -> None:

@@ -15,7 +15,7 @@ from nats.aio.client import Client
 
 from deploy.cli import history
 from deploy.cli.flow_releases import SHOWN, as_workflow, check_name, known_version
-from deploy.cli.progress import Progress
+from deploy.cli.progress import ProgressLine
 from deploy.cli.settings import Local
 from deploy.cli.words import known_masters, log_with
 from services.workflow import releases
@@ -118,7 +118,7 @@ class Migration:
         """Move them. Raises `LogError`; what was moved stays moved, and a second run does the rest."""
         await flow_store(self._log).put(self._new.version, self._new.content)
         report, places = MigrationReport(), asyncio.Semaphore(AT_ONCE)
-        progress, done = Progress("Moving conversations"), 0
+        progress, done = ProgressLine("Moving conversations"), 0
 
         async def one(conversation: str) -> None:
             nonlocal done

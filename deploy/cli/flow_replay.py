@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from deploy.cli import history
-from deploy.cli.progress import Progress
+from deploy.cli.progress import ProgressLine
 from deploy.cli.settings import Local
 from deploy.cli.words import opened_log
 from services.workflow.domain.authoring.backtest import Verdict, compare
@@ -78,7 +78,7 @@ async def newest(log: ChatLog, name: str, count: int) -> list[list[RecordedEntry
 
 def verdicts(conversations: list[list[RecordedEntry]], flow: Flow) -> list[Verdict]:
     found: list[Verdict] = []
-    progress = Progress("Replaying")
+    progress = ProgressLine("Replaying")
     for number, entries in enumerate(conversations, start=1):
         verdict = compare(entries, flow)
         if verdict is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from deploy.cli.progress import Progress
+from deploy.cli.progress import ProgressLine
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import RecordedEntry
 from shared.service.chat_log import ChatLog
@@ -14,7 +14,7 @@ async def recorded(log: ChatLog, what: str) -> AsyncIterator[RecordedEntry]:
     """Every entry, in order, up to what is the log's end now. Raises `Unreachable`."""
     tails = await log.tails()
     ends, length = [tail.last for tail in tails], sum(tail.length for tail in tails)
-    progress, read = Progress(what), 0
+    progress, read = ProgressLine(what), 0
     try:
         async for batch in log.read(ends=ends):
             decode = await log.ready(batch)

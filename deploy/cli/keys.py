@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.cli.connection import connected
-from deploy.cli.progress import Progress
+from deploy.cli.progress import ProgressLine
 from deploy.cli.settings import Local
 from deploy.cli.words import known_masters
 from deploy.local.embedded import MASTER_KEY, write_secret
@@ -51,7 +51,7 @@ async def _rotate(settings: Local, env: Mapping[str, str], masters: MasterKeys) 
     async with connected(settings, env, "admin") as client:
         blocks = KeyBlocks(client, masters)
         end = await blocks.end()
-        progress = Progress("Wrapping the keys")
+        progress = ProgressLine("Wrapping the keys")
         try:
             async for position in blocks.rotate():
                 progress(min(position, end), end)

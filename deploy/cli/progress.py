@@ -11,7 +11,7 @@ FIRST_SECONDS = 0.5
 WIDTH = 24
 
 
-class Progress:
+class ProgressLine:
     """One line on the terminal that is written over, and removed at the end."""
 
     def __init__(self, what: str) -> None:

@@ -7,7 +7,7 @@ import asyncio
 
 from deploy import resharding
 from deploy.cli.connection import connected
-from deploy.cli.progress import Progress
+from deploy.cli.progress import ProgressLine
 from deploy.cli.settings import Local
 from deploy.cli.words import known_masters
 from deploy.provisioning import PREVIOUS
@@ -58,7 +58,7 @@ class _Shown:
 
     def __init__(self) -> None:
         self._what = ""
-        self._bar: Progress | None = None
+        self._bar: ProgressLine | None = None
 
     def tell(self, line: str) -> None:
         self.end()
@@ -67,7 +67,7 @@ class _Shown:
     def progress(self, what: str, done: int, total: int) -> None:
         if self._bar is None or what != self._what:
             self.end()
-            self._what, self._bar = what, Progress(what)
+            self._what, self._bar = what, ProgressLine(what)
         self._bar(done, total)
 
     def end(self) -> None:

@@ -183,7 +183,7 @@ class Handlers:
             return self.log.append(conversation, "operator", entry, expect, APPEND_SECONDS)
 
         try:
-            done = await execute(_Source(self, conversation), append, id, entry, TRY_SECONDS)
+            done = await execute(_DeskState(self, conversation), append, id, entry, TRY_SECONDS)
         except Conflict as error:
             raise Busy("others were quicker, too often") from error
         if done.repeated:
@@ -217,7 +217,7 @@ class Handlers:
             raise Busy("this replica has not read the newest entries yet") from error
 
 
-class _Source:
+class _DeskState:
     """A conversation's state as the desk has it."""
 
     def __init__(self, handlers: Handlers, conversation: str) -> None:

@@ -1,6 +1,6 @@
 """What is on its way between one client's connection and the log: the same for every door.
 
-`Outbox` takes what the client says to the log. `Inbox` brings it what was said: the history, what is
+`Outbox` takes what the client says to the log. `ClientInbox` brings it what was said: the history, what is
 stored meanwhile, what is stored from then on. `Unread` holds what the client has not taken yet. All of
 them are bounded, and an error that nobody foresaw ends the connection: it must leave nobody waiting.
 """
@@ -122,7 +122,7 @@ def _outcome(position: asyncio.Future[int]) -> tuple[Outcome, str, BaseException
         return "unknown", "", error
 
 
-class Inbox(Generic[T]):
+class ClientInbox(Generic[T]):
     """What comes for a client, and from it, while it is told the history.
 
     ``said`` is kept as it came; the caller bounds it.

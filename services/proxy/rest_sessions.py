@@ -15,7 +15,7 @@ from collections import OrderedDict
 from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.rest_state import State, state_of
 from services.proxy.domain.turns import Turns
-from services.proxy.door_queues import Inbox
+from services.proxy.door_queues import ClientInbox
 from services.proxy.hub import Hub
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import ConversationStarted, TextWritten
@@ -59,7 +59,7 @@ class RestSession:
         self.users = 0
         self.gone = False
         self._hub = hub
-        self._inbox: Inbox[object] | None = Inbox()  # until the history is known
+        self._inbox: ClientInbox[object] | None = ClientInbox()  # until the history is known
         self._loading: asyncio.Task[None] | None = None
         self._listening: object = None
         self._waiting: set[asyncio.Future[None]] = set()
@@ -168,7 +168,7 @@ class RestSession:
     # --- inside ---
 
     async def _load(self, new: bool) -> None:
-        self._inbox = Inbox()
+        self._inbox = ClientInbox()
         await self._hub.register(self.conversation, self)
         self._inbox.behind = not new  # the whole history
         await self._inbox.catch_up(self._hub, self.conversation, self._position, self._take)
@@ -224,12 +224,12 @@ class RestSession:
             return entry
 
         try:
-            await execute(_Source(self), self._store, entry.id, decide)
+            await execute(_RoomState(self), self._store, entry.id, decide)
         except Conflict as error:
             raise Overtaken from error
 
 
-class _Source:
+class _RoomState:
     """What is known of a room's conversation."""
 
     def __init__(self, room: RestSession) -> None:

@@ -13,13 +13,13 @@ from nats.aio.msg import Msg
 
 from shared.contract import subjects
 from shared.eventlog.observer import Observer
-from shared.service.broker import Unread, Watch
+from shared.service.broker import UnreadCodec, Watch
 
 
 def subscribe(broker: NatsBroker, health: Observer, on_typing: Callable[[str], None]) -> None:
     """Declare the subscribers; they listen from the broker's start on."""
     broker.add_middleware(Watch(health))
 
-    @broker.subscriber(subjects.OPERATORS_TYPING, codec=Unread(), no_reply=True)
+    @broker.subscriber(subjects.OPERATORS_TYPING, codec=UnreadCodec(), no_reply=True)
     async def operator_typing(message: Msg) -> None:
         on_typing(subjects.address(message.subject).conversation)

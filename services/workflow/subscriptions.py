@@ -18,7 +18,7 @@ from services.workflow.handlers import Workflow
 from services.workflow.presence import OperatorsPresent, Presence
 from shared.contract import subjects
 from shared.eventlog.observer import Observer
-from shared.service.broker import Json, Unread, Watch
+from shared.service.broker import JsonCodec, UnreadCodec, Watch
 
 
 def subscribe(
@@ -27,11 +27,11 @@ def subscribe(
     """Declare the subscribers; they listen from the broker's start on."""
     broker.add_middleware(Watch(health))
 
-    @broker.subscriber(subjects.PRESENCE, codec=Json(OperatorsPresent), no_reply=True)
+    @broker.subscriber(subjects.PRESENCE, codec=JsonCodec(OperatorsPresent), no_reply=True)
     async def operators_present(told: OperatorsPresent) -> None:
         presence.hear(told)
 
-    @broker.subscriber(releases.ALL, codec=Unread(), no_reply=True)
+    @broker.subscriber(releases.ALL, codec=UnreadCodec(), no_reply=True)
     async def flow_released(_: Msg) -> None:
         flows.wake()
 
@@ -42,7 +42,7 @@ def subscribe(
         queue=subjects.TIMERS_DURABLE,
         stream=JStream(subjects.TIMERS, declare=False),
         ack_policy=AckPolicy.MANUAL,
-        codec=Unread(),
+        codec=UnreadCodec(),
         no_reply=True,
     )
     async def timer_due(message: Msg) -> None:

@@ -29,16 +29,16 @@ RENEW_SECONDS: Final = 2.0
 PAUSE_SECONDS: Final = 0.5
 
 
-class Folded(Protocol):
+class FoldedKey(Protocol):
     """What a key's entries were folded to. ``position`` is the sequence of the last of them, 0 for none."""
 
     @property
     def position(self) -> int: ...
 
 
-S = TypeVar("S", bound=Folded)
+S = TypeVar("S", bound=FoldedKey)
 M = TypeVar("M", bound=Mailbox)
-S_co = TypeVar("S_co", bound=Folded, covariant=True)
+S_co = TypeVar("S_co", bound=FoldedKey, covariant=True)
 
 
 class States(Protocol[S_co]):

@@ -54,7 +54,7 @@ async def listen(broker: NatsBroker, health: Observer) -> None:
     await asyncio.gather(*map(start, broker.subscribers))
 
 
-class Json:
+class JsonCodec:
     """The codec for messages that are JSON of one type: the handler is given a value of that type."""
 
     def __init__(self, kind: type[Any]) -> None:
@@ -68,7 +68,7 @@ class Json:
         return msgspec.json.encode(message), "application/json"
 
 
-class Unread:
+class UnreadCodec:
     """The codec where the subject says it all, or the handler acknowledges: it is given NATS's message."""
 
     async def decode(self, message: StreamMessage[Any]) -> Any:

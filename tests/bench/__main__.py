@@ -11,14 +11,14 @@ from pathlib import Path
 from time import perf_counter
 
 from tests.bench.measure import cores, raise_open_files
-from tests.bench.parts import FULL, PARTS, SHORT, SMOKE, Bench, Size
+from tests.bench.parts import FULL, PARTS, SHORT, SMOKE, Bench, BenchSize
 from tests.bench.report import Report
 from tests.bench.stage import Load
 
 RESULTS = Path(__file__).parent / "results"
 
 
-async def measure(size: Size, parts: list[str], quiet: bool = False) -> Report:
+async def measure(size: BenchSize, parts: list[str], quiet: bool = False) -> Report:
     """Run the parts; the report."""
     began = perf_counter()
 

@@ -32,7 +32,7 @@ from shared.contract.entry import Entry
 from shared.contract.facts import TextWritten
 from shared.eventlog.connection import ConnectionState, connect, disconnect, inbox_prefix, make_broker
 from shared.eventlog.live_connection import LiveConnection
-from shared.service.broker import Unread, Watch
+from shared.service.broker import UnreadCodec, Watch
 from shared.service.chat_log import open_log
 from shared.service.health import Health
 from tests.bench.measure import cores, pinned
@@ -102,7 +102,7 @@ async def faststream(settings: UserSettings, receiver: Receiver, watched: bool =
         queue=subjects.WORKFLOW_DURABLE,
         stream=JStream(STREAM, declare=False),
         ack_policy=AckPolicy.MANUAL,
-        codec=Unread(),
+        codec=UnreadCodec(),
         no_reply=True,
     )
     async def hear(message: Msg) -> None:

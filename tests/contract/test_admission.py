@@ -27,25 +27,25 @@ from shared.contract.subjects import conversation_of
 from shared.service.health import Receive, Scope, Send, respond
 from shared.service.http_hardening import punctual
 from tests.conftest import Connections, Services
-from tests.contract.test_websocket import OTHER, Stage, closed, cookie_of, tell
-from tests.contract.test_websocket_frames import CLOSE, PING, PONG, UPGRADE, Frame, Wire, frame
+from tests.contract.test_websocket import OTHER, ProductStage, closed, cookie_of, tell
+from tests.contract.test_websocket_frames import CLOSE, PING, PONG, UPGRADE, FrameWire, WireFrame, frame
 from tests.unit.test_event_stream import Room, stream
 from tests.visitor import V1
 
 
-async def proxy(services: Services, **settings: str) -> Stage:
+async def proxy(services: Services, **settings: str) -> ProductStage:
     service = await services.start("proxy", **settings)
-    return Stage(services, service, service)
+    return ProductStage(services, service, service)
 
 
-async def metric(stage: Stage, line: str) -> float:
+async def metric(stage: ProductStage, line: str) -> float:
     """The value of one series, 0 where there is none."""
     async with httpx.AsyncClient() as client:
         text = (await client.get(f"{stage.proxy.url}/metrics")).text
     return next((float(row.split()[-1]) for row in text.splitlines() if row.startswith(line + " ")), 0.0)
 
 
-async def is_metric(stage: Stage, line: str, value: float) -> None:
+async def is_metric(stage: ProductStage, line: str, value: float) -> None:
     async with asyncio.timeout(30):
         while await metric(stage, line) != value:
             await asyncio.sleep(0.02)
@@ -172,7 +172,7 @@ async def test_behind_a_trusted_proxy_each_client_counts_and_nobody_can_pretend(
     behind = await proxy(services, SWITCHBOARD_TRUSTED_PROXIES="127.0.0.1", **limits)
     alone = await proxy(services, **limits)
 
-    async def let_in(stage: Stage, forwarded: str) -> bool:
+    async def let_in(stage: ProductStage, forwarded: str) -> bool:
         headers = {"X-Forwarded-For": forwarded}
         async with connect(stage.url(), additional_headers=headers, subprotocols=V1) as socket:
             try:
@@ -397,12 +397,12 @@ async def test_an_offer_of_another_protocol_is_ignored_and_the_body_arrives(offe
 
 async def test_who_does_not_answer_pings_is_closed_and_who_answers_stays(services: Services) -> None:
     stage = await proxy(services, SWITCHBOARD_PING_SECONDS="1")
-    wires = [Wire(*await asyncio.open_connection("127.0.0.1", stage.proxy.port)) for _ in range(2)]
+    wires = [FrameWire(*await asyncio.open_connection("127.0.0.1", stage.proxy.port)) for _ in range(2)]
     silent, lively = wires
     for one in wires:
         await one.upgrade()
 
-    async def next_of(one: Wire, opcode: int) -> Frame:
+    async def next_of(one: FrameWire, opcode: int) -> WireFrame:
         while (got := await one.receive()).opcode != opcode:
             pass
         return got
@@ -414,7 +414,7 @@ async def test_who_does_not_answer_pings_is_closed_and_who_answers_stays(service
         assert int.from_bytes(code) == 1011
         ping = await next_of(lively, PING)
         await lively.send(frame(PONG, ping.payload), frame(PING, b"still here"))
-        assert await next_of(lively, PONG) == Frame(PONG, b"still here")
+        assert await next_of(lively, PONG) == WireFrame(PONG, b"still here")
     for one in wires:
         await one.leave()
 
@@ -426,15 +426,15 @@ SENTENCE = "x" * 16_000
 FLOOD = 500
 
 
-async def deaf(stage: Stage, cookie: str, cursor: str = "") -> Wire:
+async def deaf(stage: ProductStage, cookie: str, cursor: str = "") -> FrameWire:
     """A socket of this visitor with little room, that does not read by itself."""
     bare = await little_room(stage.proxy.port)
-    one = Wire(*await asyncio.open_connection(sock=bare, limit=1024))
+    one = FrameWire(*await asyncio.open_connection(sock=bare, limit=1024))
     await one.upgrade(f"Cookie: {cookie}\r\nSec-WebSocket-Protocol: switchboard.v1\r\n")
     return one
 
 
-async def flood(stage: Stage, cookie: str, count: int) -> None:
+async def flood(stage: ProductStage, cookie: str, count: int) -> None:
     """An operator writes a lot, before anybody can have read it."""
     connections = Connections(stage.services.server)
     operator = await connections.log("operator")
@@ -447,7 +447,7 @@ async def flood(stage: Stage, cookie: str, count: int) -> None:
     await connections.close()
 
 
-def files(stage: Stage) -> int:
+def files(stage: ProductStage) -> int:
     """How many files and sockets the proxy holds."""
     assert stage.proxy.process is not None
     return len(os.listdir(f"/proc/{stage.proxy.process.pid}/fd"))

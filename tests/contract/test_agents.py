@@ -14,22 +14,22 @@ from joserfc import jwk, jwt
 
 from deploy.local.embedded import proxies_secret
 from tests.conftest import Services
-from tests.contract.test_socketio import Stage, running
+from tests.contract.test_socketio import SocketIoStage, running
 from tests.llm_server import LlmServer, refuses, says
-from tests.socketio_client import Balancer, Client
+from tests.socketio_client import Balancer, SocketIoClient
 
 JWT_SECRET = "a secret of this test that is long enough"
 SECRET = {"SWITCHBOARD_SECRET": "of this test"}
 
 
 @pytest.fixture(scope="module")
-def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocketIoStage]:
     with running(tmp_path_factory.mktemp("stage"), **SECRET) as stage:
         yield stage
 
 
 @pytest.fixture
-async def stage(shared_stage: Stage) -> AsyncIterator[Stage]:
+async def stage(shared_stage: SocketIoStage) -> AsyncIterator[SocketIoStage]:
     """For tests that do not disturb one another; each has a user of its own."""
     Users.turn += 1
     yield shared_stage
@@ -37,8 +37,8 @@ async def stage(shared_stage: Stage) -> AsyncIterator[Stage]:
 
 
 @pytest.fixture
-async def own_stage(services: Services, tmp_path: Path) -> AsyncIterator[Stage]:
-    stage = await Stage(services, tmp_path / "flow.json", **SECRET).ready()
+async def own_stage(services: Services, tmp_path: Path) -> AsyncIterator[SocketIoStage]:
+    stage = await SocketIoStage(services, tmp_path / "flow.json", **SECRET).ready()
     yield stage
     await stage.close()
 
@@ -65,13 +65,13 @@ def match(**configuration: Any) -> dict[str, Any]:
     return {"agent": {"name": "match", "configuration": configuration}, "user": {"id": Users.sam()}}
 
 
-async def engaged(client: Client, **auth: Any) -> Client:
+async def engaged(client: SocketIoClient, **auth: Any) -> SocketIoClient:
     await client.connect(**auth)
     assert (await client.next("interjection"))["message"].startswith("Hello ")
     return client
 
 
-async def result(client: Client, value: Any, **more: Any) -> bool:
+async def result(client: SocketIoClient, value: Any, **more: Any) -> bool:
     assert await client.ask(value, **more) == {"stored": True}
     answer = await client.next("response")
     assert answer == {
@@ -84,7 +84,7 @@ async def result(client: Client, value: Any, **more: Any) -> bool:
     return bool(answer["result"])
 
 
-async def test_a_request_is_answered_with_its_own_payload(stage: Stage) -> None:
+async def test_a_request_is_answered_with_its_own_payload(stage: SocketIoStage) -> None:
     sam = await stage.client().connect(**user())
     assert await sam.next("interjection") == {"message": "Hello Sam, I will analyze all of your messages"}
     assert await result(sam, {"text": ["a 🙂"]}, annotations={"page": 3}) is True
@@ -93,7 +93,7 @@ async def test_a_request_is_answered_with_its_own_payload(stage: Stage) -> None:
     assert await result(sam, None) is False
 
 
-async def test_the_answer_goes_to_the_room_and_no_one_else(stage: Stage) -> None:
+async def test_the_answer_goes_to_the_room_and_no_one_else(stage: SocketIoStage) -> None:
     sam = await engaged(stage.client(), **user())
     phone = await stage.client(["polling"]).connect(
         **user(str(Users.sam()))
@@ -120,7 +120,7 @@ async def test_the_answer_goes_to_the_room_and_no_one_else(stage: Stage) -> None
     assert (sam.unheard, phone.unheard) == (0, 0)
 
 
-async def test_counts_survive_that_everything_is_killed(own_stage: Stage) -> None:
+async def test_counts_survive_that_everything_is_killed(own_stage: SocketIoStage) -> None:
     sam = await engaged(own_stage.client(), **user())
     for number in range(1, 4):
         assert await result(sam, "🙂") is True
@@ -134,7 +134,7 @@ async def test_counts_survive_that_everything_is_killed(own_stage: Stage) -> Non
 
 
 async def test_the_end_is_said_and_after_it_nothing_is_answered_until_the_user_connects_anew(
-    stage: Stage,
+    stage: SocketIoStage,
 ) -> None:
     sam = await engaged(stage.client(), **user())
     await result(sam, "🙂")
@@ -151,7 +151,7 @@ async def test_the_end_is_said_and_after_it_nothing_is_answered_until_the_user_c
     assert (await sam.next("interjection"))["message"].startswith("Hello ")  # still in the room
 
 
-async def test_agents_are_configured_by_the_handshake(stage: Stage) -> None:
+async def test_agents_are_configured_by_the_handshake(stage: SocketIoStage) -> None:
     sam = await engaged(stage.client(), **match(words=["help"], pattern=r"^\d+$"))
     assert [await result(sam, value) for value in ("HELP me", "42", "helpless")] == [True, True, False]
     strict = await stage.client().connect(**match(words=["help"], ignoreCase=False))
@@ -170,18 +170,18 @@ async def test_agents_are_configured_by_the_handshake(stage: Stage) -> None:
         (match(pattern="a" * 1_001), "at most 1000 characters"),
     ],
 )
-async def test_who_is_refused_is_told_why(stage: Stage, auth: dict[str, Any], reason: str) -> None:
+async def test_who_is_refused_is_told_why(stage: SocketIoStage, auth: dict[str, Any], reason: str) -> None:
     assert reason in await stage.client().refusal(**auth)
 
 
-async def test_a_user_without_an_agent_is_ignored(stage: Stage) -> None:
+async def test_a_user_without_an_agent_is_ignored(stage: SocketIoStage) -> None:
     client = await stage.client().connect(user={"id": 17})
     for event in ("request", "user_message", "end", "nothing"):
         assert await client.io.call(event, {"key": "k", "message": "x"}, timeout=20) == {"error": "ignored"}
     assert client.unheard == 0
 
 
-async def test_bad_requests_are_errors_and_the_engagement_goes_on(stage: Stage) -> None:
+async def test_bad_requests_are_errors_and_the_engagement_goes_on(stage: SocketIoStage) -> None:
     sam = await engaged(stage.client(), **user())
     payloads: list[Any] = [None, "x", [], {}, {"key": 1}, {"value": "🙂"}]
     for payload in payloads:
@@ -195,7 +195,7 @@ async def test_bad_requests_are_errors_and_the_engagement_goes_on(stage: Stage) 
 
 
 async def test_without_a_token_only_this_machine_is_let_in(services: Services, tmp_path: Path) -> None:
-    stage = Stage(services, tmp_path / "flow.json", **SECRET)
+    stage = SocketIoStage(services, tmp_path / "flow.json", **SECRET)
     opened = stage.launch("proxy", SWITCHBOARD_AGENTS_OPEN="yes")
     bare = stage.launch("proxy", SWITCHBOARD_SECRET="")
     for service in (stage.proxy, stage.workflow, opened, bare):
@@ -216,7 +216,7 @@ async def test_without_a_token_only_this_machine_is_let_in(services: Services, t
 
 async def test_with_tokens_a_user_is_who_the_issuer_says(services: Services, tmp_path: Path) -> None:
     settings = {"SWITCHBOARD_JWT_SECRET": JWT_SECRET, "SWITCHBOARD_JWT_AUDIENCE": "agents"}
-    stage = await Stage(services, tmp_path / "flow.json", **SECRET, **settings).ready()
+    stage = await SocketIoStage(services, tmp_path / "flow.json", **SECRET, **settings).ready()
     key = jwk.OctKey.import_key(JWT_SECRET)
 
     def token(**claims: Any) -> str:
@@ -244,7 +244,7 @@ async def test_a_connection_ends_with_its_token_while_requests_flow(
     services: Services, tmp_path: Path, transports: list[str]
 ) -> None:
     settings = {"SWITCHBOARD_JWT_SECRET": JWT_SECRET, "SWITCHBOARD_MESSAGES_PER_MINUTE": "60000"}
-    stage = await Stage(services, tmp_path / "flow.json", **SECRET, **settings).ready()
+    stage = await SocketIoStage(services, tmp_path / "flow.json", **SECRET, **settings).ready()
     key = jwk.OctKey.import_key(JWT_SECRET)
 
     def token(user: int, seconds: int) -> str:
@@ -269,7 +269,7 @@ async def test_a_connection_ends_with_its_token_while_requests_flow(
 
 
 async def test_the_assistant_answers_yes_or_no(services: Services, tmp_path: Path, llm: LlmServer) -> None:
-    stage = Stage(services, tmp_path / "flow.json", **SECRET)
+    stage = SocketIoStage(services, tmp_path / "flow.json", **SECRET)
     stage.workflow.kill()
     stage.workflow = stage.launch("workflow", **llm.settings)
     await stage.ready()
@@ -291,7 +291,7 @@ async def test_the_assistant_answers_yes_or_no(services: Services, tmp_path: Pat
     await stage.close()
 
 
-async def test_without_an_assistant_its_agent_says_so(stage: Stage) -> None:
+async def test_without_an_assistant_its_agent_says_so(stage: SocketIoStage) -> None:
     auth = {
         "agent": {"name": "assistant", "configuration": {"question": "Is it?"}},
         "user": {"id": Users.sam()},
@@ -352,7 +352,7 @@ async def test_an_agent_of_an_installed_package_works_like_the_others(
         "broken = our_agents:Missing\n"
         "emoji = our_agents:Length\n"
     )
-    stage = Stage(services, tmp_path / "flow.json", PYTHONPATH=str(site), **SECRET)
+    stage = SocketIoStage(services, tmp_path / "flow.json", PYTHONPATH=str(site), **SECRET)
     stage.workflow.kill()
     stage.workflow = stage.launch("workflow", PYTHONPATH=str(site))
     await stage.ready()
@@ -392,7 +392,9 @@ async def test_a_file_offers_agents_of_ones_own(services: Services, tmp_path: Pa
     file = tmp_path / "agents.json"
     polite = {"kind": "match", "configuration": {"words": ["please"]}, "allow": ["ignoreCase"]}
     file.write_text(json.dumps({"polite": polite, "emoji": None}))
-    stage = await Stage(services, tmp_path / "flow.json", SWITCHBOARD_AGENTS_FILE=str(file), **SECRET).ready()
+    stage = await SocketIoStage(
+        services, tmp_path / "flow.json", SWITCHBOARD_AGENTS_FILE=str(file), **SECRET
+    ).ready()
     sam = await engaged(stage.client(), **user(agent="polite"))
     assert [await result(sam, value) for value in ("Please!", "now")] == [True, False]
     assert "there is no agent 'emoji'" in await stage.client().refusal(**user())
@@ -420,7 +422,7 @@ def test_settings_that_do_not_hold_are_named_at_the_start(
     assert "Traceback" not in proxy.output
 
 
-async def test_a_platform_that_keeps_its_cursor_misses_nothing_while_it_is_away(stage: Stage) -> None:
+async def test_a_platform_that_keeps_its_cursor_misses_nothing_while_it_is_away(stage: SocketIoStage) -> None:
     sam = await stage.client().connect(**user(cursor=""))
     cursor = (await sam.next("interjection"))["cursor"]
     await sam.close()
@@ -432,7 +434,7 @@ async def test_a_platform_that_keeps_its_cursor_misses_nothing_while_it_is_away(
     assert (await again.next("interjection"))["message"] == "You've used emojis in 1 messages!"
 
 
-async def test_proxies_behind_a_balancer_are_one_room(own_stage: Stage) -> None:
+async def test_proxies_behind_a_balancer_are_one_room(own_stage: SocketIoStage) -> None:
     second = own_stage.launch("proxy")
     await second.ready()
     async with Balancer(own_stage.proxy.port, second.port, sticky=True) as balancer:

@@ -84,7 +84,7 @@ async def visitor(connections: Connections) -> ChatLog:
     return await connections.log("proxy")
 
 
-class Reader:
+class DraftReader:
     """Somebody who reads a conversation's drafts."""
 
     def __init__(self, conversation: str = C) -> None:
@@ -92,7 +92,7 @@ class Reader:
         self.drafts: list[dict[str, Any]] = []
         self._came = asyncio.Condition()
 
-    async def start(self, connections: Connections) -> Reader:
+    async def start(self, connections: Connections) -> DraftReader:
         client = await connections.client("proxy")
         await client.subscribe(subjects.draft(self._conversation), cb=self._hear)
         await flushed(client)
@@ -127,8 +127,8 @@ class Reader:
 
 
 @pytest.fixture
-async def reader(connections: Connections) -> Reader:
-    return await Reader().start(connections)
+async def reader(connections: Connections) -> DraftReader:
+    return await DraftReader().start(connections)
 
 
 def generating(attempt: int) -> Any:
@@ -143,7 +143,7 @@ async def ask(visitor: ChatLog, words: str = "Where is my order?") -> int:
 
 
 async def test_what_is_stored_is_exactly_what_was_streamed(
-    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     answer = "It's on its way \u2014 \U0001f69a caf\u00e9.\n\n  Bye!  "
     llm.will(says(*words(answer)))
@@ -181,7 +181,7 @@ async def test_the_turn_goes_from_committed_to_generating_to_idle(
 
 
 async def test_slow_words_are_drafts_of_their_own(
-    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     gates = [asyncio.Event() for _ in range(3)]
     llm.will(says("One", gates[0], " two", gates[1], " three", gates[2]))
@@ -196,7 +196,7 @@ async def test_slow_words_are_drafts_of_their_own(
 
 
 async def test_much_at_once_is_streamed_in_pieces_that_the_drafts_can_take(
-    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     """Control characters grow six times in JSON; the stream of drafts takes 64 KiB a message.
 
@@ -302,7 +302,7 @@ async def test_a_takeover_while_a_question_waits_for_a_place_and_nothing_is_aske
 
 
 async def test_a_takeover_during_the_stream_stops_it_at_once(
-    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     llm.will(stalls("I think", " that"))
     await replica.start(TALK, llm=llm)
@@ -324,7 +324,7 @@ async def test_a_takeover_during_the_stream_stops_it_at_once(
 
 
 async def test_an_answer_that_is_whole_when_somebody_claims_never_lands(
-    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     gate = Gate("before_append")
     gate.open()
@@ -345,7 +345,7 @@ async def test_an_answer_that_is_whole_when_somebody_claims_never_lands(
 
 
 async def test_a_reset_during_the_stream_stops_it_and_the_flow_begins_anew(
-    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     llm.will(stalls("I think"))
     await replica.start(TALK, llm=llm)
@@ -362,7 +362,7 @@ async def test_a_reset_during_the_stream_stops_it_and_the_flow_begins_anew(
 
 
 async def test_a_crash_in_mid_generation_another_replica_answers_and_the_visitor_sees_one_answer(
-    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     llm.will(stalls("I was about to say"), says("Here you are."))
     doomed = await Replica(connections).start(TALK, llm=llm)
@@ -436,7 +436,7 @@ async def test_while_one_replica_speaks_another_that_is_woken_for_the_next_text_
 
 
 async def test_a_replica_that_was_taken_for_dead_gives_way_to_the_one_that_began_anew(
-    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     go_on = asyncio.Event()
     llm.will(stalls("I was"), says("Here", go_on, " you are."))
@@ -473,7 +473,7 @@ async def test_each_failure_takes_the_flow_to_its_on_error(
     replica: Replica,
     visitor: ChatLog,
     llm: LlmServer,
-    reader: Reader,
+    reader: DraftReader,
     behaviour: Any,
     reason: str,
     streamed: str,
@@ -504,7 +504,7 @@ async def test_without_an_assistant_the_flow_takes_its_on_error(replica: Replica
 
 
 async def test_the_assistant_hands_off_and_goes_to_states(
-    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     llm.will(calls("go_to", '{"state": "bye"}', "So long."))
     llm.will(calls("handoff", '{"reason": "refund"}', "I get", " somebody."))
@@ -549,7 +549,7 @@ async def test_as_many_speak_at_once_as_there_are_places(
 
 
 async def test_a_stuck_answer_fails_after_its_time_and_the_conversation_goes_on(
-    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     llm.will(stalls())
     llm.always(says("Better."))
@@ -569,7 +569,7 @@ async def test_a_stuck_answer_fails_after_its_time_and_the_conversation_goes_on(
 
 
 async def test_an_answer_whose_words_still_flow_is_not_stuck(
-    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     go_on = asyncio.Event()
     llm.will(says("One", 0.7, " two", 0.7, " three", 0.7, " four", go_on, " five."))
@@ -588,7 +588,7 @@ async def test_an_answer_whose_words_still_flow_is_not_stuck(
 
 
 async def test_an_orderly_end_in_mid_generation_gives_the_question_to_another_at_once(
-    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     llm.will(stalls("I was"), says("Here you are."))
     await long_lease(connections)
@@ -607,7 +607,7 @@ async def test_an_orderly_end_in_mid_generation_gives_the_question_to_another_at
 
 
 async def test_the_newest_word_of_an_attempt_is_known_by_its_time(
-    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    connections: Connections, replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     llm.will(says("Hello."))
     await replica.start(TALK, llm=llm)

@@ -27,7 +27,7 @@ from shared.eventlog.observer import LoggingObserver
 from shared.service.chat_log import open_log
 from tests import examples
 from tests.conftest import LAYOUT, Connections
-from tests.contract.test_keyring import CutShort, Killed
+from tests.contract.test_keyring import CutShort, KilledClient
 
 C, OTHER = examples.CONVERSATION, examples.OTHER_CONVERSATION
 MASTERS = MasterKeys.parse(new_master_key())
@@ -134,7 +134,7 @@ async def test_killed_at_any_request_it_is_done_by_the_next(
     position = await sealed.erase()
     client, log = await connections.client("eraser"), await connections.log("eraser")
     for survives in range(100):
-        blocks = KeyBlocks(Killed(client, survives), MASTERS)
+        blocks = KeyBlocks(KilledClient(client, survives), MASTERS)
         try:
             assert await destroy_keys(log, blocks, C, position) == 3
         except CutShort:

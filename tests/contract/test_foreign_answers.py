@@ -20,7 +20,7 @@ from tests.contract.test_websocket import (
     OTHER,
     PICK,
     TEXT,
-    Stage,
+    ProductStage,
     cookie_of,
     prepare,
     ready,
@@ -40,7 +40,7 @@ FOREIGN: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.fixture
-async def stage(services: Services, tmp_path: Path) -> Stage:
+async def stage(services: Services, tmp_path: Path) -> ProductStage:
     return await ready(prepare(services, tmp_path / "flow.json"))
 
 
@@ -53,7 +53,7 @@ async def stored(connections: Connections, secret: str) -> list[Fact]:
 
 
 async def test_what_the_flow_does_not_know_is_refused_and_not_stored(
-    stage: Stage, connections: Connections
+    stage: ProductStage, connections: Connections
 ) -> None:
     async with stage.modern() as socket:
         await told(socket, 5)
@@ -67,7 +67,7 @@ async def test_what_the_flow_does_not_know_is_refused_and_not_stored(
     assert await stored(connections, secret) == [ChoiceMade(group="lang", item=2, text="Other")]
 
 
-async def test_for_a_bare_client_it_is_silent(stage: Stage, connections: Connections) -> None:
+async def test_for_a_bare_client_it_is_silent(stage: ProductStage, connections: Connections) -> None:
     async with stage.bare() as socket:
         assert await told(socket, 2) == [HI, PICK]
         for frame, _ in FOREIGN:
@@ -78,7 +78,7 @@ async def test_for_a_bare_client_it_is_silent(stage: Stage, connections: Connect
     assert await stored(connections, secret) == [ChoiceMade(group="lang", item=2, text="Other")]
 
 
-async def test_answers_sent_before_they_are_asked_for_wait_their_turn(stage: Stage) -> None:
+async def test_answers_sent_before_they_are_asked_for_wait_their_turn(stage: ProductStage) -> None:
     """A client that knows the flow does not wait for its questions."""
     async with stage.bare() as socket:
         await asyncio.gather(tell(socket, OTHER), tell(socket, TEXT))

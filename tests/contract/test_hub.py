@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.proxy.domain.drafts import DraftPiece
-from services.proxy.door_queues import MAX_EARLY, Inbox
+from services.proxy.door_queues import MAX_EARLY, ClientInbox
 from services.proxy.history import History
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
@@ -29,7 +29,7 @@ from tests.processes import MASTER_KEY
 C = examples.CONVERSATION
 
 
-class Reader:
+class KeepingReader:
     """Keeps what it is told."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Reader:
         self.is_lost = True
 
 
-class Faulty(Reader):
+class Faulty(KeepingReader):
     """Can bear nothing."""
 
     def on_entry(self, recorded: RecordedEntry) -> None:
@@ -91,7 +91,7 @@ def said(n: int) -> Entry:
     return Entry(id=str(n), facts=(examples.TEXT_WRITTEN,))
 
 
-async def joined(hub: Hub, reader: Reader, new: bool) -> History:
+async def joined(hub: Hub, reader: KeepingReader, new: bool) -> History:
     """Try until the log is known, as clients do."""
     while True:
         try:
@@ -109,7 +109,7 @@ async def test_who_joins_while_the_store_is_put_back_hears_what_comes_then(
     await asyncio.to_thread(server.stop)
     shutil.copytree(server.folder / "nats", tmp_path / "copy")
     await asyncio.to_thread(server.start)
-    old, newcomer = Reader(), Reader()
+    old, newcomer = KeepingReader(), KeepingReader()
     assert (await joined(hub, old, new=True)).whole == []
     for n in range(3):
         await hub.append(C, said(n), None)
@@ -149,7 +149,7 @@ async def test_a_long_history_is_read_once_for_all_who_come_together(
     monkeypatch.setattr(Stream, "batch", counted)
 
     async def told() -> list[int]:
-        history = await hub.join(C, Reader(), new=False)
+        history = await hub.join(C, KeepingReader(), new=False)
         assert history.whole is None
         positions: list[int] = []
         past = await history.past()
@@ -173,7 +173,7 @@ async def test_who_comes_when_all_the_others_have_given_up_is_told_all_the_same(
     count = await write_long(visitor, bot, C, 1_000, 50)
 
     async def told() -> int:
-        history = await hub.join(C, Reader(), new=False)
+        history = await hub.join(C, KeepingReader(), new=False)
         return (await history.past()).state.position
 
     for _ in range(5):
@@ -193,15 +193,17 @@ async def test_who_was_handed_a_reading_that_the_others_then_give_up_is_told_all
     visitor, bot = await connections.client("proxy"), await connections.client("workflow")
     count = await write_long(visitor, bot, C, 1_000, 50)
     for moments in range(4):
-        others = [asyncio.create_task((await hub.join(C, Reader(), new=False)).past()) for _ in range(3)]
-        handed = await hub.join(C, Reader(), new=False)
+        others = [
+            asyncio.create_task((await hub.join(C, KeepingReader(), new=False)).past()) for _ in range(3)
+        ]
+        handed = await hub.join(C, KeepingReader(), new=False)
         await asyncio.sleep(0)
         for other in others:
             other.cancel()
         for _ in range(moments):
             await asyncio.sleep(0)
         told = asyncio.create_task(handed.past())
-        late = asyncio.create_task((await hub.join(C, Reader(), new=False)).past())
+        late = asyncio.create_task((await hub.join(C, KeepingReader(), new=False)).past())
         async with asyncio.timeout(30):
             assert [past.state.position for past in await asyncio.gather(told, late)] == [count, count]
             assert [len(window) > 0 async for window in handed.windows()]
@@ -211,8 +213,8 @@ async def test_more_than_is_kept_for_a_reader_is_read_from_the_log(
     hub: Hub, connections: Connections
 ) -> None:
     """It hears of more while it is told the history than an inbox holds, and while it reads on again."""
-    inbox: Inbox[str] = Inbox()
-    reader = Reader()
+    inbox: ClientInbox[str] = ClientInbox()
+    reader = KeepingReader()
     reader.on_entry = inbox.on_entry  # type: ignore[method-assign]
     await hub.register(C, reader)
     positions: list[int] = []
@@ -243,7 +245,7 @@ async def test_more_than_is_kept_for_a_reader_is_read_from_the_log(
 
 
 async def test_a_reader_that_fails_is_told_to_begin_again_and_the_others_miss_nothing(hub: Hub) -> None:
-    readers = [Reader(), Faulty(), Reader(), Faulty(), Reader()]
+    readers = [KeepingReader(), Faulty(), KeepingReader(), Faulty(), KeepingReader()]
     for reader in readers:
         await joined(hub, reader, new=True)
     for n in range(2):
@@ -256,7 +258,7 @@ async def test_a_reader_that_fails_is_told_to_begin_again_and_the_others_miss_no
 async def test_an_entry_that_cannot_be_read_loses_its_readers_alone(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine, other = Reader(), Reader()
+    mine, other = KeepingReader(), KeepingReader()
     await joined(hub, mine, new=True)
     await hub.join("0" * 32, other, new=True)
     decode = entry.decode
@@ -278,7 +280,7 @@ async def test_one_that_cannot_show_who_is_typing_keeps_it_from_nobody(
 ) -> None:
     typed = asyncio.Event()
 
-    class Shows(Reader):
+    class Shows(KeepingReader):
         def typing(self) -> None:
             typed.set()
 

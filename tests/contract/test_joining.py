@@ -26,7 +26,7 @@ from shared.eventlog.errors import Unreachable
 from shared.service.health import Health
 from shared.service.pace import Pace
 from tests.conftest import Connections
-from tests.contract.test_hub import Reader
+from tests.contract.test_hub import KeepingReader
 from tests.long_histories import write_long
 from tests.processes import MASTER_KEY
 from tests.visitor import V1
@@ -35,7 +35,7 @@ TURNS = 400
 SAID = "while the fold was ending"
 
 
-class Held:
+class HeldReading:
     """The first who works on the last window of the history waits there: that is the shared reading."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
@@ -55,7 +55,7 @@ class Held:
         monkeypatch.setattr(Pace, "through", held)
 
 
-class Told:
+class ToldClient:
     """What one client is told, whatever its door."""
 
     def __init__(self) -> None:
@@ -68,14 +68,14 @@ class Told:
             self.said.set()
 
 
-class Stage:
+class JoiningStage:
     def __init__(self, hub: Hub, settings: ProxySettings) -> None:
         self.hub = hub
         self.settings = settings
         self.health = Health("doors")
         self.edge = Admission(settings, self.health)
 
-    async def websocket(self, secret: str, told: Told, modern: bool) -> None:
+    async def websocket(self, secret: str, told: ToldClient, modern: bool) -> None:
         """A socket of the visitor's, until cancelled."""
         door = WebSocketDoor(self.hub, self.edge, self.settings, self.health)
         events: list[dict[str, Any]] = [{"type": "websocket.connect"}]
@@ -98,7 +98,7 @@ class Stage:
         }
         await door(scope, receive, send)
 
-    async def chat(self, secret: str, told: Told) -> None:
+    async def chat(self, secret: str, told: ToldClient) -> None:
         """A chat client of the visitor's, until cancelled."""
 
         class Line:
@@ -122,7 +122,7 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(connections: Connections) -> AsyncIterator[Stage]:
+async def stage(connections: Connections) -> AsyncIterator[JoiningStage]:
     server = connections.server
     settings = ProxySettings(
         nats_url=server.url(),
@@ -132,22 +132,22 @@ async def stage(connections: Connections) -> AsyncIterator[Stage]:
     )
     hub = Hub(settings, Health("proxy"))
     await hub.start()
-    yield Stage(hub, settings)
+    yield JoiningStage(hub, settings)
     await hub.stop()
 
 
 @pytest.mark.parametrize("door", ["modern", "bare", "chat"])
 async def test_what_was_stored_behind_the_last_window_before_a_client_joined_is_told_once(
-    stage: Stage, connections: Connections, monkeypatch: pytest.MonkeyPatch, door: str
+    stage: JoiningStage, connections: Connections, monkeypatch: pytest.MonkeyPatch, door: str
 ) -> None:
     secret = str(uuid.uuid4()) if door == "chat" else secrets.token_hex(16)
     name = "socketio" if door == "chat" else "websocket"
     conversation = conversation_of(secret, name)
     visitor, bot = await connections.client("proxy"), await connections.client("workflow")
     count = await write_long(visitor, bot, conversation, TURNS, 50, name)
-    watcher = Reader()
-    held = Held(monkeypatch, count)
-    told = Told()
+    watcher = KeepingReader()
+    held = HeldReading(monkeypatch, count)
+    told = ToldClient()
     async with asyncio.timeout(60):
         history = await _joined(stage.hub, conversation, watcher)
         reading = asyncio.create_task(history.past())
@@ -172,7 +172,7 @@ async def test_what_was_stored_behind_the_last_window_before_a_client_joined_is_
     assert told.times == 1
 
 
-async def _joined(hub: Hub, conversation: str, reader: Reader) -> Any:
+async def _joined(hub: Hub, conversation: str, reader: KeepingReader) -> Any:
     while True:
         try:
             return await hub.join(conversation, reader, new=False)

@@ -70,7 +70,7 @@ class CutShort(Exception):
     """The process is killed here."""
 
 
-class Killed(Client):
+class KilledClient(Client):
     """A client whose process is killed before its request number ``survives + 1``."""
 
     def __init__(self, client: Client, survives: int) -> None:
@@ -135,7 +135,7 @@ async def test_a_keyring_is_bounded_and_fetches_what_it_dropped(
 async def test_many_who_want_keys_of_one_block_fetch_it_once(connections: Connections) -> None:
     maker = await ring(connections, "proxy")
     made = [await maker.new() for _ in range(20)]
-    client = Killed(await connections.client("operator"), survives=1)
+    client = KilledClient(await connections.client("operator"), survives=1)
     reader = Keyring(client, MASTERS, pair)
     assert await asyncio.gather(*(reader.get(id) for id, _ in made)) == made
 
@@ -258,7 +258,7 @@ async def test_destroying_is_done_again_wherever_it_was_cut_short(
     while True:
         id, _ = await made()
         before = (await wrapped(connections))[-1]
-        killed = Killed(await connections.client("admin"), survives)
+        killed = KilledClient(await connections.client("admin"), survives)
         try:
             await KeyBlocks(killed, MASTERS).destroy(id[:NAME_BYTES], [id[NAME_BYTES]])
         except CutShort:
@@ -294,7 +294,7 @@ async def test_many_who_destroy_keys_of_one_block_at_once_destroy_them_all(
     assert (await store[0].audit())[:4] == (1, 6, 0, 0)
 
 
-class Overtaken(Client):
+class OvertakenClient(Client):
     """A client that others overtake, once, between its first request and its second."""
 
     def __init__(self, client: Client, overtake: Callable[[], Awaitable[None]]) -> None:
@@ -320,7 +320,7 @@ async def test_who_is_overtaken_brings_no_destroyed_key_back(connections: Connec
         await others.destroy(name, [made[0][0][NAME_BYTES]])
         await others.destroy(name, [made[1][0][NAME_BYTES]])
 
-    slow = Overtaken(await connections.client("admin"), overtake)
+    slow = OvertakenClient(await connections.client("admin"), overtake)
     await KeyBlocks(slow, MASTERS).destroy(name, [made[2][0][NAME_BYTES]])
     reader = await ring(connections, "operator")
     for id, _ in made[:3]:
@@ -350,7 +350,7 @@ async def test_a_rotation_may_be_killed_anywhere_and_is_done_again(
     admin = await connections.client("admin")
     survives = 0
     while True:
-        killed = Killed(admin, survives)
+        killed = KilledClient(admin, survives)
         try:
             async for _ in KeyBlocks(killed, both).rotate():
                 pass

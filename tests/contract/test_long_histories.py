@@ -21,8 +21,8 @@ from shared.contract.subjects import conversation_of
 from tests.conftest import Connections, Services
 from tests.long_histories import write_long
 from tests.processes import Service
-from tests.rest_client import Client as RestClient
-from tests.socketio_client import Client as SocketIoClient
+from tests.rest_client import RestClient
+from tests.socketio_client import SocketIoClient
 from tests.visitor import V1
 
 #: 30 MB.

@@ -26,7 +26,7 @@ from shared.service.chat_log import ChatLog
 from shared.service.conversation_keys import keys_of
 from shared.service.health import Health
 from tests.conftest import LAYOUT, MASTERS, Connections, Services
-from tests.flow_author import Author, Guest, greeting, said
+from tests.flow_author import Author, WrittenGuest, greeting, said
 
 OLD = greeting("Old")
 
@@ -67,7 +67,7 @@ def name(n: int) -> str:
     return f"{n:032x}"
 
 
-async def asked_last(guest: Guest) -> ChoiceAsked:
+async def asked_last(guest: WrittenGuest) -> ChoiceAsked:
     facts = [fact for recorded in await guest.history() for fact in recorded.facts]
     return [fact for fact in facts if isinstance(fact, ChoiceAsked)][-1]
 
@@ -75,7 +75,7 @@ async def asked_last(guest: Guest) -> ChoiceAsked:
 async def test_nothing_is_moved_while_one_has_no_place_and_the_map_gives_it_one(
     author: Author, visitor: ChatLog, shop: Path
 ) -> None:
-    waiting, over = Guest(visitor, name(1)), Guest(visitor, name(2))
+    waiting, over = WrittenGuest(visitor, name(1)), WrittenGuest(visitor, name(2))
     for guest in (waiting, over):
         await guest.begin()
     await over.do(pick(0))  # its flow has ended: it is nobody's to move
@@ -103,7 +103,7 @@ async def test_nothing_is_moved_while_one_has_no_place_and_the_map_gives_it_one(
 
 
 async def test_a_second_run_does_nothing(author: Author, visitor: ChatLog, shop: Path) -> None:
-    guest = Guest(visitor, name(1))
+    guest = WrittenGuest(visitor, name(1))
     await guest.begin()
     arguments = ("migrate", "shop", "--to", author.write("new.json", greeting("New")))
     await author.done(*arguments)
@@ -119,7 +119,7 @@ async def test_a_second_run_does_nothing(author: Author, visitor: ChatLog, shop:
 async def test_the_same_question_is_not_asked_twice_and_its_timers_are_armed_anew(
     author: Author, visitor: ChatLog, shop: Path
 ) -> None:
-    guest = Guest(visitor, name(1))
+    guest = WrittenGuest(visitor, name(1))
     await guest.begin()
     new = greeting("New")
     new["menu"]["after"] = {"delay": "2h", "say": "Are you there?"}
@@ -137,7 +137,7 @@ async def test_the_same_question_is_not_asked_twice_and_its_timers_are_armed_ane
 async def test_while_an_operator_owns_it_moves_without_a_word(
     author: Author, connections: Connections, visitor: ChatLog, shop: Path
 ) -> None:
-    guest = Guest(visitor, name(1))
+    guest = WrittenGuest(visitor, name(1))
     await guest.begin()
     operator = await connections.log("operator")
     claim = Entry(id="claim", facts=(ConversationClaimed(operator="ann"),))
@@ -189,7 +189,7 @@ async def test_who_goes_on_in_between_is_moved_from_where_it_stands_then(
     second = {"kind": "ChoiceResponse", "groupId": "second", "itemId": "i0"}
     flow["isSecond"] = {"matchResponse": second, "next": "end1"}
     await services.start("workflow", SWITCHBOARD_FLOW=str(author.write("shop.json", flow)))
-    guest = Guest(visitor, name(1))
+    guest = WrittenGuest(visitor, name(1))
     await guest.begin()
     client, health = await connections.client("workflow"), Health("test")
     log = Meddled(client, LAYOUT, keys_of(client, MASTERS, ConnectionState(health), health))

@@ -24,8 +24,8 @@ from websockets.exceptions import ConnectionClosed
 from shared.contract.subjects import conversation_of
 from tests.conftest import Services, shared_services
 from tests.processes import Service
-from tests.rest_client import Client as Rest
-from tests.socketio_client import Client as SocketIo
+from tests.rest_client import RestClient as Rest
+from tests.socketio_client import SocketIoClient as SocketIo
 from tests.visitor import V1
 
 #: Alice is there for all of them; what they try leaves nothing behind.
@@ -78,7 +78,7 @@ class WebSocket:
                     return
 
 
-class Stage:
+class TwoPeople:
     """Alice's conversation at each door, and everything that Eve knows."""
 
     def __init__(self, services: Services, proxy: Service) -> None:
@@ -89,7 +89,7 @@ class Stage:
         self.socketio = SocketIo(proxy.url, ["websocket"])
         self.event_ids: list[str] = []
 
-    async def begin(self) -> Stage:
+    async def begin(self) -> TwoPeople:
         await self.rest.say(f"{WORD} rest")
         self.event_ids = [event.id for event in await self.rest.events()]
         await self.websocket.talk(f"{WORD} websocket")
@@ -152,7 +152,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def stage(services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TwoPeople]:
     flow = tmp_path_factory.mktemp("flow") / "flow.json"
     flow.write_text(json.dumps(FLOW))
     proxy = services.make("proxy", **SETTINGS)
@@ -161,12 +161,12 @@ async def stage(services: Services, tmp_path_factory: pytest.TempPathFactory) ->
     workflow.launch()
     await workflow.ready()
     await proxy.ready()
-    stage = await Stage(services, proxy).begin()
+    stage = await TwoPeople(services, proxy).begin()
     yield stage
     await stage.close()
 
 
-async def test_alice_herself_is_let_in_everywhere(stage: Stage) -> None:
+async def test_alice_herself_is_let_in_everywhere(stage: TwoPeople) -> None:
     assert f"{WORD} rest" in json.dumps(await stage.rest.look())
     await stage.websocket.talk("again")
     assert any(f"{WORD} websocket" in frame for frame in stage.websocket.heard)
@@ -176,7 +176,7 @@ async def test_alice_herself_is_let_in_everywhere(stage: Stage) -> None:
     await again.close()
 
 
-async def test_at_the_rest_door_nothing_lets_eve_in_but_the_session_id(stage: Stage) -> None:
+async def test_at_the_rest_door_nothing_lets_eve_in_but_the_session_id(stage: TwoPeople) -> None:
     eve = Rest(stage.proxy, user="eve")
     await eve.say("hello")
     own, seen = eve.session, []
@@ -198,7 +198,7 @@ async def test_at_the_rest_door_nothing_lets_eve_in_but_the_session_id(stage: St
     await eve.close()
 
 
-async def test_at_the_websocket_nothing_lets_eve_in_but_the_cookie(stage: Stage) -> None:
+async def test_at_the_websocket_nothing_lets_eve_in_but_the_cookie(stage: TwoPeople) -> None:
     for value in stage.known("websocket"):
         with contextlib.suppress(ValueError):  # no header can hold it
             eve = WebSocket(stage.proxy.url)
@@ -225,7 +225,7 @@ async def test_at_the_websocket_nothing_lets_eve_in_but_the_cookie(stage: Stage)
     assert all(WORD not in frame for frame in eve.heard)
 
 
-async def test_at_socket_io_nothing_lets_eve_in_but_the_session_id(stage: Stage) -> None:
+async def test_at_socket_io_nothing_lets_eve_in_but_the_session_id(stage: TwoPeople) -> None:
     for value in [*stage.known("socketio"), {"$ne": ""}, [stage.socketio.session], 7, True]:
         eve = SocketIo(stage.proxy.url, ["websocket"])
         with contextlib.suppress(ConnectionRefused):
@@ -248,7 +248,7 @@ async def test_at_socket_io_nothing_lets_eve_in_but_the_session_id(stage: Stage)
     assert stage.socketio.unheard == 0
 
 
-async def test_rooms_of_agents_do_not_meet(stage: Stage) -> None:
+async def test_rooms_of_agents_do_not_meet(stage: TwoPeople) -> None:
     def auth(user: Any, chat: Any = None, agent: Any = "emoji") -> dict[str, Any]:
         return {"agent": {"name": agent}, "user": {"id": user}, **({"chat": {"id": chat}} if chat else {})}
 
@@ -279,7 +279,7 @@ async def test_rooms_of_agents_do_not_meet(stage: Stage) -> None:
         await client.close()
 
 
-async def test_visitors_who_talk_at_the_same_time_hear_their_own_words_only(stage: Stage) -> None:
+async def test_visitors_who_talk_at_the_same_time_hear_their_own_words_only(stage: TwoPeople) -> None:
     async def rest(number: int) -> str:
         client = Rest(stage.proxy, user="same user")
         heard = ""
@@ -308,7 +308,7 @@ async def test_visitors_who_talk_at_the_same_time_hear_their_own_words_only(stag
         assert WORD not in text
 
 
-async def test_the_operators_door_opens_for_no_visitor(stage: Stage) -> None:
+async def test_the_operators_door_opens_for_no_visitor(stage: TwoPeople) -> None:
     operator = await stage.services.start("operator")
     names = [conversation_of(secret, door) for door, secret in stage.secrets.items()]
     secrets = [*stage.secrets.values(), "x" * 43]
@@ -328,7 +328,7 @@ async def test_the_operators_door_opens_for_no_visitor(stage: Stage) -> None:
                 assert (await client.get("/api/events", headers=header)).status_code == 401
 
 
-async def test_no_secret_is_written_down(stage: Stage, services: Services) -> None:
+async def test_no_secret_is_written_down(stage: TwoPeople, services: Services) -> None:
     await stage.websocket.talk("again")
     await stage.proxy.stop()
     for service in services.started:

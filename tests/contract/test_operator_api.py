@@ -42,7 +42,7 @@ PASSWORDS = {"ada": "a long password", "bob": "another password"}
 VERSION = "0123456789abcdef0123456789abcdef"
 
 
-class Chat:
+class WrittenChats:
     """Writes the visitors' and the bot's part of the log."""
 
     def __init__(self, visitor: ChatLog, bot: ChatLog) -> None:
@@ -83,11 +83,11 @@ class Chat:
 
 
 @pytest.fixture
-async def chat(connections: Connections) -> Chat:
+async def chat(connections: Connections) -> WrittenChats:
     admin = await connections.client("admin")
     for name, password in PASSWORDS.items():
         await accounts.add(admin, name, name.capitalize(), password)
-    chat = Chat(await connections.log("proxy"), await connections.log("workflow"))
+    chat = WrittenChats(await connections.log("proxy"), await connections.log("workflow"))
     await flow_store(chat.bot).put(VERSION, FLOW)
     return chat
 
@@ -138,7 +138,7 @@ class Api:
 
 
 async def test_login_and_logout(
-    chat: Chat, services: Services, clients: list[httpx.AsyncClient], connections: Connections
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient], connections: Connections
 ) -> None:
     one, two = await services.start("operator"), await services.start("operator")
     api = Api(one, clients)
@@ -166,7 +166,7 @@ async def test_login_and_logout(
     assert PASSWORDS["ada"] not in one.output + two.output
 
 
-async def test_wrong_logins(chat: Chat, services: Services, clients: list[httpx.AsyncClient]) -> None:
+async def test_wrong_logins(chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]) -> None:
     api = Api(await services.start("operator"), clients)
 
     async def attempt(name: str, password: str) -> httpx.Response:
@@ -189,7 +189,7 @@ async def test_wrong_logins(chat: Chat, services: Services, clients: list[httpx.
 
 
 async def test_a_conversation_from_queue_to_resolved(
-    chat: Chat, services: Services, clients: list[httpx.AsyncClient]
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]
 ) -> None:
     id = await chat.waiting("visitor 1")
     api = await Api(await services.start("operator"), clients).enter("ada")
@@ -241,7 +241,7 @@ async def test_a_conversation_from_queue_to_resolved(
     assert detail["messages"][4]["name"] == "Ada"
 
 
-async def test_refusals(chat: Chat, services: Services, clients: list[httpx.AsyncClient]) -> None:
+async def test_refusals(chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]) -> None:
     id = await chat.waiting("visitor 1")
     service = await services.start("operator")
     ada, bob = await Api(service, clients).enter("ada"), await Api(service, clients).enter("bob")
@@ -282,7 +282,9 @@ async def test_refusals(chat: Chat, services: Services, clients: list[httpx.Asyn
         assert "Traceback" not in answer.text
 
 
-async def test_origins_and_headers(chat: Chat, services: Services, clients: list[httpx.AsyncClient]) -> None:
+async def test_origins_and_headers(
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]
+) -> None:
     service = await services.start(
         "operator",
         SWITCHBOARD_ORIGINS="https://shop.example.com",
@@ -319,7 +321,7 @@ async def test_origins_and_headers(chat: Chat, services: Services, clients: list
 
 
 async def test_of_two_claims_at_once_one_wins(
-    chat: Chat, services: Services, clients: list[httpx.AsyncClient]
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]
 ) -> None:
     one, two = await services.start("operator"), await services.start("operator")
     ada, bob = await Api(one, clients).enter("ada"), await Api(two, clients).enter("bob")
@@ -339,7 +341,7 @@ async def test_of_two_claims_at_once_one_wins(
 
 
 async def test_speaking_while_the_visitor_writes(
-    chat: Chat, services: Services, clients: list[httpx.AsyncClient]
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]
 ) -> None:
     """A conflict with anything harmless is decided again until it is stored."""
     id = await chat.waiting("visitor 1")
@@ -366,7 +368,7 @@ async def test_speaking_while_the_visitor_writes(
 
 
 async def test_a_restart_and_a_crash_change_nothing(
-    chat: Chat, services: Services, clients: list[httpx.AsyncClient]
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]
 ) -> None:
     ids = [await chat.waiting(f"visitor {number}") for number in range(5)]
     service = await services.start("operator")
@@ -385,7 +387,7 @@ async def test_a_restart_and_a_crash_change_nothing(
 
 
 async def test_the_workflow_is_told_how_many_consoles_are_open(
-    chat: Chat, services: Services, clients: list[httpx.AsyncClient], connections: Connections
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient], connections: Connections
 ) -> None:
     workflow = await connections.client("workflow")
     heard = await workflow.subscribe(PRESENCE)
@@ -407,7 +409,7 @@ async def test_the_workflow_is_told_how_many_consoles_are_open(
 
 
 async def test_events(
-    chat: Chat, services: Services, clients: list[httpx.AsyncClient], connections: Connections
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient], connections: Connections
 ) -> None:
     id = await chat.waiting("visitor 1")
     service = await services.start("operator")
@@ -498,7 +500,7 @@ def services_without_streams(server: EmbeddedNats, tmp_path: Any) -> Any:
 
 
 async def test_nats_goes_and_comes_back(
-    chat: Chat, services: Services, clients: list[httpx.AsyncClient], declared: EmbeddedNats
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient], declared: EmbeddedNats
 ) -> None:
     id = await chat.waiting("visitor 1")
     service = await services.start("operator")
@@ -512,7 +514,7 @@ async def test_nats_goes_and_comes_back(
     assert (await api.do(id, "claim")).status_code == 200
 
 
-async def test_metrics(chat: Chat, services: Services, clients: list[httpx.AsyncClient]) -> None:
+async def test_metrics(chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]) -> None:
     id = await chat.waiting("visitor 1")
     api = await Api(await services.start("operator"), clients).enter("ada")
     await api.shows("queue", id)
@@ -524,7 +526,7 @@ async def test_metrics(chat: Chat, services: Services, clients: list[httpx.Async
 
 
 async def test_another_log_empties_the_lists(
-    chat: Chat, services: Services, clients: list[httpx.AsyncClient], connections: Connections
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient], connections: Connections
 ) -> None:
     id = await chat.waiting("visitor 1")
     service = await services.start("operator")
@@ -541,7 +543,7 @@ async def test_another_log_empties_the_lists(
 
 
 async def test_what_a_newer_version_must_decide_is_left_to_it(
-    chat: Chat, services: Services, clients: list[httpx.AsyncClient]
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]
 ) -> None:
     id = await chat.waiting("visitor 1")
     fact = TextWritten(session="s", text="from the future")

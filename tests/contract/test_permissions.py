@@ -49,7 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
     server.stop()
 
 
-class User:
+class JudgedUser:
     """A connection that keeps what the server said against it."""
 
     def __init__(self, client: Client, errors: list[str]) -> None:
@@ -73,7 +73,7 @@ class User:
 
 
 @contextlib.asynccontextmanager
-async def connected(server: EmbeddedNats, name: str) -> AsyncIterator[User]:
+async def connected(server: EmbeddedNats, name: str) -> AsyncIterator[JudgedUser]:
     errors: list[str] = []
 
     async def remember(error: Exception) -> None:
@@ -87,7 +87,7 @@ async def connected(server: EmbeddedNats, name: str) -> AsyncIterator[User]:
         connect_timeout=30,
     )
     try:
-        yield User(client, errors)
+        yield JudgedUser(client, errors)
     finally:
         with contextlib.suppress(Error):
             await client.close()

@@ -29,7 +29,7 @@ from services.workflow.domain.completion import Finished
 from shared.contract.facts import AnswerFailed, AnswerStarted, AssistantSaid, BotSaid, HandoffRequested
 from shared.service.chat_log import ChatLog
 from tests.conftest import Connections
-from tests.contract.test_assistant import Reader, ask, flow_with
+from tests.contract.test_assistant import DraftReader, ask, flow_with
 from tests.llm_server import (
     CHUNK,
     USAGE,
@@ -650,8 +650,8 @@ async def visitor(connections: Connections) -> ChatLog:
 
 
 @pytest.fixture
-async def reader(connections: Connections) -> Reader:
-    return await Reader().start(connections)
+async def reader(connections: Connections) -> DraftReader:
+    return await DraftReader().start(connections)
 
 
 @pytest.mark.parametrize(
@@ -664,7 +664,7 @@ async def reader(connections: Connections) -> Reader:
     ],
 )
 async def test_reasoning_is_in_no_draft_and_on_no_log(
-    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader, answer: str
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader, answer: str
 ) -> None:
     llm.will(says(*answer))  # every character is a chunk
     await replica.start(TALK, llm=llm)
@@ -678,7 +678,7 @@ async def test_reasoning_is_in_no_draft_and_on_no_log(
 
 
 async def test_reasoning_that_was_drafted_is_replaced_by_another_attempt(
-    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     go_on = asyncio.Event()
     llm.will(
@@ -703,7 +703,7 @@ async def test_reasoning_that_was_drafted_is_replaced_by_another_attempt(
 
 
 async def test_a_call_that_is_written_out_is_done_and_not_said(
-    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
 ) -> None:
     call = '{"name": "handoff", "arguments": {"reason": "angry"}}'
     llm.will(says(*words("One moment.\n" + call)))
@@ -728,7 +728,7 @@ async def test_a_call_that_is_written_out_is_done_and_not_said(
     ],
 )
 async def test_what_is_no_answer_takes_the_flow_to_its_on_error_and_shows_nothing(
-    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: Reader, behaviour: Behaviour
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader, behaviour: Behaviour
 ) -> None:
     llm.always(behaviour)
     await replica.start(TALK, llm=llm)

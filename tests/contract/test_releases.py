@@ -16,7 +16,7 @@ from services.workflow.domain.releases import Release, chosen, published
 from shared.contract.facts import ChoiceMade, FlowStarted
 from shared.service.chat_log import ChatLog
 from tests.conftest import Connections, Services
-from tests.flow_author import Author, Guest, greeting, said
+from tests.flow_author import Author, WrittenGuest, greeting, said
 
 FIRST = ChoiceMade(group="menu", item="i0")
 
@@ -40,9 +40,9 @@ class Doors:
         self._log = log
         self._count = 0
 
-    def guest(self) -> Guest:
+    def guest(self) -> WrittenGuest:
         self._count += 1
-        return Guest(self._log, md5(str(self._count).encode()).hexdigest())
+        return WrittenGuest(self._log, md5(str(self._count).encode()).hexdigest())
 
     async def greeted(self, flow: str = "") -> str:
         """What a new guest is greeted with."""

@@ -10,7 +10,7 @@ import pytest
 from shared.contract.facts import ChoiceMade
 from shared.service.chat_log import ChatLog
 from tests.conftest import Connections, Services
-from tests.flow_author import Author, Guest, greeting
+from tests.flow_author import Author, WrittenGuest, greeting
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ async def test_recorded_conversations_are_replayed_and_nothing_is_sent(
     settings = {"SWITCHBOARD_FLOW": str(file), "SWITCHBOARD_FLOWS": str(author.folder)}
     await services.start("workflow", **settings)
     for n in range(5):
-        guest = Guest(visitor, f"{n:032x}")
+        guest = WrittenGuest(visitor, f"{n:032x}")
         await guest.begin()
         await guest.do(ChoiceMade(group="menu", item=f"i{n % 2}"))
-    await Guest(visitor, f"{9:032x}").begin("garden")
+    await WrittenGuest(visitor, f"{9:032x}").begin("garden")
     end = await visitor.length()
 
     same = await author.done("replay", file)

@@ -59,16 +59,16 @@ NAMES = [f"{number:032x}" for number in range(12)]
 OWNED, UNANSWERED, TIMED, SEALED, ERASED = (f"{number:032x}" for number in range(100, 105))
 
 
-class Reading:
+class BroughtMessages:
     """A subscription, and what it brought."""
 
-    def __init__(self, world: World, start: Start | After) -> None:
+    def __init__(self, world: WrittenLog, start: Start | After) -> None:
         self._world = world
         self._start = start
         self.messages: list[StoredMessage] = []
         self.resets = 0
 
-    async def __aenter__(self) -> Reading:
+    async def __aenter__(self) -> BroughtMessages:
         health = Health("operator")
         log = await self._world.log("operator")
         self.subscription = Subscription(
@@ -94,7 +94,7 @@ class Reading:
         self.messages.clear()
 
 
-class Told(NamedTuple):
+class ToldAnywhere(NamedTuple):
     """What a conversation tells, wherever it is."""
 
     author: str
@@ -105,11 +105,11 @@ class Told(NamedTuple):
     sealed: bool
 
 
-class Killed(Exception):
+class ProcessEnded(Exception):
     """The process ends here."""
 
 
-class World:
+class WrittenLog:
     """A log of so many streams, and whoever writes there."""
 
     def __init__(self, connections: Connections) -> None:
@@ -184,7 +184,7 @@ class World:
         def tell(line: str) -> None:
             self.lines.append(line)
             if until is not None and until in line:
-                raise Killed
+                raise ProcessEnded
 
         return await resharding.reshard(
             client or self.admin,
@@ -223,7 +223,7 @@ class World:
             text=True,
         )
 
-    async def told(self) -> dict[str, list[Told]]:
+    async def told(self) -> dict[str, list[ToldAnywhere]]:
         """Every conversation, with the place of an entry in it instead of its position."""
         log = await self.connections.log("reader")
         ring = Keyring(self.admin, self.masters, DataKey)
@@ -240,14 +240,14 @@ class World:
         return {name: _told(entries) for name, entries in found.items()}
 
 
-def _told(entries: Sequence[RecordedEntry]) -> list[Told]:
+def _told(entries: Sequence[RecordedEntry]) -> list[ToldAnywhere]:
     places = {each.position: place for place, each in enumerate(entries)}
 
     def placed(fact: Any) -> Any:
         return replace(fact, cause=places[fact.cause]) if hasattr(fact, "cause") else fact
 
     return [
-        Told(
+        ToldAnywhere(
             each.author,
             each.id,
             each.time,
@@ -260,16 +260,18 @@ def _told(entries: Sequence[RecordedEntry]) -> list[Told]:
 
 
 @pytest.fixture
-async def world(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> World:
+async def world(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> WrittenLog:
     monkeypatch.setattr(resharding, "CONNECTIONS_SECONDS", 0.1)
-    return World(connections)
+    return WrittenLog(connections)
 
 
 CHANGES = pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1), (4, 8), (8, 3)])
 
 
 @CHANGES
-async def test_every_conversation_is_the_same_in_other_streams(world: World, before: int, after: int) -> None:
+async def test_every_conversation_is_the_same_in_other_streams(
+    world: WrittenLog, before: int, after: int
+) -> None:
     await world.begin(before)
     await world.fill()
     await world.seal(SEALED)
@@ -298,7 +300,7 @@ async def test_every_conversation_is_the_same_in_other_streams(world: World, bef
     assert await stream_config(world.admin, f"{PREVIOUS}-0") is None
 
 
-async def test_words_from_before_sealing_do_not_outlive_their_erasure_in_a_copy(world: World) -> None:
+async def test_words_from_before_sealing_do_not_outlive_their_erasure_in_a_copy(world: WrittenLog) -> None:
     """They stand in the open, and the log deletes nothing; what was said after it is copied."""
     await world.begin(2)
     bare, eraser = await world.connections.client("proxy"), await world.log("eraser")
@@ -329,7 +331,7 @@ async def test_words_from_before_sealing_do_not_outlive_their_erasure_in_a_copy(
     assert data.count(b"marmalade") == 1
 
 
-async def test_what_was_not_answered_is_answered_once_and_nothing_again(world: World) -> None:
+async def test_what_was_not_answered_is_answered_once_and_nothing_again(world: WrittenLog) -> None:
     """Services go on where they stood: unanswered inputs, a person's conversation, armed timers."""
     await world.begin(1)
     replica = await Replica(world.connections).start()
@@ -398,11 +400,11 @@ class Mortal(Client):
 
     def _count(self) -> None:
         if self.left == 0:
-            raise Killed
+            raise ProcessEnded
         self.left -= 1
 
 
-async def mortal(world: World) -> Mortal:
+async def mortal(world: WrittenLog) -> Mortal:
     client = Mortal()
     server = world.connections.server
     await client.connect(server.url("admin"), inbox_prefix=b"_INBOX_admin")
@@ -413,7 +415,7 @@ async def mortal(world: World) -> Mortal:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1)])
 async def test_cut_short_anywhere_it_ends_whole_or_leaves_the_log_as_it_was(
-    world: World, before: int, after: int
+    world: WrittenLog, before: int, after: int
 ) -> None:
     """After any number of requests, each time from the beginning: other numbers in each run."""
     seed = int(os.environ.get("SWITCHBOARD_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
@@ -437,7 +439,7 @@ async def test_cut_short_anywhere_it_ends_whole_or_leaves_the_log_as_it_was(
         await world.admin.close()
         client = await mortal(world)
         client.left = left
-        with contextlib.suppress(Killed):  # or it needed fewer this time, and is done
+        with contextlib.suppress(ProcessEnded):  # or it needed fewer this time, and is done
             await world.reshard(after, client)
         await client.close()
         world.admin = await world.connections.client("admin")
@@ -456,7 +458,9 @@ async def test_cut_short_anywhere_it_ends_whole_or_leaves_the_log_as_it_was(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_killed_at_any_moment_it_is_run_again_until_it_is_done(world: World, tmp_path: Path) -> None:
+async def test_killed_at_any_moment_it_is_run_again_until_it_is_done(
+    world: WrittenLog, tmp_path: Path
+) -> None:
     """The command itself, by kill -9, from 1 to 4 to 8 to 1."""
     seed = int(os.environ.get("SWITCHBOARD_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
     print(f"SWITCHBOARD_TEST_SEED={seed} repeats this run")
@@ -491,7 +495,7 @@ async def test_killed_at_any_moment_it_is_run_again_until_it_is_done(world: Worl
 # --- it refuses -------------------------------------------------------------------------------
 
 
-async def test_while_services_are_connected_it_names_them_and_does_nothing(world: World) -> None:
+async def test_while_services_are_connected_it_names_them_and_does_nothing(world: WrittenLog) -> None:
     await world.begin(1)
     replica = await Replica(world.connections).start()
     operator = await world.connections.client("operator")
@@ -505,7 +509,7 @@ async def test_while_services_are_connected_it_names_them_and_does_nothing(world
     assert await world.reshard(4)  # these write nothing
 
 
-async def test_what_is_appended_meanwhile_opens_the_log_again(world: World) -> None:
+async def test_what_is_appended_meanwhile_opens_the_log_again(world: WrittenLog) -> None:
     """By a service that comes in the middle, or a NATS that does not say who is connected."""
     await world.begin(1)
     await world.fill()
@@ -529,11 +533,11 @@ async def test_what_is_appended_meanwhile_opens_the_log_again(world: World) -> N
     assert await world.told() == then
 
 
-async def test_the_old_streams_take_nothing_once_they_were_compared(world: World) -> None:
+async def test_the_old_streams_take_nothing_once_they_were_compared(world: WrittenLog) -> None:
     """Else it would be removed with them. Who gives up then sets up again, and nothing is lost either."""
     await world.begin(2)
     await world.fill()
-    with pytest.raises(Killed):
+    with pytest.raises(ProcessEnded):
         await world.reshard(4, until="Removing the old CHAT-0")
     visitor = await world.log("proxy")
     late = Entry(id="late", facts=(TextWritten(session="s", text="late"),))
@@ -550,11 +554,11 @@ async def test_the_old_streams_take_nothing_once_they_were_compared(world: World
     assert await world.told() == then
 
 
-async def test_where_it_stopped_it_can_be_given_up_by_asking_for_the_old_number(world: World) -> None:
+async def test_where_it_stopped_it_can_be_given_up_by_asking_for_the_old_number(world: WrittenLog) -> None:
     await world.begin(1)
     await world.fill()
     then = await world.told()
-    with pytest.raises(Killed):
+    with pytest.raises(ProcessEnded):
         await world.reshard(4, until="Removing the old CHAT-0")
     assert not await world.reshard(1)
     assert await world.told() == then
@@ -564,11 +568,11 @@ async def test_where_it_stopped_it_can_be_given_up_by_asking_for_the_old_number(
     await visitor.append(NAMES[0], "visitor", text("and on"))
 
 
-async def test_once_a_stream_is_gone_only_the_same_change_goes_on(world: World) -> None:
+async def test_once_a_stream_is_gone_only_the_same_change_goes_on(world: WrittenLog) -> None:
     await world.begin(2)
     await world.fill()
     then = await world.told()
-    with pytest.raises(Killed):
+    with pytest.raises(ProcessEnded):
         await world.reshard(4, until="Removing the old CHAT-1")
     with pytest.raises(ReshardError, match="--streams 4` to finish"):
         await world.reshard(1)
@@ -580,7 +584,7 @@ async def test_once_a_stream_is_gone_only_the_same_change_goes_on(world: World) 
     assert await world.told() == then
 
 
-async def test_a_copy_that_differs_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_copy_that_differs_is_found(world: WrittenLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is lost, added, changed or answers another input: nothing is switched."""
     await world.begin(1)
     await world.fill()
@@ -604,7 +608,7 @@ async def test_a_copy_that_differs_is_found(world: World, monkeypatch: pytest.Mo
     assert await world.told() == then
 
 
-async def test_without_the_key_of_sealed_words_nothing_is_copied(world: World) -> None:
+async def test_without_the_key_of_sealed_words_nothing_is_copied(world: WrittenLog) -> None:
     """They are bound to the position of what they answer, and could not be sealed again."""
     await world.begin(1)
     await world.seal(SEALED)
@@ -618,7 +622,7 @@ async def test_without_the_key_of_sealed_words_nothing_is_copied(world: World) -
     assert await world.told() == then
 
 
-async def test_the_streams_from_before_are_kept_until_they_are_dropped(world: World) -> None:
+async def test_the_streams_from_before_are_kept_until_they_are_dropped(world: WrittenLog) -> None:
     await world.begin(1)
     await world.fill()
     with pytest.raises(ReshardError, match="there is no log yet"):
@@ -642,27 +646,27 @@ async def test_the_streams_from_before_are_kept_until_they_are_dropped(world: Wo
 
 
 async def test_readers_begin_anew_and_read_a_log_whose_first_position_is_not_1(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: WrittenLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a stream has no entry at all, by replay, and behind an old checkpoint."""
     monkeypatch.setattr(follower, "MAX_BUFFERED", 10)  # so that the replay consumers are used
     await world.begin(1)
     await world.fill(NAMES[:2])
-    async with Reading(world, Start.BEGINNING) as reading:
+    async with BroughtMessages(world, Start.BEGINNING) as reading:
         old = reading.subscription.checkpoint
         count = len(reading.messages)
     assert await world.reshard(8)
     assert await resharding.drop_old(world.admin)
     assert await world.reshard(1)
     for start in (Start.BEGINNING, After(old)):
-        async with Reading(world, start) as reading:
+        async with BroughtMessages(world, start) as reading:
             assert len(reading.messages) == reading.subscription.count == count
             assert not {each.sequence for each in reading.messages} & set(range(1, count + 1))
             assert reading.resets == (start is not Start.BEGINNING)
     await resharding.drop_old(world.admin)
     assert await world.reshard(8)
     for start, first in ((Start.BEGINNING, count), (Start.END, 0)):
-        async with Reading(world, start) as reading:
+        async with BroughtMessages(world, start) as reading:
             for name in SOME:  # a connection was lost, and nothing came meanwhile
                 reading.subscription.of(name).lost()
             async with asyncio.timeout(10):
@@ -678,7 +682,7 @@ async def test_readers_begin_anew_and_read_a_log_whose_first_position_is_not_1(
         count += 40
 
 
-async def test_nothing_that_has_its_outcome_is_delivered_again(world: World) -> None:
+async def test_nothing_that_has_its_outcome_is_delivered_again(world: WrittenLog) -> None:
     """The workflow would look at all that was ever written, and fold every conversation for it."""
     await world.begin(1)
     replica = await Replica(world.connections).start()
@@ -701,7 +705,7 @@ async def test_nothing_that_has_its_outcome_is_delivered_again(world: World) -> 
 
 
 async def test_the_command_says_what_it_does(
-    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: WrittenLog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await world.begin(1)
     await world.fill()
@@ -730,7 +734,7 @@ async def test_the_command_says_what_it_does(
             await command(*words)
 
 
-async def test_the_services_go_on_and_say_the_same(world: World, services: Services) -> None:
+async def test_the_services_go_on_and_say_the_same(world: WrittenLog, services: Services) -> None:
     """A browser is told `reset` and all that it had; the numbers and the desk's times are the same."""
     await world.begin(1)
     names = ("workflow", "proxy", "operator", "analytics")
@@ -788,7 +792,7 @@ async def test_on_a_cluster_the_copies_have_as_many_replicas(tmp_path: Path) -> 
     await asyncio.to_thread(cluster.start)
     try:
         await cluster.settled()
-        world = World(Connections(cluster))
+        world = WrittenLog(Connections(cluster))
         world.admin, world.masters = await world.connections.client("admin"), MASTERS
         await provisioning.declare(world.admin, max_bytes=1024**3, replicas=3, streams=1)
         await world.fill()

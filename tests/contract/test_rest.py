@@ -32,7 +32,7 @@ from shared.contract.facts import (
 )
 from tests.conftest import Connections, Services
 from tests.processes import Service
-from tests.rest_client import Bot, Client, said, words
+from tests.rest_client import Bot, RestClient, said, words
 
 HI = BotSaid(text="<b>Hi!</b>")
 FLOW = {
@@ -69,13 +69,13 @@ async def proxy(services: Services) -> Service:
 
 
 @pytest.fixture
-async def sam(proxy: Service) -> AsyncIterator[Client]:
-    client = Client(proxy)
+async def sam(proxy: Service) -> AsyncIterator[RestClient]:
+    client = RestClient(proxy)
     yield client
     await client.close()
 
 
-async def greeted(sam: Client, bot: Bot) -> None:
+async def greeted(sam: RestClient, bot: Bot) -> None:
     """The first turn is over."""
     await sam.say("hello")
     await bot.answer(sam.conversation, FlowAdvanced(path=("hello",)), HI)
@@ -94,7 +94,7 @@ async def test_a_conversation_with_a_flow(services: Services, tmp_path: Path) ->
     workflow.launch()
     await proxy.ready()
     await workflow.ready()
-    sam = Client(proxy)
+    sam = RestClient(proxy)
     try:
         answer = await sam.post("2")
         assert answer.status_code == 200
@@ -153,7 +153,7 @@ async def test_a_number_that_is_also_another_choices_words_is_asked_back(
     workflow.launch()
     await proxy.ready()
     await workflow.ready()
-    sam = Client(proxy)
+    sam = RestClient(proxy)
     try:
         await sam.post("２")
         question = "How many?\n1. 2\n2. 4"
@@ -164,7 +164,7 @@ async def test_a_number_that_is_also_another_choices_words_is_asked_back(
         await sam.close()
 
 
-async def test_the_stream_is_written_as_its_clients_read_it(sam: Client, bot: Bot) -> None:
+async def test_the_stream_is_written_as_its_clients_read_it(sam: RestClient, bot: Bot) -> None:
     await greeted(sam, bot)
     answer = await sam.http.get(sam.path())
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -183,10 +183,10 @@ async def test_the_stream_is_written_as_its_clients_read_it(sam: Client, bot: Bo
 
 
 async def test_an_unknown_session_and_another_users_look_the_same(
-    sam: Client, bot: Bot, proxy: Service
+    sam: RestClient, bot: Bot, proxy: Service
 ) -> None:
     await greeted(sam, bot)
-    eve = Client(proxy, user="eve")
+    eve = RestClient(proxy, user="eve")
     answers = [
         await eve.post("hi", session=sam.session),
         await eve.post("hi", session=str(uuid.uuid4())),
@@ -204,7 +204,7 @@ async def test_an_unknown_session_and_another_users_look_the_same(
     await eve.close()
 
 
-async def test_what_is_no_message_is_refused_with_the_reason(sam: Client) -> None:
+async def test_what_is_no_message_is_refused_with_the_reason(sam: RestClient) -> None:
     async def refused(content: bytes) -> tuple[int, str]:
         answer = await sam.http.post(
             "/sessions/sam/messages", content=content, headers={"content-type": "application/json"}
@@ -233,7 +233,7 @@ async def test_what_is_no_message_is_refused_with_the_reason(sam: Client) -> Non
 
 
 @pytest.mark.parametrize("name", ["acme/sam", "a%2Fb/c", "50%", "é" * 200 + "/x", "/", "sam ?#"])
-async def test_a_user_may_have_any_name_that_is_encoded_in_the_path(sam: Client, name: str) -> None:
+async def test_a_user_may_have_any_name_that_is_encoded_in_the_path(sam: RestClient, name: str) -> None:
     path = f"/sessions/{quote(name, safe='')}/messages"
     answer = await sam.http.post(path, json={"user_id": name, "message": "hi"})
     assert answer.status_code == 200, answer.text
@@ -245,7 +245,7 @@ async def test_a_user_may_have_any_name_that_is_encoded_in_the_path(sam: Client,
 
 @pytest.mark.parametrize("name", ["sa\x00m", "\u200b", "sam\n\x1b"])
 async def test_a_name_with_control_characters_or_without_any_to_see_is_refused(
-    sam: Client, name: str
+    sam: RestClient, name: str
 ) -> None:
     answer = await sam.http.post(
         f"/sessions/{quote(name, safe='')}/messages", json={"user_id": name, "message": "hi"}
@@ -256,7 +256,7 @@ async def test_a_name_with_control_characters_or_without_any_to_see_is_refused(
     )
 
 
-async def test_what_is_kept_of_a_message_has_no_control_characters(sam: Client, bot: Bot) -> None:
+async def test_what_is_kept_of_a_message_has_no_control_characters(sam: RestClient, bot: Bot) -> None:
     answer = await sam.http.post(
         "/sessions/sam/messages", json={"user_id": "sam", "message": "a\x00b\r\nc👩\u200d🔧"}
     )
@@ -264,7 +264,7 @@ async def test_what_is_kept_of_a_message_has_no_control_characters(sam: Client, 
     assert (await sam.look())["messages"][-1]["content"] == "ab\nc👩\u200d🔧"
 
 
-async def test_what_can_be_no_flows_name_is_refused(sam: Client) -> None:
+async def test_what_can_be_no_flows_name_is_refused(sam: RestClient) -> None:
     body = {"user_id": "sam", "message": "hi"}
     for name in ("two words", "../shop", "x" * 65):
         answer = await sam.http.post("/sessions/sam/messages", params={"flow": name}, json=body)
@@ -273,7 +273,7 @@ async def test_what_can_be_no_flows_name_is_refused(sam: Client) -> None:
     assert answer.status_code == 200
 
 
-async def test_pages_of_allowed_origins_may_ask_and_others_may_not(sam: Client, bot: Bot) -> None:
+async def test_pages_of_allowed_origins_may_ask_and_others_may_not(sam: RestClient, bot: Bot) -> None:
     await greeted(sam, bot)
     preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
     asked = await sam.http.options("/sessions/sam/messages", headers={"Origin": ORIGIN, **preflight})
@@ -313,10 +313,10 @@ async def test_with_an_issuer_a_token_is_required_and_must_be_the_users(services
         exp = int(time.time()) + 600
         return "Bearer " + jwt.encode({"alg": "HS256"}, {"sub": user, "exp": exp, **claims}, key)
 
-    sam = Client(proxy, Authorization=token("sam"))
+    sam = RestClient(proxy, Authorization=token("sam"))
     await sam.say("hello")
     assert (await sam.look())["messages"][0]["content"] == "hello"
-    nobody, eve = Client(proxy), Client(proxy, user="eve", Authorization=token("eve"))
+    nobody, eve = RestClient(proxy), RestClient(proxy, user="eve", Authorization=token("eve"))
     for client in (nobody, eve):
         client.session = sam.session
     for path in (f"/sessions/{sam.session}", sam.path()):
@@ -345,7 +345,7 @@ async def test_a_message_is_not_tried_beyond_its_tokens_end(
         claims = {"sub": "sam", "exp": time.time() + seconds}
         return "Bearer " + jwt.encode({"alg": "HS256"}, claims, key)
 
-    sam = Client(proxy, Authorization=token(600))
+    sam = RestClient(proxy, Authorization=token(600))
     await sam.say("hello")
     for words_of in ("Hi!", "Hello."):  # to the visitor's arrival, and to the message
         await bot.answer(sam.conversation, BotSaid(text=words_of))
@@ -382,7 +382,7 @@ async def test_a_stream_ends_with_its_token_while_words_flow(services: Services,
         claims = {"sub": "sam", "exp": int(time.time()) + seconds}
         return "Bearer " + jwt.encode({"alg": "HS256"}, claims, key)
 
-    sam = Client(proxy, Authorization=token(600))
+    sam = RestClient(proxy, Authorization=token(600))
     await sam.say("tell me everything")
     cause = await bot.start(sam.conversation, 1)
 
@@ -416,7 +416,7 @@ async def test_who_is_too_many_is_told_when_to_come_back(services: Services, bot
         SWITCHBOARD_MESSAGES_PER_MINUTE="1",
         SWITCHBOARD_MAX_SOCKETS_PER_VISITOR="1",
     )
-    sam = Client(proxy)
+    sam = RestClient(proxy)
     await greeted(sam, bot)
     await sam.say("two")
     async with sam.listen():
@@ -433,7 +433,7 @@ async def test_who_is_too_many_is_told_when_to_come_back(services: Services, bot
 # --- turns ------------------------------------------------------------------------------------------
 
 
-async def test_a_message_while_a_turn_is_open_is_refused_with_the_state(sam: Client, bot: Bot) -> None:
+async def test_a_message_while_a_turn_is_open_is_refused_with_the_state(sam: RestClient, bot: Bot) -> None:
     await sam.say("hello")
     early = await sam.post("and?")
     assert (early.status_code, early.json()["state"]) == (409, "user_committed")
@@ -452,9 +452,9 @@ async def test_a_message_while_a_turn_is_open_is_refused_with_the_state(sam: Cli
 
 
 async def test_of_many_messages_at_once_one_is_taken_whichever_replica_they_reach(
-    services: Services, sam: Client, bot: Bot, proxy: Service
+    services: Services, sam: RestClient, bot: Bot, proxy: Service
 ) -> None:
-    other = Client(await services.start("proxy"))
+    other = RestClient(await services.start("proxy"))
     await greeted(sam, bot)
     other.session = sam.session
     for client in (other, sam) * 2:
@@ -475,9 +475,9 @@ async def test_of_many_messages_at_once_one_is_taken_whichever_replica_they_reac
 
 
 async def test_streams_opened_before_during_and_after_tell_the_same(
-    services: Services, sam: Client, bot: Bot
+    services: Services, sam: RestClient, bot: Bot
 ) -> None:
-    other = Client(await services.start("proxy"))
+    other = RestClient(await services.start("proxy"))
     await greeted(sam, bot)
     await sam.say("why?")
     other.session = sam.session
@@ -499,7 +499,7 @@ async def test_streams_opened_before_during_and_after_tell_the_same(
     await other.close()
 
 
-async def test_markdown_is_streamed_as_the_plain_text_that_is_stored(sam: Client, bot: Bot) -> None:
+async def test_markdown_is_streamed_as_the_plain_text_that_is_stored(sam: RestClient, bot: Bot) -> None:
     await greeted(sam, bot)
     await sam.say("where?")
     cause = await bot.start(sam.conversation, attempt=1)
@@ -519,9 +519,9 @@ async def test_markdown_is_streamed_as_the_plain_text_that_is_stored(sam: Client
 
 
 async def test_a_stream_is_resumed_at_every_event_by_any_replica(
-    services: Services, sam: Client, bot: Bot
+    services: Services, sam: RestClient, bot: Bot
 ) -> None:
-    other = Client(await services.start("proxy"))
+    other = RestClient(await services.start("proxy"))
     await greeted(sam, bot)
     other.session = sam.session
     whole = await sam.events()
@@ -540,7 +540,7 @@ async def test_a_stream_is_resumed_at_every_event_by_any_replica(
     await other.close()
 
 
-async def test_an_answer_taken_anew_after_a_crash_is_told_whole(sam: Client, bot: Bot) -> None:
+async def test_an_answer_taken_anew_after_a_crash_is_told_whole(sam: RestClient, bot: Bot) -> None:
     await greeted(sam, bot)
     await sam.say("why?")
     cause = await bot.start(sam.conversation, attempt=1)
@@ -559,9 +559,9 @@ async def test_an_answer_taken_anew_after_a_crash_is_told_whole(sam: Client, bot
 
 
 async def test_a_proxy_killed_in_the_middle_of_an_answer_is_replaced_by_another(
-    services: Services, sam: Client, bot: Bot, proxy: Service
+    services: Services, sam: RestClient, bot: Bot, proxy: Service
 ) -> None:
-    other = Client(await services.start("proxy"))
+    other = RestClient(await services.start("proxy"))
     await greeted(sam, bot)
     await sam.say("why?")
     other.session = sam.session
@@ -582,7 +582,7 @@ async def test_a_proxy_killed_in_the_middle_of_an_answer_is_replaced_by_another(
 
 
 async def test_while_a_person_owns_messages_are_taken_and_each_word_is_an_answer(
-    sam: Client, bot: Bot, connections: Connections
+    sam: RestClient, bot: Bot, connections: Connections
 ) -> None:
     desk = await connections.log("operator")
 
@@ -615,7 +615,7 @@ async def test_while_a_person_owns_messages_are_taken_and_each_word_is_an_answer
 
 async def test_a_turn_that_nobody_answers_times_out(services: Services, bot: Bot) -> None:
     proxy = await services.start("proxy", SWITCHBOARD_TURN_SECONDS="1")
-    sam = Client(proxy)
+    sam = RestClient(proxy)
     await sam.say("hello")
     events = await sam.events()
     assert words(events) == [("error", "Session timeout")]
@@ -627,7 +627,7 @@ async def test_a_turn_that_nobody_answers_times_out(services: Services, bot: Bot
     await sam.close()
 
 
-async def test_a_service_that_ends_lets_its_streams_go(sam: Client, bot: Bot, proxy: Service) -> None:
+async def test_a_service_that_ends_lets_its_streams_go(sam: RestClient, bot: Bot, proxy: Service) -> None:
     await sam.say("hello")
     async with sam.listen() as listened:
         proxy.signal(signal.SIGTERM)
@@ -638,7 +638,7 @@ async def test_a_service_that_ends_lets_its_streams_go(sam: Client, bot: Bot, pr
 # --- what others may see ------------------------------------------------------------------------------
 
 
-async def test_a_sessions_id_is_in_no_log_metric_or_error(sam: Client, bot: Bot, proxy: Service) -> None:
+async def test_a_sessions_id_is_in_no_log_metric_or_error(sam: RestClient, bot: Bot, proxy: Service) -> None:
     await greeted(sam, bot)
     await sam.events()
     answers = [
@@ -659,7 +659,7 @@ async def test_a_sessions_id_is_in_no_log_metric_or_error(sam: Client, bot: Bot,
     assert sam.session not in str((await bot.turns(sam.conversation)).state)
 
 
-async def test_the_description_is_served_with_all_that_it_loads(sam: Client) -> None:
+async def test_the_description_is_served_with_all_that_it_loads(sam: RestClient) -> None:
     for page in ("/docs", "/redoc"):
         answer = await sam.http.get(page)
         assert answer.status_code == 200
@@ -688,7 +688,7 @@ async def test_without_the_log_the_client_is_told_to_come_back(services: Service
     proxy = services.make("proxy", SWITCHBOARD_NATS_URL="nats://127.0.0.1:1")
     proxy.launch()
     await proxy.ready(503)
-    sam = Client(proxy)
+    sam = RestClient(proxy)
     answer = await sam.post("hello")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert (await sam.http.get(f"/sessions/{uuid.uuid4()}")).status_code == 503

@@ -96,7 +96,7 @@ class Watching(Followed):
         return [(message.sequence, message.time) for message in self.messages]
 
 
-class Lab:
+class RestoreLab:
     """A subscription whose connections notice each loss, and a writer beside it."""
 
     def __init__(self, connections: Connections, writer: ChatLog, folder: Path) -> None:
@@ -159,13 +159,13 @@ class Lab:
 
 
 @pytest.fixture
-async def lab(connections: Connections, tmp_path: Path) -> AsyncIterator[Lab]:
-    lab = Lab(connections, await connections.log("proxy"), tmp_path)
+async def lab(connections: Connections, tmp_path: Path) -> AsyncIterator[RestoreLab]:
+    lab = RestoreLab(connections, await connections.log("proxy"), tmp_path)
     yield lab
     await lab.close()
 
 
-async def settled(lab: Lab, followed: Watching) -> None:
+async def settled(lab: RestoreLab, followed: Watching) -> None:
     """Until the subscription has what is stored now, and is certain of it."""
     stored = await lab.content()
     async with asyncio.timeout(20):
@@ -180,7 +180,7 @@ async def settled(lab: Lab, followed: Watching) -> None:
     ids=["grown beyond", "grown far beyond", "still shorter", "other sizes"],
 )
 async def test_what_was_fetched_between_two_losses_is_proven_too(
-    lab: Lab, first: int, copied: int, lost: int, grown: int
+    lab: RestoreLab, first: int, copied: int, lost: int, grown: int
 ) -> None:
     """Lost, and lost again while the gap is fetched; then the store is one that lacks a part of the gap."""
     ends, reads = Pause(), Pause()
@@ -205,7 +205,7 @@ async def test_what_was_fetched_between_two_losses_is_proven_too(
     assert followed.resets == 1
 
 
-async def test_a_loss_in_the_middle_of_the_first_reading_is_proven_too(lab: Lab) -> None:
+async def test_a_loss_in_the_middle_of_the_first_reading_is_proven_too(lab: RestoreLab) -> None:
     """The reading of a long log begins on one and goes on on another."""
     ends, reads = Pause(), Pause()
     await lab.grow(4)
@@ -222,7 +222,7 @@ async def test_a_loss_in_the_middle_of_the_first_reading_is_proven_too(lab: Lab)
     assert followed.resets == 1
 
 
-async def test_a_proof_that_was_given_before_a_loss_counts_no_more_after_it(lab: Lab) -> None:
+async def test_a_proof_that_was_given_before_a_loss_counts_no_more_after_it(lab: RestoreLab) -> None:
     """The answer was on its way when the store was put back."""
     pause = Pause()
     followed = await lab.follow(late_proof(pause), lossy(lambda message: message.sequence > 5))
@@ -242,7 +242,7 @@ async def test_a_proof_that_was_given_before_a_loss_counts_no_more_after_it(lab:
     assert followed.resets == 1
 
 
-async def test_where_a_follower_begins_is_proven_too(lab: Lab) -> None:
+async def test_where_a_follower_begins_is_proven_too(lab: RestoreLab) -> None:
     """The log's end was told, and then the store was put back: its positions are not the old one's."""
     pause = Pause()
     await lab.grow(3)
@@ -262,7 +262,7 @@ async def test_where_a_follower_begins_is_proven_too(lab: Lab) -> None:
     assert followed.resets == 1
 
 
-async def test_a_follower_does_not_begin_at_an_end_that_is_no_more(lab: Lab) -> None:
+async def test_a_follower_does_not_begin_at_an_end_that_is_no_more(lab: RestoreLab) -> None:
     """The log's end was told, and a shorter copy took its place before that entry was looked at."""
     pause = Pause()
     await lab.grow(3)
@@ -277,7 +277,7 @@ async def test_a_follower_does_not_begin_at_an_end_that_is_no_more(lab: Lab) -> 
     assert followed.follower.sequence == 3
 
 
-async def test_a_log_that_is_shorter_than_it_was_said_to_be_holds_nobody_up(lab: Lab) -> None:
+async def test_a_log_that_is_shorter_than_it_was_said_to_be_holds_nobody_up(lab: RestoreLab) -> None:
     """Its end was told just before a copy took its place that lacks it, and nothing new is written."""
     pause = Pause()
     followed = await lab.follow(late(pause), lossy(lambda message: message.sequence > 5))
@@ -293,7 +293,7 @@ async def test_a_log_that_is_shorter_than_it_was_said_to_be_holds_nobody_up(lab:
     assert followed.positions == [1, 2, 3, 4, 5, 6, 7]
 
 
-async def test_another_log_that_is_longer_is_known_by_the_time_of_the_newest_entry(lab: Lab) -> None:
+async def test_another_log_that_is_longer_is_known_by_the_time_of_the_newest_entry(lab: RestoreLab) -> None:
     """The feed brings nothing and the log is looked at only when it has grown: no other sign is left."""
     pause = Pause()
     followed = await lab.follow(hesitant(pause), lossy(lambda message: message.sequence > 5))
@@ -310,7 +310,7 @@ async def test_another_log_that_is_longer_is_known_by_the_time_of_the_newest_ent
     assert followed.resets == 1
 
 
-async def test_another_log_that_is_shorter_is_known_by_what_it_lacks(lab: Lab) -> None:
+async def test_another_log_that_is_shorter_is_known_by_what_it_lacks(lab: RestoreLab) -> None:
     followed = await lab.follow(feed=lossy(lambda message: message.sequence > 5))
     await lab.grow(5)
     await lab.store.copy()
@@ -325,7 +325,7 @@ async def test_another_log_that_is_shorter_is_known_by_what_it_lacks(lab: Lab) -
 
 
 async def test_a_new_epoch_begins_all_anew_though_every_entry_is_the_same(
-    lab: Lab, connections: Connections
+    lab: RestoreLab, connections: Connections
 ) -> None:
     followed = await lab.follow()
     await lab.grow(5)
@@ -340,7 +340,7 @@ async def test_a_new_epoch_begins_all_anew_though_every_entry_is_the_same(
 
 
 @pytest.mark.parametrize("grown", [6, 9], ids=["what is next", "and more"])
-async def test_what_comes_live_while_in_doubt_waits(lab: Lab, grown: int) -> None:
+async def test_what_comes_live_while_in_doubt_waits(lab: RestoreLab, grown: int) -> None:
     """An entry of the new log, at the position that would have been next on the old one."""
     pause, heard, found = Pause(), list[int](), asyncio.Event()
 
@@ -379,7 +379,7 @@ async def test_what_comes_live_while_in_doubt_waits(lab: Lab, grown: int) -> Non
     assert followed.resets == 1
 
 
-async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> None:
+async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: RestoreLab) -> None:
     """What is loaded then may lack what came meanwhile, or be of a log that is no more."""
     pause = Pause()
     followed = await lab.follow(hesitant(pause), user="workflow")
@@ -404,7 +404,7 @@ async def test_no_conversation_is_folded_while_the_log_is_in_doubt(lab: Lab) -> 
 
 
 @pytest.mark.parametrize("grown", [0, 2, 5, 30], ids=["still shorter", "not as long", "as long", "beyond"])
-async def test_what_was_folded_ahead_of_the_follower_is_proven_too(lab: Lab, grown: int) -> None:
+async def test_what_was_folded_ahead_of_the_follower_is_proven_too(lab: RestoreLab, grown: int) -> None:
     """The store that is put back ends between the subscription's position and the fold's newest entry."""
     pause = Pause()
     followed = await lab.follow(hesitant(pause), lossy(lambda message: message.sequence > 5), user="workflow")
@@ -433,7 +433,7 @@ async def test_what_was_folded_ahead_of_the_follower_is_proven_too(lab: Lab, gro
 
 
 @pytest.mark.parametrize("grown", [0, 1, 9], ids=["shorter", "as long", "beyond"])
-async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: Lab, grown: int) -> None:
+async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: RestoreLab, grown: int) -> None:
     """It is acknowledged, the feed has not brought it, and the store that is put back lacks it."""
     pause = Pause()
     followed = await lab.follow(
@@ -460,7 +460,7 @@ async def test_what_was_appended_ahead_of_the_follower_is_proven_too(lab: Lab, g
     assert await repository.fold(examples.CONVERSATION) == await fresh(lab)
 
 
-async def test_what_was_read_or_appended_and_is_still_there_resets_nobody(lab: Lab) -> None:
+async def test_what_was_read_or_appended_and_is_still_there_resets_nobody(lab: RestoreLab) -> None:
     pause = Pause()
     followed = await lab.follow(hesitant(pause), lossy(lambda message: message.sequence > 5), user="workflow")
     await lab.grow(5)
@@ -479,7 +479,9 @@ async def test_what_was_read_or_appended_and_is_still_there_resets_nobody(lab: L
     assert await repository.fold(examples.CONVERSATION) is state
 
 
-async def test_a_store_that_is_put_back_without_a_loss_is_known_by_what_was_read_ahead(lab: Lab) -> None:
+async def test_a_store_that_is_put_back_without_a_loss_is_known_by_what_was_read_ahead(
+    lab: RestoreLab,
+) -> None:
     """As when an administrator restores the stream under a server that goes on."""
     pause, deaf = Pause(), list[bool]()
 
@@ -512,7 +514,7 @@ async def test_a_store_that_is_put_back_without_a_loss_is_known_by_what_was_read
     assert followed.resets == 1
 
 
-async def test_something_else_in_the_place_of_what_was_appended_is_of_another_log(lab: Lab) -> None:
+async def test_something_else_in_the_place_of_what_was_appended_is_of_another_log(lab: RestoreLab) -> None:
     followed = await lab.follow()
     await lab.grow(3)
     await followed.reached(3)
@@ -524,7 +526,7 @@ async def test_something_else_in_the_place_of_what_was_appended_is_of_another_lo
     await settled(lab, followed)
 
 
-async def test_a_read_during_which_a_connection_was_lost_says_nothing(lab: Lab) -> None:
+async def test_a_read_during_which_a_connection_was_lost_says_nothing(lab: RestoreLab) -> None:
     """Nobody could say which log the answer is of."""
     followed = await lab.follow()
     await lab.grow(3)
@@ -538,7 +540,7 @@ async def test_a_read_during_which_a_connection_was_lost_says_nothing(lab: Lab) 
     assert len(await followed.log.fetch(examples.CONVERSATION)) == 3
 
 
-async def test_nothing_is_appended_to_another_log_that_is_as_long(lab: Lab) -> None:
+async def test_nothing_is_appended_to_another_log_that_is_as_long(lab: RestoreLab) -> None:
     """The server compares positions alone: there the expectation of what was folded before holds."""
     followed = await lab.follow(user="workflow")
     repository = followed.folding()
@@ -559,7 +561,7 @@ async def test_nothing_is_appended_to_another_log_that_is_as_long(lab: Lab) -> N
     assert len(await lab.content()) == 5
 
 
-async def fresh(lab: Lab) -> Conversation:
+async def fresh(lab: RestoreLab) -> Conversation:
     """The conversation, folded from what is stored now; after `settled`, the writer is there."""
     state = NEW
     async for window in lab.writer.entries(examples.CONVERSATION):
@@ -569,7 +571,7 @@ async def fresh(lab: Lab) -> Conversation:
 
 
 async def test_whoever_waits_has_the_log_asked_where_the_feed_brings_nothing(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: RestoreLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not at the next regular look, which is far away: at once."""
     monkeypatch.setattr(following, "CHECK_SECONDS", 3600.0)

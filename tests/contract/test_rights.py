@@ -31,7 +31,7 @@ from shared.eventlog.subscription import Start, Subscription
 from shared.service.health import Health
 from shared.service.live_entries import LiveEntries
 from tests.conftest import Connections, Services
-from tests.contract.test_operator_api import PASSWORDS, Api, Chat, chat, clients  # noqa: F401
+from tests.contract.test_operator_api import PASSWORDS, Api, WrittenChats, chat, clients  # noqa: F401
 from tests.flow_author import Ran
 
 #: A stream ends within five seconds; a test that waits for it must bear a machine that is slow.
@@ -72,7 +72,7 @@ def administrator(connections: Connections) -> Administrator:
 
 
 @contextlib.asynccontextmanager
-async def flowing(chat: Chat, id: str) -> AsyncIterator[None]:  # noqa: F811
+async def flowing(chat: WrittenChats, id: str) -> AsyncIterator[None]:  # noqa: F811
     """The visitor writes without a pause: whoever listens is never idle."""
 
     async def write() -> None:
@@ -86,7 +86,7 @@ async def flowing(chat: Chat, id: str) -> AsyncIterator[None]:  # noqa: F811
     await asyncio.wait([writing])
 
 
-class Listener:
+class OpenEvents:
     """An open stream of events, until the service ends it."""
 
     def __init__(self, api: Api) -> None:
@@ -137,7 +137,7 @@ End = Callable[[Connections, Api, Administrator], Awaitable[None]]
 
 @pytest.mark.parametrize("end", [_log_out, _passwd, _disable, _remove, _past_its_time])
 async def test_streams_at_every_replica_end_while_events_flow_and_nothing_goes_on(
-    chat: Chat,  # noqa: F811
+    chat: WrittenChats,  # noqa: F811
     services: Services,
     clients: list[httpx.AsyncClient],  # noqa: F811
     connections: Connections,
@@ -151,7 +151,7 @@ async def test_streams_at_every_replica_end_while_events_flow_and_nothing_goes_o
     other.http.cookies.update(ada.http.cookies)
     await ada.shows("queue", id)
     assert (await ada.do(id, "claim")).status_code == 200
-    hers, elsewhere, his = Listener(ada), Listener(other), Listener(bob)
+    hers, elsewhere, his = OpenEvents(ada), OpenEvents(other), OpenEvents(bob)
     async with flowing(chat, id):
         for each in (hers, elsewhere, his):
             await asyncio.wait_for(each.hears.wait(), PATIENCE)
@@ -173,14 +173,14 @@ async def test_streams_at_every_replica_end_while_events_flow_and_nothing_goes_o
 
 
 async def test_a_stream_ends_when_accounts_cannot_be_read_for_long(
-    chat: Chat,  # noqa: F811
+    chat: WrittenChats,  # noqa: F811
     services: Services,
     clients: list[httpx.AsyncClient],  # noqa: F811
     connections: Connections,
 ) -> None:
     """A right may end while we do not hear of it."""
     api = await Api(await services.start("operator"), clients).enter("ada")
-    listener = Listener(api)
+    listener = OpenEvents(api)
     async with asyncio.timeout(PATIENCE):
         while not listener.lines:
             await asyncio.sleep(0.01)
@@ -194,7 +194,7 @@ async def test_a_stream_ends_when_accounts_cannot_be_read_for_long(
 
 
 async def test_a_request_under_way_when_the_login_ends_does_not_act(
-    chat: Chat,  # noqa: F811
+    chat: WrittenChats,  # noqa: F811
     services: Services,
     clients: list[httpx.AsyncClient],  # noqa: F811
 ) -> None:
@@ -223,12 +223,12 @@ async def test_a_request_under_way_when_the_login_ends_does_not_act(
     assert not [fact for fact in facts if isinstance(fact, OperatorSaid)]
 
 
-class Gone(Exception):
+class RightEnded(Exception):
     """The right has ended."""
 
 
 async def test_a_command_that_is_tried_again_asks_again(
-    chat: Chat,  # noqa: F811
+    chat: WrittenChats,  # noqa: F811
     connections: Connections,
 ) -> None:
     """Somebody comes between, and meanwhile the login ends."""
@@ -253,7 +253,7 @@ async def test_a_command_that_is_tried_again_asks_again(
         nonlocal asked
         asked += 1
         if asked > 1:
-            raise Gone
+            raise RightEnded
         state = desk.find(id)
         assert state is not None
         before = state.state.position
@@ -264,7 +264,7 @@ async def test_a_command_that_is_tried_again_asks_again(
     follower = subscription.of(id)
     follower._doubtful = True
     lift = asyncio.get_running_loop().call_later(1.0, setattr, follower, "_doubtful", False)
-    with pytest.raises(Gone):
+    with pytest.raises(RightEnded):
         await handlers.claim(id, Operator("ada", "Ada"), still)
     lift.cancel()
     await subscription.stop()
@@ -274,7 +274,7 @@ async def test_a_command_that_is_tried_again_asks_again(
 
 
 async def test_a_disabled_account_keeps_its_password_and_lets_nobody_in(
-    chat: Chat,  # noqa: F811
+    chat: WrittenChats,  # noqa: F811
     services: Services,
     clients: list[httpx.AsyncClient],  # noqa: F811
     administrator: Administrator,
@@ -305,7 +305,7 @@ async def test_a_disabled_account_keeps_its_password_and_lets_nobody_in(
 
 
 async def test_a_removed_account_that_is_made_again_is_another(
-    chat: Chat,  # noqa: F811
+    chat: WrittenChats,  # noqa: F811
     services: Services,
     clients: list[httpx.AsyncClient],  # noqa: F811
     administrator: Administrator,
@@ -319,7 +319,7 @@ async def test_a_removed_account_that_is_made_again_is_another(
 
 
 async def test_commands_about_accounts_ask_and_say_what_is_wrong(
-    chat: Chat,  # noqa: F811
+    chat: WrittenChats,  # noqa: F811
     administrator: Administrator,
 ) -> None:
     for says in ("no\n", "\n", "", "y\n", "ada\n"):

@@ -22,7 +22,7 @@ from shared.contract.subjects import conversation_of
 from tests.conftest import Connections, Services, shared_services
 from tests.processes import Service
 from tests.replica import history
-from tests.socketio_client import Balancer, Client
+from tests.socketio_client import Balancer, SocketIoClient
 
 HI = ["Hi!", "Which one?\n1. Rust\n2. Other"]
 FLOW = {
@@ -46,7 +46,7 @@ FLOW = {
 TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
 
 
-class Stage:
+class SocketIoStage:
     """A proxy, a workflow that leads along `FLOW`, and clients that are closed at the end."""
 
     def __init__(self, services: Services, flow: Path, **proxies: str) -> None:
@@ -57,7 +57,7 @@ class Stage:
         self.flow = str(flow)
         self.proxy = self.launch("proxy")
         self.workflow = self.launch("workflow")
-        self._clients: list[Client] = []
+        self._clients: list[SocketIoClient] = []
 
     def launch(self, name: str, **settings: str) -> Service:
         if name == "workflow":
@@ -70,8 +70,8 @@ class Stage:
 
     def client(
         self, transports: list[str] | None = None, url: str = "", headers: dict[str, str] | None = None
-    ) -> Client:
-        client = Client(url or self.proxy.url, transports, headers)
+    ) -> SocketIoClient:
+        client = SocketIoClient(url or self.proxy.url, transports, headers)
         self._clients.append(client)
         return client
 
@@ -79,44 +79,44 @@ class Stage:
         for client in self._clients:
             await client.close()
 
-    async def ready(self) -> Stage:
+    async def ready(self) -> SocketIoStage:
         for service in (self.proxy, self.workflow):
             await service.ready()
         return self
 
 
 @contextlib.contextmanager
-def running(folder: Path, **proxies: str) -> Iterator[Stage]:
+def running(folder: Path, **proxies: str) -> Iterator[SocketIoStage]:
     """A stage that many tests may share."""
     with shared_services(folder) as services:
-        stage = Stage(services, folder / "flow.json", **proxies)
+        stage = SocketIoStage(services, folder / "flow.json", **proxies)
         asyncio.run(stage.ready())
         yield stage
 
 
 @pytest.fixture(scope="module")
-def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocketIoStage]:
     with running(tmp_path_factory.mktemp("stage")) as stage:
         yield stage
 
 
 @pytest.fixture
-async def stage(shared_stage: Stage) -> AsyncIterator[Stage]:
+async def stage(shared_stage: SocketIoStage) -> AsyncIterator[SocketIoStage]:
     """For tests that do not disturb one another: they share the services, not a conversation."""
     yield shared_stage
     await shared_stage.close()
 
 
 @pytest.fixture
-async def own_stage(services: Services, tmp_path: Path) -> AsyncIterator[Stage]:
+async def own_stage(services: Services, tmp_path: Path) -> AsyncIterator[SocketIoStage]:
     """For tests that stop something, or look at the log."""
-    stage = await Stage(services, tmp_path / "flow.json").ready()
+    stage = await SocketIoStage(services, tmp_path / "flow.json").ready()
     yield stage
     await stage.close()
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
-async def test_a_visitor_is_welcomed_and_answered(stage: Stage, transports: list[str]) -> None:
+async def test_a_visitor_is_welcomed_and_answered(stage: SocketIoStage, transports: list[str]) -> None:
     visitor = await stage.client(transports).chat()
     assert uuid.UUID(visitor.session).version == 4
     welcome = await visitor.next("bot_message")
@@ -129,14 +129,14 @@ async def test_a_visitor_is_welcomed_and_answered(stage: Stage, transports: list
 
 
 @pytest.mark.parametrize("answer", ["2", " 2 ", "7", "other", "OTHER"])
-async def test_a_choice_is_answered_by_number_id_or_words(stage: Stage, answer: str) -> None:
+async def test_a_choice_is_answered_by_number_id_or_words(stage: SocketIoStage, answer: str) -> None:
     visitor = await stage.client().chat()
     await visitor.says(2)
     await visitor.say(answer)
     assert await visitor.says() == ["Tell me."]
 
 
-async def test_an_answer_that_fits_nothing_is_an_error_and_the_question_stays(stage: Stage) -> None:
+async def test_an_answer_that_fits_nothing_is_an_error_and_the_question_stays(stage: SocketIoStage) -> None:
     visitor = await stage.client().chat()
     await visitor.says(2)
     await visitor.say("3")
@@ -145,7 +145,7 @@ async def test_an_answer_that_fits_nothing_is_an_error_and_the_question_stays(st
     assert await visitor.says() == [HI[1]]
 
 
-async def test_the_session_may_be_named_and_no_other_one(stage: Stage) -> None:
+async def test_the_session_may_be_named_and_no_other_one(stage: SocketIoStage) -> None:
     visitor, other = await stage.client().chat(), await stage.client().chat()
     for client in (visitor, other):
         await client.says(2)
@@ -161,7 +161,7 @@ async def test_the_session_may_be_named_and_no_other_one(stage: Stage) -> None:
     assert await other.says() == [HI[1]]  # nobody answered for it
 
 
-async def test_two_visitors_never_see_each_other_and_two_sockets_of_one_both_do(stage: Stage) -> None:
+async def test_two_visitors_never_see_each_other_and_two_sockets_of_one_both_do(stage: SocketIoStage) -> None:
     first, stranger = await stage.client().chat(), await stage.client(["polling"]).chat()
     for client in (first, stranger):
         await client.says(2)
@@ -177,7 +177,7 @@ async def test_two_visitors_never_see_each_other_and_two_sockets_of_one_both_do(
     assert (first.unheard, second.unheard, stranger.unheard) == (0, 0, 0)
 
 
-async def test_a_session_is_resumed_and_nothing_is_told_again(stage: Stage) -> None:
+async def test_a_session_is_resumed_and_nothing_is_told_again(stage: SocketIoStage) -> None:
     visitor = await stage.client().chat()
     await visitor.says(2)
     await visitor.say("2")
@@ -191,13 +191,13 @@ async def test_a_session_is_resumed_and_nothing_is_told_again(stage: Stage) -> N
 
 
 @pytest.mark.parametrize("known", ["7b1c9a52-40f1-4b53-9d0e-2f6f3c1f8a10", "nonsense", "", 5, None])
-async def test_a_session_that_is_none_becomes_a_new_one(stage: Stage, known: Any) -> None:
+async def test_a_session_that_is_none_becomes_a_new_one(stage: SocketIoStage, known: Any) -> None:
     visitor = await stage.client().chat(session_id=known)
     assert visitor.session != known
     assert await visitor.says(2) == HI
 
 
-async def test_a_client_that_keeps_its_cursor_gets_what_it_missed_and_no_more(stage: Stage) -> None:
+async def test_a_client_that_keeps_its_cursor_gets_what_it_missed_and_no_more(stage: SocketIoStage) -> None:
     visitor = await stage.client().chat(cursor="")
     await visitor.next("bot_message")
     asked = await visitor.next("bot_message")
@@ -215,7 +215,7 @@ async def test_a_client_that_keeps_its_cursor_gets_what_it_missed_and_no_more(st
     assert last.unheard == 0
 
 
-async def test_a_message_that_is_sent_again_is_stored_and_answered_once(stage: Stage) -> None:
+async def test_a_message_that_is_sent_again_is_stored_and_answered_once(stage: SocketIoStage) -> None:
     visitor = await stage.client().chat()
     await visitor.says(2)
     id = str(uuid.uuid4())
@@ -230,7 +230,9 @@ async def test_a_message_that_is_sent_again_is_stored_and_answered_once(stage: S
     assert visitor.unheard == 0
 
 
-async def test_what_an_operator_says_is_a_bot_message(own_stage: Stage, connections: Connections) -> None:
+async def test_what_an_operator_says_is_a_bot_message(
+    own_stage: SocketIoStage, connections: Connections
+) -> None:
     visitor = await own_stage.client().chat()
     await visitor.says(2)
     log = await connections.log("operator")
@@ -259,7 +261,7 @@ async def test_what_an_operator_says_is_a_bot_message(own_stage: Stage, connecti
     ],
 )
 async def test_bad_input_is_an_error_with_a_message_and_the_chat_goes_on(
-    stage: Stage, event: str, payload: Any
+    stage: SocketIoStage, event: str, payload: Any
 ) -> None:
     visitor = await stage.client().chat()
     await visitor.says(2)
@@ -271,7 +273,7 @@ async def test_bad_input_is_an_error_with_a_message_and_the_chat_goes_on(
     assert await visitor.says() == ["Tell me."]
 
 
-async def test_binary_is_an_error_and_never_collected(stage: Stage) -> None:
+async def test_binary_is_an_error_and_never_collected(stage: SocketIoStage) -> None:
     for transports in (["websocket"], ["polling"]):
         visitor = await stage.client(transports).chat()
         await visitor.says(2)
@@ -282,7 +284,7 @@ async def test_binary_is_an_error_and_never_collected(stage: Stage) -> None:
         assert await visitor.says() == ["Tell me."]
 
 
-async def test_a_foreign_page_is_refused_at_both_transports(stage: Stage) -> None:
+async def test_a_foreign_page_is_refused_at_both_transports(stage: SocketIoStage) -> None:
     address = f"{stage.proxy.url}/socket.io/?EIO=4&transport=polling"
     async with httpx.AsyncClient() as client:
         for origin in ("https://evil.example", "null", f"{stage.proxy.url}.evil.example"):
@@ -303,7 +305,7 @@ async def test_a_foreign_page_is_refused_at_both_transports(stage: Stage) -> Non
     assert caught.value.response.status_code == 403
 
 
-async def test_an_old_client_and_a_stranger_to_the_protocol_are_refused(stage: Stage) -> None:
+async def test_an_old_client_and_a_stranger_to_the_protocol_are_refused(stage: SocketIoStage) -> None:
     async with httpx.AsyncClient(base_url=f"{stage.proxy.url}/socket.io/") as client:
         for query in (
             "",
@@ -332,7 +334,7 @@ async def test_who_says_nothing_is_not_kept(services: Services) -> None:
         assert (poll.status_code, poll.text) == (200, "1")  # closed
 
 
-async def test_a_session_polls_once_at_a_time(stage: Stage) -> None:
+async def test_a_session_polls_once_at_a_time(stage: SocketIoStage) -> None:
     async with httpx.AsyncClient(base_url=stage.proxy.url, timeout=20) as client:
         opened = await client.get("/socket.io/?EIO=4&transport=polling")
         address = f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opened.text[1:])['sid']}"
@@ -345,7 +347,7 @@ async def test_a_session_polls_once_at_a_time(stage: Stage) -> None:
         assert sorted(answer.status_code for answer in answers) == [200, 400]
 
 
-async def test_too_many_messages_are_an_error_that_says_when_to_come_back(own_stage: Stage) -> None:
+async def test_too_many_messages_are_an_error_that_says_when_to_come_back(own_stage: SocketIoStage) -> None:
     proxy = own_stage.launch("proxy", SWITCHBOARD_MESSAGE_BURST="2", SWITCHBOARD_MESSAGES_PER_MINUTE="6")
     await proxy.ready()
     visitor = await own_stage.client(url=proxy.url).chat()
@@ -357,7 +359,7 @@ async def test_too_many_messages_are_an_error_that_says_when_to_come_back(own_st
     assert await visitor.next("error") == {"message": refused["error"]}
 
 
-async def test_too_many_sockets_of_one_visitor_are_told_and_let_go(own_stage: Stage) -> None:
+async def test_too_many_sockets_of_one_visitor_are_told_and_let_go(own_stage: SocketIoStage) -> None:
     proxy = own_stage.launch("proxy", SWITCHBOARD_MAX_SOCKETS_PER_VISITOR="2")
     await proxy.ready()
     visitor = await own_stage.client(url=proxy.url).chat()
@@ -374,7 +376,7 @@ async def test_too_many_sockets_of_one_visitor_are_told_and_let_go(own_stage: St
 
 
 async def test_a_reader_that_is_too_slow_is_cut_off_and_resumes(
-    own_stage: Stage, connections: Connections
+    own_stage: SocketIoStage, connections: Connections
 ) -> None:
     address = f"{own_stage.proxy.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
     reader = await own_stage.client().chat()
@@ -400,7 +402,7 @@ async def test_a_reader_that_is_too_slow_is_cut_off_and_resumes(
     assert await again.say("here again") == {"stored": True}
 
 
-async def test_a_proxy_that_is_killed_loses_nothing_that_was_stored(own_stage: Stage) -> None:
+async def test_a_proxy_that_is_killed_loses_nothing_that_was_stored(own_stage: SocketIoStage) -> None:
     visitor = await own_stage.client().chat(cursor="")
     await visitor.next("bot_message")
     cursor = (await visitor.next("bot_message"))["cursor"]
@@ -420,7 +422,9 @@ async def test_a_proxy_that_is_killed_loses_nothing_that_was_stored(own_stage: S
     assert again.unheard == 0
 
 
-async def test_a_proxy_that_ends_stores_what_it_was_sent_and_sends_its_clients_away(own_stage: Stage) -> None:
+async def test_a_proxy_that_ends_stores_what_it_was_sent_and_sends_its_clients_away(
+    own_stage: SocketIoStage,
+) -> None:
     visitors = [await own_stage.client(transports).chat() for transports in TRANSPORTS]
     for visitor in visitors:
         await visitor.says(2)
@@ -432,7 +436,9 @@ async def test_a_proxy_that_ends_stores_what_it_was_sent_and_sends_its_clients_a
 
 
 @pytest.mark.parametrize(("transports", "sticky"), [(["websocket"], False), (["polling"], True)])
-async def test_proxies_behind_a_balancer(own_stage: Stage, transports: list[str], sticky: bool) -> None:
+async def test_proxies_behind_a_balancer(
+    own_stage: SocketIoStage, transports: list[str], sticky: bool
+) -> None:
     second = own_stage.launch("proxy")
     await second.ready()
     async with Balancer(own_stage.proxy.port, second.port, sticky=sticky) as balancer:
@@ -449,7 +455,9 @@ async def test_proxies_behind_a_balancer(own_stage: Stage, transports: list[str]
         await other.close()
 
 
-async def test_while_the_log_cannot_be_reached_a_client_is_told_and_may_come_back(own_stage: Stage) -> None:
+async def test_while_the_log_cannot_be_reached_a_client_is_told_and_may_come_back(
+    own_stage: SocketIoStage,
+) -> None:
     visitor = await own_stage.client().chat()
     await visitor.says(2)
     own_stage.services.server.stop()
@@ -465,7 +473,9 @@ async def test_while_the_log_cannot_be_reached_a_client_is_told_and_may_come_bac
     assert await again.says() == ["Tell me."]
 
 
-async def test_a_language_and_a_flow_may_be_asked_for(own_stage: Stage, connections: Connections) -> None:
+async def test_a_language_and_a_flow_may_be_asked_for(
+    own_stage: SocketIoStage, connections: Connections
+) -> None:
     visitor = await own_stage.client(["websocket"], headers={"Accept-Language": "fr;q=0.5, en"}).chat(
         lang="de", flow="../x"
     )

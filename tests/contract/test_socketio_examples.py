@@ -11,18 +11,18 @@ import pytest
 
 from tests.conftest import Services
 from tests.contract.test_examples import EXAMPLES, start, until
-from tests.contract.test_socketio import HI, Stage
+from tests.contract.test_socketio import HI, SocketIoStage
 from tests.javascript import NODE, packages
 
 
 @pytest.fixture
-async def stage(services: Services, tmp_path: Path) -> AsyncIterator[Stage]:
-    stage = Stage(services, tmp_path / "flow.json", SWITCHBOARD_SECRET="of this test")
+async def stage(services: Services, tmp_path: Path) -> AsyncIterator[SocketIoStage]:
+    stage = SocketIoStage(services, tmp_path / "flow.json", SWITCHBOARD_SECRET="of this test")
     yield await stage.ready()
     await stage.close()
 
 
-async def test_the_node_chat_comes_back_and_misses_nothing(stage: Stage) -> None:
+async def test_the_node_chat_comes_back_and_misses_nothing(stage: SocketIoStage) -> None:
     await asyncio.to_thread(packages)
     chat = await start(NODE, str(EXAMPLES / "node-socketio/chat.cjs"), stage.proxy.url)
     assert chat.stdin is not None
@@ -47,7 +47,7 @@ async def test_the_node_chat_comes_back_and_misses_nothing(stage: Stage) -> None
     assert await asyncio.wait_for(chat.wait(), 20) == 0
 
 
-async def test_the_remote_agent_asks_about_each_line(stage: Stage) -> None:
+async def test_the_remote_agent_asks_about_each_line(stage: SocketIoStage) -> None:
     script, configuration = str(EXAMPLES / "remote_agent.py"), '{"words": ["help"]}'
     agent = await start(sys.executable, script, stage.proxy.url, "match", configuration)
     assert agent.stdin is not None

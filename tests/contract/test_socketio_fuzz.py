@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import Services
-from tests.contract.test_socketio import Stage, running
+from tests.contract.test_socketio import SocketIoStage, running
 
 #: No packet of these ends the session in good faith: that is the client's right.
 FAREWELLS = ("1", "41")
@@ -53,7 +53,7 @@ GARBAGE = st.lists(
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocketIoStage]:
     limits = {
         "SWITCHBOARD_MESSAGE_BURST": "100000",
         "SWITCHBOARD_MESSAGES_PER_MINUTE": "1000000",
@@ -65,7 +65,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         assert "Traceback" not in stage.workflow.output
 
 
-def memory(stage: Stage) -> int:
+def memory(stage: SocketIoStage) -> int:
     """The proxy's resident memory in MiB."""
     assert stage.proxy.process is not None
     status = Path(f"/proc/{stage.proxy.process.pid}/status").read_text()
@@ -98,7 +98,7 @@ async def until(socket: ClientConnection, wanted: str, text: str) -> None:
                 assert packet.startswith(("0{", "40", "43", "44")), packet
 
 
-async def by_websocket(stage: Stage, garbage: list[str | bytes], auth: dict[str, Any]) -> None:
+async def by_websocket(stage: SocketIoStage, garbage: list[str | bytes], auth: dict[str, Any]) -> None:
     address = f"{stage.proxy.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
     async with connect(address, max_size=None) as socket:
         await socket.recv()
@@ -109,7 +109,7 @@ async def by_websocket(stage: Stage, garbage: list[str | bytes], auth: dict[str,
         await until(socket, "response" if auth else "error", "the last one")
 
 
-async def by_polling(stage: Stage, garbage: list[str | bytes]) -> None:
+async def by_polling(stage: SocketIoStage, garbage: list[str | bytes]) -> None:
     async with httpx.AsyncClient(base_url=stage.proxy.url, timeout=20) as client:
         opened = await client.get("/socket.io/?EIO=4&transport=polling")
         address = f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opened.text[1:])['sid']}"
@@ -137,14 +137,14 @@ relaxed = settings(max_examples=60, deadline=None, suppress_health_check=list(He
 @relaxed
 @given(GARBAGE)
 def test_any_packets_by_websocket_are_survived_and_errors_have_words(
-    stage: Stage, garbage: list[str | bytes]
+    stage: SocketIoStage, garbage: list[str | bytes]
 ) -> None:
     asyncio.run(by_websocket(stage, garbage, {}))
 
 
 @relaxed
 @given(GARBAGE)
-def test_any_packets_of_a_platform_are_survived(stage: Stage, garbage: list[str | bytes]) -> None:
+def test_any_packets_of_a_platform_are_survived(stage: SocketIoStage, garbage: list[str | bytes]) -> None:
     # Its own farewell is not garbage: after it nothing is answered.
     kept = [packet for packet in garbage if not (isinstance(packet, str) and '"end"' in packet)]
     asyncio.run(by_websocket(stage, kept, AGENT))
@@ -152,11 +152,13 @@ def test_any_packets_of_a_platform_are_survived(stage: Stage, garbage: list[str 
 
 @relaxed
 @given(GARBAGE)
-def test_any_packets_by_polling_are_survived(stage: Stage, garbage: list[str | bytes]) -> None:
+def test_any_packets_by_polling_are_survived(stage: SocketIoStage, garbage: list[str | bytes]) -> None:
     asyncio.run(by_polling(stage, garbage))
 
 
-async def test_attachments_that_never_come_and_sessions_that_never_begin_take_no_memory(stage: Stage) -> None:
+async def test_attachments_that_never_come_and_sessions_that_never_begin_take_no_memory(
+    stage: SocketIoStage,
+) -> None:
     address = f"{stage.proxy.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
 
     async def flood() -> None:
@@ -182,7 +184,7 @@ async def test_attachments_that_never_come_and_sessions_that_never_begin_take_no
 
 @pytest.mark.parametrize("packet", ["2", "3", "5", "6"])
 async def test_packets_of_the_transport_that_nobody_asked_for_are_not_answered(
-    stage: Stage, packet: str
+    stage: SocketIoStage, packet: str
 ) -> None:
     address = f"{stage.proxy.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
     async with connect(address) as socket:
@@ -201,7 +203,7 @@ async def test_packets_of_the_transport_that_nobody_asked_for_are_not_answered(
         assert packet not in (await client.get(polled)).text.split("\x1e")
 
 
-async def test_who_is_introduced_is_not_introduced_again(stage: Stage) -> None:
+async def test_who_is_introduced_is_not_introduced_again(stage: SocketIoStage) -> None:
     address = f"{stage.proxy.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
     async with connect(address) as socket:
         await socket.recv()
@@ -231,7 +233,7 @@ async def test_goodbye_and_hello_on_one_socket_count_as_connects(services: Servi
     assert len(begun) == 3
 
 
-async def test_a_post_to_a_session_that_has_ended_is_refused(stage: Stage) -> None:
+async def test_a_post_to_a_session_that_has_ended_is_refused(stage: SocketIoStage) -> None:
     async with httpx.AsyncClient(base_url=stage.proxy.url, timeout=20) as client:
         opened = await client.get("/socket.io/?EIO=4&transport=polling")
         polled = f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opened.text[1:])['sid']}"

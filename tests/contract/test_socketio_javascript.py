@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.test_socketio import HI, Stage, running
+from tests.contract.test_socketio import HI, SocketIoStage, running
 from tests.javascript import JavaScript, packages
 from tests.socketio_client import Balancer
 
@@ -28,7 +28,7 @@ each_client = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocketIoStage]:
     """One for all tests: what a test kills it starts again."""
     packages()
     with running(tmp_path_factory.mktemp("stage"), **SETTINGS) as stage:
@@ -47,7 +47,7 @@ def sams() -> dict[str, Any]:
 
 @each_client
 async def test_chats_and_agents_by_every_client_and_transport(
-    stage: Stage, sams: dict[str, Any], major: int, transports: list[str]
+    stage: SocketIoStage, sams: dict[str, Any], major: int, transports: list[str]
 ) -> None:
     url = stage.proxy.url
     anns = {**sams, "user": {"id": 18, "name": "Ann"}}
@@ -82,7 +82,7 @@ async def test_chats_and_agents_by_every_client_and_transport(
 
 
 @pytest.mark.parametrize("major", [3, 4])
-async def test_who_is_refused_is_told_the_reason(stage: Stage, major: int) -> None:
+async def test_who_is_refused_is_told_the_reason(stage: SocketIoStage, major: int) -> None:
     bad: list[tuple[dict[str, Any], str]] = [
         ({"agent": {"name": "nobody"}, "user": {"id": 1}}, "there is no agent 'nobody'"),
         ({"agent": {"name": "emoji"}, "user": {}}, "auth.user.id is missing"),
@@ -94,7 +94,7 @@ async def test_who_is_refused_is_told_the_reason(stage: Stage, major: int) -> No
 
 @each_client
 async def test_a_client_comes_back_by_itself_after_the_proxy_was_killed(
-    stage: Stage, sams: dict[str, Any], major: int, transports: list[str]
+    stage: SocketIoStage, sams: dict[str, Any], major: int, transports: list[str]
 ) -> None:
     url = stage.proxy.url
     async with (
@@ -125,7 +125,7 @@ async def test_a_client_comes_back_by_itself_after_the_proxy_was_killed(
 
 @pytest.mark.parametrize("major", [3, 4])
 async def test_proxies_behind_a_balancer_without_sticky_sessions(
-    stage: Stage, sams: dict[str, Any], major: int
+    stage: SocketIoStage, sams: dict[str, Any], major: int
 ) -> None:
     second = stage.launch("proxy")
     await second.ready()

@@ -49,7 +49,7 @@ async def write(writer: ChatLog, id: str, names: list[str] = NAMES) -> dict[str,
     return dict(zip(names, positions, strict=True))
 
 
-class Followed:
+class FollowedStreams:
     """A subscription from the beginning, and all that it delivered since the last reset."""
 
     def __init__(self, log: ChatLog, replay_as: str = "") -> None:
@@ -88,8 +88,8 @@ class Followed:
 
 
 @pytest.fixture
-async def followed(connections: Connections) -> AsyncIterator[Followed]:
-    followed = Followed(await connections.log("analytics"), "analytics")
+async def followed(connections: Connections) -> AsyncIterator[FollowedStreams]:
+    followed = FollowedStreams(await connections.log("analytics"), "analytics")
     await followed.subscription.start()
     yield followed
     await followed.subscription.stop()
@@ -124,7 +124,7 @@ async def test_the_whole_log_is_read_in_the_order_in_which_it_was_stored(writer:
 
 
 async def test_a_subscription_is_complete_and_in_order_in_each_stream(
-    writer: ChatLog, followed: Followed
+    writer: ChatLog, followed: FollowedStreams
 ) -> None:
     for number in range(20):
         await write(writer, str(number))
@@ -138,7 +138,7 @@ async def test_each_stream_is_replayed_by_its_own_consumer(
     monkeypatch.setattr("shared.eventlog.follower.MAX_BUFFERED", 10)
     for number in range(40):
         await write(writer, str(number))
-    followed = Followed(await connections.log("analytics"), "analytics")
+    followed = FollowedStreams(await connections.log("analytics"), "analytics")
     await followed.subscription.start()
     await followed.complete(40 * len(NAMES))
     for name in writer.layout.names:
@@ -149,7 +149,7 @@ async def test_each_stream_is_replayed_by_its_own_consumer(
 
 
 async def test_when_one_stream_is_another_all_are_delivered_from_their_beginning(
-    connections: Connections, writer: ChatLog, followed: Followed
+    connections: Connections, writer: ChatLog, followed: FollowedStreams
 ) -> None:
     """A reader cannot take back a part of what it counted."""
     await write(writer, "1")
@@ -209,7 +209,7 @@ async def test_a_log_that_does_not_say_how_many_streams_it_has_has_one(server: E
 
 
 async def test_a_log_with_another_number_of_streams_is_not_followed(
-    connections: Connections, followed: Followed
+    connections: Connections, followed: FollowedStreams
 ) -> None:
     """Whoever began before must begin again: it would follow the wrong ones."""
     admin = await connections.client("admin")

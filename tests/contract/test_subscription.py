@@ -28,7 +28,7 @@ from shared.service.chat_log import ChatLog, open_log
 from shared.service.health import Health
 from tests import examples
 from tests.conftest import LAYOUT, Connections, declare
-from tests.faults.injectors import Pause, Wire, hesitant, lossy
+from tests.faults.injectors import FaultyLink, Pause, hesitant, lossy
 
 C = examples.CONVERSATION
 
@@ -217,7 +217,7 @@ async def test_a_feed_that_is_cut_off_alone_misses_nothing(
     connections: Connections, writer: ChatLog, stop: list[Followed], how: str
 ) -> None:
     """The link of the feed breaks; that of the client, over which everything else goes, stands."""
-    async with Wire(connections.server.port) as wire:
+    async with FaultyLink(connections.server.port) as wire:
         client = await connections.client("analytics")
         losses = 0
 
@@ -259,7 +259,7 @@ async def test_an_append_whose_answer_is_lost_with_the_feed_is_stored_once(
     connections: Connections, stop: list[Followed]
 ) -> None:
     """The link over which it was sent is dead; the client's own stands."""
-    async with Wire(connections.server.port) as wire:
+    async with FaultyLink(connections.server.port) as wire:
         client = await connections.client("proxy")
 
         def detour(
@@ -285,7 +285,7 @@ async def test_an_append_whose_answer_is_lost_with_the_feed_is_stored_once(
 async def test_what_a_consumer_delivers_is_shared_and_comes_again_when_the_feed_was_cut(
     connections: Connections, writer: ChatLog, stop: list[Followed]
 ) -> None:
-    async with Wire(connections.server.port) as wire:
+    async with FaultyLink(connections.server.port) as wire:
 
         def detour(
             client: Client, lives: Mapping[str, TakeLive], *told: Callable[[], None]
@@ -378,7 +378,7 @@ class _Detour:
 async def test_a_follower_cut_off_is_contiguous_again(
     connections: Connections, writer: ChatLog, stop: list[Followed], how: str
 ) -> None:
-    async with Wire(connections.server.port) as wire:
+    async with FaultyLink(connections.server.port) as wire:
         link = ConnectionState(Health("test"))
         url = connections.server.url("analytics").replace(f":{connections.server.port}", f":{wire.port}")
         client = await nats.connect(

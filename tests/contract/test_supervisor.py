@@ -43,7 +43,7 @@ def settings(data: Path) -> dict[str, str]:
     return {**clean, **ports, "SWITCHBOARD_DATA": str(data)}
 
 
-class Run:
+class RunningCommand:
     """A `switchboard` command whose lines can be waited for."""
 
     def __init__(self, env: dict[str, str], *arguments: str) -> None:
@@ -116,15 +116,15 @@ class Run:
             return bytes(answer.read())
 
 
-Starter = Callable[..., Run]
+Starter = Callable[..., RunningCommand]
 
 
 @pytest.fixture
 def start() -> Iterator[Starter]:
-    runs: list[Run] = []
+    runs: list[RunningCommand] = []
 
-    def begin(env: dict[str, str], *arguments: str) -> Run:
-        runs.append(Run(env, *arguments))
+    def begin(env: dict[str, str], *arguments: str) -> RunningCommand:
+        runs.append(RunningCommand(env, *arguments))
         return runs[-1]
 
     yield begin
@@ -355,7 +355,7 @@ def test_commands_over_a_store_that_is_not_running(start: Starter, tmp_path: Pat
     assert "run `switchboard setup`" in _ended(start(env, "log")).text
 
 
-def _ended(run: Run) -> Run:
+def _ended(run: RunningCommand) -> RunningCommand:
     run.end()
     return run
 

@@ -20,8 +20,8 @@ from tests.conftest import Services, connected, declare, log_of
 from tests.faults.faulty_proxy import POISONS
 from tests.processes import Service
 from tests.replica import history
-from tests.rest_client import Client as RestClient
-from tests.socketio_client import Client as SocketIoClient
+from tests.rest_client import RestClient
+from tests.socketio_client import SocketIoClient
 from tests.visitor import V1
 
 FAULTY = "tests.faults.faulty_proxy"

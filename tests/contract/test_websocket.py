@@ -67,7 +67,7 @@ TEXT = {"kind": "UserText", "sessionId": "fav", "content": "Rust & <b>more</b>"}
 WHOLE = [HI, PICK, {**OTHER, "content": "<i>Other</i>"}, ASK, TEXT, CLOSE, BYE]
 
 
-class Stage:
+class ProductStage:
     """The product without its console, for one test."""
 
     def __init__(self, services: Services, proxy: Service, workflow: Service) -> None:
@@ -88,30 +88,30 @@ class Stage:
         return connect(self.url(path), additional_headers=headers, subprotocols=V1)
 
 
-def prepare(services: Services, flow: Path) -> Stage:
+def prepare(services: Services, flow: Path) -> ProductStage:
     """Launch a proxy and a workflow that leads along `FLOW`."""
     flow.write_text(json.dumps(FLOW))
     proxy = services.make("proxy", SWITCHBOARD_ORIGINS="https://shop.example")
     workflow = services.make("workflow", SWITCHBOARD_FLOW=str(flow))
     for service in (proxy, workflow):
         service.launch()
-    return Stage(services, proxy, workflow)
+    return ProductStage(services, proxy, workflow)
 
 
-async def ready(stage: Stage) -> Stage:
+async def ready(stage: ProductStage) -> ProductStage:
     for service in (stage.proxy, stage.workflow):
         await service.ready()
     return stage
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductStage]:
     """For tests that do not disturb one another: they share the services, not a conversation."""
     folder = tmp_path_factory.mktemp("stage")
     server = EmbeddedNats(folder / "data")
     server.start()
 
-    async def begin() -> Stage:
+    async def begin() -> ProductStage:
         client = await connected(server, "admin")
         await declare(client, max_bytes=1024**3)
         await client.close()
@@ -125,7 +125,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-async def own_stage(services: Services, tmp_path: Path) -> Stage:
+async def own_stage(services: Services, tmp_path: Path) -> ProductStage:
     """For tests that stop something."""
     return await ready(prepare(services, tmp_path / "flow.json"))
 
@@ -162,7 +162,7 @@ async def closed(socket: ClientConnection) -> tuple[int, str]:
     return error.value.rcvd.code, error.value.rcvd.reason
 
 
-async def whole_visit(stage: Stage) -> str:
+async def whole_visit(stage: ProductStage) -> str:
     async with stage.bare() as socket:
         assert await told(socket, 2) == [HI, PICK]
         await tell(socket, OTHER)
@@ -175,7 +175,7 @@ async def whole_visit(stage: Stage) -> str:
 # --- the bare client ---------------------------------------------------------------------------
 
 
-async def test_a_first_visit_and_a_return(stage: Stage) -> None:
+async def test_a_first_visit_and_a_return(stage: ProductStage) -> None:
     cookie = await whole_visit(stage)
     for path in ("/", "/ws"):
         async with stage.bare(cookie, path) as socket:
@@ -185,7 +185,7 @@ async def test_a_first_visit_and_a_return(stage: Stage) -> None:
             await nothing_more(socket)
 
 
-async def test_the_cookie_is_the_visitors_secret(stage: Stage) -> None:
+async def test_the_cookie_is_the_visitors_secret(stage: ProductStage) -> None:
     async with stage.bare() as socket:
         assert socket.response is not None
         value, *attributes = socket.response.headers["set-cookie"].split("; ")
@@ -212,13 +212,13 @@ async def test_the_cookie_is_as_the_settings_say(services: Services) -> None:
     )
     alone = await services.start("proxy")
     secure = {"X-Forwarded-Proto": "https"}
-    async with Stage(services, behind, behind).bare(**secure) as socket:
+    async with ProductStage(services, behind, behind).bare(**secure) as socket:
         assert socket.response is not None
         name, *attributes = socket.response.headers["set-cookie"].split("; ")
         assert name.startswith("chat=")
         assert {"SameSite=None", "Secure"} <= set(attributes)
         assert "HttpOnly" not in attributes
-    async with Stage(services, alone, alone).bare(**secure) as socket:  # said by anybody
+    async with ProductStage(services, alone, alone).bare(**secure) as socket:  # said by anybody
         assert socket.response is not None
         assert "Secure" not in socket.response.headers["set-cookie"]
 
@@ -230,7 +230,7 @@ async def test_a_partitioned_cookie_is_secure_and_only_that(services: Services) 
         SWITCHBOARD_COOKIE_SAMESITE="none",
         SWITCHBOARD_COOKIE_PARTITIONED="yes",
     )
-    stage = Stage(services, behind, behind)
+    stage = ProductStage(services, behind, behind)
     async with stage.bare(**{"X-Forwarded-Proto": "https"}) as socket:
         assert socket.response is not None
         attributes = socket.response.headers["set-cookie"].split("; ")
@@ -241,7 +241,7 @@ async def test_a_partitioned_cookie_is_secure_and_only_that(services: Services) 
 
 
 @pytest.mark.parametrize("bare", [True, False])
-async def test_who_only_comes_back_begins_nothing(stage: Stage, bare: bool) -> None:
+async def test_who_only_comes_back_begins_nothing(stage: ProductStage, bare: bool) -> None:
     protocols = None if bare else V1
     for cookie in ("", "switchboard=guess", f"switchboard={uuid.uuid4().hex}"):
         headers = {"Cookie": cookie} if cookie else {}
@@ -259,7 +259,7 @@ async def test_who_only_comes_back_begins_nothing(stage: Stage, bare: bool) -> N
         assert await told(socket, 2) == [HI, PICK]
 
 
-async def test_a_message_goes_to_the_other_tabs_and_never_back_to_its_own(stage: Stage) -> None:
+async def test_a_message_goes_to_the_other_tabs_and_never_back_to_its_own(stage: ProductStage) -> None:
     async with stage.bare() as one:
         await told(one, 2)
         async with stage.bare(cookie_of(one)) as two:
@@ -272,7 +272,7 @@ async def test_a_message_goes_to_the_other_tabs_and_never_back_to_its_own(stage:
             assert await told(one, 3) == [TEXT, CLOSE, BYE]
 
 
-async def test_two_tabs_opened_at_once_are_greeted_once(stage: Stage) -> None:
+async def test_two_tabs_opened_at_once_are_greeted_once(stage: ProductStage) -> None:
     cookie = f"switchboard={uuid.uuid4().hex}"
     async with stage.bare(cookie) as one, stage.bare(cookie) as two, stage.bare(cookie) as three:
         for socket in (one, two, three):
@@ -280,7 +280,7 @@ async def test_two_tabs_opened_at_once_are_greeted_once(stage: Stage) -> None:
             await nothing_more(socket)
 
 
-async def began(stage: Stage, socket: ClientConnection) -> facts.ConversationStarted:
+async def began(stage: ProductStage, socket: ClientConnection) -> facts.ConversationStarted:
     """The fact with which the conversation of this new socket began."""
     connections = Connections(stage.services.server)
     log = await connections.log("operator")
@@ -291,7 +291,7 @@ async def began(stage: Stage, socket: ClientConnection) -> facts.ConversationSta
     return fact
 
 
-async def test_a_page_asks_for_a_flow_and_a_language(stage: Stage) -> None:
+async def test_a_page_asks_for_a_flow_and_a_language(stage: ProductStage) -> None:
     browser = {"Accept-Language": "fr;q=0.5, de-CH"}
     async with stage.bare("", "/ws?flow=support&lang=it", **browser) as socket:
         assert await told(socket, 2) == [HI, PICK]  # there is no such flow here
@@ -307,7 +307,7 @@ async def test_a_page_asks_for_a_flow_and_a_language(stage: Stage) -> None:
     await stage.proxy.wrote("flow_ignored")
 
 
-async def test_a_refused_answer_is_silent_and_left_out_of_the_replay(stage: Stage) -> None:
+async def test_a_refused_answer_is_silent_and_left_out_of_the_replay(stage: ProductStage) -> None:
     async with stage.bare() as socket:
         await told(socket, 2)
         for wrong in (TEXT, {**OTHER, "itemId": "cobol"}, {**OTHER, "groupId": "x"}):
@@ -318,7 +318,7 @@ async def test_a_refused_answer_is_silent_and_left_out_of_the_replay(stage: Stag
             assert await told(again, 4) == WHOLE[:4]
 
 
-async def test_a_reset_begins_anew_and_tells_the_other_tabs(stage: Stage) -> None:
+async def test_a_reset_begins_anew_and_tells_the_other_tabs(stage: ProductStage) -> None:
     async with stage.bare() as one:
         await told(one, 2)
         cookie = cookie_of(one)
@@ -338,7 +338,7 @@ async def test_a_reset_begins_anew_and_tells_the_other_tabs(stage: Stage) -> Non
             await nothing_more(again)
 
 
-async def test_a_takeover_as_a_bare_client_sees_it(stage: Stage) -> None:
+async def test_a_takeover_as_a_bare_client_sees_it(stage: ProductStage) -> None:
     connections = Connections(stage.services.server)
     operator = await connections.log("operator")
     async with stage.bare() as socket:
@@ -375,7 +375,7 @@ async def test_a_takeover_as_a_bare_client_sees_it(stage: Stage) -> None:
 # --- switchboard.v1 ----------------------------------------------------------------------------
 
 
-async def test_modern_clients_get_acks_cursors_and_the_state(stage: Stage) -> None:
+async def test_modern_clients_get_acks_cursors_and_the_state(stage: ProductStage) -> None:
     async with stage.modern() as socket:
         frames = await told(socket, 5)
         assert frames[0] == {"kind": "Resumed", "cursor": None, "reset": True}
@@ -403,7 +403,7 @@ async def test_modern_clients_get_acks_cursors_and_the_state(stage: Stage) -> No
         assert (await told(socket, 1))[0]["id"] == rated
 
 
-async def test_the_same_id_of_two_visitors_and_on_two_tabs(stage: Stage) -> None:
+async def test_the_same_id_of_two_visitors_and_on_two_tabs(stage: ProductStage) -> None:
     id = str(uuid.uuid4())
     async with stage.modern() as one, stage.modern() as other:
         await told(one, 5)
@@ -423,7 +423,7 @@ async def test_the_same_id_of_two_visitors_and_on_two_tabs(stage: Stage) -> None
             assert len([outcome for outcome in outcomes if outcome[1] == "id_reused"]) == 1
 
 
-async def test_resuming_at_every_cursor_has_no_gap_and_no_repeat(stage: Stage) -> None:
+async def test_resuming_at_every_cursor_has_no_gap_and_no_repeat(stage: ProductStage) -> None:
     cookie = await whole_visit(stage)
     async with stage.modern(cookie) as socket:
         frames = (await told(socket, 9))[1:8]
@@ -437,7 +437,7 @@ async def test_resuming_at_every_cursor_has_no_gap_and_no_repeat(stage: Stage) -
             await nothing_more(socket)
 
 
-async def test_a_cursor_that_does_not_hold_means_reset(stage: Stage) -> None:
+async def test_a_cursor_that_does_not_hold_means_reset(stage: ProductStage) -> None:
     cookie = await whole_visit(stage)
     async with stage.modern(cookie) as socket:
         real = (await told(socket, 2))[1]["cursor"]
@@ -457,7 +457,9 @@ async def test_a_cursor_that_does_not_hold_means_reset(stage: Stage) -> None:
             assert len(frames[1:8]) == len(WHOLE)
 
 
-async def test_a_store_put_back_from_a_copy_resets_the_cursor(own_stage: Stage, tmp_path: Path) -> None:
+async def test_a_store_put_back_from_a_copy_resets_the_cursor(
+    own_stage: ProductStage, tmp_path: Path
+) -> None:
     server = own_stage.services.server
     async with Visitor(own_stage.proxy.url) as visitor:
         await visitor.question()
@@ -497,7 +499,7 @@ CLOSINGS: dict[str, tuple[str | bytes, int]] = {
 
 
 @pytest.mark.parametrize("what", CLOSINGS)
-async def test_what_is_no_frame_is_closed_with_its_code_and_no_trace(stage: Stage, what: str) -> None:
+async def test_what_is_no_frame_is_closed_with_its_code_and_no_trace(stage: ProductStage, what: str) -> None:
     data, code = CLOSINGS[what]
     async with stage.bare() as socket:
         await told(socket, 2)
@@ -509,7 +511,7 @@ async def test_what_is_no_frame_is_closed_with_its_code_and_no_trace(stage: Stag
     assert "Traceback" not in stage.proxy.output
 
 
-async def test_an_upgrade_elsewhere_is_refused_and_nothing_is_logged_as_an_error(stage: Stage) -> None:
+async def test_an_upgrade_elsewhere_is_refused_and_nothing_is_logged_as_an_error(stage: ProductStage) -> None:
     for path, headers in (("/elsewhere", {}), ("/ws", {"Origin": "https://evil.test"})):
         with pytest.raises(InvalidStatus) as refused:
             async with stage.bare("", path, **headers):
@@ -518,14 +520,14 @@ async def test_an_upgrade_elsewhere_is_refused_and_nothing_is_logged_as_an_error
     assert '"level":"error"' not in stage.proxy.output
 
 
-async def test_bad_utf8_is_closed_with_1007(stage: Stage) -> None:
+async def test_bad_utf8_is_closed_with_1007(stage: ProductStage) -> None:
     async with stage.bare() as socket:
         await told(socket, 2)
         socket.transport.write(Frame(Opcode.TEXT, b"\xff\xfe").serialize(mask=True))
         assert (await closed(socket))[0] == 1007
 
 
-async def test_sizes_at_the_limit(stage: Stage) -> None:
+async def test_sizes_at_the_limit(stage: ProductStage) -> None:
     async with stage.modern() as socket:
         await told(socket, 5)
         id = str(uuid.uuid4())
@@ -557,7 +559,7 @@ ORIGINS = {
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
-async def test_only_exact_origins_may_connect(stage: Stage, origin: str | None) -> None:
+async def test_only_exact_origins_may_connect(stage: ProductStage, origin: str | None) -> None:
     headers = {} if origin is None else {"Origin": origin.format(port=stage.proxy.port)}
     if ORIGINS[origin]:
         async with stage.bare(**headers) as socket:
@@ -576,7 +578,7 @@ async def test_floods_and_too_many_sockets_are_closed_with_4029(services: Servic
         SWITCHBOARD_MESSAGES_PER_MINUTE="1",
         SWITCHBOARD_MAX_SOCKETS_PER_VISITOR="2",
     )
-    stage = Stage(services, proxy, proxy)
+    stage = ProductStage(services, proxy, proxy)
     async with stage.bare() as one, stage.bare(cookie_of(one)), stage.bare(cookie_of(one)) as three:
         code, reason = await closed(three)
         assert code == 4029
@@ -593,7 +595,7 @@ async def test_hostile_html_in_a_flow_is_cleaned_at_the_door(services: Services,
     flow.write_text(json.dumps({"s": {"sendRequest": {"kind": "BotText", "content": hostile + link}}}))
     proxy = await services.start("proxy")
     await services.start("workflow", SWITCHBOARD_FLOW=str(flow))
-    async with Stage(services, proxy, proxy).bare() as socket:
+    async with ProductStage(services, proxy, proxy).bare() as socket:
         (frame,) = await told(socket, 1)
     assert "script" not in frame["content"]
     assert "onerror" not in frame["content"]
@@ -604,7 +606,7 @@ async def test_hostile_html_in_a_flow_is_cleaned_at_the_door(services: Services,
 # --- coming and going --------------------------------------------------------------------------
 
 
-async def test_an_orderly_end_closes_with_1012_and_exits_with_0(own_stage: Stage) -> None:
+async def test_an_orderly_end_closes_with_1012_and_exits_with_0(own_stage: ProductStage) -> None:
     async with own_stage.bare() as socket:
         await told(socket, 2)
         stopping = asyncio.create_task(own_stage.proxy.stop())
@@ -630,7 +632,7 @@ async def test_services_start_while_nats_is_down_and_come_up_by_themselves(
             assert "NATS" in str(body["reasons"])
             async with httpx.AsyncClient() as client:
                 assert (await client.get(f"{service.url}/healthz")).status_code == 200
-        stage = Stage(services, proxy, workflow)
+        stage = ProductStage(services, proxy, workflow)
         async with stage.bare() as socket:  # the upgrade is answered all the same
             assert (await closed(socket))[0] == 4013
         await asyncio.to_thread(server.start)
@@ -643,7 +645,7 @@ async def test_services_start_while_nats_is_down_and_come_up_by_themselves(
             service.kill()
 
 
-async def test_pages_health_and_metrics(stage: Stage) -> None:
+async def test_pages_health_and_metrics(stage: ProductStage) -> None:
     async with httpx.AsyncClient(base_url=stage.proxy.url) as client:
         page = await client.get("/")
         assert "/widget.js" in page.text
@@ -661,7 +663,7 @@ async def test_pages_health_and_metrics(stage: Stage) -> None:
         assert 'switchboard_sockets_open{door="websocket"}' in metrics
 
 
-async def test_a_build_of_the_chat_button_has_an_address_that_never_changes(stage: Stage) -> None:
+async def test_a_build_of_the_chat_button_has_an_address_that_never_changes(stage: ProductStage) -> None:
     built = manifest()
     async with httpx.AsyncClient(base_url=stage.proxy.url) as client:
         assert (await client.get("/widget/manifest.json")).json() == {
@@ -682,7 +684,7 @@ async def test_a_build_of_the_chat_button_has_an_address_that_never_changes(stag
         assert "interface Switchboard" in (await client.get("/widget.d.ts")).text
 
 
-async def test_pages_come_compressed_to_clients_that_take_it(stage: Stage) -> None:
+async def test_pages_come_compressed_to_clients_that_take_it(stage: ProductStage) -> None:
     script = (STATIC / "widget" / manifest().version / "widget.js").read_bytes()
     async with httpx.AsyncClient(base_url=stage.proxy.url) as client:
         for accepted, packed in [

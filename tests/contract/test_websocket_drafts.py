@@ -24,15 +24,15 @@ from shared.contract.facts import (
 )
 from shared.contract.subjects import conversation_of
 from tests.conftest import Connections, Services, flushed
-from tests.contract.test_websocket import Stage, cookie_of, nothing_more, tell
+from tests.contract.test_websocket import ProductStage, cookie_of, nothing_more, tell
 
 QUESTION = {"kind": "UserText", "sessionId": "ask", "content": "When does it arrive?"}
 
 
-class Assistant:
+class PlayedWorkflow:
     """Plays the workflow: opens an editor for whoever comes, and answers as the tests say."""
 
-    def __init__(self, stage: Stage, connections: Connections) -> None:
+    def __init__(self, stage: ProductStage, connections: Connections) -> None:
         self.stage = stage
         self.connections = connections
         self.cause = 0
@@ -86,9 +86,9 @@ class Assistant:
 
 
 @pytest.fixture
-async def assistant(services: Services, connections: Connections) -> Assistant:
+async def assistant(services: Services, connections: Connections) -> PlayedWorkflow:
     proxy = await services.start("proxy")
-    assistant = Assistant(Stage(services, proxy, proxy), connections)
+    assistant = PlayedWorkflow(ProductStage(services, proxy, proxy), connections)
     await assistant.start()
     return assistant
 
@@ -113,7 +113,7 @@ async def written(socket: ClientConnection, length: int) -> str:
 
 
 async def test_words_come_as_they_are_made_and_the_committed_message_replaces_them(
-    assistant: Assistant,
+    assistant: PlayedWorkflow,
 ) -> None:
     async with assistant.stage.modern() as socket, assistant.stage.bare(cookie_of(socket)) as bare:
         conversation = await assistant.asked(socket)
@@ -137,7 +137,7 @@ async def test_words_come_as_they_are_made_and_the_committed_message_replaces_th
         await nothing_more(bare)
 
 
-async def test_who_comes_in_the_middle_hears_what_was_said_before(assistant: Assistant) -> None:
+async def test_who_comes_in_the_middle_hears_what_was_said_before(assistant: PlayedWorkflow) -> None:
     async with assistant.stage.modern() as first:
         conversation = await assistant.asked(first)
         cookie = cookie_of(first)
@@ -155,7 +155,7 @@ async def test_who_comes_in_the_middle_hears_what_was_said_before(assistant: Ass
     await assistant.followed(0)
 
 
-async def test_what_was_lost_on_the_way_is_fetched(assistant: Assistant) -> None:
+async def test_what_was_lost_on_the_way_is_fetched(assistant: PlayedWorkflow) -> None:
     async with assistant.stage.modern() as socket:
         conversation = await assistant.asked(socket)
         await assistant.begins(conversation)
@@ -166,7 +166,7 @@ async def test_what_was_lost_on_the_way_is_fetched(assistant: Assistant) -> None
 
 
 async def test_another_attempt_begins_anew_and_the_one_before_is_not_heard_any_more(
-    assistant: Assistant,
+    assistant: PlayedWorkflow,
 ) -> None:
     async with assistant.stage.modern() as socket:
         conversation = await assistant.asked(socket)
@@ -180,7 +180,7 @@ async def test_another_attempt_begins_anew_and_the_one_before_is_not_heard_any_m
         assert (draft["attempt"], draft["offset"], draft["text"]) == (2, 0, "Tomorrow")
 
 
-async def test_after_a_takeover_no_word_comes_through(assistant: Assistant) -> None:
+async def test_after_a_takeover_no_word_comes_through(assistant: PlayedWorkflow) -> None:
     async with assistant.stage.modern() as socket:
         conversation = await assistant.asked(socket)
         await assistant.begins(conversation)
@@ -202,7 +202,7 @@ async def nothing_more_than_the_state(socket: ClientConnection) -> None:
     await nothing_more(socket)
 
 
-async def test_an_answer_that_failed_is_taken_back(assistant: Assistant) -> None:
+async def test_an_answer_that_failed_is_taken_back(assistant: PlayedWorkflow) -> None:
     async with assistant.stage.modern() as socket:
         conversation = await assistant.asked(socket)
         await assistant.begins(conversation)
@@ -213,7 +213,7 @@ async def test_an_answer_that_failed_is_taken_back(assistant: Assistant) -> None
         assert (await heard(socket, "BotText"))["content"] == "Sorry."
 
 
-async def test_what_is_no_draft_is_ignored(assistant: Assistant) -> None:
+async def test_what_is_no_draft_is_ignored(assistant: PlayedWorkflow) -> None:
     async with assistant.stage.modern() as socket:
         conversation = await assistant.asked(socket)
         await assistant.begins(conversation)

@@ -19,14 +19,14 @@ import pytest
 
 from deploy.local.embedded import EmbeddedNats
 from tests.conftest import Services, connected, declare
-from tests.contract.test_websocket import ASK, HI, OTHER, PICK, TEXT, Stage, prepare, ready, tell, told
+from tests.contract.test_websocket import ASK, HI, OTHER, PICK, TEXT, ProductStage, prepare, ready, tell, told
 
 CONT, TEXTS, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 ANSWER = json.dumps(OTHER).encode()
 LONG = 64 * 1024  # the largest message
 
 
-class Frame(NamedTuple):
+class WireFrame(NamedTuple):
     """A frame as it came."""
 
     opcode: int
@@ -67,7 +67,7 @@ def close(code: int, reason: bytes = b"") -> bytes:
     return frame(CLOSE, struct.pack("!H", code) + reason)
 
 
-class Wire:
+class FrameWire:
     """A bare TCP connection that speaks frames."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,7 +89,7 @@ class Wire:
             self._writer.write(chunk)
             await self._writer.drain()
 
-    async def receive(self) -> Frame:
+    async def receive(self) -> WireFrame:
         first, second = await self._reader.readexactly(2)
         assert first & 0b0111_0000 == 0, "a reserved bit"
         assert second & 0x80 == 0, "a server masks nothing"
@@ -98,7 +98,7 @@ class Wire:
             (size,) = struct.unpack("!H", await self._reader.readexactly(2))
         elif size == 127:
             (size,) = struct.unpack("!Q", await self._reader.readexactly(8))
-        return Frame(first & 0x0F, await self._reader.readexactly(size))
+        return WireFrame(first & 0x0F, await self._reader.readexactly(size))
 
     async def message(self) -> dict[str, object]:
         """The next frame, which must be a text."""
@@ -134,9 +134,9 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def wire(stage: Stage) -> AsyncIterator[Wire]:
+async def wire(stage: ProductStage) -> AsyncIterator[FrameWire]:
     """Connected, nothing said."""
-    connection = Wire(*await asyncio.open_connection("127.0.0.1", stage.proxy.port))
+    connection = FrameWire(*await asyncio.open_connection("127.0.0.1", stage.proxy.port))
     try:
         yield connection
     finally:
@@ -144,7 +144,7 @@ async def wire(stage: Stage) -> AsyncIterator[Wire]:
 
 
 @contextlib.asynccontextmanager
-async def greeted(stage: Stage) -> AsyncIterator[Wire]:
+async def greeted(stage: ProductStage) -> AsyncIterator[FrameWire]:
     """A new visitor's socket; the first question was asked."""
     async with wire(stage) as connection, asyncio.timeout(30):
         await connection.upgrade()
@@ -152,7 +152,7 @@ async def greeted(stage: Stage) -> AsyncIterator[Wire]:
         yield connection
 
 
-def memory(stage: Stage) -> int:
+def memory(stage: ProductStage) -> int:
     """The proxy's resident memory in KiB."""
     assert stage.proxy.process is not None
     status = Path(f"/proc/{stage.proxy.process.pid}/status").read_text()
@@ -160,13 +160,13 @@ def memory(stage: Stage) -> int:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductStage]:
     """One proxy for all of this: what one case breaks, the next would see."""
     folder = tmp_path_factory.mktemp("frames")
     server = EmbeddedNats(folder / "data")
     server.start()
 
-    async def begin() -> Stage:
+    async def begin() -> ProductStage:
         client = await connected(server, "admin")
         await declare(client, max_bytes=1024**3)
         await client.close()
@@ -200,32 +200,32 @@ ANSWERS: dict[str, list[bytes]] = {
 
 
 @pytest.mark.parametrize("how", ANSWERS)
-async def test_a_message_is_a_message_in_whatever_frames_it_comes(stage: Stage, how: str) -> None:
+async def test_a_message_is_a_message_in_whatever_frames_it_comes(stage: ProductStage, how: str) -> None:
     async with greeted(stage) as visitor:
         await visitor.send(*ANSWERS[how])
         assert await visitor.message() == ASK
 
 
 @pytest.mark.parametrize("payload", [b"", b"hello", b"\x00\xff\xfe", b"x" * 125])
-async def test_a_ping_is_answered_with_its_payload(stage: Stage, payload: bytes) -> None:
+async def test_a_ping_is_answered_with_its_payload(stage: ProductStage, payload: bytes) -> None:
     async with greeted(stage) as visitor:
         await visitor.send(frame(PING, payload))
-        assert await visitor.receive() == Frame(PONG, payload)
+        assert await visitor.receive() == WireFrame(PONG, payload)
 
 
-async def test_a_ping_between_fragments_is_answered_at_once_and_disturbs_nothing(stage: Stage) -> None:
+async def test_a_ping_between_fragments_is_answered_at_once_and_disturbs_nothing(stage: ProductStage) -> None:
     first, second, third = fragments(TEXTS, ANSWER[:5], ANSWER[5:11], ANSWER[11:])
     async with greeted(stage) as visitor:
         await visitor.send(first, frame(PING, b"1"), second, frame(PING, b"2"))
-        assert [await visitor.receive() for _ in range(2)] == [Frame(PONG, b"1"), Frame(PONG, b"2")]
+        assert [await visitor.receive() for _ in range(2)] == [WireFrame(PONG, b"1"), WireFrame(PONG, b"2")]
         await visitor.send(third)
         assert await visitor.message() == ASK
 
 
-async def test_what_follows_an_unfinished_message_waits_for_its_end(stage: Stage) -> None:
+async def test_what_follows_an_unfinished_message_waits_for_its_end(stage: ProductStage) -> None:
     async with greeted(stage) as visitor:
         await visitor.send(frame(TEXTS, ANSWER, fin=False), frame(PING, b"still there?"))
-        assert await visitor.receive() == Frame(PONG, b"still there?")
+        assert await visitor.receive() == WireFrame(PONG, b"still there?")
         await visitor.send(frame(CONT))
         assert await visitor.message() == ASK
 
@@ -281,7 +281,7 @@ REFUSED: dict[str, tuple[list[bytes], int]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-async def test_what_breaks_the_protocol_is_closed_with_its_code(stage: Stage, what: str) -> None:
+async def test_what_breaks_the_protocol_is_closed_with_its_code(stage: ProductStage, what: str) -> None:
     chunks, code = REFUSED[what]
     async with greeted(stage) as visitor:
         await visitor.send(*chunks)
@@ -292,19 +292,19 @@ async def test_what_breaks_the_protocol_is_closed_with_its_code(stage: Stage, wh
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1011, 3000, 3999, 4000, 4999])
-async def test_a_close_is_answered_with_its_own_code(stage: Stage, code: int) -> None:
+async def test_a_close_is_answered_with_its_own_code(stage: ProductStage, code: int) -> None:
     async with greeted(stage) as visitor:
         await visitor.send(close(code, "grüße".encode()))
         assert await visitor.closed() == (code, "grüße".encode())
 
 
-async def test_a_close_without_a_code_is_answered_without_one(stage: Stage) -> None:
+async def test_a_close_without_a_code_is_answered_without_one(stage: ProductStage) -> None:
     async with greeted(stage) as visitor:
         await visitor.send(frame(CLOSE))
         assert await visitor.closed() == (1005, b"")
 
 
-async def test_nothing_counts_that_follows_a_close(stage: Stage) -> None:
+async def test_nothing_counts_that_follows_a_close(stage: ProductStage) -> None:
     async with greeted(stage) as visitor:
         await visitor.send(close(1000) + frame(PING, b"x") + frame(TEXTS, ANSWER) + frame(3, b"x"))
         assert await visitor.closed() == (1000, b"")
@@ -348,7 +348,7 @@ UPGRADE = (
         "many headers",
     ],
 )
-async def test_a_bad_upgrade_gets_an_http_error(stage: Stage, request_: bytes, status: bytes) -> None:
+async def test_a_bad_upgrade_gets_an_http_error(stage: ProductStage, request_: bytes, status: bytes) -> None:
     async with wire(stage) as stranger, asyncio.timeout(10):
         with contextlib.suppress(ConnectionError):
             await stranger.send(request_)
@@ -360,14 +360,14 @@ async def test_a_bad_upgrade_gets_an_http_error(stage: Stage, request_: bytes, s
 # --- floods -----------------------------------------------------------------------------------
 
 
-async def test_ten_thousand_pings_are_answered_and_leave_nothing_behind(stage: Stage) -> None:
+async def test_ten_thousand_pings_are_answered_and_leave_nothing_behind(stage: ProductStage) -> None:
     async with greeted(stage) as visitor:
         pings = b"".join(frame(PING, b"%05d" % number) for number in range(1_000))
         before = 0
         for rounds in range(11):
             await visitor.send(pings)
             for number in range(1_000):
-                assert await visitor.receive() == Frame(PONG, b"%05d" % number)
+                assert await visitor.receive() == WireFrame(PONG, b"%05d" % number)
             if rounds == 0:
                 before = memory(stage)
         assert memory(stage) - before < 4 * 1024
@@ -375,7 +375,7 @@ async def test_ten_thousand_pings_are_answered_and_leave_nothing_behind(stage: S
         assert await visitor.message() == ASK
 
 
-async def test_pings_of_one_who_never_reads_the_pongs_fill_no_memory(stage: Stage) -> None:
+async def test_pings_of_one_who_never_reads_the_pongs_fill_no_memory(stage: ProductStage) -> None:
     before = memory(stage)
     async with greeted(stage) as visitor, asyncio.timeout(60):
         pings = frame(PING, b"x" * 125) * 1_000
@@ -386,14 +386,16 @@ async def test_pings_of_one_who_never_reads_the_pongs_fill_no_memory(stage: Stag
     assert memory(stage) - before < 16 * 1024
 
 
-async def test_a_million_empty_fragments_are_one_message_and_leave_nothing_behind(stage: Stage) -> None:
+async def test_a_million_empty_fragments_are_one_message_and_leave_nothing_behind(
+    stage: ProductStage,
+) -> None:
     before = memory(stage)
     async with greeted(stage) as visitor:
         await visitor.send(frame(TEXTS, fin=False))
         for _ in range(1_000):
             await visitor.send(frame(CONT, fin=False) * 1_000)
         await visitor.send(frame(PING, b"all read?"))
-        assert await visitor.receive() == Frame(PONG, b"all read?")
+        assert await visitor.receive() == WireFrame(PONG, b"all read?")
         assert memory(stage) - before < 4 * 1024
         await visitor.send(frame(CONT, ANSWER))
         assert await visitor.message() == ASK
@@ -402,7 +404,7 @@ async def test_a_million_empty_fragments_are_one_message_and_leave_nothing_behin
 # --- everybody else ---------------------------------------------------------------------------
 
 
-async def test_a_visitor_beside_all_of_them_is_not_disturbed(stage: Stage) -> None:
+async def test_a_visitor_beside_all_of_them_is_not_disturbed(stage: ProductStage) -> None:
     async with stage.bare() as neighbour:
         assert await told(neighbour, 2) == [HI, PICK]
 
@@ -419,7 +421,7 @@ async def test_a_visitor_beside_all_of_them_is_not_disturbed(stage: Stage) -> No
         assert [said["kind"] for said in await told(neighbour, 2)] == ["EndChatSession", "BotText"]
 
 
-async def test_nothing_of_all_this_is_an_error_to_the_proxy(stage: Stage) -> None:
+async def test_nothing_of_all_this_is_an_error_to_the_proxy(stage: ProductStage) -> None:
     async with greeted(stage) as visitor:
         await visitor.send(frame(TEXTS, b"\xff"))
         assert (await visitor.closed())[0] == 1007

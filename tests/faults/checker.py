@@ -78,7 +78,7 @@ class Violation(NamedTuple):
         return f"{self.law}: conversation {self.conversation}: {self.detail}"
 
 
-class Transcript(NamedTuple):
+class ClientTranscript(NamedTuple):
     """What one client of ``switchboard.v1`` saw: its frames, and the ids it holds acknowledged.
 
     ``whole`` is a later replay of the conversation to a client that knew nothing.
@@ -92,7 +92,7 @@ class Transcript(NamedTuple):
 
 def check(
     lines: Iterable[Line],
-    transcripts: Iterable[Transcript],
+    transcripts: Iterable[ClientTranscript],
     deeds: Iterable[Deed] = (),
     now: float = 0.0,
     late: float = LATE,
@@ -305,7 +305,7 @@ def _holder(holder: str, fact: dict[str, Any]) -> str:
             return holder
 
 
-def _acknowledged(transcript: Transcript, lines: list[Line]) -> list[Violation]:
+def _acknowledged(transcript: ClientTranscript, lines: list[Line]) -> list[Violation]:
     stored = [line["entry"].get("id") for line in lines if line["author"] == "visitor"]
     return [
         Violation(
@@ -409,7 +409,7 @@ def position_of(cursor: str) -> int:
 def main(paths: list[str]) -> int:
     """Read the files, print what is wrong; the number of violations is the exit code (at most 100)."""
     lines = [json.loads(line) for line in Path(paths[0]).read_text().splitlines()]
-    transcripts = [Transcript(**json.loads(Path(path).read_text())) for path in paths[1:]]
+    transcripts = [ClientTranscript(**json.loads(Path(path).read_text())) for path in paths[1:]]
     violations = check(lines, transcripts)
     for violation in violations:
         print(violation)

@@ -16,8 +16,8 @@ from socketio.exceptions import SocketIOError
 
 from shared.contract.subjects import conversation_of
 from tests.faults.checker import position_of
-from tests.faults.history import History, Outcome
-from tests.faults.text_door_checks import Heard
+from tests.faults.history import Deeds, Outcome
+from tests.faults.text_door_checks import HeardText
 
 #: How long a client waits for an answer before it says something more (seconds).
 PATIENCE = 8.0
@@ -28,9 +28,9 @@ class TextGuest:
 
     door = ""
 
-    def __init__(self, urls: Sequence[str], history: History, seed: int, people: float = 0.0) -> None:
+    def __init__(self, urls: Sequence[str], history: Deeds, seed: int, people: float = 0.0) -> None:
         self.urls = list(urls)
-        self.heard: list[Heard] = []
+        self.heard: list[HeardText] = []
         self.answers = 0
         self.session = ""
         self.leaving = False  # it takes no further turn
@@ -76,7 +76,7 @@ class Poster(TextGuest):
 
     door = "rest"
 
-    def __init__(self, urls: Sequence[str], history: History, seed: int, people: float = 0.0) -> None:
+    def __init__(self, urls: Sequence[str], history: Deeds, seed: int, people: float = 0.0) -> None:
         super().__init__(urls, history, seed, people)
         self.user = f"user-{seed}"
         self._client = httpx.AsyncClient(timeout=PATIENCE)
@@ -176,7 +176,7 @@ class Chatter(TextGuest):
 
     door = "socketio"
 
-    def __init__(self, urls: Sequence[str], history: History, seed: int, people: float = 0.0) -> None:
+    def __init__(self, urls: Sequence[str], history: Deeds, seed: int, people: float = 0.0) -> None:
         super().__init__(urls, history, seed, people)
         self._socket: socketio.AsyncClient | None = None
         self._cursor = ""
@@ -250,6 +250,6 @@ class Chatter(TextGuest):
     def _told(self, data: dict[str, Any]) -> None:
         self._cursor = data["cursor"]
         self._last = data["message"]
-        self.heard.append(Heard(position_of(data["cursor"]), data["message"]))
+        self.heard.append(HeardText(position_of(data["cursor"]), data["message"]))
         self.answers += 1
         self._changed.set()

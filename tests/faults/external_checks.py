@@ -26,7 +26,7 @@ class Call(NamedTuple):
     number: int | None
 
 
-class Stream(NamedTuple):
+class StreamedAnswer(NamedTuple):
     """What the provider streamed for one request; ``whole``: to its end."""
 
     asked: str
@@ -87,7 +87,7 @@ def asked_once(lines: Iterable[Line], calls: Iterable[Call], breaks: Iterable[Br
 
 
 def as_streamed(
-    lines: Iterable[Line], streams: Iterable[Stream], pieces: Iterable[Piece], breaks: Iterable[Break]
+    lines: Iterable[Line], streams: Iterable[StreamedAnswer], pieces: Iterable[Piece], breaks: Iterable[Break]
 ) -> list[Violation]:
     """What the assistant said is what its provider streamed for that input, whole, and what the drafts said.
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from tests.faults.external_checks import Call, Piece, Stream
+from tests.faults.external_checks import Call, Piece, StreamedAnswer
 from tests.llm_server import Exchange, LlmServer, calls, delta, refuses, words
 
 #: How long a backend may take (seconds).
@@ -26,7 +26,7 @@ FAILS = 0.05
 WORD_SECONDS = (0.02, 0.1)
 
 
-class Backend:
+class NumberingBackend:
     """Answers each request with a number of its own, and keeps for which key it did."""
 
     def __init__(self, chance: random.Random) -> None:
@@ -60,12 +60,12 @@ class Backend:
         return web.Response(status=503) if fails else web.json_response({"number": number})
 
 
-class Provider(LlmServer):
+class NumberingProvider(LlmServer):
     """Speaks word by word, each answer with a number of its own; fails now and then."""
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
-        self.streams: list[Stream] = []
+        self.streams: list[StreamedAnswer] = []
         self._chance = chance
         self.always(self._speak)
 
@@ -77,10 +77,10 @@ class Provider(LlmServer):
         number = len(self.streams)
         text = f"Answer {number} to {asked.split(' of ')[0]}:" + " la" * self._chance.randrange(5, 20)
         cut = self._chance.random() < FAILS
-        self.streams.append(Stream(asked, text, False))
+        self.streams.append(StreamedAnswer(asked, text, False))
         if "person" in asked or "menu" in asked:
             tool = ("handoff", {"reason": "wanted"}) if "person" in asked else ("go_to", {"state": "leave"})
-            self.streams[number] = Stream(asked, text, True)
+            self.streams[number] = StreamedAnswer(asked, text, True)
             await calls(tool[0], json.dumps(tool[1]), *words(text))(exchange)
             return
         await exchange.stream()
@@ -90,13 +90,13 @@ class Provider(LlmServer):
             if cut and self._chance.random() < 0.2:
                 await exchange.cut()
                 return
-        self.streams[number] = Stream(asked, text, True)
+        self.streams[number] = StreamedAnswer(asked, text, True)
         await exchange.event(delta("stop"))
         await exchange.event("[DONE]")
         await exchange.end()
 
 
-class Drafts:
+class HeardDrafts:
     """Hears every draft, as a proxy does."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ class Deed(NamedTuple):
     reason: str = ""
 
 
-class History:
+class Deeds:
     """The deeds of all clients. One that never ended is unknown."""
 
     def __init__(self) -> None:

@@ -118,7 +118,7 @@ def halting(ends: Pause, reads: Pause) -> MakeStream:
     return Halting
 
 
-class Wire:
+class FaultyLink:
     """A TCP link to a server on loopback that can be cut, stalled with both ends still open, or slow.
 
     ``latency`` (seconds) is added to each piece in each direction, ``rate`` (bytes/s) limits them; 0
@@ -136,7 +136,7 @@ class Wire:
         self.latency = 0.0
         self.rate = 0.0
 
-    async def __aenter__(self) -> Wire:
+    async def __aenter__(self) -> FaultyLink:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self

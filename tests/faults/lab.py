@@ -27,8 +27,8 @@ from shared.service.chat_log import ChatLog
 from tests.conftest import declare, log_of
 from tests.faults.checker import (
     LATE,
+    ClientTranscript,
     Line,
-    Transcript,
     Violation,
     bounded,
     check,
@@ -37,7 +37,7 @@ from tests.faults.checker import (
     unanswered,
 )
 from tests.faults.external_checks import Break
-from tests.faults.history import History
+from tests.faults.history import Deeds
 from tests.faults.run import LawBroken, Trial, quantile
 from tests.faults.workload import PATIENCE, Clerk, Guest, serve_until_done
 from tests.processes import TOUR, Service
@@ -78,7 +78,7 @@ class Lab:
     ) -> None:
         self.trial = trial
         self.server = server or EmbeddedNats(trial.folder / "data")
-        self.history = History()
+        self.history = Deeds()
         self.guests: list[Guest] = []
         self.clerks: list[Clerk] = []
         self._nats_url = nats_url
@@ -313,14 +313,16 @@ class Lab:
         """The whole log, as the checker reads it."""
         return await read_log(await self.log())
 
-    async def transcript(self, guest: Guest) -> Transcript:
+    async def transcript(self, guest: Guest) -> ClientTranscript:
         """What the guest saw, and what a newcomer with the same cookie is told."""
         again = Guest(self.urls("proxy"), self.history)
         again.cookie = guest.cookie
         async with again:  # the state comes last: everything has been told
             with contextlib.suppress(AssertionError):  # the checker will say what is missing
                 await guest.until(lambda guest: guest.position() >= again.position(), 15)
-        return Transcript(guest.conversation, guest.transcript, sorted(guest.acknowledged), again.transcript)
+        return ClientTranscript(
+            guest.conversation, guest.transcript, sorted(guest.acknowledged), again.transcript
+        )
 
     async def verdict(self, replay: bool = True, late: float = LATE) -> list[Line]:
         """Hold everything against the laws; the log. Raises `LawBroken`.
@@ -328,7 +330,7 @@ class Lab:
         ``late`` is how long after its time a timer may have fired (seconds).
         """
         violations: list[Violation] = []
-        transcripts: list[Transcript] = []
+        transcripts: list[ClientTranscript] = []
         for start in range(0, len(self.guests), 25):
             batch = self.guests[start : start + 25]
             transcripts += await asyncio.gather(*(self.transcript(guest) for guest in batch))

@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import Connections, Services
 from tests.faults.checker import (
+    ClientTranscript,
     Line,
-    Transcript,
     Violation,
     bounded,
     check,
@@ -19,12 +19,12 @@ from tests.faults.checker import (
     same_state,
     silent,
 )
-from tests.faults.external_checks import Break, Call, Piece, Stream, as_streamed, asked_once
-from tests.faults.history import Deed, History, Outcome
+from tests.faults.external_checks import Break, Call, Piece, StreamedAnswer, as_streamed, asked_once
+from tests.faults.history import Deed, Deeds, Outcome
 from tests.faults.lab import read_log
 from tests.faults.scenarios.races import taken_within_turns
 from tests.faults.test_kill import converse, transcript_of
-from tests.faults.text_door_checks import Heard, heard, session_of, to_be_heard
+from tests.faults.text_door_checks import HeardText, heard, session_of, to_be_heard
 from tests.processes import TOUR
 from tests.visitor import Visitor
 
@@ -33,7 +33,7 @@ class Sound(NamedTuple):
     """A small sound history, to be damaged."""
 
     lines: list[Line]
-    transcript: Transcript
+    transcript: ClientTranscript
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def sound(services: Services, connections: Connections) -> Sound:
         return Sound(lines, transcript)
 
 
-def laws(lines: list[Line], *transcripts: Transcript) -> set[str]:
+def laws(lines: list[Line], *transcripts: ClientTranscript) -> set[str]:
     return {violation.law for violation in check(lines, transcripts)}
 
 
@@ -270,7 +270,7 @@ TALKING = [*SMALL, line(3, "visitor", "TextWritten")]
 BEGUN = {"kind": "AnswerStarted", "cause": 3, "attempt": 1}
 SAID = {"kind": "AssistantSaid", "text": "It is so.", "attempt": 1}
 ANSWERED = [*TALKING, noted(4, BEGUN), noted(5, SAID, cause=3)]
-STREAM = Stream("", "It is so.", True)
+STREAM = StreamedAnswer("", "It is so.", True)
 PIECES = [
     Piece("c", 3, 1, 0, "It is ", ""),
     Piece("c", 3, 1, 6, "so.", ""),
@@ -278,7 +278,9 @@ PIECES = [
 ]
 
 
-def spoken(lines: list[Line], stream: Stream = STREAM, pieces: Any = PIECES, *breaks: Break) -> set[str]:
+def spoken(
+    lines: list[Line], stream: StreamedAnswer = STREAM, pieces: Any = PIECES, *breaks: Break
+) -> set[str]:
     return {violation.law for violation in as_streamed(lines, [stream], pieces, breaks)}
 
 
@@ -298,7 +300,7 @@ def test_an_answer_that_is_what_was_streamed_is_sound() -> None:
     "stream",
     [STREAM._replace(text="It is not."), STREAM._replace(whole=False), STREAM._replace(asked="?", text="x")],
 )
-def test_an_answer_that_was_not_streamed_whole_is_found(stream: Stream) -> None:
+def test_an_answer_that_was_not_streamed_whole_is_found(stream: StreamedAnswer) -> None:
     assert "streamed" in spoken(ANSWERED, stream)
 
 
@@ -352,7 +354,7 @@ CHAT = [
     line(3, "visitor", "TextWritten"),
     noted(4, {"kind": "BotSaid", "text": "Thank you."}, cause=3),
 ]
-HEARD = [Heard(2, "Hello."), Heard(2, "Which?\n1. This"), Heard(4, "Thank you.")]
+HEARD = [HeardText(2, "Hello."), HeardText(2, "Which?\n1. This"), HeardText(4, "Thank you.")]
 
 
 @pytest.mark.parametrize(
@@ -362,10 +364,10 @@ HEARD = [Heard(2, "Hello."), Heard(2, "Which?\n1. This"), Heard(4, "Thank you.")
         HEARD[1:],
         [*HEARD, HEARD[2]],
         [HEARD[1], HEARD[0], HEARD[2]],
-        [*HEARD[:2], Heard(4, "Thank me.")],
+        [*HEARD[:2], HeardText(4, "Thank me.")],
     ],
 )
-def test_a_chat_that_is_told_something_else_is_found(told: list[Heard]) -> None:
+def test_a_chat_that_is_told_something_else_is_found(told: list[HeardText]) -> None:
     assert heard("c", HEARD, CHAT) == []
     assert [violation.law for violation in heard("c", told, CHAT)] == ["transcript"]
 
@@ -425,7 +427,7 @@ def test_a_message_that_was_refused_and_is_stored_all_the_same_is_found() -> Non
 
 
 def test_a_history_keeps_the_first_word() -> None:
-    history = History()
+    history = Deeds()
     first, second, third = (history.invoke("visitor", "c", "TextWritten", id) for id in "abc")
     history.end(first, "ok")
     history.end(first, "fail")

@@ -12,7 +12,7 @@ import pytest
 
 from shared.contract.subjects import conversation_of
 from tests.conftest import Connections, Services
-from tests.faults.checker import Transcript, check
+from tests.faults.checker import ClientTranscript, check
 from tests.faults.lab import read_log
 from tests.processes import TOUR, Service
 from tests.visitor import Visitor
@@ -22,14 +22,14 @@ TURNS_EACH = 30
 KILLS = 8
 
 
-async def transcript_of(visitor: Visitor, url: str) -> Transcript:
+async def transcript_of(visitor: Visitor, url: str) -> ClientTranscript:
     """What the visitor saw, and what a fresh client is told of the same conversation."""
     secret = visitor.cookie.split("=")[1]
     again = Visitor(url)
     again.cookie = visitor.cookie
     async with again:
         await again.until(lambda seen: len(seen.transcript) >= len(visitor.transcript) - len(visitor.refused))
-    return Transcript(
+    return ClientTranscript(
         conversation_of(secret, "websocket"),
         visitor.transcript,
         sorted(visitor.acknowledged),

@@ -9,17 +9,17 @@ from tests.faults.checker import STORED, Line, Violation, facts_of
 from tests.faults.history import Outcome
 
 
-class Heard(NamedTuple):
+class HeardText(NamedTuple):
     """A message that a client of a door for plain text was told, and the position it was told with."""
 
     position: int
     text: str
 
 
-def to_be_heard(name: str, lines: Iterable[Line]) -> list[Heard]:
+def to_be_heard(name: str, lines: Iterable[Line]) -> list[HeardText]:
     """All that such a chat is told. Behind the last of it the log may hold what nobody is told."""
     return [
-        Heard(line["position"], text)
+        HeardText(line["position"], text)
         for line in lines
         if line["conversation"] == name
         for fact in facts_of(line)
@@ -27,7 +27,7 @@ def to_be_heard(name: str, lines: Iterable[Line]) -> list[Heard]:
     ]
 
 
-def heard(name: str, told: list[Heard], lines: Iterable[Line]) -> list[Violation]:
+def heard(name: str, told: list[HeardText], lines: Iterable[Line]) -> list[Violation]:
     """What a Socket.IO chat was told is what the log says, each message once and in order."""
     wanted = to_be_heard(name, lines)
     for index, (want, got) in enumerate(zip(wanted, told, strict=False)):

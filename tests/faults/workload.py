@@ -14,7 +14,7 @@ import httpx
 from shared.contract.subjects import conversation_of
 from shared.service.tasks import end
 from tests.faults.checker import position_of
-from tests.faults.history import History
+from tests.faults.history import Deeds
 from tests.visitor import Visitor, address
 
 #: How long a client waits for anything before the run counts as hung (seconds): longer than any fault.
@@ -35,7 +35,7 @@ class Guest(Visitor):
     def __init__(
         self,
         urls: Sequence[str],
-        history: History,
+        history: Deeds,
         seed: int = 0,
         pauses: tuple[float, float] = (0.05, 0.25),
         people: float = 0.0,
@@ -212,7 +212,7 @@ class Clerk:
     """
 
     def __init__(
-        self, urls: Sequence[str], name: str, password: str, history: History, chance: random.Random
+        self, urls: Sequence[str], name: str, password: str, history: Deeds, chance: random.Random
     ) -> None:
         self.name = name
         self._urls = urls

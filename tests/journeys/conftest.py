@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
-from tests.journeys.pages import Chat, Desk
+from tests.journeys.pages import ChatPage, ConsolePage
 from tests.journeys.stage import Stage
-from tests.journeys.watch import Watch
+from tests.journeys.watch import PageWatch
 
 PATIENCE = 30_000  # ms, for a slow machine
 SWITCHES = (
@@ -56,8 +56,8 @@ async def stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> A
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def watch() -> AsyncIterator[Watch]:
-    watch = Watch()
+async def watch() -> AsyncIterator[PageWatch]:
+    watch = PageWatch()
     yield watch
     assert watch.problems == []
 
@@ -65,7 +65,7 @@ async def watch() -> AsyncIterator[Watch]:
 class People:
     """Visitors and operators, each with a browser profile of their own."""
 
-    def __init__(self, browser: Browser, stage: Stage, watch: Watch) -> None:
+    def __init__(self, browser: Browser, stage: Stage, watch: PageWatch) -> None:
         self._browser = browser
         self._stage = stage
         self._watch = watch
@@ -79,27 +79,27 @@ class People:
         self._watch.over(context)
         return await context.new_page()
 
-    async def visitor(self, url: str = "") -> Chat:
+    async def visitor(self, url: str = "") -> ChatPage:
         """Somebody new on a page with the chat button (the proxy's own), who has opened it."""
         page = await self.page()
         await page.goto(url or self._stage.proxy.url)
-        chat = Chat(page)
+        chat = ChatPage(page)
         await chat.opens()
         return chat
 
-    async def tab(self, chat: Chat) -> Chat:
+    async def tab(self, chat: ChatPage) -> ChatPage:
         """One more tab of the same visitor, on the same page."""
         page = await chat.page.context.new_page()
         await page.goto(chat.page.url)
-        other = Chat(page)
+        other = ChatPage(page)
         await other.opens()
         return other
 
-    async def operator(self, name: str) -> Desk:
+    async def operator(self, name: str) -> ConsolePage:
         """An operator at the console, logged in."""
         page = await self.page()
         await page.goto(self._stage.operator.url)
-        desk = Desk(page)
+        desk = ConsolePage(page)
         await desk.logs_in(name)
         return desk
 
@@ -112,6 +112,6 @@ class People:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def people(browser: Browser, stage: Stage, watch: Watch) -> AsyncIterator[People]:
+async def people(browser: Browser, stage: Stage, watch: PageWatch) -> AsyncIterator[People]:
     async with People(browser, stage, watch) as people:
         yield people

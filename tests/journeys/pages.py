@@ -47,7 +47,7 @@ def note(*texts: str) -> list[Line]:
     return [("system", text) for text in texts]
 
 
-class Reader:
+class TalkPage:
     """A page that shows a conversation: ``rows`` carry the authors, ``texts`` the words."""
 
     def __init__(self, page: Page, rows: Locator, texts: Locator) -> None:
@@ -67,7 +67,7 @@ class Reader:
         return self.page.locator(f"[data-role={role}]")
 
 
-class Chat(Reader):
+class ChatPage(TalkPage):
     """The chat button on a page, and the visitor who uses it."""
 
     def __init__(self, page: Page) -> None:
@@ -146,7 +146,7 @@ class Chat(Reader):
         return conversation_of(cookie.get("value", ""), "websocket")
 
 
-class Desk(Reader):
+class ConsolePage(TalkPage):
     """The operators' console, and the operator in front of it."""
 
     def __init__(self, page: Page) -> None:

@@ -10,14 +10,14 @@ import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.journeys.conftest import People
-from tests.journeys.pages import HIDDEN, Chat, from_bot, from_operator, from_visitor, note
+from tests.journeys.pages import HIDDEN, ChatPage, from_bot, from_operator, from_visitor, note
 from tests.journeys.stage import Stage
 from tests.journeys.tour import BYE, MENU, OPEN, REOPENED, WELCOME
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-async def in_the_editor(people: People) -> Chat:
+async def in_the_editor(people: People) -> ChatPage:
     visitor = await people.visitor()
     await visitor.hears(WELCOME, MENU)
     await visitor.picks("The editor")
@@ -112,7 +112,7 @@ async def test_days_are_told_apart(people: People, stage: Stage) -> None:
     page = await people.page()
     await dated(page, [400, 1, 0])
     await page.goto(stage.proxy.url)
-    visitor = Chat(page)
+    visitor = ChatPage(page)
     await visitor.opens()
     await visitor.hears(WELCOME, MENU)
     days = page.locator("[data-role=day]")
@@ -184,7 +184,7 @@ async def test_a_page_written_from_right_to_left_has_such_a_chat(people: People,
         "document.addEventListener('readystatechange', () => document.documentElement.dir = 'rtl')"
     )
     await page.goto(stage.proxy.url)
-    visitor = Chat(page)
+    visitor = ChatPage(page)
     await visitor.opens()
     await visitor.sees(from_bot(WELCOME, MENU))
     box, close = await visitor.dialog.bounding_box(), await visitor.part("close").bounding_box()

@@ -8,10 +8,10 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat, Desk
+from tests.journeys.pages import ChatPage, ConsolePage
 from tests.journeys.stage import Stage
 from tests.journeys.tour import CALLING, MENU, WELCOME
-from tests.journeys.watch import NETWORK, Watch
+from tests.journeys.watch import NETWORK, PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -19,7 +19,7 @@ END = "list => list.scrollHeight - list.clientHeight - list.scrollTop"
 ONLINE = "dispatchEvent(new Event('online'))"
 
 
-async def long_talk(people: People, stage: Stage) -> tuple[Desk, Chat, str]:
+async def long_talk(people: People, stage: Stage) -> tuple[ConsolePage, ChatPage, str]:
     """Ada has taken over a conversation that is longer than her window is high."""
     visitor = await people.visitor()
     await visitor.hears(WELCOME, MENU)
@@ -35,7 +35,7 @@ async def long_talk(people: People, stage: Stage) -> tuple[Desk, Chat, str]:
     return ada, visitor, conversation
 
 
-async def comes_back(ada: Desk, conversation: str) -> None:
+async def comes_back(ada: ConsolePage, conversation: str) -> None:
     """The feed begins again, and with it the conversation is read once more."""
     async with ada.page.expect_response(f"**/api/conversations/{conversation}") as read:
         await ada.page.evaluate(ONLINE)
@@ -97,7 +97,7 @@ async def test_a_conversation_that_is_chosen_twice_at_once_is_shown_once(
 
 
 async def test_what_could_not_be_sent_stays_before_what_was_typed_since(
-    people: People, stage: Stage, watch: Watch
+    people: People, stage: Stage, watch: PageWatch
 ) -> None:
     watch.allow(NETWORK)
     watch.allow("status of 409")

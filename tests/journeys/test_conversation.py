@@ -6,13 +6,13 @@ import pytest
 from playwright.async_api import expect
 
 from tests.journeys.conftest import People
-from tests.journeys.pages import HIDDEN, Chat, from_bot, from_visitor
+from tests.journeys.pages import HIDDEN, ChatPage, from_bot, from_visitor
 from tests.journeys.tour import BYE, CLOSED, MENU, OPEN, REOPENED, WELCOME
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-async def wears_avatar_on_the_last_bot_message(visitor: Chat) -> None:
+async def wears_avatar_on_the_last_bot_message(visitor: ChatPage) -> None:
     bot = visitor.rows.and_(visitor.page.locator("[data-from=bot]"))
     await expect(visitor.avatar).to_have_count(1)
     await expect(bot.last.locator(visitor.avatar)).to_have_count(1)

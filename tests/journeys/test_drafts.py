@@ -23,11 +23,11 @@ from shared.contract.facts import (
 from shared.service.chat_log import open_log
 from tests.conftest import connected, flushed
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat, note
+from tests.journeys.pages import ChatPage, note
 from tests.journeys.site import Site
 from tests.journeys.stage import Stage
 from tests.journeys.tour import MENU, OPEN, WELCOME
-from tests.journeys.watch import Watch
+from tests.journeys.watch import PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -46,13 +46,13 @@ async def own_stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage(own_stage: Stage, watch: Watch) -> Stage:
+async def stage(own_stage: Stage, watch: PageWatch) -> Stage:
     """A stage of this module's own: its workflow falls silent in each test."""
     await own_stage.up()
     return own_stage
 
 
-class Assistant:
+class StandIn:
     """Answers in the workflow's place, once the visitor has asked."""
 
     def __init__(self, stage: Stage, client: Client, conversation: str, cause: int) -> None:
@@ -86,7 +86,7 @@ class Assistant:
         await (await open_log(self._client)).append(self._conversation, "bot", entry)
 
 
-async def asked(people: People, stage: Stage) -> tuple[Chat, Assistant]:
+async def asked(people: People, stage: Stage) -> tuple[ChatPage, StandIn]:
     """A visitor who asked something, and nobody answers but the assistant of this test."""
     visitor = await people.visitor()
     await visitor.hears(WELCOME, MENU)
@@ -102,7 +102,7 @@ async def asked(people: People, stage: Stage) -> tuple[Chat, Assistant]:
         if any(isinstance(fact, TextWritten) for fact in entry.facts)
     )
     client = await connected(stage.nats, "workflow")
-    return visitor, Assistant(stage, client, conversation, cause)
+    return visitor, StandIn(stage, client, conversation, cause)
 
 
 async def test_words_appear_as_they_are_made_and_the_message_takes_their_place(

@@ -11,11 +11,11 @@ import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.journeys.conftest import People
-from tests.journeys.pages import HIDDEN, Chat, from_bot, from_visitor
+from tests.journeys.pages import HIDDEN, ChatPage, from_bot, from_visitor
 from tests.journeys.stage import Stage
 from tests.journeys.tour import MENU, OPEN, REOPENED, WELCOME
-from tests.journeys.watch import NETWORK, Watch
-from tests.journeys.wire import Wire
+from tests.journeys.watch import NETWORK, PageWatch
+from tests.journeys.wire import BrowserWire
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -24,7 +24,7 @@ WINDOW = 50
 BEGINNING = from_bot(WELCOME, MENU) + from_visitor("The editor") + from_bot(OPEN)
 
 
-async def talked(people: People, stage: Stage, count: int, url: str = "") -> tuple[Chat, list[str]]:
+async def talked(people: People, stage: Stage, count: int, url: str = "") -> tuple[ChatPage, list[str]]:
     """A visitor whose editor is open, and to whom the bot said so many texts since."""
     visitor = await people.visitor(url)
     await visitor.hears(WELCOME, MENU)
@@ -37,16 +37,16 @@ async def talked(people: People, stage: Stage, count: int, url: str = "") -> tup
     return visitor, texts
 
 
-async def comes_back(visitor: Chat, url: str) -> None:
+async def comes_back(visitor: ChatPage, url: str) -> None:
     await visitor.page.goto(url)
     await visitor.opens()
 
 
-def more(visitor: Chat) -> Any:
+def more(visitor: ChatPage) -> Any:
     return visitor.part("earlier")
 
 
-async def looks_back(visitor: Chat) -> None:
+async def looks_back(visitor: ChatPage) -> None:
     """Press the button where it is. A click of the mouse scrolls to it first, and that alone looks back."""
     await expect(more(visitor)).to_be_visible()
     await more(visitor).dispatch_event("click")
@@ -162,11 +162,11 @@ async def test_looking_back_leaves_what_is_read_and_what_is_written_alone(
 
 
 async def test_what_was_asked_for_comes_when_a_silent_link_was_noticed(
-    people: People, stage: Stage, watch: Watch
+    people: People, stage: Stage, watch: PageWatch
 ) -> None:
     watch.allow(NETWORK)
     assert stage.proxy.port
-    async with Wire(stage.proxy.port) as wire:
+    async with BrowserWire(stage.proxy.port) as wire:
         visitor, texts = await talked(people, stage, 130, wire.url)
         await comes_back(visitor, wire.url)
         await visitor.hears(*texts[-WINDOW:])

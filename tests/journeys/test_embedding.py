@@ -10,11 +10,11 @@ from playwright.async_api import Page, Route, expect
 from services.proxy.transports.pages import manifest
 from shared.contract.facts import ConversationStarted
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat
+from tests.journeys.pages import ChatPage
 from tests.journeys.site import NO_POLICY, Site
 from tests.journeys.stage import Stage
 from tests.journeys.tour import BYE, MENU, WELCOME
-from tests.journeys.watch import NETWORK, Watch
+from tests.journeys.watch import NETWORK, PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -44,7 +44,7 @@ async def test_the_button_comes_first_and_the_rest_when_it_is_opened(people: Peo
     async with Site(stage.proxy.url) as site:
         page = await people.page()
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await expect(visitor.part("launcher")).to_be_visible()
         await page.wait_for_load_state("networkidle")
         assert await scripts(page) == ["widget.js"]
@@ -60,7 +60,7 @@ async def test_the_button_comes_first_and_the_rest_when_it_is_opened(people: Peo
 
 
 async def test_the_rest_that_cannot_be_had_is_asked_for_again(
-    people: People, stage: Stage, watch: Watch
+    people: People, stage: Stage, watch: PageWatch
 ) -> None:
     watch.allow(NETWORK)
     async with Site(stage.proxy.url) as site:
@@ -75,7 +75,7 @@ async def test_the_rest_that_cannot_be_had_is_asked_for_again(
 
         await page.route("**/chat.js*", gone)
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await visitor.part("launcher").click()
         await expect(visitor.unread).to_have_attribute("data-count", "!")
         await page.unroute("**/chat.js*")
@@ -87,7 +87,9 @@ async def test_the_rest_that_cannot_be_had_is_asked_for_again(
 
 
 @pytest.mark.parametrize("policy", [NONCE, OTHER_POLICY], ids=["nonce", "another trusted types policy"])
-async def test_a_strict_policy_of_the_page(people: People, stage: Stage, watch: Watch, policy: str) -> None:
+async def test_a_strict_policy_of_the_page(
+    people: People, stage: Stage, watch: PageWatch, policy: str
+) -> None:
     watch.allow("Creating a TrustedTypePolicy named 'switchboard' violates")
     watch.allow("This document requires 'Trusted")
     async with Site(stage.proxy.url, policy, 'nonce="of-this-page" data-lang="de"') as site:
@@ -108,7 +110,7 @@ async def test_the_versioned_address_is_taken_by_its_hash(people: People, stage:
 
 
 async def test_another_script_than_the_hash_says_is_not_run(
-    people: People, stage: Stage, watch: Watch
+    people: People, stage: Stage, watch: PageWatch
 ) -> None:
     watch.allow("integrity|Failed to find a valid digest")
     async with Site(stage.proxy.url) as site:
@@ -120,7 +122,7 @@ async def test_another_script_than_the_hash_says_is_not_run(
 
         await page.route("**/chat.js*", changed)
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await visitor.part("launcher").click()
         await expect(visitor.unread).to_have_attribute("data-count", "!")
         assert await page.title() != "taken"
@@ -131,7 +133,7 @@ async def test_in_a_place_of_the_pages_own(people: People, stage: Stage) -> None
     async with Site(stage.proxy.url, NO_POLICY, 'data-attach="#here"', head=head) as site:
         page = await people.page()
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await visitor.hears(WELCOME, MENU)
         await expect(visitor.part("launcher")).to_be_hidden()
         await expect(visitor.part("close")).to_be_hidden()
@@ -157,7 +159,7 @@ async def test_as_the_whole_page(people: People, stage: Stage) -> None:
     async with Site(stage.proxy.url, NO_POLICY, "data-full-page") as site:
         page = await people.page()
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await visitor.hears(WELCOME, MENU)
         view = page.viewport_size
         assert view is not None
@@ -171,7 +173,7 @@ async def test_it_greets_and_opens_by_itself_once_in_a_visit(people: People, sta
     async with Site(stage.proxy.url, NO_POLICY, attributes) as site:
         page = await people.page()
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await expect(visitor.part("preview")).to_have_text("Can I help?")
         assert await page.context.cookies() == []  # nothing has begun
         await visitor.hears(WELCOME, MENU)  # it opened
@@ -188,7 +190,7 @@ async def test_a_greeting_that_was_dismissed_does_not_come_again(people: People,
     async with Site(stage.proxy.url, NO_POLICY, 'data-greeting="Can I help?"') as site:
         page = await people.page()
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await visitor.part("dismiss").click()
         await expect(visitor.part("preview")).to_have_count(0)
         await page.reload()
@@ -196,7 +198,7 @@ async def test_a_greeting_that_was_dismissed_does_not_come_again(people: People,
         await expect(visitor.part("preview")).to_have_count(0)
         other = await people.page()  # somebody else
         await other.goto(site.url)
-        await expect(Chat(other).part("preview")).to_have_text("Can I help?")
+        await expect(ChatPage(other).part("preview")).to_have_text("Can I help?")
 
 
 async def test_what_is_wrong_with_the_tag_is_told_to_its_author(people: People, stage: Stage) -> None:
@@ -205,7 +207,7 @@ async def test_what_is_wrong_with_the_tag_is_told_to_its_author(people: People, 
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await visitor.opens()
         await visitor.hears(WELCOME, MENU)
         assert 'Switchboard: data-side="top" is not understood: it may be left or right.' in said
@@ -234,7 +236,7 @@ async def test_the_pages_interface(people: People, stage: Stage) -> None:
     async with Site(stage.proxy.url, NO_POLICY, head=head) as site:
         page = await people.page()
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await expect(visitor.part("launcher")).to_be_visible()
         assert await page.evaluate("switchboard.version") == manifest().version
         await page.evaluate("switchboard.reset()")  # there is nothing to reset
@@ -277,7 +279,7 @@ async def test_the_flow_that_the_page_names_later_is_the_new_conversations(
     async with Site(stage.proxy.url, NO_POLICY) as site:
         page = await people.page()
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await expect(visitor.part("launcher")).to_be_visible()
         await page.evaluate("switchboard.setPage({ flow: 'tour', language: 'en' })")
         await visitor.opens()

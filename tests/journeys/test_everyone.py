@@ -9,11 +9,11 @@ from playwright.async_api import Browser, BrowserContext, expect
 
 from tests.journeys.accessibility import finds
 from tests.journeys.conftest import PATIENCE, People
-from tests.journeys.pages import Chat, from_visitor, note
+from tests.journeys.pages import ChatPage, from_visitor, note
 from tests.journeys.site import NO_POLICY, Site
 from tests.journeys.stage import Stage
 from tests.journeys.tour import BYE, CALLING, CLOSED, MENU, OPEN, REOPENED, WELCOME
-from tests.journeys.watch import Watch
+from tests.journeys.watch import PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -28,7 +28,7 @@ SCREENS: dict[str, dict[str, Any]] = {
 }
 
 
-async def context(browser: Browser, watch: Watch, **options: Any) -> BrowserContext:
+async def context(browser: Browser, watch: PageWatch, **options: Any) -> BrowserContext:
     context = await browser.new_context(reduced_motion="reduce", **options)
     context.set_default_timeout(PATIENCE)
     watch.over(context)
@@ -37,11 +37,11 @@ async def context(browser: Browser, watch: Watch, **options: Any) -> BrowserCont
 
 @pytest.mark.parametrize("screen", SCREENS)
 async def test_axe_finds_nothing_in_any_state(
-    browser: Browser, stage: Stage, people: People, watch: Watch, screen: str
+    browser: Browser, stage: Stage, people: People, watch: PageWatch, screen: str
 ) -> None:
     own = await context(browser, watch, **SCREENS[screen])
     page = await own.new_page()
-    visitor = Chat(page)
+    visitor = ChatPage(page)
     ada = await people.operator("ada")
 
     async def is_fine(state: str) -> None:
@@ -96,7 +96,7 @@ async def test_axe_finds_nothing_in_any_state(
 async def test_the_keyboard_alone_is_enough(people: People, stage: Stage) -> None:
     page = await people.page()
     await page.goto(stage.proxy.url)
-    visitor = Chat(page)
+    visitor = ChatPage(page)
     await expect(visitor.part("launcher")).to_be_visible()
     await visitor.part("launcher").focus()
     await page.keyboard.press("Enter")
@@ -170,7 +170,7 @@ async def test_enter_picks_a_candidate_while_an_input_method_composes(people: Pe
 async def test_it_speaks_the_visitors_language(
     browser: Browser,
     stage: Stage,
-    watch: Watch,
+    watch: PageWatch,
     locale: str,
     attributes: str,
     opens: str,
@@ -181,7 +181,7 @@ async def test_it_speaks_the_visitors_language(
     async with Site(stage.proxy.url, attributes=attributes) as site:
         page = await own.new_page()
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await expect(visitor.part("launcher")).to_have_attribute("aria-label", opens)
         await visitor.opens()
         await visitor.hears(WELCOME, MENU)
@@ -195,7 +195,7 @@ async def test_one_more_language_is_a_json_file_of_the_page(people: People, stag
         page = await people.page()
         await page.route("**/sv.json", lambda route: route.fulfill(json={"choose": "Välj ett alternativ"}))
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await visitor.opens()
         await visitor.hears(WELCOME, MENU)
         await visitor.sees_prompt("Välj ett alternativ", open=False)

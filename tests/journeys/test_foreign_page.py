@@ -6,11 +6,11 @@ import pytest
 from playwright.async_api import Browser, WebSocket, expect
 
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat
+from tests.journeys.pages import ChatPage
 from tests.journeys.site import Site
 from tests.journeys.stage import Stage
 from tests.journeys.tour import BYE, MENU, OPEN, REOPENED, WELCOME
-from tests.journeys.watch import Watch
+from tests.journeys.watch import PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -27,7 +27,7 @@ async def test_one_script_tag_on_a_page_with_a_strict_policy(people: People, sta
         await visitor.reloads()
         await visitor.sees_the_same()
 
-        elsewhere = Chat(await visitor.page.context.new_page())
+        elsewhere = ChatPage(await visitor.page.context.new_page())
         await elsewhere.page.goto(stage.proxy.url)  # the same visitor on the proxy's own page
         await elsewhere.opens()
         elsewhere.lines = list(visitor.lines)
@@ -35,7 +35,7 @@ async def test_one_script_tag_on_a_page_with_a_strict_policy(people: People, sta
 
 
 async def test_an_origin_that_is_not_allowed_never_connects(
-    browser: Browser, stage: Stage, watch: Watch
+    browser: Browser, stage: Stage, watch: PageWatch
 ) -> None:
     refusal = "Error during WebSocket handshake: Unexpected response code: 403"
     watch.allow(refusal)
@@ -52,7 +52,7 @@ async def test_an_origin_that_is_not_allowed_never_connects(
 
             page.on("websocket", listen)
             await page.goto(site.url)
-            visitor = Chat(page)
+            visitor = ChatPage(page)
             await visitor.opens()
             await visitor.sees_dot("offline")
             await expect(visitor.status).to_have_text("Offline")

@@ -10,11 +10,11 @@ import pytest
 from playwright.async_api import Browser, WebSocketRoute, expect
 
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat, from_bot, from_operator, from_visitor, note
+from tests.journeys.pages import ChatPage, from_bot, from_operator, from_visitor, note
 from tests.journeys.site import NO_POLICY, Site
 from tests.journeys.stage import Stage
 from tests.journeys.tour import CALLING, MENU, MENU_AT_DESK, WELCOME, WELCOME_AT_DESK
-from tests.journeys.watch import Watch
+from tests.journeys.watch import PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -46,7 +46,7 @@ ACTIVE = (
 ATTRIBUTES = "all => all.flatMap(one => one.getAttributeNames()).filter(name => name.startsWith('on'))"
 
 
-async def is_harmless(visitor: Chat) -> None:
+async def is_harmless(visitor: ChatPage) -> None:
     """Nothing active is in the chat, and touching all that looks alive does nothing."""
     log = visitor.part("log")
     await expect(log.locator(ACTIVE)).to_have_count(0)
@@ -105,7 +105,9 @@ def hostile_flow() -> dict[str, Any]:
     }
 
 
-async def test_hostile_html_of_a_flow_does_nothing(browser: Browser, watch: Watch, tmp_path: Path) -> None:
+async def test_hostile_html_of_a_flow_does_nothing(
+    browser: Browser, watch: PageWatch, tmp_path: Path
+) -> None:
     flow = tmp_path / "flow.json"
     flow.write_text(json.dumps(hostile_flow()))
     async with (
@@ -142,7 +144,7 @@ async def test_the_button_cleans_again_what_a_server_would_let_through(people: P
         page = await people.page()
         await page.route_web_socket("**/ws*", pass_on_dirty)
         await page.goto(site.url)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await visitor.opens()
         await expect(visitor.texts).to_contain_text(["Said", MENU])
         await is_harmless(visitor)

@@ -12,11 +12,11 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.journeys.conftest import PATIENCE, People
-from tests.journeys.pages import Chat
+from tests.journeys.pages import ChatPage
 from tests.journeys.site import NO_POLICY, Site
 from tests.journeys.stage import Stage
 from tests.journeys.tour import MENU, WELCOME
-from tests.journeys.watch import Watch
+from tests.journeys.watch import PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -92,7 +92,7 @@ ADD = """css => {
 class Gallery:
     """A page with an open chat, and how it looks while nothing is wrong."""
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: ChatPage) -> None:
         self.chat = chat
         self.page = chat.page
         self.look: dict[str, str] | str = "seen"
@@ -126,9 +126,9 @@ class Gallery:
             assert difference < 0.002, f"{difference:.1%} of the pixels of {name} are others"
 
 
-async def settled(page: Page) -> Chat:
+async def settled(page: Page) -> ChatPage:
     """The chat on this page, open, with the tour's greeting, and nothing that moves."""
-    chat = Chat(page)
+    chat = ChatPage(page)
     await chat.opens()
     await chat.hears(WELCOME, MENU)
     await chat.part("log").focus()  # a caret blinks
@@ -140,7 +140,7 @@ async def settled(page: Page) -> Chat:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def gallery(browser: Browser, stage: Stage) -> AsyncIterator[Gallery]:
     """One page for all stylesheets."""
-    async with Site(stage.proxy.url, NO_POLICY) as site, People(browser, stage, Watch()) as people:
+    async with Site(stage.proxy.url, NO_POLICY) as site, People(browser, stage, PageWatch()) as people:
         page = await people.page()
         await page.goto(site.url)
         gallery = Gallery(await settled(page))
@@ -188,7 +188,7 @@ async def test_what_is_meant_to_be_set_by_the_page_is(people: People, stage: Sta
     async with Site(stage.proxy.url, NO_POLICY, head=style) as site:
         page = await people.page()
         await page.goto(site.url)
-        launcher = Chat(page).part("launcher")
+        launcher = ChatPage(page).part("launcher")
         await expect(launcher).to_have_css("background-color", "rgb(1, 2, 3)")
         box, view = await launcher.bounding_box(), page.viewport_size
         assert box is not None
@@ -197,14 +197,14 @@ async def test_what_is_meant_to_be_set_by_the_page_is(people: People, stage: Sta
 
 
 async def test_a_browser_without_a_top_layer_shows_the_button_all_the_same(
-    browser: Browser, stage: Stage, watch: Watch
+    browser: Browser, stage: Stage, watch: PageWatch
 ) -> None:
     async with Site(stage.proxy.url, NO_POLICY) as site, People(browser, stage, watch) as people:
         page = await people.page()
         await page.add_init_script("delete HTMLElement.prototype.showPopover")
         await page.goto(site.url)
         await page.evaluate(ADD, "* { position: relative !important; } body { transform: scale(.5); }")
-        chat = Chat(page)
+        chat = ChatPage(page)
         await chat.opens()
         await chat.hears(WELCOME, MENU)
         await page.mouse.move(1, 1)  # it grows under the mouse
@@ -218,7 +218,7 @@ async def test_a_browser_without_a_top_layer_shows_the_button_all_the_same(
 
 
 async def test_a_narrow_screen_is_filled_whatever_the_page_says(
-    browser: Browser, stage: Stage, watch: Watch
+    browser: Browser, stage: Stage, watch: PageWatch
 ) -> None:
     context = await browser.new_context(viewport={"width": 390, "height": 780}, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE)
@@ -227,7 +227,7 @@ async def test_a_narrow_screen_is_filled_whatever_the_page_says(
     async with Site(stage.proxy.url, NO_POLICY, head=f"<style>{css}</style>") as site:
         page = await context.new_page()
         await page.goto(site.url)
-        chat = Chat(page)
+        chat = ChatPage(page)
         await chat.opens()
         await chat.hears(WELCOME, MENU)
         assert await chat.dialog.bounding_box() == {"x": 0, "y": 0, "width": 390, "height": 780}

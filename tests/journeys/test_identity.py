@@ -18,11 +18,11 @@ from cryptography.x509.oid import NameOID
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.journeys.conftest import PATIENCE, SWITCHES, People, chromium
-from tests.journeys.pages import Chat
+from tests.journeys.pages import ChatPage
 from tests.journeys.site import NO_POLICY, Site
 from tests.journeys.stage import Stage
 from tests.journeys.tour import BYE, MENU, WELCOME
-from tests.journeys.wire import Wire
+from tests.journeys.wire import BrowserWire
 from tests.processes import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -76,16 +76,16 @@ async def strict_browser() -> AsyncIterator[Browser]:
 class Street:
     """A shop's page and a chat, of two sites, both over HTTPS."""
 
-    def __init__(self, stage: Stage, chat: Wire, page: Page, shop: str, said: list[str]) -> None:
+    def __init__(self, stage: Stage, chat: BrowserWire, page: Page, shop: str, said: list[str]) -> None:
         self.stage = stage
         self.chat = chat  # the way to the chat
         self.page = page
         self.shop = shop
         self.said = said  # by the browser's console
 
-    async def opens(self) -> Chat:
+    async def opens(self) -> ChatPage:
         await self.page.goto(self.shop)
-        chat = Chat(self.page)
+        chat = ChatPage(self.page)
         await chat.opens()
         await chat.hears(WELCOME, MENU)
         return chat
@@ -107,9 +107,9 @@ async def street(
     try:
         await proxy.start()
         async with (
-            Wire(proxy.port, tls) as chat,
+            BrowserWire(proxy.port, tls) as chat,
             Site(f"https://chat.example:{chat.port}", NO_POLICY) as site,
-            Wire(int(site.url.rsplit(":", 1)[1]), tls, front),
+            BrowserWire(int(site.url.rsplit(":", 1)[1]), tls, front),
         ):
             context = await strict_browser.new_context(ignore_https_errors=True, reduced_motion="reduce")
             context.set_default_timeout(PATIENCE)

@@ -13,10 +13,10 @@ from playwright.async_api import Browser, WebSocket, expect
 
 from shared.contract.facts import ConversationStarted, OperatorSaid, TextWritten
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat, from_bot, from_operator, from_visitor, note
+from tests.journeys.pages import ChatPage, from_bot, from_operator, from_visitor, note
 from tests.journeys.stage import Stage
 from tests.journeys.tour import CLOSED, MENU, MENU_AT_DESK, OPEN, REOPENED, WELCOME, WELCOME_AT_DESK
-from tests.journeys.watch import NETWORK, Watch
+from tests.journeys.watch import NETWORK, PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -28,14 +28,14 @@ async def own_stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage(own_stage: Stage, watch: Watch) -> Stage:
+async def stage(own_stage: Stage, watch: PageWatch) -> Stage:
     """A stage of this module's own, whole again for each test."""
     watch.allow(NETWORK)
     await own_stage.up()
     return own_stage
 
 
-async def in_the_editor(people: People) -> Chat:
+async def in_the_editor(people: People) -> ChatPage:
     """A visitor whom the flow has asked for a text."""
     visitor = await people.visitor()
     await visitor.hears(WELCOME, MENU)
@@ -44,13 +44,13 @@ async def in_the_editor(people: People) -> Chat:
     return visitor
 
 
-async def said(stage: Stage, visitor: Chat) -> list[str]:
+async def said(stage: Stage, visitor: ChatPage) -> list[str]:
     """The texts of the visitor that the log holds."""
     written = await stage.facts(await visitor.conversation(), TextWritten)
     return [fact.text for fact in written if isinstance(fact, TextWritten)]
 
 
-async def goes_on_to_the_menu(stage: Stage, visitor: Chat, said_so_far: str) -> None:
+async def goes_on_to_the_menu(stage: Stage, visitor: ChatPage, said_so_far: str) -> None:
     """The rest of the conversation is as if nothing had happened, and so is what a reload shows."""
     await visitor.types("And now?")
     await visitor.hears(CLOSED, MENU)
@@ -86,7 +86,7 @@ async def test_the_proxy_is_killed_with_a_message_that_is_not_acknowledged(
     sockets: list[WebSocket] = []
     page.on("websocket", lambda socket: sockets.append(socket))
     await page.goto(stage.proxy.url)
-    visitor = Chat(page)
+    visitor = ChatPage(page)
     await visitor.opens()
     await visitor.hears(WELCOME, MENU)
     await visitor.picks("The editor")

@@ -6,10 +6,10 @@ import pytest
 from playwright.async_api import expect
 
 from tests.journeys.conftest import People
-from tests.journeys.pages import Desk
+from tests.journeys.pages import ConsolePage
 from tests.journeys.stage import Stage
 from tests.journeys.tour import CALLING, MENU, WELCOME
-from tests.journeys.watch import Watch
+from tests.journeys.watch import PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -18,7 +18,7 @@ DRAFT = "Let me look that up for y"
 REFUSED = r"status of 401"
 
 
-async def with_a_visitor(people: People) -> tuple[Desk, str]:
+async def with_a_visitor(people: People) -> tuple[ConsolePage, str]:
     """Ada has a conversation, and has begun to write."""
     ada = await people.operator("ada")
     visitor = await people.visitor()
@@ -34,7 +34,7 @@ async def with_a_visitor(people: People) -> tuple[Desk, str]:
 
 
 async def test_the_console_says_that_the_login_ended_and_keeps_what_was_being_written(
-    people: People, stage: Stage, watch: Watch
+    people: People, stage: Stage, watch: PageWatch
 ) -> None:
     watch.allow(REFUSED)
     ada, _ = await with_a_visitor(people)
@@ -52,7 +52,7 @@ async def test_the_console_says_that_the_login_ended_and_keeps_what_was_being_wr
 
 
 async def test_what_was_being_written_is_not_shown_to_another_operator(
-    people: People, stage: Stage, watch: Watch
+    people: People, stage: Stage, watch: PageWatch
 ) -> None:
     watch.allow(REFUSED)
     ada, conversation = await with_a_visitor(people)
@@ -66,7 +66,7 @@ async def test_what_was_being_written_is_not_shown_to_another_operator(
     assert DRAFT not in str(await ada.page.evaluate("JSON.stringify(sessionStorage)"))
 
 
-async def test_who_logs_out_leaves_nothing_behind(people: People, stage: Stage, watch: Watch) -> None:
+async def test_who_logs_out_leaves_nothing_behind(people: People, stage: Stage, watch: PageWatch) -> None:
     watch.allow(REFUSED)
     ada, _ = await with_a_visitor(people)
     await ada.part("logout").click()

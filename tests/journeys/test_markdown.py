@@ -12,7 +12,7 @@ from playwright.async_api import Browser, expect
 from tests.journeys.conftest import People
 from tests.journeys.stage import Stage
 from tests.journeys.test_drafts import asked
-from tests.journeys.watch import Watch
+from tests.journeys.watch import PageWatch
 from tests.processes import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -50,7 +50,7 @@ async def own_stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage(own_stage: Stage, watch: Watch) -> Stage:
+async def stage(own_stage: Stage, watch: PageWatch) -> Stage:
     await own_stage.up()
     return own_stage
 

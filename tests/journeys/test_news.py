@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.journeys.conftest import People
-from tests.journeys.pages import HIDDEN, Chat, from_operator, note
+from tests.journeys.pages import HIDDEN, ChatPage, from_operator, note
 from tests.journeys.stage import Stage
 from tests.journeys.tour import CALLING, MENU, OPEN, REOPENED, WELCOME
 
@@ -22,7 +22,7 @@ TONES = """
 """
 
 
-async def in_the_editor(people: People) -> Chat:
+async def in_the_editor(people: People) -> ChatPage:
     visitor = await people.visitor()
     await visitor.hears(WELCOME, MENU)
     await visitor.picks("The editor")
@@ -73,7 +73,7 @@ async def test_a_message_that_nobody_sees_sounds_unless_it_is_switched_off(
     page = await people.page()
     await page.add_init_script(TONES)
     await page.goto(stage.proxy.url)
-    visitor = Chat(page)
+    visitor = ChatPage(page)
     await visitor.opens()
     await visitor.hears(WELCOME, MENU)
     assert await page.evaluate("tones") == 0  # somebody looks

@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 
 from shared.contract.facts import ConversationStarted
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat
+from tests.journeys.pages import ChatPage
 from tests.journeys.site import NO_POLICY, Site
 from tests.journeys.stage import Stage
 from tests.journeys.tour import MENU, OPEN, REOPENED, WELCOME
@@ -96,7 +96,7 @@ async def test_a_body_that_is_replaced_before_the_chat_was_opened(people: People
         for _ in range(3):
             await page.evaluate(f"(async () => {{ {CHANGES['turbo']} }})()")
             await one_button(page)
-        visitor = Chat(page)
+        visitor = ChatPage(page)
         await visitor.opens()
         await visitor.hears(WELCOME, MENU)
 

@@ -7,11 +7,11 @@ from playwright.async_api import Page, WebSocket, WebSocketRoute, expect
 
 from shared.contract.facts import TextWritten
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat, Desk, from_bot, from_visitor
+from tests.journeys.pages import ChatPage, ConsolePage, from_bot, from_visitor
 from tests.journeys.stage import Stage
 from tests.journeys.tour import BYE, MENU, OPEN, REOPENED, WELCOME
-from tests.journeys.watch import NETWORK, Watch
-from tests.journeys.wire import Wire
+from tests.journeys.watch import NETWORK, PageWatch
+from tests.journeys.wire import BrowserWire
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -24,22 +24,22 @@ GIVES_UP, TRIES_AGAIN = 6_000, 1_000
 
 
 @pytest.fixture(autouse=True)
-def broken_on_purpose(watch: Watch) -> None:
+def broken_on_purpose(watch: PageWatch) -> None:
     watch.allow(NETWORK)
 
 
-async def opened(page: Page, url: str) -> Chat:
+async def opened(page: Page, url: str) -> ChatPage:
     """A chat on a page whose clock the test can turn on."""
     await page.clock.install()
     await page.goto(url)
-    chat = Chat(page)
+    chat = ChatPage(page)
     await chat.opens()
     await chat.hears(WELCOME, MENU)
     await chat.sees_dot("connected")
     return chat
 
 
-async def comes_back(visitor: Chat) -> None:
+async def comes_back(visitor: ChatPage) -> None:
     """The dead socket is given up, and another one opened: each of the two waits is over."""
     await visitor.page.clock.fast_forward(GIVES_UP)
     await visitor.page.clock.fast_forward(TRIES_AGAIN)
@@ -47,10 +47,10 @@ async def comes_back(visitor: Chat) -> None:
 
 
 async def test_a_silent_link_is_noticed_and_what_was_missed_comes(people: People, stage: Stage) -> None:
-    async with Wire(stage.proxy.port) as wire:
+    async with BrowserWire(stage.proxy.port) as wire:
         visitor = await opened(await people.page(), wire.url)
         wire.falls_silent()
-        other = Chat(await visitor.page.context.new_page())  # the same visitor, on a link that works
+        other = ChatPage(await visitor.page.context.new_page())  # the same visitor, on a link that works
         await other.page.goto(stage.proxy.url)
         await other.opens()
         other.lines = list(visitor.lines)
@@ -93,7 +93,7 @@ async def test_a_quiet_link_that_is_alive_stays_connected(people: People, stage:
 async def test_the_link_is_doubted_at_once_when_the_page_is_looked_at(
     people: People, stage: Stage, stir: str
 ) -> None:
-    async with Wire(stage.proxy.port) as wire:
+    async with BrowserWire(stage.proxy.port) as wire:
         visitor = await opened(await people.page(), wire.url)
         wire.falls_silent()
         await visitor.page.evaluate(stir)
@@ -105,7 +105,7 @@ async def test_the_link_is_doubted_at_once_when_the_page_is_looked_at(
 
 
 async def test_a_message_without_an_acknowledgement_is_sent_again(people: People, stage: Stage) -> None:
-    async with Wire(stage.proxy.port) as wire:
+    async with BrowserWire(stage.proxy.port) as wire:
         visitor = await opened(await people.page(), wire.url)
         await visitor.picks("The editor")
         await visitor.hears(OPEN)
@@ -175,10 +175,10 @@ async def test_a_server_that_knows_no_ping_is_asked_no_more(people: People, stag
     assert len(pings) == 1
 
 
-async def console(page: Page, url: str) -> Desk:
+async def console(page: Page, url: str) -> ConsolePage:
     await page.clock.install()
     await page.goto(url)
-    desk = Desk(page)
+    desk = ConsolePage(page)
     await desk.logs_in("ada")
     return desk
 
@@ -187,7 +187,7 @@ async def console(page: Page, url: str) -> Desk:
 async def test_the_console_notices_a_silent_link_and_catches_up(
     people: People, stage: Stage, stir: str
 ) -> None:
-    async with Wire(stage.operator.port) as wire:
+    async with BrowserWire(stage.operator.port) as wire:
         desk = await console(await people.page(), wire.url)
         visitor = await people.visitor()
         await visitor.hears(WELCOME, MENU)

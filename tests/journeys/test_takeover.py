@@ -9,10 +9,10 @@ from playwright.async_api import Route, expect
 
 from shared.contract.facts import ConversationClaimed, ConversationRated
 from tests.journeys.conftest import People
-from tests.journeys.pages import Chat, Desk, from_bot, from_operator, from_visitor, note
+from tests.journeys.pages import ChatPage, ConsolePage, from_bot, from_operator, from_visitor, note
 from tests.journeys.stage import Stage
 from tests.journeys.tour import BACK, BYE, CALLING, MENU, MENU_AT_DESK, OPEN, WELCOME, WELCOME_AT_DESK
-from tests.journeys.watch import Watch
+from tests.journeys.watch import PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -140,7 +140,7 @@ async def test_a_visitor_who_starts_over_is_with_the_bot_again(people: People) -
     await ada.sees(from_visitor("The editor"), from_bot(OPEN))
 
 
-async def takes_over_at_last(desk: Desk, gate: asyncio.Event) -> None:
+async def takes_over_at_last(desk: ConsolePage, gate: asyncio.Event) -> None:
     """Press the button; the request leaves once the gate opens."""
 
     async def hold(route: Route) -> None:
@@ -152,7 +152,7 @@ async def takes_over_at_last(desk: Desk, gate: asyncio.Event) -> None:
         await desk.claim.click()
 
 
-async def waiting_visitor(people: People, *desks: Desk) -> Chat:
+async def waiting_visitor(people: People, *desks: ConsolePage) -> ChatPage:
     visitor = await people.visitor()
     await visitor.hears(WELCOME, MENU)
     await visitor.picks("A person, and back")
@@ -164,7 +164,7 @@ async def waiting_visitor(people: People, *desks: Desk) -> Chat:
     return visitor
 
 
-async def test_who_comes_second_is_told_who_was_first(people: People, watch: Watch) -> None:
+async def test_who_comes_second_is_told_who_was_first(people: People, watch: PageWatch) -> None:
     watch.allow("status of 409 .*/claim$")
     ada, bob = await people.operator("ada"), await people.operator("bob")
     visitor = await waiting_visitor(people, ada, bob)
@@ -178,7 +178,7 @@ async def test_who_comes_second_is_told_who_was_first(people: People, watch: Wat
     await visitor.sees(note("Ada joined"))
 
 
-async def test_of_two_claims_at_once_one_wins(people: People, stage: Stage, watch: Watch) -> None:
+async def test_of_two_claims_at_once_one_wins(people: People, stage: Stage, watch: PageWatch) -> None:
     watch.allow("status of 409 .*/claim$")
     ada, bob = await people.operator("ada"), await people.operator("bob")
     visitor = await waiting_visitor(people, ada, bob)

@@ -13,7 +13,7 @@ NOT_LOGGED_IN = r"status of 401 .* /api/me$"
 NETWORK = r"^WebSocket connection to|^Failed to load resource: (net::ERR_|.* status of 50\d)"
 
 
-class Watch:
+class PageWatch:
     """Collects the problems of all pages of a test; `allow` names those that it provokes."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import ssl
 
 
-class Wire:
+class BrowserWire:
     """``async with Wire(port of the service) as wire``: the way through it is at ``wire.url``.
 
     With ``tls`` it ends TLS, and tells the service so.
@@ -25,7 +25,7 @@ class Wire:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def __aenter__(self) -> Wire:
+    async def __aenter__(self) -> BrowserWire:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self

@@ -31,7 +31,7 @@ MAX_SECONDS = 180
 SIMULATIONS = "4000"
 
 
-class Verdict(NamedTuple):
+class MutantVerdict(NamedTuple):
     """What became of a rule's absence; ``told`` is the test that noticed it, or why there is none."""
 
     mutation: Mutation
@@ -78,15 +78,17 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
 
 
-def judge(mutation: Mutation, trees: SimpleQueue[Path]) -> Verdict:
+def judge(mutation: Mutation, trees: SimpleQueue[Path]) -> MutantVerdict:
     """Take the rule out in one of the ``trees`` that is free."""
     tree = trees.get()
     begin = monotonic()
     try:
         if (tree / mutation.file).read_text("utf-8").count(mutation.old) != 1:
-            return Verdict(mutation, False, "NO LONGER APPLIES", monotonic() - begin)
+            return MutantVerdict(mutation, False, "NO LONGER APPLIES", monotonic() - begin)
         test = without(mutation, tree)
-        return Verdict(mutation, test is not None, test or "SURVIVED: no test notices", monotonic() - begin)
+        return MutantVerdict(
+            mutation, test is not None, test or "SURVIVED: no test notices", monotonic() - begin
+        )
     finally:
         trees.put(tree)
 

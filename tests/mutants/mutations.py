@@ -901,8 +901,8 @@ MUTATIONS: Final = (
     Mutation(
         "A subscriber answers nobody",
         "services/operator/subscriptions.py",
-        "codec=Unread(), no_reply=True",
-        "codec=Unread()",
+        "codec=UnreadCodec(), no_reply=True",
+        "codec=UnreadCodec()",
         ("tests/contract/test_subscriptions.py", "-k", "nobody_is_answered"),
     ),
     Mutation(

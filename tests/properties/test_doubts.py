@@ -17,16 +17,16 @@ from shared.eventlog.subscription import Start, Subscription
 from shared.service.chat_log import ChatLog
 from shared.service.health import Health
 from tests import virtual_time
-from tests.properties.test_following import SimulatedFeed, SimulatedLog, World
+from tests.properties.test_following import SimulatedFeed, SimulatedLog, StoredStreams
 
 
-class Stage:
+class DoubtStage:
     """A subscription that has read a log of ten entries; its checks of every two seconds have just begun."""
 
     def __init__(self, replay_as: str = "", unbearable: int = 0) -> None:
         """``unbearable``: at this sequence the reader fails."""
         self._unbearable = unbearable
-        self.world = World(random.Random(7), streams=1)
+        self.world = StoredStreams(random.Random(7), streams=1)
         for _ in range(10):
             self.world.append()
         self.log = SimulatedLog(self.world)
@@ -84,11 +84,11 @@ class Stage:
         world.feed_up = feed
 
 
-def on_stage(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
+def on_stage(test: Callable[[DoubtStage], Awaitable[None]]) -> Callable[[], None]:
     """Run ``test`` in virtual time."""
 
     async def run() -> None:
-        stage = Stage()
+        stage = DoubtStage()
         await stage.subscription.start()
         assert stage.subscription.certain
         assert stage.delivered == stage.stored
@@ -103,7 +103,7 @@ def on_stage(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
 
 @pytest.mark.parametrize("connection", ["the client's", "the live feed's"])
 def test_either_connection_alone_that_is_lost_is_a_doubt(connection: str) -> None:
-    async def test(stage: Stage) -> None:
+    async def test(stage: DoubtStage) -> None:
         world, losses = stage.world, stage.follower.losses
         await (world.cut_client() if connection == "the client's" else world.cut_feed())
         assert not stage.subscription.certain
@@ -116,7 +116,7 @@ def test_either_connection_alone_that_is_lost_is_a_doubt(connection: str) -> Non
 
 
 def test_who_waits_until_it_is_known_waits_as_long_as_it_is_in_doubt() -> None:
-    async def test(stage: Stage) -> None:
+    async def test(stage: DoubtStage) -> None:
         await stage.world.down()
         waiting = asyncio.create_task(stage.subscription.known())
         await asyncio.sleep(60)
@@ -129,7 +129,7 @@ def test_who_waits_until_it_is_known_waits_as_long_as_it_is_in_doubt() -> None:
 
 
 def test_a_gap_in_the_live_feed_is_filled_at_once_and_not_at_the_next_check() -> None:
-    async def test(stage: Stage) -> None:
+    async def test(stage: DoubtStage) -> None:
         world = stage.world
         world.lossy = 1.0
         world.append()
@@ -144,7 +144,7 @@ def test_a_gap_in_the_live_feed_is_filled_at_once_and_not_at_the_next_check() ->
 
 
 def test_a_live_entry_that_was_stored_later_than_all_at_a_position_that_was_delivered_is_a_doubt() -> None:
-    async def test(stage: Stage) -> None:
+    async def test(stage: DoubtStage) -> None:
         stage.swap()
         stage.world.takes[0](stage.stored[-1])  # until then nobody could know
         assert not stage.subscription.certain
@@ -156,7 +156,7 @@ def test_a_live_entry_that_was_stored_later_than_all_at_a_position_that_was_deli
 
 
 def test_a_delivery_that_was_stored_later_than_all_at_a_position_that_was_delivered_is_waited_for() -> None:
-    async def test(stage: Stage) -> None:
+    async def test(stage: DoubtStage) -> None:
         stage.swap()
         woken = stage.stored[7]
         await stage.subscription.reached(woken.position, woken.time)
@@ -166,7 +166,7 @@ def test_a_delivery_that_was_stored_later_than_all_at_a_position_that_was_delive
 
 
 def test_a_live_entry_again_is_no_doubt() -> None:
-    async def test(stage: Stage) -> None:
+    async def test(stage: DoubtStage) -> None:
         for message in stage.stored:
             stage.world.takes[0](message)
             await stage.subscription.reached(message.position, message.time)
@@ -182,7 +182,7 @@ def test_what_was_fetched_since_the_last_loss_is_proven_too() -> None:
     It has all that was known at the loss, and lacks some of what was fetched since.
     """
 
-    async def test(stage: Stage) -> None:
+    async def test(stage: DoubtStage) -> None:
         world = stage.world
         await world.cut_client()
         await world.cut_feed()
@@ -209,7 +209,7 @@ def test_what_was_fetched_since_the_last_loss_is_proven_too() -> None:
 def test_what_others_were_told_since_the_last_loss_is_proven_beside_what_was_known_before_it() -> None:
     """They read ahead while this still asks; then the store is put back, and no loss is seen."""
 
-    async def test(stage: Stage) -> None:
+    async def test(stage: DoubtStage) -> None:
         world, follower = stage.world, stage.follower
         await world.cut_client()
         await world.cut_feed()
@@ -230,7 +230,7 @@ def test_what_was_read_in_one_stretch_hides_nothing_of_the_next() -> None:
     """Three losses: what was read behind the second is of another store, and ends before what was read of
     ours behind the first. Then ours is put back."""
 
-    async def test(stage: Stage) -> None:
+    async def test(stage: DoubtStage) -> None:
         world, follower = stage.world, stage.follower
 
         async def lost_again() -> None:
@@ -258,7 +258,7 @@ def test_what_was_read_in_one_stretch_hides_nothing_of_the_next() -> None:
 
 
 def test_of_another_log_nothing_that_was_read_before_is_left_to_prove() -> None:
-    async def test(stage: Stage) -> None:
+    async def test(stage: DoubtStage) -> None:
         world, follower = stage.world, stage.follower
         for _ in range(3):
             world.append()
@@ -278,7 +278,7 @@ def test_what_was_read_before_the_beginning_is_proven_at_it() -> None:
     """Somebody reads while the server is asked for the log's end; then it has another log."""
 
     async def run() -> None:
-        stage = Stage()
+        stage = DoubtStage()
         world = stage.world
         world.up = False
         starting = asyncio.create_task(stage.subscription.start())
@@ -303,7 +303,7 @@ def test_what_a_replay_still_pushes_when_all_begins_anew_is_for_nobody(
     monkeypatch.setattr("shared.eventlog.follower.MAX_BUFFERED", 5)
 
     async def run() -> None:
-        stage = Stage(replay_as="reader")
+        stage = DoubtStage(replay_as="reader")
         stream = stage.log.streams[0]
         replays = 0
 
@@ -327,7 +327,7 @@ def test_what_a_replay_still_pushes_when_all_begins_anew_is_for_nobody(
 
 def test_an_entry_that_its_reader_cannot_bear_does_not_stop_the_feed() -> None:
     async def run() -> None:
-        stage = Stage(unbearable=4)
+        stage = DoubtStage(unbearable=4)
         await stage.subscription.start()
         assert [message.sequence for message in stage.delivered] == [1, 2, 3, 5, 6, 7, 8, 9, 10]
         stage.world.append()

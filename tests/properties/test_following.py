@@ -40,7 +40,7 @@ T = TypeVar("T")
 BATCH = 3
 
 
-class World:
+class StoredStreams:
     """The stored streams, what was copied of them, and both connections to them."""
 
     def __init__(self, chance: random.Random, streams: int) -> None:
@@ -172,7 +172,7 @@ class World:
 class SimulatedStream:
     """What a follower asks of a `Stream`."""
 
-    def __init__(self, world: World, number: int) -> None:
+    def __init__(self, world: StoredStreams, number: int) -> None:
         self._world = world
         self.number = number
         self.replicated = False
@@ -227,7 +227,7 @@ class SimulatedStream:
 class SimulatedLog:
     """What a subscription asks of a `Log`."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: StoredStreams) -> None:
         self.client = None
         self.layout = Layout("LOG", "log", len(world.logs))
         self.streams = [SimulatedStream(world, number) for number in range(len(world.logs))]
@@ -236,10 +236,10 @@ class SimulatedLog:
         """There is one way."""
 
 
-class Fold:
+class ReaderAhead:
     """A reader beside the subscription: told all that it delivers, it reads and appends ahead of it."""
 
-    def __init__(self, world: World, log: SimulatedLog) -> None:
+    def __init__(self, world: StoredStreams, log: SimulatedLog) -> None:
         self._world = world
         self._log = log
         self.known: list[list[StoredMessage]] = [[] for _ in log.streams]
@@ -286,7 +286,7 @@ class Fold:
 class SimulatedFeed:
     def __init__(
         self,
-        world: World,
+        world: StoredStreams,
         lives: Mapping[str, TakeLive],
         lost: Callable[[], None],
         found: Callable[[], None],
@@ -299,7 +299,7 @@ class SimulatedFeed:
 
 
 async def _follow(seed: int, from_beginning: bool, streams: int, steps: int) -> int:
-    world = World(random.Random(seed), streams)
+    world = StoredStreams(random.Random(seed), streams)
     delivered: list[list[StoredMessage]] = [[] for _ in range(streams)]
 
     def deliver(message: StoredMessage) -> None:
@@ -317,7 +317,7 @@ async def _follow(seed: int, from_beginning: bool, streams: int, steps: int) -> 
     for _ in range(world.chance.randint(0, 12)):
         world.append()
     log = SimulatedLog(world)
-    fold = Fold(world, log)
+    fold = ReaderAhead(world, log)
     subscription = Subscription(
         cast(ChatLog, log),
         world.link,

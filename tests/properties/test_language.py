@@ -39,7 +39,7 @@ from shared.contract.facts import (
     TimerFired,
 )
 from tests import examples
-from tests.dialogue import Dialogue
+from tests.dialogue import FlowDialogue
 
 quick = settings(max_examples=200, deadline=None)
 FLOWS = Path(__file__).parents[2] / "services" / "workflow" / "flows"
@@ -255,7 +255,7 @@ moves = st.one_of(
 )
 
 
-def decided(dialogue: Dialogue, answer: Any, data: st.DataObject) -> tuple[Any, ...]:
+def decided(dialogue: FlowDialogue, answer: Any, data: st.DataObject) -> tuple[Any, ...]:
     """Give the flow what it needs, until it has decided."""
     for _ in range(20):
         if isinstance(answer, tuple):
@@ -283,7 +283,7 @@ def test_whoever_talks_to_whatever_flow_gets_outcomes(
     flow = mended(file)
     if flow is None:
         return
-    dialogue = Dialogue(flow, operators=operators, inactivity=data.draw(st.sampled_from([0, 600])))
+    dialogue = FlowDialogue(flow, operators=operators, inactivity=data.draw(st.sampled_from([0, 600])))
     decided(dialogue, dialogue.happens(ConversationStarted(door="web", language="de,en")), data)
     for move in played:
         if isinstance(move, int):
@@ -405,7 +405,7 @@ def test_an_odd_file_is_refused_with_words_or_can_run(states: dict[str, Any], fl
     flow = parsed({**states, "$flows": flows})
     if flow is None:
         return
-    dialogue = Dialogue(flow)
+    dialogue = FlowDialogue(flow)
     answer: tuple[Any, ...] | Effect = dialogue.happens(ConversationStarted(door="web"))
     assert isinstance(answer, tuple) or answer.state in flow.states
 
@@ -470,7 +470,7 @@ def test_entries_of_these_flows_are_readable_and_ask_for_those_who_understand_th
     if flow is None:
         return
     item = Input(position=1, id="1", fact=ConversationStarted(door="web"))
-    dialogue = Dialogue(flow)
+    dialogue = FlowDialogue(flow)
     entry = respond(dialogue.state, item, flow, Moment(now=examples.FIRST_TIME, inactivity=60))
     if isinstance(entry, Entry):
         encoded = encode(entry)

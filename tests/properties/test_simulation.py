@@ -60,7 +60,7 @@ class Bugs:
     holes = False  # folds what it happened to hear, which an expectation does not prove complete
 
 
-class Log:
+class OneLog:
     """The conversation's log: appends with an expectation, and the ids that the server remembers."""
 
     def __init__(self, chance: random.Random, bugs: Bugs) -> None:
@@ -88,10 +88,10 @@ class Log:
         return position
 
 
-class Replica:
+class SimulatedReplica:
     """A program that folds what it has read so far. Reading lags behind, and may stop at any entry."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: OneLog) -> None:
         self.log = log
         self.state: Conversation = NEW
 
@@ -108,7 +108,7 @@ class Replica:
         self.state = NEW
 
 
-class Workflow(Replica):
+class SimulatedMailbox(SimulatedReplica):
     """The mailbox of `shared.eventlog.worker`, one step at a time."""
 
     def fold(self, recorded: RecordedEntry) -> Conversation:
@@ -139,19 +139,19 @@ class Workflow(Replica):
         yield "ack"
 
 
-class World:
+class SimulatedWorld:
     """One simulated conversation from a seed."""
 
     def __init__(self, seed: int, bugs: Bugs) -> None:
         self.chance = random.Random(seed)
         self.bugs = bugs
-        self.log = Log(self.chance, bugs)
-        self.visitor = Replica(self.log)
-        self.desks = [Replica(self.log) for _ in OPERATORS]
-        self.workflows = [Workflow(self.log) for _ in range(self.chance.choice((1, 2, 3)))]
+        self.log = OneLog(self.chance, bugs)
+        self.visitor = SimulatedReplica(self.log)
+        self.desks = [SimulatedReplica(self.log) for _ in OPERATORS]
+        self.workflows = [SimulatedMailbox(self.log) for _ in range(self.chance.choice((1, 2, 3)))]
         self.unacknowledged: set[int] = set()
         self.delivered_up_to = 0
-        self.running: list[tuple[int, Iterator[str], Workflow]] = []
+        self.running: list[tuple[int, Iterator[str], SimulatedMailbox]] = []
         self.sent: list[tuple[str, Fact]] = []
 
     def run(self) -> None:
@@ -285,7 +285,7 @@ def broken_laws(entries: list[RecordedEntry]) -> list[str]:
 def failing_seed(seeds: range, bugs: Bugs) -> tuple[int, list[str]] | None:
     """The first seed under which the promise does not hold, and what is wrong."""
     for seed in seeds:
-        world = World(seed, bugs)
+        world = SimulatedWorld(seed, bugs)
         try:
             world.run()
         except AssertionError as error:
@@ -308,7 +308,7 @@ def test_the_simulation_finds_a_planted_bug(bug: str) -> None:
 
 
 def test_a_seed_repeats_its_run() -> None:
-    worlds = [World(7, Bugs()), World(7, Bugs())]
+    worlds = [SimulatedWorld(7, Bugs()), SimulatedWorld(7, Bugs())]
     for world in worlds:
         world.run()
     assert worlds[0].log.entries == worlds[1].log.entries

@@ -14,7 +14,7 @@ from shared.service.health import Health
 SHOP = "https://shop.example"
 
 
-class Clock:
+class TurnedClock:
     """A clock that stands still until it is turned."""
 
     def __init__(self) -> None:
@@ -29,8 +29,8 @@ def scope(client: str = "192.0.2.1", **headers: str) -> dict[str, Any]:
     return {"type": "http", "client": (client, 4711), "headers": raw}
 
 
-def edge(clock: Clock | None = None, **settings: Any) -> Admission:
-    return Admission(ProxySettings(origins=(SHOP,), **settings), Health("test"), clock or Clock())
+def edge(clock: TurnedClock | None = None, **settings: Any) -> Admission:
+    return Admission(ProxySettings(origins=(SHOP,), **settings), Health("test"), clock or TurnedClock())
 
 
 def counted(edge_health: Health, name: str, **labels: str) -> float | None:
@@ -41,7 +41,7 @@ def counted(edge_health: Health, name: str, **labels: str) -> float | None:
 
 
 def test_messages_of_a_visitor_count_together_over_all_doors() -> None:
-    clock = Clock()
+    clock = TurnedClock()
     one = edge(clock, message_burst=2, messages_per_minute=6)
     assert one.message("ann", "websocket") is None
     assert one.message("ann", "rest") is None
@@ -69,7 +69,7 @@ def test_connects_are_counted_by_address() -> None:
 
 def test_a_place_that_was_left_is_free_and_one_that_was_refused_was_never_taken() -> None:
     health = Health("test")
-    one = Admission(ProxySettings(max_sockets=1), health, Clock())
+    one = Admission(ProxySettings(max_sockets=1), health, TurnedClock())
     assert one.enter("rest", "ann", "192.0.2.1") is None
     assert one.enter("rest", "bob", "192.0.2.1") == Refusal("too many sockets in all", 10)
     assert counted(health, "switchboard_sockets_open", door="rest") == 1
@@ -105,7 +105,7 @@ def test_a_request_without_a_peer_has_an_address_too() -> None:
 )
 def test_origins_are_exact_at_every_door(origin: str, ok: bool) -> None:
     health = Health("test")
-    one = Admission(ProxySettings(origins=(SHOP,)), health, Clock())
+    one = Admission(ProxySettings(origins=(SHOP,)), health, TurnedClock())
     assert one.origin_ok(scope(origin=origin, host="chat.example"), "rest") is ok
     assert counted(health, "switchboard_origin_refused_total", door="rest") == (None if ok else 1)
 

@@ -13,7 +13,7 @@ from services.workflow.domain.language.templates import Voice
 from services.workflow.domain.language.values import Kind, Misfit, Save, captured
 from shared.contract.conversation import Begun
 from shared.contract.facts import AskedAgain, ConversationStarted, Fact, VariableSaved
-from tests.dialogue import Dialogue, asks, flow_of, got, said, text
+from tests.dialogue import FlowDialogue, asks, flow_of, got, said, text
 from tests.growth import growth
 from tests.processes import ROOT
 
@@ -444,14 +444,14 @@ def test_what_is_no_address_is_none(words: str) -> None:
 # --- what the bot does ------------------------------------------------------------------------
 
 
-def asking(settings: Any = None, language: str = "", **save: Any) -> Dialogue:
+def asking(settings: Any = None, language: str = "", **save: Any) -> FlowDialogue:
     flow = flow_of(
         ask=asks(),
         got=got(next="bye", save={"as": "x", **save}),
         bye={"end": True},
         settings=settings or {},
     )
-    dialogue = Dialogue(flow)
+    dialogue = FlowDialogue(flow)
     dialogue.when(ConversationStarted(door="websocket", language=language))
     return dialogue
 
@@ -513,7 +513,7 @@ def test_numbers_are_read_in_the_language_that_is_spoken() -> None:
     flow = flow_of(
         ask=asks(text=texts), got=got(next="bye", save={"as": "x", "kind": "number"}), bye={"end": True}
     )
-    dialogue = Dialogue(flow)
+    dialogue = FlowDialogue(flow)
     begun = dialogue.when(ConversationStarted(door="websocket", language="ca, en;q=0.5"))
     assert "How many?" in said(begun)
     assert kept(dialogue.when(text("1,000"))) == [1000]

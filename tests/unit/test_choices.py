@@ -15,7 +15,7 @@ from shared.contract.facts import (
     HandoffRequested,
     VariableSaved,
 )
-from tests.dialogue import Dialogue, flow_of, picked, said, text
+from tests.dialogue import FlowDialogue, flow_of, picked, said, text
 from tests.growth import growth
 
 
@@ -147,7 +147,7 @@ def test_the_cost_grows_as_the_text_does(said: str) -> None:
 # --- in a conversation -------------------------------------------------------------------------
 
 
-def sizes(**settings: Any) -> Dialogue:
+def sizes(**settings: Any) -> FlowDialogue:
     contents = ["2", "4", "6", "1"]
     choices = [{"itemId": f"s{each}", "content": f"<b>{each}</b>"} for each in contents]
     request = {"kind": "ChoiceRequest", "groupId": "size", "question": "How many?", "choices": choices}
@@ -155,7 +155,7 @@ def sizes(**settings: Any) -> Dialogue:
     flow = flow_of(
         settings=settings, pick={"sendRequest": request}, **takers, desk={"handoff": {"queue": "q"}}
     )
-    return Dialogue(flow).given(ConversationStarted(door="rest", language="de"))
+    return FlowDialogue(flow).given(ConversationStarted(door="rest", language="de"))
 
 
 def saved(facts: tuple[Fact, ...]) -> list[Any]:
@@ -195,5 +195,5 @@ def test_a_line_is_taken_with_the_address_that_it_was_shown_with() -> None:
         desk=picked("how", "desk", save="how"),
     )
     for line in ("1. The form (https://example.com/form)", "The form", "1"):
-        dialogue = Dialogue(flow).given(ConversationStarted(door="rest"))
+        dialogue = FlowDialogue(flow).given(ConversationStarted(door="rest"))
         assert saved(dialogue.when(text(line, session=""))) == ["form"]

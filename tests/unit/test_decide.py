@@ -31,7 +31,7 @@ from shared.contract.facts import (
     InputRefused,
 )
 from tests import examples
-from tests.dialogue import Dialogue, asks, choice, flow_of, says, text
+from tests.dialogue import FlowDialogue, asks, choice, flow_of, says, text
 from tests.examples import Story
 
 SMALL = parse(examples.FLOW, "small")
@@ -55,7 +55,7 @@ def handed_back(state: str | None = None) -> ConversationHandedBack:
 
 
 def test_a_new_visitor_is_greeted_and_asked() -> None:
-    dialogue = Dialogue(SMALL)
+    dialogue = FlowDialogue(SMALL)
     assert dialogue.when(STARTED) == (
         FlowStarted(flow="small", version=SMALL.version),
         FlowAdvanced(path=("hello", "pick")),
@@ -66,7 +66,7 @@ def test_a_new_visitor_is_greeted_and_asked() -> None:
 
 
 def test_a_choice_leads_to_the_end() -> None:
-    dialogue = Dialogue(SMALL).given(STARTED)
+    dialogue = FlowDialogue(SMALL).given(STARTED)
     assert dialogue.when(choice("rust")) == (
         FlowAdvanced(path=("isRust", "bye"), ended=True),
         BotSaid(text="Great, thanks!"),
@@ -75,7 +75,7 @@ def test_a_choice_leads_to_the_end() -> None:
 
 
 def test_another_choice_opens_the_editor_and_a_text_closes_it() -> None:
-    dialogue = Dialogue(SMALL).given(STARTED)
+    dialogue = FlowDialogue(SMALL).given(STARTED)
     assert dialogue.when(choice("other")) == (FlowAdvanced(path=("isOther", "ask")), OPENED)
     assert dialogue.when(text()) == (
         FlowAdvanced(path=("got", "close", "bye"), ended=True),
@@ -97,14 +97,14 @@ def test_ids_are_compared_as_text() -> None:
         ask=asks("7"),
         got={"matchResponse": {"kind": "UserText", "sessionId": 7}},
     )
-    dialogue = Dialogue(flow).given(STARTED)
+    dialogue = FlowDialogue(flow).given(STARTED)
     assert dialogue.when(choice("2", "1"))[0] == FlowAdvanced(path=("two", "ask"))
     assert dialogue.when(text(session=7)) == (FlowAdvanced(path=("got",), ended=True),)
 
 
 def test_of_two_answers_the_first_counts() -> None:
     taken = {"matchResponse": {"kind": "UserText", "sessionId": 1}}
-    dialogue = Dialogue(flow_of(ask=asks(1), first=taken, second=taken)).given(STARTED)
+    dialogue = FlowDialogue(flow_of(ask=asks(1), first=taken, second=taken)).given(STARTED)
     assert dialogue.when(text(session=1)) == (FlowAdvanced(path=("first",), ended=True),)
 
 
@@ -129,19 +129,19 @@ def test_of_two_answers_the_first_counts() -> None:
 def test_what_is_out_of_turn_is_refused_and_changes_nothing(
     before: tuple[Fact, ...], now: Fact, reason: str
 ) -> None:
-    dialogue = Dialogue(SMALL).given(*before)
+    dialogue = FlowDialogue(SMALL).given(*before)
     place = dialogue.state.progress.place
     assert dialogue.when(now) == (InputRefused(reason=reason),)
     assert dialogue.state.progress.place == place
 
 
 def test_an_answer_that_no_state_takes_is_refused() -> None:
-    dialogue = Dialogue(flow_of(ask=asks(1))).given(STARTED)
+    dialogue = FlowDialogue(flow_of(ask=asks(1))).given(STARTED)
     assert dialogue.when(text(session=1)) == (InputRefused(reason="no_transition"),)
 
 
 def test_after_a_refusal_the_right_answer_is_still_taken() -> None:
-    dialogue = Dialogue(SMALL).given(STARTED, choice("cobol"), text())
+    dialogue = FlowDialogue(SMALL).given(STARTED, choice("cobol"), text())
     assert dialogue.when(choice("rust"))[0] == FlowAdvanced(path=("isRust", "bye"), ended=True)
 
 
@@ -149,7 +149,7 @@ def test_after_a_refusal_the_right_answer_is_still_taken() -> None:
 
 
 def test_a_reset_begins_with_the_current_flow() -> None:
-    dialogue = Dialogue(SMALL).given(STARTED, choice("other"))
+    dialogue = FlowDialogue(SMALL).given(STARTED, choice("other"))
     dialogue.flow = flow_of(hello=says("New!"))
     assert dialogue.when(ConversationReset()) == (
         FlowStarted(flow="test", version=dialogue.flow.version),
@@ -160,7 +160,7 @@ def test_a_reset_begins_with_the_current_flow() -> None:
 
 
 def test_a_reset_takes_a_conversation_from_its_operator() -> None:
-    assert len(Dialogue(SMALL).given(STARTED, CLAIMED).when(ConversationReset())) == 4
+    assert len(FlowDialogue(SMALL).given(STARTED, CLAIMED).when(ConversationReset())) == 4
 
 
 # --- persons ----------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ DESK = flow_of(
 
 
 def test_a_flow_asks_for_a_person_and_goes_on_after_the_handback() -> None:
-    dialogue = Dialogue(DESK)
+    dialogue = FlowDialogue(DESK)
     assert dialogue.when(STARTED)[1:] == (
         FlowAdvanced(path=("hello", "desk")),
         BotSaid(text="Hi!"),
@@ -193,7 +193,7 @@ def test_a_flow_asks_for_a_person_and_goes_on_after_the_handback() -> None:
 
 
 def test_a_handoff_without_next_is_the_end_of_the_flow() -> None:
-    dialogue = Dialogue(DESK).given(STARTED, CLAIMED, handed_back(), text(), CLAIMED)
+    dialogue = FlowDialogue(DESK).given(STARTED, CLAIMED, handed_back(), text(), CLAIMED)
     assert dialogue.state.progress.place == "last"
     over = (FlowResumed(), FlowAdvanced(path=(), ended=True))
     assert dialogue.when(handed_back()) == over
@@ -202,7 +202,7 @@ def test_a_handoff_without_next_is_the_end_of_the_flow() -> None:
 
 
 def test_after_a_takeover_the_question_is_asked_again() -> None:
-    dialogue = Dialogue(SMALL).given(STARTED, CLAIMED)
+    dialogue = FlowDialogue(SMALL).given(STARTED, CLAIMED)
     assert dialogue.when(handed_back()) == (FlowResumed(), FlowAdvanced(path=("pick",)), ASKED)
     dialogue.given(choice("other"), CLAIMED)
     assert dialogue.when(handed_back()) == (FlowResumed(), FlowAdvanced(path=("ask",)), OPENED)
@@ -210,12 +210,12 @@ def test_after_a_takeover_the_question_is_asked_again() -> None:
 
 
 def test_the_operator_may_name_where_the_flow_goes_on() -> None:
-    dialogue = Dialogue(SMALL).given(STARTED, choice("rust"), CLAIMED)
+    dialogue = FlowDialogue(SMALL).given(STARTED, choice("rust"), CLAIMED)
     assert dialogue.when(handed_back("ask")) == (FlowResumed(), FlowAdvanced(path=("ask",)), OPENED)
 
 
 def test_an_unknown_state_is_as_good_as_none() -> None:
-    dialogue = Dialogue(SMALL).given(STARTED, CLAIMED)
+    dialogue = FlowDialogue(SMALL).given(STARTED, CLAIMED)
     assert dialogue.when(handed_back("nowhere")) == (FlowResumed(), FlowAdvanced(path=("pick",)), ASKED)
     dialogue.given(choice("rust"), CLAIMED)
     assert dialogue.when(handed_back("")) == (FlowResumed(), FlowAdvanced(path=(), ended=True))
@@ -233,11 +233,11 @@ def test_a_handback_before_the_flow_began_begins_it() -> None:
 
 
 def test_a_text_reopens_what_was_resolved() -> None:
-    dialogue = Dialogue(DESK).given(STARTED, CLAIMED, RESOLVED)
+    dialogue = FlowDialogue(DESK).given(STARTED, CLAIMED, RESOLVED)
     assert dialogue.state.ownership.status == "resolved"
     assert dialogue.when(text(session="operator")) == (HandoffRequested(queue="orders", reason="reopened"),)
     assert (dialogue.state.ownership.owner, dialogue.state.ownership.status) == ("queue", "open")
-    asked_for_nobody = Dialogue(SMALL).given(STARTED, CLAIMED, RESOLVED)
+    asked_for_nobody = FlowDialogue(SMALL).given(STARTED, CLAIMED, RESOLVED)
     assert asked_for_nobody.when(text()) == (HandoffRequested(queue="default", reason="reopened"),)
     again = asked_for_nobody.given(CLAIMED).when(handed_back())
     assert again == (FlowResumed(), FlowAdvanced(path=("pick",)), ASKED)
@@ -249,11 +249,11 @@ def test_a_text_reopens_what_was_resolved() -> None:
 def test_a_flow_that_never_seems_to_end_fails() -> None:
     longest = {str(n): says("", str(n + 1)) for n in range(1, MAX_WALK)}
     fine = flow_of(**longest, **{str(MAX_WALK): {}})
-    assert len(Dialogue(fine).when(STARTED)) == MAX_WALK + 1
+    assert len(FlowDialogue(fine).when(STARTED)) == MAX_WALK + 1
     # The checker lets no such flow through; one that came by another way must not hang the bot.
     last = fine.states[str(MAX_WALK)]
     over = replace(fine, states={**fine.states, last.name: replace(last, next="1")})
-    dialogue = Dialogue(over)
+    dialogue = FlowDialogue(over)
     assert dialogue.when(STARTED) == (DecisionFailed(reason="endless_flow"),)
     assert dialogue.state.turn == "error"
     assert dialogue.when(text()) == (InputRefused(reason="nothing_asked"),)
@@ -265,7 +265,7 @@ def test_an_answer_too_large_fails_and_the_conversation_goes_on() -> None:
         got={"matchResponse": {"kind": "UserText", "sessionId": 1}, "next": "large"},
         large=says("\x01" * 1_000),  # JSON writes each of these with six characters
     )
-    dialogue = Dialogue(flow, max_entry=6_000).given(STARTED)
+    dialogue = FlowDialogue(flow, max_entry=6_000).given(STARTED)
     for _ in range(2):
         assert dialogue.when(text(session=1)) == (DecisionFailed(reason="too_large"),)
         assert (dialogue.state.progress.place, dialogue.state.turn) == ("ask", "error")
@@ -273,7 +273,7 @@ def test_an_answer_too_large_fails_and_the_conversation_goes_on() -> None:
 
 def test_the_longest_answer_of_the_largest_flow_fits() -> None:
     largest = says("x" * (MAX_FILE - 100))
-    assert isinstance(Dialogue(flow_of(hello=largest)).when(STARTED)[-1], BotSaid)
+    assert isinstance(FlowDialogue(flow_of(hello=largest)).when(STARTED)[-1], BotSaid)
 
 
 def test_beyond_what_the_log_takes_no_limit_helps() -> None:

@@ -50,7 +50,7 @@ from shared.contract.facts import (
     TimerFired,
     VariableSaved,
 )
-from tests.dialogue import Dialogue, asks, choice, flow_of, got, offers, path, picked, said, says, text
+from tests.dialogue import FlowDialogue, asks, choice, flow_of, got, offers, path, picked, said, says, text
 
 FLOWS = Path(__file__).parents[2] / "services" / "workflow" / "flows"
 STARTED = ConversationStarted(door="websocket")
@@ -80,7 +80,7 @@ CONTACT = flow_of(
 
 
 def test_an_answer_is_kept_and_used_in_texts() -> None:
-    dialogue = Dialogue(CONTACT).given(STARTED)
+    dialogue = FlowDialogue(CONTACT).given(STARTED)
     facts = dialogue.when(text(" sam@example.com ", "mail"))
     assert facts == (
         FlowAdvanced(path=("got", "thanks", "age")),
@@ -94,7 +94,7 @@ def test_an_answer_is_kept_and_used_in_texts() -> None:
 
 
 def test_a_wrong_answer_is_asked_again_with_the_reason() -> None:
-    dialogue = Dialogue(CONTACT).given(STARTED)
+    dialogue = FlowDialogue(CONTACT).given(STARTED)
     for tries in (1, 2, 3, 4):
         assert dialogue.when(text("sam", "mail")) == (
             AskedAgain(reason="not_an_email", tries=tries),
@@ -112,13 +112,13 @@ def test_what_a_visitor_wrote_is_no_markup() -> None:
     flow = flow_of(
         ask=asks(), got=got(next="hi", save="name"), hi=says("<b>{{ name }}</b>", "more"), more=asks("x", "?")
     )
-    assert said(Dialogue(flow).given(STARTED).when(text("<script>&")))[0] == "<b>&lt;script&gt;&amp;</b>"
+    assert said(FlowDialogue(flow).given(STARTED).when(text("<script>&")))[0] == "<b>&lt;script&gt;&amp;</b>"
 
 
 def test_a_prompt_is_no_html_and_needs_no_escape() -> None:
     opens = {"kind": "StartChatSession", "sessionId": 2, "chatPrompt": "{{ name }}", "chatText": "{{ name }}"}
     flow = flow_of(ask=asks(), got=got(next="more", save="name"), more={"sendRequest": opens})
-    facts = Dialogue(flow).given(STARTED).when(text("a & b"))
+    facts = FlowDialogue(flow).given(STARTED).when(text("a & b"))
     assert facts[-1] == EditorOpened(session=2, prompt="a & b", text="a &amp; b")
 
 
@@ -129,8 +129,8 @@ def test_a_choice_is_kept_as_it_is_written() -> None:
         other=picked("n", "b", "bye", save={"as": "n"}),
         bye=says("{{ n }}"),
     )
-    assert saved(Dialogue(flow).given(STARTED).when(choice("1", "n"))) == {"n": 1}
-    assert saved(Dialogue(flow).given(STARTED).when(choice("b", "n"))) == {"n": "b"}
+    assert saved(FlowDialogue(flow).given(STARTED).when(choice("1", "n"))) == {"n": 1}
+    assert saved(FlowDialogue(flow).given(STARTED).when(choice("b", "n"))) == {"n": "b"}
 
 
 def test_named_groups_of_a_pattern_are_kept() -> None:
@@ -141,14 +141,14 @@ def test_named_groups_of_a_pattern_are_kept() -> None:
         found=says("{{ number }}{{ who }}"),
         lost=says("?"),
     )
-    facts = Dialogue(flow).given(STARTED).when(text("Where is my ORDER 417?"))
+    facts = FlowDialogue(flow).given(STARTED).when(text("Where is my ORDER 417?"))
     assert saved(facts) == {"whole": "Where is my ORDER 417?", "number": "417"}
     assert said(facts) == ["417"]
 
 
 def test_a_flow_that_begins_anew_has_forgotten_everything() -> None:
     flow = flow_of(hi=says("Hi {{ name | you }}", "ask"), ask=asks(), got=got(next="hi", save="name"))
-    dialogue = Dialogue(flow).given(STARTED)
+    dialogue = FlowDialogue(flow).given(STARTED)
     assert said(dialogue.when(text("Sam"))) == ["Hi Sam"]
     assert said(dialogue.when(ConversationReset())) == ["Hi you"]
     assert dialogue.state.progress.variables == {}
@@ -156,7 +156,7 @@ def test_a_flow_that_begins_anew_has_forgotten_everything() -> None:
 
 def test_texts_that_grow_beyond_all_measure_fail() -> None:
     flow = flow_of(ask=asks(), got=got(next="big", save="x"), big=says("{{ x }}" * 20_000, "ask"))
-    dialogue = Dialogue(flow).given(STARTED)
+    dialogue = FlowDialogue(flow).given(STARTED)
     assert dialogue.when(text("x" * 16_000)) == (DecisionFailed(reason="too_large"),)
     assert dialogue.state.progress.place == "ask"
 
@@ -184,11 +184,11 @@ MATCHING = flow_of(
     ],
 )
 def test_the_first_state_that_matches_takes_the_text(words: str, taken_by: str) -> None:
-    assert path(Dialogue(MATCHING).given(STARTED).when(text(words)))[0] == taken_by
+    assert path(FlowDialogue(MATCHING).given(STARTED).when(text(words)))[0] == taken_by
 
 
 def test_what_nothing_matches_is_asked_again_and_then_given_up() -> None:
-    dialogue = Dialogue(MATCHING).given(STARTED)
+    dialogue = FlowDialogue(MATCHING).given(STARTED)
     for tries, words in enumerate(("abc", "personal 417"), 1):
         facts = dialogue.when(text(words))
         assert facts == (
@@ -208,7 +208,7 @@ def test_the_settings_fallback_is_for_questions_without_one() -> None:
         gotOwn=got("own", words=["yes"], next="end"),
         end={"end": True},
     )
-    dialogue = Dialogue(flow).given(STARTED)
+    dialogue = FlowDialogue(flow).given(STARTED)
     for tries in (1, 2, 3, 4):  # without a way out it asks for ever
         assert dialogue.when(text("no"))[:2] == (
             AskedAgain(reason="no_match", tries=tries),
@@ -227,14 +227,14 @@ def test_wrong_answers_too_lead_to_the_fallback() -> None:
         got=got(save={"as": "day", "kind": "date"}),
         desk={"handoff": {"queue": "q", "reason": "{{ day | no day }}"}},
     )
-    dialogue = Dialogue(flow).given(STARTED)
+    dialogue = FlowDialogue(flow).given(STARTED)
     assert dialogue.when(text("soon"))[0] == AskedAgain(reason="not_a_date", tries=1)
     assert dialogue.when(text("soon"))[-1] == HandoffRequested(queue="q", reason="no day")
 
 
 def test_without_a_fallback_the_text_is_refused() -> None:
     flow = flow_of(ask=asks(), got=got(words=["yes"]))
-    assert Dialogue(flow).given(STARTED).when(text("no")) == (InputRefused(reason="no_transition"),)
+    assert FlowDialogue(flow).given(STARTED).when(text("no")) == (InputRefused(reason="no_transition"),)
 
 
 @pytest.mark.parametrize("words", ["2", "2.", " 2) ", "LARGE", "the large", "The large!", "the <large>"])
@@ -242,7 +242,7 @@ def test_a_door_that_knows_text_only_names_a_choice_by_number_id_or_words(words:
     flow = flow_of(
         pick=offers("s", "small", "large"), small=picked("s", "small"), large=picked("s", "large", save="s")
     )
-    assert saved(Dialogue(flow).given(STARTED).when(typed(words))) == {"s": "large"}
+    assert saved(FlowDialogue(flow).given(STARTED).when(typed(words))) == {"s": "large"}
 
 
 @pytest.mark.parametrize("words", ["0", "3", "", "!", "twofold", "99999999999999999999", "²"])
@@ -252,24 +252,24 @@ def test_other_words_are_no_choice(words: str) -> None:
         "one": picked("s", "small"),
         "two": picked("s", "large"),
     }
-    assert Dialogue(flow_of(**choices)).given(STARTED).when(typed(words)) == (
+    assert FlowDialogue(flow_of(**choices)).given(STARTED).when(typed(words)) == (
         InputRefused(reason="unknown_choice"),
     )
     choices["pick"]["fallback"] = {"say": "A number, please."}
-    again = Dialogue(flow_of(**choices)).given(STARTED).when(typed(words))
+    again = FlowDialogue(flow_of(**choices)).given(STARTED).when(typed(words))
     assert again[0] == AskedAgain(reason="no_match", tries=1)
     assert said(again) == ["A number, please.", "Which?"]
 
 
 def test_a_number_on_the_screen_that_is_another_choices_id_is_asked_back() -> None:
     flow = flow_of(pick=offers("s", 2, 1), a=picked("s", 1, save="s"), b=picked("s", 2, save="s"))
-    dialogue = Dialogue(flow).given(STARTED)
+    dialogue = FlowDialogue(flow).given(STARTED)
     assert said(dialogue.when(typed("1")))[0] == "Do you mean “The 2” (#1) or “The 1” (#2)?"
     assert saved(dialogue.when(typed("#1"))) == {"s": 2}
 
 
 def test_a_door_that_knows_text_only_answers_any_editor() -> None:
-    assert path(Dialogue(CONTACT).given(STARTED).when(typed("a@b.de"))) == ("got", "thanks", "age")
+    assert path(FlowDialogue(CONTACT).given(STARTED).when(typed("a@b.de"))) == ("got", "thanks", "age")
 
 
 # --- conditions -------------------------------------------------------------------------------
@@ -286,8 +286,8 @@ def amounts(*next: Any) -> Flow:
 
 def test_a_condition_chooses_the_way() -> None:
     flow = amounts({"when": "amount > 100", "next": "big"}, {"next": "small"})
-    assert said(Dialogue(flow).given(STARTED).when(text("100.5"))) == ["big"]
-    assert said(Dialogue(flow).given(STARTED).when(text("100"))) == ["small"]
+    assert said(FlowDialogue(flow).given(STARTED).when(text("100.5"))) == ["big"]
+    assert said(FlowDialogue(flow).given(STARTED).when(text("100"))) == ["small"]
 
 
 def test_what_is_not_saved_yet_is_null() -> None:
@@ -297,7 +297,7 @@ def test_what_is_not_saved_yet_is_null() -> None:
         got=got(next="hi", save="name"),
         bye=says("{{ name }}"),
     )
-    dialogue = Dialogue(flow)
+    dialogue = FlowDialogue(flow)
     assert path(dialogue.when(STARTED)) == ("hi", "ask")
     assert said(dialogue.when(text("Sam"))) == ["Sam"]
 
@@ -306,7 +306,7 @@ def test_a_condition_that_cannot_be_told_is_false_and_is_remarked() -> None:
     flow = amounts(
         {"when": "amount.size > 3", "next": "big"}, {"when": "amount", "next": "big"}, {"next": "small"}
     )
-    dialogue = Dialogue(flow).given(STARTED)
+    dialogue = FlowDialogue(flow).given(STARTED)
     assert said(dialogue.when(text("5"))) == ["small"]
     assert [remark.state for remark in dialogue.remarks] == ["got", "got"]
     assert "counts as false" in dialogue.remarks[0].reason
@@ -317,7 +317,7 @@ def test_a_condition_that_cannot_be_told_is_noted_behind_what_is_said() -> None:
     flow = amounts(
         {"when": "amount.size > 3", "next": "big"}, {"when": "amount + 'x'", "next": "big"}, {"next": "small"}
     )
-    facts = Dialogue(flow).given(STARTED).when(text("5"))
+    facts = FlowDialogue(flow).given(STARTED).when(text("5"))
     kinds = [type(fact) for fact in facts]
     assert kinds.index(BotSaid) < kinds.index(ConditionUntold)
     assert [fact for fact in facts if isinstance(fact, ConditionUntold)] == [
@@ -331,7 +331,7 @@ def test_a_condition_that_cannot_be_told_is_noted_behind_what_is_said() -> None:
         ),
     ]
     assert needed(facts) == needed((FlowAdvanced(path=()), VariableSaved(name="n", value=1)))
-    told = Dialogue(amounts({"when": "amount * 4 >= 42", "next": "big"}, {"next": "small"}))
+    told = FlowDialogue(amounts({"when": "amount * 4 >= 42", "next": "big"}, {"next": "small"}))
     facts = told.given(STARTED).when(text("10.5"))
     assert said(facts) == ["big"]
     assert not any(isinstance(fact, ConditionUntold) for fact in facts)
@@ -350,9 +350,9 @@ def test_untold_conditions_never_make_an_answer_too_large() -> None:
         s30=says("There.", "end"),
         end={"end": True},
     )
-    facts = Dialogue(flow).given(STARTED).when(text("1"))
+    facts = FlowDialogue(flow).given(STARTED).when(text("1"))
     assert sum(isinstance(fact, ConditionUntold) for fact in facts) == MAX_UNTOLD
-    short = Dialogue(flow, max_entry=1_500).given(STARTED).when(text("1"))
+    short = FlowDialogue(flow, max_entry=1_500).given(STARTED).when(text("1"))
     assert said(short) == ["There."]
     assert not any(isinstance(fact, ConditionUntold) for fact in short)
 
@@ -368,8 +368,10 @@ def test_conditions_know_the_visitor() -> None:
         a=says({"en": "A", "de": "Ä"}),
         b=says("B"),
     )
-    assert said(Dialogue(flow).when(ConversationStarted(door="rest", language="de-CH, en;q=0.5"))) == ["Ä"]
-    assert said(Dialogue(flow).when(ConversationStarted(door="rest", language="fr"))) == ["B"]
+    assert said(FlowDialogue(flow).when(ConversationStarted(door="rest", language="de-CH, en;q=0.5"))) == [
+        "Ä"
+    ]
+    assert said(FlowDialogue(flow).when(ConversationStarted(door="rest", language="fr"))) == ["B"]
 
 
 # --- languages --------------------------------------------------------------------------------
@@ -389,7 +391,7 @@ def test_every_text_is_in_the_visitors_language() -> None:
         "": ["Hallo", "Welche?"],
         "de;q=0, EN": ["Hello", "Which?"],
     }.items():
-        assert said(Dialogue(flow).when(ConversationStarted(door="web", language=language))) == heard
+        assert said(FlowDialogue(flow).when(ConversationStarted(door="web", language=language))) == heard
 
 
 def test_a_choice_is_named_in_the_language_it_was_asked_in() -> None:
@@ -401,7 +403,7 @@ def test_a_choice_is_named_in_the_language_it_was_asked_in() -> None:
         "choices": [{"itemId": "y", "content": words}],
     }
     flow = flow_of(ask={"sendRequest": request}, yes=picked(1, "y"))
-    german = Dialogue(flow).given(ConversationStarted(door="rest", language="de"))
+    german = FlowDialogue(flow).given(ConversationStarted(door="rest", language="de"))
     assert german.when(typed("yes")) == (InputRefused(reason="unknown_choice"),)
     assert path(german.when(typed("ja"))) == ("yes",)
 
@@ -416,7 +418,7 @@ WAITING = flow_of(
 
 
 def test_a_question_arms_its_timers() -> None:
-    facts = Dialogue(WAITING).when(STARTED)
+    facts = FlowDialogue(WAITING).when(STARTED)
     assert facts[-2:] == (
         TimerArmed(id="after:1:0", at="2023-11-14T22:18:20.000Z"),
         TimerArmed(id="after:1:1", at="2023-11-14T23:13:20.000Z"),
@@ -424,7 +426,7 @@ def test_a_question_arms_its_timers() -> None:
 
 
 def test_a_reminder_leaves_the_flow_where_it_is() -> None:
-    dialogue = Dialogue(WAITING).given(STARTED)
+    dialogue = FlowDialogue(WAITING).given(STARTED)
     assert dialogue.when(TimerFired(id="after:1:0")) == (BotSaid(text="Are you there?"),)
     assert [timer.id for timer in dialogue.state.timers.armed] == ["after:1:1"]
     assert path(dialogue.when(text("yes"))) == ("got", "end")
@@ -432,7 +434,7 @@ def test_a_reminder_leaves_the_flow_where_it_is() -> None:
 
 
 def test_a_timer_leads_on() -> None:
-    dialogue = Dialogue(WAITING).given(STARTED)
+    dialogue = FlowDialogue(WAITING).given(STARTED)
     assert dialogue.when(TimerFired(id="after:1:1")) == (
         FlowAdvanced(path=("end",), ended=True),
         BotSaid(text="Bye."),
@@ -446,7 +448,7 @@ def test_timers_that_lead_round_are_cut_unless_somebody_does_something() -> None
         again=says("Still there?", next="ask"),
         got=got(next="ask"),
     )
-    dialogue = Dialogue(flow).given(STARTED)
+    dialogue = FlowDialogue(flow).given(STARTED)
 
     def fires() -> tuple[Fact, ...]:
         (timer,) = dialogue.state.timers.armed
@@ -468,7 +470,7 @@ def test_asking_again_begins_the_wait_anew() -> None:
         got=got(next="end", save={"as": "n", "kind": "number"}),
         end={"end": True},
     )
-    dialogue = Dialogue(flow).given(STARTED, text("x"))
+    dialogue = FlowDialogue(flow).given(STARTED, text("x"))
     assert [(timer.id, timer.at) for timer in dialogue.state.timers.armed] == [
         ("after:3:0", "2023-11-14T22:18:22.000Z")
     ]
@@ -476,7 +478,7 @@ def test_asking_again_begins_the_wait_anew() -> None:
 
 @pytest.mark.parametrize("id", ["after:1:7", "after:1", "after:1:x", "after:1:²", "turn:1", "other", ""])
 def test_a_timer_that_means_nothing_has_an_outcome_without_facts(id: str) -> None:
-    dialogue = Dialogue(WAITING).given(STARTED)
+    dialogue = FlowDialogue(WAITING).given(STARTED)
     item = Input(position=9, id="9", fact=TimerFired(id=id))
     assert decide(dialogue.state, item, WAITING, dialogue.moment) == ()
 
@@ -504,7 +506,7 @@ DESK = flow_of(
 
 
 def test_a_handoff_says_what_is_going_on() -> None:
-    dialogue = Dialogue(DESK, operators=2).given(STARTED)
+    dialogue = FlowDialogue(DESK, operators=2).given(STARTED)
     assert dialogue.when(text("<shoes>"))[2:] == (
         HandoffRequested(queue="orders", reason="About <shoes>"),
         BotSaid(text="I get someone for &lt;shoes&gt;."),
@@ -521,14 +523,14 @@ def test_a_handoff_says_what_is_going_on() -> None:
 
 
 def test_a_reason_is_one_short_line() -> None:
-    asked = Dialogue(DESK).given(STARTED).when(text("shoes\nand\tsocks " + "x" * 1_000))[2]
+    asked = FlowDialogue(DESK).given(STARTED).when(text("shoes\nand\tsocks " + "x" * 1_000))[2]
     assert isinstance(asked, HandoffRequested)
     assert asked.reason.startswith("About shoes and socks xxx")
     assert (len(asked.reason), asked.reason[-4:]) == (500, "x...")
 
 
 def test_when_nobody_is_there_the_visitor_hears_it_and_waits() -> None:
-    dialogue = Dialogue(DESK, operators=0).given(STARTED)
+    dialogue = FlowDialogue(DESK, operators=0).given(STARTED)
     assert said(dialogue.when(text("shoes"))) == ["Nobody is in; we answer in the morning."]
     assert dialogue.state.ownership.owner == "queue"
 
@@ -538,14 +540,14 @@ def test_when_nobody_is_there_the_flow_may_go_on() -> None:
         desk={"handoff": {"queue": "q", "waiting": "...", "nobody": {"say": "Nobody.", "next": "mail"}}},
         mail=says("Write to us."),
     )
-    facts = Dialogue(flow, operators=0).when(STARTED)
+    facts = FlowDialogue(flow, operators=0).when(STARTED)
     assert (path(facts), said(facts)) == (("desk", "mail"), ["Nobody.", "Write to us."])
-    assert said(Dialogue(flow, operators=1).when(STARTED)) == ["..."]
-    assert said(Dialogue(flow).when(STARTED)) == ["..."]  # unknown: somebody is assumed
+    assert said(FlowDialogue(flow, operators=1).when(STARTED)) == ["..."]
+    assert said(FlowDialogue(flow).when(STARTED)) == ["..."]  # unknown: somebody is assumed
 
 
 def test_who_waited_long_enough_is_led_on() -> None:
-    dialogue = Dialogue(DESK).given(STARTED, text("shoes"))
+    dialogue = FlowDialogue(DESK).given(STARTED, text("shoes"))
     assert dialogue.when(TimerFired(id="after:3:0")) == (BotSaid(text="Still looking."),)
     assert [timer.id for timer in dialogue.state.timers.armed] == ["after:3:1"]
     assert dialogue.when(TimerFired(id="after:3:1")) == (
@@ -557,14 +559,14 @@ def test_who_waited_long_enough_is_led_on() -> None:
 
 
 def test_no_timer_of_the_wait_survives_the_claim() -> None:
-    dialogue = Dialogue(DESK).given(STARTED, text("shoes"), CLAIMED)
+    dialogue = FlowDialogue(DESK).given(STARTED, text("shoes"), CLAIMED)
     assert dialogue.state.timers.armed == ()
     assert dialogue.when(TimerFired(id="after:3:1")) == ()
 
 
 def test_after_the_handback_from_a_handoff_without_next_the_flow_is_over() -> None:
     flow = flow_of(desk={"handoff": {"queue": "q", "back": "Bye."}})
-    assert Dialogue(flow).given(STARTED, CLAIMED).when(BACK) == (
+    assert FlowDialogue(flow).given(STARTED, CLAIMED).when(BACK) == (
         FlowResumed(),
         FlowAdvanced(path=(), ended=True),
         BotSaid(text="Bye."),
@@ -595,7 +597,7 @@ CALLING = flow_of(
 
 
 def test_a_sub_flow_is_called_and_returns() -> None:
-    dialogue = Dialogue(CALLING)
+    dialogue = FlowDialogue(CALLING)
     facts = dialogue.when(STARTED)
     assert facts[1] == FlowAdvanced(path=("hi", "contact", "contact/ask"), stack=("contact",))
     dialogue.given(text("a@b.de", "mail"))
@@ -615,7 +617,7 @@ def test_a_sub_flow_is_called_and_returns() -> None:
 
 
 def test_a_takeover_in_a_sub_flow_comes_back_into_it() -> None:
-    dialogue = Dialogue(CALLING).given(STARTED, text("a@b.de", "mail"), CLAIMED)
+    dialogue = FlowDialogue(CALLING).given(STARTED, text("a@b.de", "mail"), CLAIMED)
     assert dialogue.when(BACK)[1] == FlowAdvanced(path=("confirm/ask",), stack=("contact", "contact/sure"))
     back_at = ConversationHandedBack(operator="desk-1", state="hi")
     assert dialogue.given(CLAIMED).when(back_at)[1] == FlowAdvanced(
@@ -631,7 +633,7 @@ def test_the_settings_fallback_leads_out_of_a_sub_flow() -> None:
         bye=says("Bye."),
         desk={"handoff": {"queue": "q"}, "next": "bye"},
     )
-    dialogue = Dialogue(flow).given(STARTED, text("no"))
+    dialogue = FlowDialogue(flow).given(STARTED, text("no"))
     assert dialogue.when(text("no"))[0] == FlowAdvanced(path=("desk",))
 
 
@@ -643,7 +645,7 @@ def test_ids_of_a_sub_flow_do_not_meet_those_of_the_flow() -> None:
         sub={"call": "sub", "next": "end"},
         end=says("outer"),
     )
-    dialogue = Dialogue(flow).given(STARTED)
+    dialogue = FlowDialogue(flow).given(STARTED)
     assert path(dialogue.when(text(session=1))) == ("got", "sub", "sub/ask")
     assert said(dialogue.when(text(session=1))) == ["inner", "outer"]
 
@@ -672,7 +674,7 @@ SHOP = flow_of(
 
 
 def test_a_backend_is_asked_with_what_is_known() -> None:
-    dialogue = Dialogue(SHOP).given(ConversationStarted(door="rest", language="de-DE"))
+    dialogue = FlowDialogue(SHOP).given(ConversationStarted(door="rest", language="de-DE"))
     need = dialogue.happens(text("a/b &?"))
     assert isinstance(need, CallService)
     assert need == CallService(
@@ -692,7 +694,7 @@ def test_a_backend_is_asked_with_what_is_known() -> None:
 
 
 def test_its_answer_is_kept_and_leads_on() -> None:
-    dialogue = Dialogue(SHOP).given(STARTED)
+    dialogue = FlowDialogue(SHOP).given(STARTED)
     dialogue.happens(text("417"))
     assert dialogue.served("look", {"item": "Shoes & socks", "late": True}) == (
         FlowAdvanced(path=("got", "look", "late"), ended=True),
@@ -703,7 +705,7 @@ def test_its_answer_is_kept_and_leads_on() -> None:
 
 
 def test_a_backend_that_fails_leads_elsewhere() -> None:
-    dialogue = Dialogue(SHOP).given(STARTED)
+    dialogue = FlowDialogue(SHOP).given(STARTED)
     dialogue.happens(text("417"))
     facts = dialogue.served("look", failure="timeout")
     assert isinstance(facts, tuple)
@@ -715,7 +717,7 @@ def test_without_on_error_a_failure_is_null() -> None:
         look={"service": {"subject": "service.stock", "save": "stock"}, "next": "tell"},
         tell=says("Stock: {{ stock | unknown }}"),
     )
-    dialogue = Dialogue(flow)
+    dialogue = FlowDialogue(flow)
     assert dialogue.happens(STARTED) == CallService(state="look", subject="service.stock")
     facts = dialogue.served("look", failure="no_responders")
     assert isinstance(facts, tuple)
@@ -726,7 +728,7 @@ def test_more_questions_than_a_turn_may_ask_fail() -> None:
     states: dict[str, Any] = {
         f"s{n}": {"service": {"subject": f"service.s{n}"}, "next": f"s{n + 1}"} for n in range(MAX_NEEDS + 1)
     }
-    dialogue = Dialogue(flow_of(**states, **{f"s{MAX_NEEDS + 1}": says("Done.")}))
+    dialogue = FlowDialogue(flow_of(**states, **{f"s{MAX_NEEDS + 1}": says("Done.")}))
     answer = dialogue.happens(STARTED)
     for number in range(MAX_NEEDS):
         assert isinstance(answer, CallService)
@@ -757,8 +759,8 @@ ASSISTED = flow_of(
 )
 
 
-def assisted() -> Dialogue:
-    return Dialogue(ASSISTED).given(STARTED, text("Sam & Co"))
+def assisted() -> FlowDialogue:
+    return FlowDialogue(ASSISTED).given(STARTED, text("Sam & Co"))
 
 
 def question(words: str = "When do you open?") -> Fact:
@@ -766,7 +768,7 @@ def question(words: str = "When do you open?") -> Fact:
 
 
 def test_the_assistants_editor_opens() -> None:
-    facts = Dialogue(ASSISTED).given(STARTED).when(text("Sam"))
+    facts = FlowDialogue(ASSISTED).given(STARTED).when(text("Sam"))
     assert facts[2:] == (
         EditorOpened(session="assistant", prompt="Your question", text="Ask me anything."),
         TimerArmed(id="after:3:0", at="2023-11-14T22:23:22.000Z"),
@@ -855,7 +857,7 @@ def test_words_come_before_the_assistant() -> None:
         person=got("assistant", words=["person"], next="desk"),
         desk={"handoff": {"queue": "q"}},
     )
-    dialogue = Dialogue(flow).given(STARTED)
+    dialogue = FlowDialogue(flow).given(STARTED)
     assert isinstance(dialogue.happens(question()), Generate)
     dialogue.spoken("help", Generated(text="Hm."))
     assert path(dialogue.when(question("A person!"))) == ("person", "desk")
@@ -870,7 +872,7 @@ ONCE = flow_of(
 
 
 def test_the_assistant_may_speak_once_and_go_on() -> None:
-    dialogue = Dialogue(ONCE)
+    dialogue = FlowDialogue(ONCE)
     assert dialogue.happens(STARTED) == Generate(state="greet", system="Greet.")
     assert dialogue.spoken("greet", Generated(text="Good day!")) == (
         FlowStarted(flow="test", version=ONCE.version),
@@ -881,7 +883,7 @@ def test_the_assistant_may_speak_once_and_go_on() -> None:
 
 
 def test_where_it_fails_the_flow_goes_elsewhere() -> None:
-    dialogue = Dialogue(ONCE)
+    dialogue = FlowDialogue(ONCE)
     dialogue.happens(STARTED)
     facts = dialogue.spoken("greet", GenerationFailed(reason="no_key"))
     assert isinstance(facts, tuple)
@@ -897,7 +899,7 @@ def test_the_assistant_that_speaks_once_may_ask_for_a_person() -> None:
         },
         end=says("Over."),
     )
-    dialogue = Dialogue(flow)
+    dialogue = FlowDialogue(flow)
     dialogue.happens(STARTED)
     facts = dialogue.spoken("judge", Generated(text="Hm.", tool=HandoffRequest()))
     assert isinstance(facts, tuple)
@@ -917,7 +919,7 @@ def ours(name: str) -> Flow:
 
 
 def test_the_help_desk_looks_an_order_up() -> None:
-    dialogue = Dialogue(ours("helpdesk")).given(
+    dialogue = FlowDialogue(ours("helpdesk")).given(
         ConversationStarted(door="web", language="de-AT"), choice("order", "topic")
     )
     assert said(dialogue.when(text("keine Ahnung", "order")))[0] == "Darin finde ich keine Bestellnummer."
@@ -930,7 +932,7 @@ def test_the_help_desk_looks_an_order_up() -> None:
 
 
 def test_the_help_desk_goes_on_without_its_backend_and_remembers_the_address() -> None:
-    dialogue = Dialogue(ours("helpdesk"), operators=0).given(STARTED, choice("order", "topic"))
+    dialogue = FlowDialogue(ours("helpdesk"), operators=0).given(STARTED, choice("order", "topic"))
     dialogue.happens(text("AB-12345", "order"))
     facts = dialogue.served("lookUp", failure="timeout")
     assert isinstance(facts, tuple)
@@ -945,7 +947,7 @@ def test_the_help_desk_goes_on_without_its_backend_and_remembers_the_address() -
 
 
 def test_the_help_desk_goes_on_without_an_assistant() -> None:
-    dialogue = Dialogue(ours("helpdesk")).given(STARTED, choice("question", "topic"))
+    dialogue = FlowDialogue(ours("helpdesk")).given(STARTED, choice("question", "topic"))
     assert isinstance(dialogue.happens(text("Do you ship to Oslo?", "assistant")), Generate)
     facts = dialogue.spoken("question", GenerationFailed(reason="no_key"))
     assert isinstance(facts, tuple)
@@ -954,7 +956,9 @@ def test_the_help_desk_goes_on_without_an_assistant() -> None:
 
 def test_the_shop_tells_the_desk_what_it_was_told() -> None:
     facts = (
-        Dialogue(ours("default")).given(STARTED, choice("person", "topic")).when(text("My bill", "person"))
+        FlowDialogue(ours("default"))
+        .given(STARTED, choice("person", "topic"))
+        .when(text("My bill", "person"))
     )
     assert HandoffRequested(queue="service", reason="Asks for a person: My bill") in facts
 
@@ -965,7 +969,7 @@ DAY = 86_400
 
 
 def test_a_conversation_without_a_word_is_ended() -> None:
-    dialogue = Dialogue(WAITING, inactivity=DAY)
+    dialogue = FlowDialogue(WAITING, inactivity=DAY)
     armed = dialogue.when(STARTED)[-1]
     assert armed == TimerArmed(id="inactivity:1", at="2023-11-15T22:13:20.000Z")
     dialogue.clock = DAY
@@ -974,7 +978,7 @@ def test_a_conversation_without_a_word_is_ended() -> None:
 
 
 def test_a_word_puts_the_end_off() -> None:
-    dialogue = Dialogue(flow_of(ask=asks(), got=got(next="ask")), inactivity=DAY).given(STARTED, text())
+    dialogue = FlowDialogue(flow_of(ask=asks(), got=got(next="ask")), inactivity=DAY).given(STARTED, text())
     dialogue.clock = DAY - 3
     assert dialogue.when(TimerFired(id="inactivity:1")) == (
         TimerArmed(id="inactivity:5", at="2023-11-15T22:13:22.000Z"),  # a day after the text
@@ -982,7 +986,7 @@ def test_a_word_puts_the_end_off() -> None:
 
 
 def test_who_waits_for_a_person_is_not_ended() -> None:
-    dialogue = Dialogue(flow_of(desk={"handoff": {"queue": "q"}}), inactivity=DAY).given(STARTED)
+    dialogue = FlowDialogue(flow_of(desk={"handoff": {"queue": "q"}}), inactivity=DAY).given(STARTED)
     dialogue.clock = 2 * DAY
     [armed] = dialogue.when(TimerFired(id="inactivity:1"))
     assert isinstance(armed, TimerArmed)
@@ -991,14 +995,16 @@ def test_who_waits_for_a_person_is_not_ended() -> None:
 
 def test_a_flow_may_have_its_own_time() -> None:
     flow = flow_of(settings={"inactivity": "30m"}, ask=asks(), got=got())
-    assert Dialogue(flow, inactivity=DAY).when(STARTED)[-1] == TimerArmed(
+    assert FlowDialogue(flow, inactivity=DAY).when(STARTED)[-1] == TimerArmed(
         id="inactivity:1", at="2023-11-14T22:43:20.000Z"
     )
-    assert Dialogue(flow).when(STARTED)[-1] == TimerArmed(id="inactivity:1", at="2023-11-14T22:43:20.000Z")
+    assert FlowDialogue(flow).when(STARTED)[-1] == TimerArmed(
+        id="inactivity:1", at="2023-11-14T22:43:20.000Z"
+    )
 
 
 def test_the_next_word_begins_anew() -> None:
-    dialogue = Dialogue(CONTACT, inactivity=DAY).given(STARTED, text("a@b.de", "mail"))
+    dialogue = FlowDialogue(CONTACT, inactivity=DAY).given(STARTED, text("a@b.de", "mail"))
     dialogue.clock = DAY
     dialogue.given(TimerFired(id="inactivity:1"))
     dialogue.story.visitor(text("Hello?", "age"))
@@ -1017,7 +1023,7 @@ def test_the_next_word_begins_anew() -> None:
 
 def test_a_question_asked_by_the_flow_is_a_choice_again_after_a_handback() -> None:
     flow = flow_of(pick=offers("g", "x", question="{{ visitor.door }}?"), x=picked("g", "x"))
-    dialogue = Dialogue(flow).given(ConversationStarted(door="rest"), CLAIMED)
+    dialogue = FlowDialogue(flow).given(ConversationStarted(door="rest"), CLAIMED)
     asked = dialogue.when(BACK)[2]
     assert isinstance(asked, ChoiceAsked)
     assert asked.question == "rest?"

@@ -23,7 +23,7 @@ def framed(text: str) -> bytes:
     return bytes((0x81, 0x80 | len(data), 0, 0, 0, 0)) + data
 
 
-class Wire(asyncio.Transport):
+class KeepingTransport(asyncio.Transport):
     """What the server wrote, piece by piece."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Served:
         self.received: list[str] = []
         self.listening = asyncio.Event()
         self.over = asyncio.Event()
-        self.wire = Wire()
+        self.wire = KeepingTransport()
         self.socket = BoundedWebSocket(config, ServerState(), {})
         self.socket.connection_made(self.wire)
 

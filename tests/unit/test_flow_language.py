@@ -15,7 +15,7 @@ from services.workflow.domain.language.flow_file import MAX_FILE
 from services.workflow.domain.language.graph import Edge
 from services.workflow.domain.language.validation import DEEPEST_CALL
 from shared.contract.facts import ConversationStarted, DecisionFailed
-from tests.dialogue import Dialogue, asks, got, offers, picked, says
+from tests.dialogue import FlowDialogue, asks, got, offers, picked, says
 
 FLOWS = Path(__file__).parents[2] / "services" / "workflow" / "flows"
 FORM: dict[str, Any] = json.loads((FLOWS / "flow.schema.json").read_text(encoding="utf-8"))
@@ -659,7 +659,7 @@ def test_a_body_nested_however_deep_is_refused_or_sent(depth: int) -> None:
         refused = str(error)
     else:
         refused = ""
-        answer = Dialogue(flow).happens(ConversationStarted(door="rest"))
+        answer = FlowDialogue(flow).happens(ConversationStarted(door="rest"))
         assert isinstance(answer, CallService) or answer == (DecisionFailed(reason="too_large"),)
     assert not refused or (depth > 200 and "nested too deeply" in refused)
 

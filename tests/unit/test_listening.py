@@ -15,7 +15,7 @@ from tests import virtual_time
 PROMISED = 5.0
 
 
-class Listener:
+class RememberingListener:
     """Reads a hub's stream and remembers when what came."""
 
     def __init__(self, hub: EventHub, still_welcome: Callable[[], Awaitable[bool]]) -> None:
@@ -39,9 +39,11 @@ async def chatter(hub: EventHub) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _for(seconds: float, busy: bool, still_welcome: Callable[[], Awaitable[bool]]) -> Listener:
+async def _for(
+    seconds: float, busy: bool, still_welcome: Callable[[], Awaitable[bool]]
+) -> RememberingListener:
     hub = EventHub()
-    listener = Listener(hub, still_welcome)
+    listener = RememberingListener(hub, still_welcome)
     await asyncio.sleep(0)
     told = asyncio.create_task(chatter(hub)) if busy else None
     await asyncio.wait([listener.task], timeout=seconds)
@@ -136,7 +138,7 @@ def test_a_logout_here_ends_the_stream_at_once() -> None:
         async def still_welcome() -> bool:
             return welcome
 
-        listener = Listener(hub, still_welcome)
+        listener = RememberingListener(hub, still_welcome)
         await asyncio.sleep(10.5)
         welcome = False
         hub.ask()

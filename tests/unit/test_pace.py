@@ -14,7 +14,7 @@ from shared.service.pace import IDLE_RESTS, RESTS, Pace
 PIECE = 1.0
 
 
-class Clock:
+class WorkClock:
     """Stands still but for the work itself, each item of which takes ``seconds``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -32,7 +32,7 @@ class Clock:
         return work
 
 
-class Rounds:
+class OtherTask:
     """What another task of the loop sees: how much was done at each of its turns."""
 
     def __init__(self, done: list[int]) -> None:
@@ -69,17 +69,17 @@ async def all_of(pace: Pace, items: range, work: Callable[[int], None]) -> None:
 async def test_others_have_their_turn_after_each_piece_and_nothing_is_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock, done = Clock(monkeypatch, PIECE / 4), list[int]()
-    others = Rounds(done)
+    clock, done = WorkClock(monkeypatch, PIECE / 4), list[int]()
+    others = OtherTask(done)
     await all_of(Pace(), range(100), clock.work(done))
     assert done == list(range(100))
     assert max(others.stop()) == 4
 
 
 async def test_of_two_that_work_long_each_has_a_piece_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, done = Clock(monkeypatch, PIECE), list[int]()
+    clock, done = WorkClock(monkeypatch, PIECE), list[int]()
     pace = Pace()
-    others = Rounds(done)
+    others = OtherTask(done)
     await asyncio.gather(
         all_of(pace, range(20), clock.work(done)), all_of(pace, range(100, 120), clock.work(done))
     )
@@ -92,7 +92,7 @@ async def test_of_two_that_work_long_each_has_a_piece_in_turn(monkeypatch: pytes
 async def test_after_so_much_work_it_rests_and_for_longer_while_others_have_something_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock, done, rests = Clock(monkeypatch, PIECE), list[int](), list[float]()
+    clock, done, rests = WorkClock(monkeypatch, PIECE), list[int](), list[float]()
     monkeypatch.setattr(pace_module, "WORK_SECONDS", 5 * PIECE)
     rested(monkeypatch, rests)
     pace = Pace()
@@ -105,7 +105,7 @@ async def test_after_so_much_work_it_rests_and_for_longer_while_others_have_some
 
 
 async def test_what_is_written_between_two_pieces_is_rested_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, done, rests = Clock(monkeypatch, PIECE), list[int](), list[float]()
+    clock, done, rests = WorkClock(monkeypatch, PIECE), list[int](), list[float]()
     monkeypatch.setattr(pace_module, "WORK_SECONDS", 5 * PIECE)
     rested(monkeypatch, rests)
     pace = Pace()
@@ -116,7 +116,7 @@ async def test_what_is_written_between_two_pieces_is_rested_for_too(monkeypatch:
 
 
 async def test_what_fails_in_the_middle_lets_the_next_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, done = Clock(monkeypatch, PIECE), list[int]()
+    clock, done = WorkClock(monkeypatch, PIECE), list[int]()
     pace = Pace()
 
     def fail(item: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 from services.workflow.presence import FRESH_SECONDS, UNKNOWN, OperatorsPresent, Presence
 
 
-class Clock:
+class PresenceClock:
     now = 0.0
 
     def __call__(self) -> float:
@@ -15,12 +15,12 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> PresenceClock:
+    return PresenceClock()
 
 
 @pytest.fixture
-def presence(clock: Clock) -> Presence:
+def presence(clock: PresenceClock) -> Presence:
     return Presence(clock)
 
 
@@ -39,7 +39,9 @@ def test_the_operators_of_all_replicas_are_counted(presence: Presence) -> None:
     assert presence.operators == 4
 
 
-def test_a_replica_that_falls_silent_takes_its_operators_along(presence: Presence, clock: Clock) -> None:
+def test_a_replica_that_falls_silent_takes_its_operators_along(
+    presence: Presence, clock: PresenceClock
+) -> None:
     tell(presence, "a", 2)
     clock.now += FRESH_SECONDS - 1
     tell(presence, "b", 1)

@@ -33,7 +33,7 @@ from shared.contract.facts import (
 from tests.examples import CONVERSATION, FIRST_TIME
 
 
-class Told:
+class ToldConversation:
     """A conversation, entry by entry."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Told:
 
 
 def test_everybody_is_told_by_who_they_are() -> None:
-    told = Told()
+    told = ToldConversation()
     told.bot(1, BotSaid(text="<b>Hi</b>"), EditorOpened(session="s", text="Ask me"))
     first = told.visitor("one?")
     told.bot(first, AssistantSaid(text="1 < 2"))
@@ -78,7 +78,7 @@ def test_everybody_is_told_by_who_they_are() -> None:
 
 
 def test_what_was_written_during_an_answer_stands_behind_it_and_waits_its_turn() -> None:
-    told = Told()
+    told = ToldConversation()
     told.bot(1)
     first, second, third = told.visitor("one?"), told.visitor("two?"), told.visitor("three?")
     assert so_far(told.entries, first) == [PromptLine("visitor", "one?")]
@@ -89,7 +89,7 @@ def test_what_was_written_during_an_answer_stands_behind_it_and_waits_its_turn()
 
 
 def test_what_was_refused_was_never_said() -> None:
-    told = Told()
+    told = ToldConversation()
     told.bot(1)
     refused = told.visitor("out of turn")
     told.bot(refused, InputRefused(reason="stale_answer"))
@@ -97,7 +97,7 @@ def test_what_was_refused_was_never_said() -> None:
 
 
 def test_a_reset_leaves_nothing_of_before() -> None:
-    told = Told()
+    told = ToldConversation()
     told.bot(1, BotSaid(text="Hi"))
     told.visitor("unanswered")
     reset = told.add("visitor", ConversationReset())
@@ -110,7 +110,7 @@ def test_a_reset_leaves_nothing_of_before() -> None:
 
 def test_a_choice_is_told_in_the_words_that_the_visitor_saw() -> None:
     asked = ChoiceAsked(group="g", question="Which?", choices=(Choice(item=1, text="<i>Red</i> &amp; blue"),))
-    told = Told()
+    told = ToldConversation()
     told.bot(1, asked)
     picked = told.add("visitor", ChoiceMade(group="g", item="1"))
     lines = so_far(told.entries, picked)
@@ -120,7 +120,7 @@ def test_a_choice_is_told_in_the_words_that_the_visitor_saw() -> None:
 
 def test_nothing_was_said_where_nothing_is() -> None:
     assert so_far([], 1) == []
-    assert so_far(Told().entries, 1) == []
+    assert so_far(ToldConversation().entries, 1) == []
 
 
 def simply(entries: list[RecordedEntry], cause: int) -> list[PromptLine]:
@@ -167,7 +167,7 @@ OUTCOMES: dict[str, tuple[Fact, ...]] = {
 
 @given(st.lists(st.sampled_from([*HAPPENINGS, *OUTCOMES]) | st.integers(0, 5), max_size=40))
 def test_it_is_what_the_simple_rule_says_in_whatever_order_things_come(steps: list[str | int]) -> None:
-    told = Told()
+    told = ToldConversation()
     which = 0  # the input that the next outcome is for, as a place among those that wait
     for number, each in enumerate(steps):
         state = reduce(evolve, told.entries, NEW)

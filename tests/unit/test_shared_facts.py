@@ -59,14 +59,14 @@ def test_what_cannot_be_changed_is_read_once() -> None:
 # --- an agent that changes what it remembers in place ---------------------------------------------
 
 
-class Configuration(msgspec.Struct, frozen=True):
+class SharedConfiguration(msgspec.Struct, frozen=True):
     seen: Any = None
 
 
 class Careless:
     """It keeps one object for all, changes it in place, and so it does with all that it is given."""
 
-    configuration = Configuration
+    configuration = SharedConfiguration
 
     def __init__(self) -> None:
         self.first: dict[str, Any] = {"count": 0, "values": []}
@@ -82,7 +82,7 @@ class Careless:
         return Answered(result=len(configuration.seen) == 1, memory=memory)
 
 
-class User:
+class EngagedUser:
     """An engagement whose entries go over the wire, as they do between proxy, log and workflow."""
 
     def __init__(self, name: str, agent: Careless) -> None:
@@ -116,13 +116,13 @@ class User:
         return fact
 
 
-def memory(user: User) -> Any:
+def memory(user: EngagedUser) -> Any:
     assert user.state.engagement is not None
     return user.state.engagement.memory
 
 
 def test_deciding_again_after_a_conflict_gives_the_same() -> None:
-    user = User("one", Careless())
+    user = EngagedUser("one", Careless())
     user.asks(1)
     user.answered()
     user.asks(2)
@@ -138,7 +138,7 @@ def test_deciding_again_after_a_conflict_gives_the_same() -> None:
 def test_another_users_memory_stays_what_it_was() -> None:
     """Their entries have the same bytes, so the same objects were read of them."""
     agent = Careless()
-    one, other = User("one", agent), User("other", Careless())
+    one, other = EngagedUser("one", agent), EngagedUser("other", Careless())
     for user in (one, other):
         user.asks(1)
         user.answered()
@@ -151,7 +151,7 @@ def test_another_users_memory_stays_what_it_was() -> None:
 
 def test_what_an_agent_gives_back_is_no_longer_its_own() -> None:
     agent = Careless()
-    one = User("one", agent)
+    one = EngagedUser("one", agent)
     one.asks(1)
     fact = one.decided()
     agent.first["count"] = 99

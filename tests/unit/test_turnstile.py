@@ -68,7 +68,7 @@ async def test_one_that_fails_does_not_hold_up_the_next(caplog: pytest.LogCaptur
     assert "gone already" in caplog.text
 
 
-class Wire(asyncio.Transport):
+class UnwiredTransport(asyncio.Transport):
     """A connection without a network: what was written, and what became of it."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class Crowd:
         config = Config(application, http=kind, ws=BoundedWebSocket, lifespan="off", log_config=None)
         config.load()
         self.protocols = [kind(config, ServerState(), {}) for _ in range(AT_ONCE + 1)]
-        self.wires = [Wire() for _ in self.protocols]
+        self.wires = [UnwiredTransport() for _ in self.protocols]
         for protocol, wire in zip(self.protocols, self.wires, strict=True):
             protocol.connection_made(wire)
             protocol.data_received(UPGRADE)

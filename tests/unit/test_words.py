@@ -16,7 +16,7 @@ from shared.contract.facts import (
     InputRefused,
     VariableSaved,
 )
-from tests.dialogue import Dialogue, asks, flow_of, got, says, text
+from tests.dialogue import FlowDialogue, asks, flow_of, got, says, text
 from tests.growth import growth
 
 
@@ -27,7 +27,7 @@ def taken(said: str, language: str = "", **states: Any) -> str:
         for name, take in states.items()
     }
     flow = flow_of(ask=asks(), **takers, end=says("Thanks."))
-    dialogue = Dialogue(flow).given(ConversationStarted(door="websocket", language=language))
+    dialogue = FlowDialogue(flow).given(ConversationStarted(door="websocket", language=language))
     facts = dialogue.when(text(said))
     if facts == (InputRefused(reason="no_transition"),):
         return ""
@@ -167,7 +167,7 @@ def test_what_may_be_either_is_asked_again_not_taken_by_the_first(said: str) -> 
     assert taken(said, yes=["yes"], no=["no"]) == ""
     assert taken(said, yes=["yes"], no=["no"], other={}) == "other"
     flow = flow_of(ask=asks(fallback={"say": "Yes or no?"}), yes=got(words=["yes"]), no=got(words=["no"]))
-    dialogue = Dialogue(flow).given(ConversationStarted(door="websocket"))
+    dialogue = FlowDialogue(flow).given(ConversationStarted(door="websocket"))
     assert dialogue.when(text(said))[0] == AskedAgain(reason="no_match", tries=1)
 
 
@@ -242,7 +242,7 @@ def test_groups_are_as_the_visitor_wrote_them_where_that_fits() -> None:
 
 def test_a_group_is_kept_by_the_flow() -> None:
     flow = flow_of(ask=asks(), got=got(pattern=r"^(?P<code>[a-z]\d)$"))
-    facts = Dialogue(flow).given(ConversationStarted(door="rest")).when(text("\u200bＡ１"))
+    facts = FlowDialogue(flow).given(ConversationStarted(door="rest")).when(text("\u200bＡ１"))
     assert VariableSaved(name="code", value="A1") in facts
 
 

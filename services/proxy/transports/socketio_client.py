@@ -16,7 +16,7 @@ from services.proxy.domain.close_codes import CloseCode
 from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.session import Append
 from services.proxy.domain.socketio_protocol import Emit, Missing, Output, Talk, error
-from services.proxy.door_queues import MAX_PENDING, Inbox, Outbox, Outcome, Unread
+from services.proxy.door_queues import MAX_PENDING, ClientInbox, Outbox, Outcome, Unread
 from services.proxy.history import History
 from services.proxy.hub import Hub
 from shared.contract.entry import RecordedEntry
@@ -85,7 +85,7 @@ class SocketioClient:
         self._count = count
         self._talk: Talk | None = None  # None until the history is told
         self._conversation = conversation
-        self._inbox: Inbox[_Event] = Inbox()
+        self._inbox: ClientInbox[_Event] = ClientInbox()
         self._outbox: Outbox | None = None  # with the talk
         self._unread: Unread[Emit] = Unread(
             self._give, lambda: self.close(close_codes.TOO_SLOW), lambda: self.close(close_codes.NO_LOG)

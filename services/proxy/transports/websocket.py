@@ -26,7 +26,7 @@ from services.proxy.domain.close_codes import CloseCode
 from services.proxy.domain.connect_params import flow_name, languages
 from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.session import BEGIN, Append, ClientSession, Listen, Look, Output, Send, Typed
-from services.proxy.door_queues import MAX_PENDING, OUTCOMES, Inbox, Outbox, Outcome, Unread
+from services.proxy.door_queues import MAX_PENDING, OUTCOMES, ClientInbox, Outbox, Outcome, Unread
 from services.proxy.history import History
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
@@ -175,7 +175,7 @@ class _Channel:
         self._session = session
         self._send = send
         self._direct = direct
-        self._inbox: Inbox[str] | None = Inbox()  # until the history is told
+        self._inbox: ClientInbox[str] | None = ClientInbox()  # until the history is told
         self._outbox = Outbox(hub, conversation, self._appended)
         self._unread: Unread[str] = Unread(self._give, self._late, self._failed)
         self._teller: asyncio.Task[None] | None = None

@@ -35,7 +35,7 @@ class UnreadableState(ValueError):
     """This is not a state of the wanted contract; the text says which it is, or what is wrong."""
 
 
-class _Head(msgspec.Struct):
+class _StateHead(msgspec.Struct):
     """What is read of a state of any contract."""
 
     contract: str
@@ -75,7 +75,7 @@ def _shared(kind: Any, value: Any) -> PersistentQueue[Input] | PersistentSet:
     raise NotImplementedError(kind)
 
 
-_head: Final = msgspec.json.Decoder(_Head)
+_head: Final = msgspec.json.Decoder(_StateHead)
 _encoder: Final = msgspec.json.Encoder(enc_hook=_plain)
 
 

@@ -37,7 +37,7 @@ ANSWER = (
 LAYOUT = Layout(subjects.LOG, subjects.PREFIX)
 
 
-class Appender:
+class PipelinedAppender:
     """Pipelined appends over one connection: many on their way, each awaited by who made it."""
 
     def __init__(self, client: Client, author: Author) -> None:
@@ -71,7 +71,9 @@ class Appender:
         return await future
 
 
-async def run(visitor: Appender, bot: Appender, workers: int, seconds: float) -> dict[str, float]:
+async def run(
+    visitor: PipelinedAppender, bot: PipelinedAppender, workers: int, seconds: float
+) -> dict[str, float]:
     """Appends each second, of both kinds together."""
     end = perf_counter() + seconds
     count = 0
@@ -93,7 +95,7 @@ async def run(visitor: Appender, bot: Appender, workers: int, seconds: float) ->
     return {"appends_per_s": count / (perf_counter() - began)}
 
 
-async def hops(visitor: Appender, client: Client, count: int) -> dict[str, float]:
+async def hops(visitor: PipelinedAppender, client: Client, count: int) -> dict[str, float]:
     """From a publish to the republished entry at a subscriber, one at a time (ms)."""
     arrived = asyncio.Event()
 
@@ -128,7 +130,7 @@ async def main() -> None:
         await nats.connect(url, inbox_prefix=inbox_prefix(user).encode())
         for url, user in zip(addresses, ("proxy", "workflow"), strict=True)
     ]
-    visitor, bot = Appender(clients[0], "visitor"), Appender(clients[1], "bot")
+    visitor, bot = PipelinedAppender(clients[0], "visitor"), PipelinedAppender(clients[1], "bot")
     await visitor.start()
     await bot.start()
     figures = await hops(visitor, clients[1], 100)

@@ -6,7 +6,7 @@ import asyncio
 
 from tests.faults.checker import in_time
 from tests.faults.external_checks import as_streamed, waited
-from tests.faults.fake_externals import Drafts, Provider
+from tests.faults.fake_externals import HeardDrafts, NumberingProvider
 from tests.faults.faulty_workflow import ANSWER_POINTS
 from tests.faults.flows import assistant, written
 from tests.faults.lab import Lab
@@ -22,11 +22,11 @@ MAX_SECONDS = 40.0
 async def spoken(trial: Trial) -> None:
     """Exactly one answer to each input, whole and as it was streamed; none while an operator owns."""
     rounds = trial.of(15, 0)
-    async with Provider(trial.chance) as provider:
+    async with NumberingProvider(trial.chance) as provider:
         flow = written(assistant(), trial.folder / "lab.json")
         numbers, settings = trial.of(1, 0), provider.settings
         async with Lab(trial, workflows=2, analytics=numbers, clerks=3, flow=flow, settings=settings) as lab:
-            drafts = await Drafts().follow(await lab.connect("proxy"))
+            drafts = await HeardDrafts().follow(await lab.connect("proxy"))
             visitors = await lab.invite(trial.of(30, 8), kind=Talker, people=0.1, anew=0.03, haste=0.1)
             work = lab.talk(visitors, 10**6, pause=(0.0, 0.5), takeovers=0.5)
             plan = trial.chance.sample(ANSWER_POINTS * 3, trial.of(3 * len(ANSWER_POINTS), 1))

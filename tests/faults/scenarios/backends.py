@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.faults.external_checks import asked_once
-from tests.faults.fake_externals import Backend
+from tests.faults.fake_externals import NumberingBackend
 from tests.faults.faulty_workflow import BACKEND_POINTS
 from tests.faults.flows import backends, written
 from tests.faults.lab import Lab
@@ -16,7 +16,7 @@ from tests.faults.scenarios.deaths import die_at, heal
 async def asked(trial: Trial) -> None:
     """Each backend is asked once for a turn, unless a crash falls between the asking and its fact."""
     rounds = trial.of(9, 0)
-    async with Backend(trial.chance) as backend:
+    async with NumberingBackend(trial.chance) as backend:
         flow = written(backends(backend.address), trial.folder / "lab.json")
         desk, clerks = trial.of(1, 0), trial.of(2, 0)
         async with Lab(trial, workflows=2, operators=desk, analytics=desk, clerks=clerks, flow=flow) as lab:

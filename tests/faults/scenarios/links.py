@@ -8,7 +8,7 @@ import time
 
 from deploy.local.embedded import EmbeddedNats
 from tests.faults.checker import Violation, in_time
-from tests.faults.injectors import Wire
+from tests.faults.injectors import FaultyLink
 from tests.faults.lab import Lab
 from tests.faults.run import LawBroken, Trial
 
@@ -30,7 +30,7 @@ async def cut(trial: Trial) -> None:
     """The link of all services is reset for 5 s, half-open for 60 s, and slow."""
     server = EmbeddedNats(trial.folder / "data")
     await asyncio.to_thread(server.start)
-    async with Wire(server.port) as wire:
+    async with FaultyLink(server.port) as wire:
         url = f"nats://127.0.0.1:{wire.port}"
         async with Lab(trial, server=server, nats_url=url) as lab:
 

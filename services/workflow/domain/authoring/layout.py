@@ -38,7 +38,7 @@ class Point(msgspec.Struct, frozen=True):
     y: float
 
 
-class Layout(msgspec.Struct, frozen=True):
+class GraphLayout(msgspec.Struct, frozen=True):
     """``boxes``: the middle of each. ``lines``: each edge's points from source to target.
 
     ``labels``: the middle of each edge's label.
@@ -64,7 +64,7 @@ class _Node:
         self.below: list[_Node] = []
 
 
-def layout(boxes: Mapping[str, Size], edges: Sequence[LayoutEdge]) -> Layout:
+def layout(boxes: Mapping[str, Size], edges: Sequence[LayoutEdge]) -> GraphLayout:
     """Places for all boxes and edges. Edges from a box to itself must not be among them."""
     backward = _backward(boxes, edges)
     ranks = _ranks(boxes, edges, backward)
@@ -217,7 +217,7 @@ def _drawn(
     layers: Sequence[Sequence[_Node]],
     chains: Sequence[Sequence[_Node]],
     backward: Sequence[bool],
-) -> Layout:
+) -> GraphLayout:
     every = [node for layer in layers for node in layer]
     left = min((node.x - node.width / 2 for node in every), default=0.0)
     width = max((node.x + node.width / 2 for node in every), default=0.0) - left
@@ -245,7 +245,7 @@ def _drawn(
         labels.append(middle(labelled))
         lines.append(tuple(reversed(points)) if backward[number] else tuple(points))
     size = Size(width, max(0.0, y - LAYER_GAP))
-    return Layout(size, {name: middle(node) for name, node in nodes.items()}, lines, labels)
+    return GraphLayout(size, {name: middle(node) for name, node in nodes.items()}, lines, labels)
 
 
 def _ports(chains: Sequence[Sequence[_Node]], at_end: bool) -> list[float]:

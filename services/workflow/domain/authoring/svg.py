@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Final
 
 from services.workflow.domain.authoring.drawing import COLOURS, Arrow, Box, Drawing
-from services.workflow.domain.authoring.layout import Layout, LayoutEdge, Point, Size, layout
+from services.workflow.domain.authoring.layout import GraphLayout, LayoutEdge, Point, Size, layout
 
 #: Widths of a character of the fonts below, on average, and what a line takes (pixels).
 _NAME_WIDTH: Final = 7.4
@@ -131,7 +131,7 @@ def _line(points: tuple[Point, ...], arrow: Arrow) -> str:
     return f'<path class="e{dashed}" d="{"".join(path)}" marker-end="url(#a)"/>'
 
 
-def _labels(placed: Layout, arrows: list[Arrow]) -> list[str]:
+def _labels(placed: GraphLayout, arrows: list[Arrow]) -> list[str]:
     drawn = []
     for at, arrow in zip(placed.labels, arrows, strict=True):
         if not arrow.label:

@@ -13,7 +13,7 @@ from services.workflow.domain.language.field_reader import MemberReader
 from services.workflow.domain.language.patterns import BadPattern, TextMatch, pattern, words
 from services.workflow.domain.language.phones import is_region
 from services.workflow.domain.language.schema import MEANING
-from services.workflow.domain.language.state import After, ExpectedAnswer, Fallback
+from services.workflow.domain.language.state import AfterSilence, ExpectedAnswer, Fallback
 from services.workflow.domain.language.values import Kind, Save
 
 #: How many timers a state may have.
@@ -146,7 +146,7 @@ class AnswerReader(MemberReader):
         next = self._target(fields.get("next"))
         return Fallback(self._maybe(fields, "say"), fields.get("times", 2), next)
 
-    def _timers(self, value: Any) -> tuple[After, ...]:
+    def _timers(self, value: Any) -> tuple[AfterSilence, ...]:
         timers = []
         items = value if isinstance(value, list) else [value]
         if not items or len(items) > MAX_TIMERS:
@@ -160,5 +160,7 @@ class AnswerReader(MemberReader):
             if not fields.keys() & {"say", "next"}:
                 self._problem(f"{where} does nothing.", 'Give it "say", "next", or both.')
             if (delay := schema.seconds(fields.get("delay", ""))) is not None:
-                timers.append(After(delay, self._maybe(fields, "say"), self._target(fields.get("next"))))
+                timers.append(
+                    AfterSilence(delay, self._maybe(fields, "say"), self._target(fields.get("next")))
+                )
         return tuple(timers)

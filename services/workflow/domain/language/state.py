@@ -45,7 +45,7 @@ class Branch(msgspec.Struct, frozen=True):
     next: str
 
 
-class After(msgspec.Struct, frozen=True):
+class AfterSilence(msgspec.Struct, frozen=True):
     """What happens when nothing has happened for so many seconds. ``next`` None: the flow stays."""
 
     seconds: int
@@ -166,7 +166,7 @@ class FlowState(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None = None
     branches: tuple[Branch, ...] = ()  # looked at before `next`
     fallback: Fallback | None = None
-    after: tuple[After, ...] = ()
+    after: tuple[AfterSilence, ...] = ()
     desk: HandoffSpec | None = None
     service: ServiceSpec | None = None
     assistant: AssistantSpec | None = None
