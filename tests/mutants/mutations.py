@@ -1168,6 +1168,7 @@ MUTATIONS: Final = (
         "    ConversationErased: _erased,\n",
         "",
         ("tests/unit/test_erased.py",),
+        "Forgettable",
     ),
     Mutation(
         "An erased conversation's open sockets are told to begin anew",
