@@ -15,9 +15,9 @@ from deploy.local.embedded import MASTER_KEY
 from shared.eventlog.connection import ConnectionState
 from shared.eventlog.keyring import Keyring
 from shared.eventlog.master_keys import BadMasterKey, KeyringError, MasterKeys
-from shared.eventlog.observer import LoggingObserver
 from shared.service.chat_log import ChatLog, open_log
 from shared.service.conversation_keys import keys_of
+from shared.service.health import Health
 
 #: Whose user a command is that reads words: it may read keys, and can use none.
 READER_OF_WORDS = "operator"
@@ -44,7 +44,7 @@ async def log_with(
 ) -> ChatLog:
     """The log over this connection. Where the master key opens no keys, a line says why."""
     if masters is not None:
-        health = LoggingObserver()
+        health = Health("switchboard")
         try:
             await Keyring(client, masters, lambda id, secret: None).check()
         except KeyringError as error:

@@ -172,9 +172,12 @@ def test_a_whole_run(start: Starter, tmp_path: Path) -> None:
     for pid, command in processes.items():
         environment = Path(f"/proc/{pid}/environ").read_text()
         assert not any(known in command for known in secrets.values())
-        if "services." in command:  # each knows its own password, no other's
+        if (
+            "services." in command
+        ):  # each knows its own password, no other's; the operator service erases, too
             own = command.rpartition("services.")[2].split()[0]
-            assert [user for user, known in secrets.items() if known in environment] == [own]
+            known_here = [user for user, known in secrets.items() if known in environment]
+            assert known_here == [own, *["eraser"] * (own == "operator")]
         assert ("sk-only-the-workflow" in environment) == ("services.workflow" in command)
     run.until(r"assistant gpt-\S+ at https://api.openai.com/v1 \(openai\), with the key of OPENAI_API_KEY")
 
