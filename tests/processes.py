@@ -68,6 +68,10 @@ class Service:
     def output(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    def set(self, **settings: str) -> None:
+        """Further settings, for its next start."""
+        self._environment |= settings
+
     def launch(self) -> None:
         """Start without waiting."""
         with self._log.open("ab") as log:

@@ -172,9 +172,7 @@ def test_a_whole_run(start: Starter, tmp_path: Path) -> None:
     for pid, command in processes.items():
         environment = Path(f"/proc/{pid}/environ").read_text()
         assert not any(known in command for known in secrets.values())
-        if (
-            "services." in command
-        ):  # each knows its own password, no other's; the operator service erases, too
+        if "services." in command:  # each knows its own password; the operator service erases, too
             own = command.rpartition("services.")[2].split()[0]
             known_here = [user for user, known in secrets.items() if known in environment]
             assert known_here == [own, *["eraser"] * (own == "operator")]
