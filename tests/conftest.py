@@ -29,7 +29,7 @@ from tests.llm_server import LlmServer
 from tests.processes import MASTER_KEY, Service
 
 #: Of how many streams the log consists in these tests.
-STREAMS = int(os.environ.get("SWITCHBOARD_TEST_STREAMS", "1"))
+STREAMS = int(os.environ.get("SWITCHBOARD_TEST_STREAMS", "4"))
 LAYOUT = Layout(subjects.LOG, subjects.PREFIX, STREAMS)
 MASTERS = MasterKeys.parse(MASTER_KEY)
 #: The users that may read keys of sealed words.

@@ -145,7 +145,9 @@ async def _find(log: ChatLog, wanted: Wanted) -> dict[str, Found]:
     async for entry in history.recorded(log, "Reading the log"):
         before = found.get(entry.conversation)
         state, entries, open = (before.state, before.entries, before.open) if before else (NEW, 0, False)
-        open = open or (not entry.key and bool(sealing.take_out(entry.facts)[1]))
+        # What a flow says to everybody stands in the open: of the bot's entries none tells.
+        bare = entry.author != "bot" and not entry.key and bool(sealing.take_out(entry.facts)[1])
+        open = open or bare
         found[entry.conversation] = Found(evolve(state, entry), entry.time, entries + 1, open)
     unfinished = wanted.names  # asked for by name: what was cut short is ended
     return {

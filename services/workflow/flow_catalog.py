@@ -14,6 +14,7 @@ from nats.aio.client import Client
 from services.workflow import releases
 from services.workflow.domain.language.flow import Flow, FlowError, parse
 from services.workflow.domain.releases import Release, chosen
+from shared.contract import sealing
 from shared.eventlog.errors import LogError
 from shared.service.chat_log import ChatLog, flow_store
 
@@ -129,6 +130,7 @@ class FlowCatalog:
 
     def _remember(self, flow: Flow) -> None:
         self._parsed[flow.version] = flow
+        sealing.said_to_all(flow.said_to_all)
         if len(self._parsed) > MAX_KEPT:
             self._parsed.popitem(last=False)
 

@@ -5,7 +5,8 @@ A sealed entry has facts without personal values, and behind these, encrypted, t
     {"id": "5f0c...", "needs": 3, "facts": [{"kind": "BotSaid", "text": ""}], "sealed": "AeK3..."}
 
 Which fields are personal is said by their type (`shared.contract.facts.Personal` and alike). All else stays
-readable without a key: the kinds, the states, the choices' ids, the times. Whoever destroys the
+readable without a key: the kinds, the states, the choices' ids, the times, and what a flow says to everybody
+in the same words. Whoever destroys the
 conversation's key has forgotten the words, and the log stays whole. What is sealed begins with a version, and
 with the key's id: so each entry says by itself which key opens it.
 
@@ -17,7 +18,7 @@ else; and since the entry's id is among these, equal words in two entries have d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -91,8 +92,21 @@ class _Plan(NamedTuple):
     within: Mapping[str, _Plan]
 
 
+def said_to_all(facts: Iterable[Fact]) -> None:
+    """What a flow says to everybody, whoever they are and whatever they answered: nothing personal.
+
+    These very objects, not what is equal to them: of another fact nobody knows where its words are from.
+    """
+    for fact in facts:
+        if len(_said_to_all) >= _MAX_SAID_TO_ALL:
+            _said_to_all.clear()
+        _said_to_all[id(fact)] = fact
+
+
 def take_out(facts: Sequence[Fact]) -> tuple[tuple[Fact, ...], bytes]:
     """The facts without their personal values, and as JSON those that have some, whole; b"" for none.
+
+    But for those that are `said_to_all`, which stay as they are.
 
     In the JSON, null stands for a fact that has none: so each keeps its place.
     """
@@ -208,10 +222,15 @@ _SAID: Final[frozenset[type]] = frozenset({BotSaid, ChoiceAsked, EditorOpened})
 _KEPT: Final = 256
 _MAX_KEPT: Final = 4096
 _kept: dict[Fact, tuple[Fact, bytes]] = {}
+#: By their identity; the object is held, so its number stays its own.
+_said_to_all: dict[int, Fact] = {}
+_MAX_SAID_TO_ALL: Final = 50_000
 _read_once = lru_cache(maxsize=_KEPT)(_read)
 
 
 def _taken_once(fact: Fact) -> tuple[Fact, bytes]:
+    if id(fact) in _said_to_all:
+        return fact, _NOTHING
     found = _kept.get(fact)
     if found is None:
         found = _taken(fact)

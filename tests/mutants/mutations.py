@@ -1149,6 +1149,20 @@ MUTATIONS: Final = (
         ("tests/contract/test_sealed_log.py", "-k", "goes_on_with_the_key"),
     ),
     Mutation(
+        "Only what a flow says to everybody stays in the open, not what is equal to it",
+        "shared/contract/sealing.py",
+        "    if id(fact) in _said_to_all:",
+        "    if fact in _said_to_all.values():",
+        ("tests/unit/test_sealing.py",),
+    ),
+    Mutation(
+        "What depends on the visitor is not said to everybody",
+        "services/workflow/domain/language/flow.py",
+        "if state.speech is None and isinstance",
+        "if isinstance",
+        ("tests/unit/test_sealing.py",),
+    ),
+    Mutation(
         "Behind an erasure another key is used",
         "shared/service/conversation_keys.py",
         "                self._forget(recorded)\n",

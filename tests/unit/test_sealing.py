@@ -8,6 +8,8 @@ import jsonschema
 import msgspec
 import pytest
 
+from services.workflow.domain.language.flow import parse
+from shared.contract import sealing
 from shared.contract.entry import (
     MAX_ENTRY,
     MAX_SEALED,
@@ -161,3 +163,36 @@ def test_an_entry_names_the_key_that_opens_it() -> None:
         assert decode(7, examples.CONVERSATION, "bot", 0, data, {b"other": KEY}.get).sealed
     for data in (encode(ANSWER), b"", b'"}', b'{,"sealed":""}', b'{,"sealed":"AQ=="}', b'{,"sealed":"???"}'):
         assert key_id(data) is None
+
+
+# --- what is said to everybody ----------------------------------------------------------------
+
+
+def test_what_a_flow_says_to_everybody_is_nobodys_secret_and_stays_readable() -> None:
+    """It is the same for every visitor: of it and of where the flow stands the log tells the same."""
+    flow = {
+        "hello": {"sendRequest": {"kind": "BotText", "content": "Welcome!"}, "next": "ask"},
+        "ask": {
+            "sendRequest": {"kind": "StartChatSession", "sessionId": "s", "chatText": {"en": "?", "de": "?"}}
+        },
+        "got": {"matchResponse": {"kind": "UserText", "sessionId": "s", "save": "name"}, "next": "named"},
+        "named": {"sendRequest": {"kind": "BotText", "content": "Hello {{ name }}"}, "next": "both"},
+        "both": {"sendRequest": {"kind": "BotText", "content": {"en": "Bye", "de": "Tschüss"}}},
+    }
+    parsed = parse(json.dumps(flow).encode(), "shop")
+    (everybodys,) = parsed.said_to_all
+    assert everybodys == BotSaid(text="Welcome!")
+    sealing.said_to_all(parsed.said_to_all)
+    left, words = sealing.take_out((everybodys, TextWritten(session="s", text="me")))
+    assert left == (everybodys, TextWritten(session="", text=""))
+    assert b"Welcome" not in words
+    data = encode_sealed(Entry(id="1", facts=(everybodys,)), examples.CONVERSATION, "bot", KEY)
+    assert sealing.key_id(data) is None
+
+
+def test_the_same_words_from_elsewhere_are_sealed() -> None:
+    """A visitor's name may be what some flow says: which of the two was said is not for everybody."""
+    sealing.said_to_all((BotSaid(text="Welcome!"),))
+    left, words = sealing.take_out((BotSaid(text="".join(["Wel", "come!"])),))
+    assert left == (BotSaid(text=""),)
+    assert b"Welcome!" in words

@@ -20,6 +20,7 @@ from services.workflow.domain.language.graph import Edge, ways
 from services.workflow.domain.language.state import ExpectedAnswer, Fallback, FlowState
 from services.workflow.domain.language.templates import Text
 from services.workflow.domain.language.validation import MAX_WALK, Checks
+from shared.contract.facts import BotSaid, ChoiceAsked, EditorOpened
 
 __all__ = ["MAX_WALK", "Diagnostic", "Flow", "FlowError", "parse"]
 
@@ -51,6 +52,15 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     def first(self) -> str:
         """The state where a conversation begins."""
         return next(iter(self.states))
+
+    @property
+    def said_to_all(self) -> tuple[BotSaid | ChoiceAsked | EditorOpened, ...]:
+        """What is the same for every visitor, whatever they answered: nobody's words but the author's."""
+        return tuple(
+            state.effect
+            for state in self.states.values()
+            if state.speech is None and isinstance(state.effect, BotSaid | ChoiceAsked | EditorOpened)
+        )
 
     @property
     def ways(self) -> tuple[Edge, ...]:
