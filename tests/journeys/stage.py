@@ -85,7 +85,7 @@ class Stage:
 
     async def size(self) -> int:
         """How many entries the log holds, of all conversations."""
-        return (await self._admin.jetstream().stream_info("CHAT-0")).state.messages
+        return await self._log.length()
 
     async def facts(self, conversation: str, kind: type[Fact]) -> list[Fact]:
         """The conversation's facts of one kind, in order."""

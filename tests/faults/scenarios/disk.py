@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import msgspec
+from nats.aio.client import Client
 
 from deploy.local.embedded import EmbeddedNats
 from shared.contract.subjects import chat, conversation_of
-from tests.conftest import declare
+from tests.conftest import LAYOUT, declare
 from tests.faults.checker import Violation
 from tests.faults.lab import Lab
 from tests.faults.run import LawBroken, Trial
@@ -96,11 +98,27 @@ async def _volume(lab: Lab, folder: object) -> None:
 
 
 async def _fill(lab: Lab) -> int:
-    """Append fillers until the log takes no more; how many it took."""
+    """Append fillers until no stream of the log takes more; how many they took."""
     writer = await lab.connect("proxy")
-    subject = chat(conversation_of("filler", "websocket"), "visitor")
+    count = 0
+    for conversation in _one_for_each_stream():
+        count += await _fill_stream(writer, chat(conversation, "visitor"))
+    return count
+
+
+def _one_for_each_stream() -> list[str]:
+    found: dict[int, str] = {}
+    for number in itertools.count():
+        name = conversation_of(f"filler {number}", "websocket")
+        found.setdefault(LAYOUT.stream_of(name), name)
+        if len(found) == LAYOUT.streams:
+            return list(found.values())
+    raise AssertionError
+
+
+async def _fill_stream(writer: Client, subject: str) -> int:
+    count = 0
     for size in (FILLER, 1024):
-        count = 0
         text = "x" * size
         while True:
             entry = {"id": f"{size}-{count}", "facts": [{"kind": "Filler", "text": text}]}
