@@ -224,6 +224,7 @@ class Clerk:
         self.spared: set[str] = set()  # conversations that are not taken from the bot
         self.claims = 0
         self.lost = 0  # claims that another won
+        self._unsure: set[str] = set()  # conversations with a claim on its way
 
     async def log_in(self) -> None:
         """Log in, however long the service is away."""
@@ -282,9 +283,11 @@ class Clerk:
 
     async def claim(self, conversation: str, url: str | None = None) -> bool:
         """Try until it is clear who has the conversation; whether it is this operator."""
+        self._unsure.add(conversation)
         while True:
             outcome = await self._deed("claim", conversation, None, "", url)
             if outcome != "unknown":
+                self._unsure.discard(conversation)
                 self.claims += outcome == "ok"
                 self.lost += outcome == "fail"
                 return outcome == "ok"
@@ -316,8 +319,11 @@ class Clerk:
             await asyncio.sleep(0.2)
 
     async def finish(self) -> None:
-        """Hand back whatever this operator still has."""
+        """Hand back whatever this operator still has, and what a claim that was cut off may have got."""
         async with asyncio.timeout(PATIENCE):
+            for conversation in [*self._unsure]:
+                if await self.claim(conversation):
+                    await self.hand_back(conversation)
             while True:
                 answer = await self.call("GET", "/api/conversations?view=mine&limit=200")
                 if answer is not None and answer.is_success:
