@@ -55,15 +55,8 @@ class Repository:
         return await self.fold(conversation)
 
     async def append(self, conversation: str, entry: Entry, state: Conversation) -> Conversation:
-        """The fold with ``entry``, stored only if nothing came after ``state``. Raises `LogError`.
-
-        The server compares positions only. That ``state`` is of the log as it stands is proven here: a
-        store that was put back from a copy uses its numbers anew.
-        """
-        if await self.fold(conversation) is not state:
-            raise Conflict("the conversation has moved on")
-        position = await self.log.append(conversation, "bot", entry, expect=state.position)
-        self.folds.advance(conversation, _as_recorded(conversation, position, entry))
+        """The fold with ``entry``, stored only if nothing came after ``state``. Raises `LogError`."""
+        await self._store(conversation, entry, state)
         return await self.fold(conversation)
 
     async def execute(
@@ -76,9 +69,21 @@ class Repository:
         source = _Newest(self, conversation)
 
         async def append(entry: Entry, _: int | None) -> int:
-            return (await self.append(conversation, entry, source.state)).position
+            return await self._store(conversation, entry, source.state)
 
         return await execute(source, append, id, decide)
+
+    async def _store(self, conversation: str, entry: Entry, state: Conversation) -> int:
+        """The position of ``entry``, stored only if nothing came after ``state``. Raises `LogError`.
+
+        The server compares positions only. That ``state`` is of the log as it stands is proven here: a
+        store that was put back from a copy uses its numbers anew.
+        """
+        if await self.fold(conversation) is not state:
+            raise Conflict("the conversation has moved on")
+        position = await self.log.append(conversation, "bot", entry, expect=state.position)
+        self.folds.advance(conversation, _as_recorded(conversation, position, entry))
+        return position
 
     async def history(self, conversation: str) -> list[RecordedEntry]:
         """All entries of the conversation. Raises `Unreachable`."""

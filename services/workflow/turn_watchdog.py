@@ -71,14 +71,14 @@ class TurnWatchdog:
 
         # Whether there is something to do the armed timer says, not an id.
         done = await self._repository.execute(conversation, "", decide)
-        if not done.sequence:
-            return False
-        state = await self._repository.fold(conversation)
-        if ending:
+        if done.sequence and ending:
             log.warning("turn_stuck", conversation=conversation, timer=firing.timer)
-        elif state.timers.armed:
-            await self._schedules.publish(conversation, state.timers.armed)
-        return ending
+            return True
+        # Also if nothing was appended now: an earlier try, or another replica, may have come no further than
+        # that. Nobody would be woken for this answer again.
+        state = await self._repository.fold(conversation)
+        await self._schedules.publish(conversation, state.timers.armed)
+        return False
 
 
 class _NewerDecides(Exception):

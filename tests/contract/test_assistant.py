@@ -27,6 +27,7 @@ from shared.contract.facts import (
     HandoffRequested,
     OperatorSaid,
 )
+from shared.eventlog.errors import Unreachable
 from shared.service.chat_log import ChatLog
 from tests.conftest import Connections, Services, flushed
 from tests.examples import OTHER_CONVERSATION
@@ -585,6 +586,28 @@ async def test_an_answer_whose_words_still_flow_is_not_stuck(
     go_on.set()
     entries = await answered(visitor)
     assert [each.text for each in said(entries, AssistantSaid)] == ["One two three four five."]
+
+
+async def test_a_timer_that_could_not_be_scheduled_anew_at_once_still_ends_a_stuck_answer(
+    replica: Replica, visitor: ChatLog, llm: LlmServer, reader: DraftReader
+) -> None:
+    """It was armed anew on the log, then no schedule could be stored: nobody would be woken for it again."""
+    points: list[str] = []
+
+    async def fault(point: str, conversation: str) -> None:
+        if point == "before_schedule":
+            points.append(point)
+            if len(points) == 2:  # the first was stored when the answer began
+                raise Unreachable("no schedule is taken just now")
+
+    llm.will(says("One", 0.7, " two", asyncio.Event()))
+    await replica.start(TALK, llm=llm, turn_seconds=1, fault=fault)
+    await greet(visitor)
+    await ask(visitor)
+    await reader.words("One two")
+    entries = await answered(visitor, seconds=10)
+    assert said(entries, DecisionFailed) == [DecisionFailed(reason="session_timeout")]
+    await acknowledged(replica, [subjects.TIMERS], subjects.TIMERS_DURABLE)
 
 
 async def test_an_orderly_end_in_mid_generation_gives_the_question_to_another_at_once(
