@@ -52,14 +52,15 @@ class States(Protocol[S_co]):
 
 
 class DurableWorker(Generic[M, S]):
-    """Many mailboxes at once, one for each key with something to do.
+    """Many mailboxes at once, one for each key with something to do. README.md says how to use it.
 
     ``handle`` is given a mailbox and the fold, complete up to all that is in hand. It brings the work one
     step further, appending with the fold's position as expectation, and returns the fold with what it
     appended; None: it gave the mailbox back. It is called again until nothing is in hand. After `Conflict`
     that is at once, with what was newer; after another `LogError`, or whatever else it raises, after a pause.
 
-    ``done`` says whether the fold needs nobody to be woken for this wake-up any more.
+    ``done`` says whether the fold needs nobody to be woken for this wake-up any more. It comes to hold for a
+    key's entries in their order, or for all at once, and then holds for ever.
     """
 
     def __init__(
@@ -104,7 +105,11 @@ class DurableWorker(Generic[M, S]):
         self._aside.add(wake_up)
 
         async def whole() -> None:
-            await work
+            try:
+                await work
+            except Exception:
+                log.exception("work_failed", sequence=wake_up.sequence)
+                await wake_up.give_back(PAUSE_SECONDS)
             self._aside.discard(wake_up)  # what is cancelled is given back in `stop`
 
         self._spawn(whole())
@@ -163,6 +168,9 @@ class DurableWorker(Generic[M, S]):
             except Exception:
                 log.exception("work_failed", key=key)
                 await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                if mailbox:  # steps need not wait for anything: others are to have their turn
+                    await asyncio.sleep(0)
         if not mailbox:
             del self.mailboxes[key]
 
@@ -173,12 +181,14 @@ class DurableWorker(Generic[M, S]):
 
     async def _caught_up(self, mailbox: M) -> S:
         """The fold, complete up to all that is in hand."""
-        fresh = list(mailbox.fresh)
+        follower, fresh = self._subscription.of(mailbox.key), list(mailbox.fresh)
         deliveries = [wake_up for wake_up in fresh if isinstance(wake_up, Delivery)]
         if deliveries:  # one wait for all: after it the log may be another, which never reaches the next
             newest = max(delivery.time for delivery in deliveries)
             last = max(delivery.position for delivery in deliveries)
-            await self._subscription.of(mailbox.key).reached(last, newest)
+            await follower.reached(last, newest)
+        if not follower.certain:  # a step that never waits would never let it become so
+            await follower.known()
         if mailbox.behind or len(fresh) > len(deliveries):
             state = await self._states.catch_up(mailbox.key)
             mailbox.behind = False
