@@ -19,7 +19,6 @@ from services.operator.domain.transcript import Transcript, TranscriptEntry
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import LEVEL, Entry
-from shared.contract.facts import OperatorFact
 from shared.eventlog.command import execute
 from shared.eventlog.errors import Conflict, IdReused
 from shared.eventlog.subscription import Subscription
@@ -97,11 +96,11 @@ class Handlers:
     async def hand_back(
         self, conversation: str, who: Operator, place: str | None, still: Still
     ) -> ConversationSummary:
-        state = self.summary(conversation).state
-        if place is not None and place not in await self.states(state.progress.version):
-            raise NoSuchState(
-                f"the flow {state.progress.flow or 'of this conversation'!r} has no state {place!r}"
-            )
+        if place is not None and not await self._has(await self.find(conversation), place):
+            newest = await self.newest(conversation)
+            if not await self._has(newest, place):
+                flow = newest.state.progress.flow or "of this conversation"
+                raise NoSuchState(f"the flow {flow!r} has no state {place!r}")
         return await self._command(
             "handback", conversation, lambda state: decisions.hand_back(state, who, place), still
         )
@@ -113,27 +112,39 @@ class Handlers:
 
     async def type(self, conversation: str, who: Operator) -> None:
         """Tell the visitor that the operator is typing. Never on the log."""
-        decision = decisions.may_type(self.summary(conversation).state, who)
+        decision = decisions.may_type((await self.find(conversation)).state, who)
+        if isinstance(decision, NotYours):
+            decision = decisions.may_type((await self.newest(conversation)).state, who)
         if isinstance(decision, NotYours):
             raise CommandRefused(decision)
         payload = msgspec.json.encode({"name": who.display})
         await self.log.client.publish(subjects.typing(conversation, "operator"), payload)
 
-    def summary(self, conversation: str) -> ConversationSummary:
-        """The conversation as the desk knows it. Raises `NotFound`."""
+    async def find(self, conversation: str) -> ConversationSummary:
+        """The conversation as the desk knows it. Raises `NotFound`, `Busy` and `LogError`."""
+        return self._desk.find(conversation) or await self.newest(conversation)
+
+    async def newest(self, conversation: str) -> ConversationSummary:
+        """The same, with all that is stored by now: another replica may have read further."""
+        last = await self.log.last(conversation)
+        if last:
+            await self.catch_up(conversation, last)
         summary = self._desk.find(conversation)
         if summary is None:
             raise NotFound
         return summary
 
     async def transcript(self, conversation: str) -> list[TranscriptEntry]:
-        """The conversation's lines since its visitor last began anew. Raises `NotFound`."""
-        self.summary(conversation)
+        """The conversation's lines since its visitor last began anew. Raises as `find` does."""
+        await self.find(conversation)
         told = Transcript()
         async for window in self.log.entries(conversation):
             async for _ in self.pace.through(window, told.add):
                 pass  # a long one must not keep everybody else waiting
         return told.lines
+
+    async def _has(self, summary: ConversationSummary, place: str) -> bool:
+        return place in await self.states(summary.state.progress.version)
 
     async def states(self, version: str) -> list[str]:
         """The names of a flow's states, in its author's order; none for a flow that is not known."""
@@ -167,14 +178,17 @@ class Handlers:
                 outcome=outcome,
                 duration_ms=round((time.perf_counter() - begin) * 1000, 1),
             )
-        return self.summary(conversation)
+        return await self.find(conversation)
 
     async def _append(self, conversation: str, decide: Decide, still: Still, id: str) -> int:
         """Decide and append until nothing comes between; the position of what was stored, or 0."""
+        refused: NotYours | None = None
 
         async def entry(state: Conversation) -> Entry | None:
+            nonlocal refused
             await still()
-            facts = _facts(decide(state))
+            decision = decide(state)
+            refused, facts = (decision, ()) if isinstance(decision, NotYours) else (None, decision)
             if facts and state.needs > LEVEL:
                 raise Busy("a newer version of this service must decide here")
             return Entry(id=id, facts=facts) if facts else None
@@ -186,6 +200,8 @@ class Handlers:
             done = await execute(_DeskState(self, conversation), append, id, entry, TRY_SECONDS)
         except Conflict as error:
             raise Busy("others were quicker, too often") from error
+        if refused is not None:
+            raise CommandRefused(refused)
         if done.repeated:
             await still()
             return await self._repeated(conversation, decide, id)
@@ -225,21 +241,13 @@ class _DeskState:
         self._conversation = conversation
 
     async def known(self) -> Conversation:
-        return self._handlers.summary(self._conversation).state
+        return (await self._handlers.find(self._conversation)).state
 
     async def newest(self) -> Conversation:
-        last = await self._handlers.log.last(self._conversation)
-        await self._handlers.catch_up(self._conversation, last)
-        return await self.known()
+        return (await self._handlers.newest(self._conversation)).state
 
     def expectation(self, state: Conversation) -> int:
         return state.position
 
     def holds(self, state: Conversation, id: str) -> bool:
         return f"operator:{id}" in state.inbox.ids
-
-
-def _facts(decision: Decision) -> tuple[OperatorFact, ...]:
-    if isinstance(decision, NotYours):
-        raise CommandRefused(decision)
-    return decision

@@ -106,8 +106,8 @@ class _Newest:
         self._conversation = conversation
         self.state = NEW
 
-    async def known(self) -> Conversation:
-        return await self.newest()
+    async def known(self) -> None:
+        return None
 
     async def newest(self) -> Conversation:
         self.state = await self._repository.catch_up(self._conversation)

@@ -18,8 +18,8 @@ COMMAND_SECONDS: Final = 5.0
 class StateSource(Protocol[S]):
     """The state of one key, as a service folds it."""
 
-    async def known(self) -> S:
-        """The state as far as it is folded here. May raise: the command ends with that."""
+    async def known(self) -> S | None:
+        """The state as far as it is folded here, None: not at all. May raise: the command ends with that."""
 
     async def newest(self) -> S:
         """The state with all that was stored before this was asked for. May raise, as `known` may."""
@@ -53,19 +53,25 @@ async def execute(
     ``append`` is given the entry and the expectation, as `Log.append` is. After `Conflict`, and after
     `Unknown`, the entry is looked for in the newest state before ``decide`` is asked again. Once ``seconds``
     are over these are raised; whatever else comes is raised at once.
+
+    What is appended, the log holds against its expectation. Nobody does so where nothing is appended: that is
+    decided on the newest state only, however much is known here.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    state = await source.known()
+    known = await source.known()
+    newest = known is None
+    state = await source.newest() if known is None else known
     while True:
         if source.holds(state, id):
             return Executed(0, repeated=True)
         entry = await decide(state)
-        if entry is None:
+        if entry is not None:
+            try:
+                return Executed(await append(entry, source.expectation(state)))
+            except (Conflict, Unknown):
+                if loop.time() >= end:
+                    raise
+        elif newest:
             return Executed(0)
-        try:
-            return Executed(await append(entry, source.expectation(state)))
-        except (Conflict, Unknown):
-            if loop.time() >= end:
-                raise
-        state = await source.newest()
+        state, newest = await source.newest(), True

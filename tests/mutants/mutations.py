@@ -869,6 +869,20 @@ MUTATIONS: Final = (
         "One outcome each",
     ),
     Mutation(
+        "That there is nothing to do is said of the newest state only",
+        "shared/eventlog/command.py",
+        "        elif newest:",
+        "        else:",
+        ("tests/contract/eventlog/test_command.py",),
+    ),
+    Mutation(
+        "A replica reads on before it says that a conversation is not there, or somebody else's",
+        "services/operator/handlers.py",
+        "        if last:",
+        "        if False:",
+        ("tests/contract/test_operator_replica.py",),
+    ),
+    Mutation(
         "A checkpoint must prove to be on the log",
         "shared/eventlog/follower.py",
         "self.epoch, self.sequence, self._last_time = place.epoch, place.sequence, place.time",

@@ -107,7 +107,7 @@ async def conversation(id: Id, operator: Operator, handlers: Handlers, still: St
     ):
         pass
     await still()  # a long one takes a while
-    summary = handlers.summary(id)
+    summary = await handlers.find(id)
     return schemas.detail(summary, messages, await handlers.states(summary.state.progress.version))
 
 

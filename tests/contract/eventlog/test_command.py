@@ -32,7 +32,7 @@ class Source:
         self._tally = tally
         self._till = Till()
 
-    async def known(self) -> Till:
+    async def known(self) -> Till | None:
         return self._till
 
     async def newest(self) -> Till:
@@ -86,6 +86,31 @@ async def test_what_is_stored_already_is_not_decided_again(tally: Tally) -> None
 async def test_nothing_is_appended_where_there_is_nothing_to_do(tally: Tally) -> None:
     assert await execute(Source(tally), appends(tally), "a", pay("a", 200)) == Executed(0)
     assert await tally.length() == 0
+
+
+async def test_that_there_is_nothing_to_do_is_said_of_the_newest_state_only(tally: Tally) -> None:
+    """As far as is known here the till is full. Somebody has taken money out of it since."""
+    source = Source(tally)
+    await tally.append(TILL, "clerk", Paid("before", 90), None)
+    await source.newest()
+    await tally.append(TILL, "clerk", Paid("out", -80), None)
+    assert (await execute(source, appends(tally), "a", pay("a", 60))).sequence == 3
+
+
+async def test_where_nothing_is_known_the_newest_is_asked_for_once(tally: Tally) -> None:
+    class Ignorant(Source):
+        asked = 0
+
+        async def known(self) -> None:
+            return None
+
+        async def newest(self) -> Till:
+            self.asked += 1
+            return await super().newest()
+
+    source = Ignorant(tally)
+    assert await execute(source, appends(tally), "a", pay("a", 200)) == Executed(0)
+    assert source.asked == 1
 
 
 async def test_an_answer_that_was_lost_is_looked_for_before_it_is_decided_again(tally: Tally) -> None:
