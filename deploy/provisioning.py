@@ -25,6 +25,7 @@ from shared.eventlog.provisioning import (
     remove_streams,
     stream_config,
 )
+from shared.service import archive
 
 #: Streams of a new log. By measurement (`python -m tests.bench --parts streams`: everything on one core, each
 #: append synced): with 500 visitors four give 1.6 times the turns of one, and two thirds of the waiting; with
@@ -47,6 +48,7 @@ STREAMS = (
     *Layout(subjects.LOG, subjects.PREFIX, MAX_STREAMS).names,
     *Layout(NEXT, subjects.PREFIX, MAX_STREAMS).names,
     *Layout(PREVIOUS, subjects.PREFIX, MAX_STREAMS).names,
+    *archive.LAYOUT.names,
     key_blocks.STREAM,
     subjects.FLOWS,
     subjects.DRAFTS,

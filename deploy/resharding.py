@@ -38,7 +38,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -51,6 +52,7 @@ from deploy.provisioning import NEXT, PREVIOUS, eraser_consumer, workflow_consum
 from shared.contract import entry, relocation, subjects
 from shared.eventlog.layout import MAX_STREAMS, Layout
 from shared.eventlog.master_keys import MasterKeys
+from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import (
     DeclareError,
     api,
@@ -90,6 +92,7 @@ class _ReshardPlan(msgspec.Struct, kw_only=True):
     first: int  # the first sequence of the new streams
     starts: list[int]  # with which sequence the workflow's durables begin
     verified: bool = False
+    leaving: str = ""  # a digest of what the copy is without
 
 
 async def reshard(
@@ -100,13 +103,16 @@ async def reshard(
     replicas: int,
     tell: Tell,
     progress: Progress,
+    leaving: Mapping[str, int] | None = None,
 ) -> bool:
     """Have the log in so many streams; False where it is already.
 
+    ``leaving`` are conversations that the copy is to be without, whatever the number of streams, and the
+    last sequence of each.
     ``masters`` is asked only where words are sealed. ``max_bytes`` is for all streams together. Raises
     `ReshardError`, `DeclareError`, `LogError`, `KeyringError` or `Unmovable`.
     """
-    work = _Resharding(client, streams, masters, max_bytes, replicas, tell, progress)
+    work = _Resharding(client, streams, masters, max_bytes, replicas, tell, progress, leaving or {})
     return await work.run()
 
 
@@ -154,6 +160,16 @@ async def users(client: Client) -> list[str]:
     return sorted({each["authorized_user"] for each in connections})
 
 
+async def refuse_services(client: Client) -> None:
+    """Raises `ReshardError` while anybody uses the log."""
+    connected = await users(client)
+    if connected:
+        raise ReshardError(
+            f"Nobody may use the log while it is copied. Connected are: {', '.join(connected)}. Stop "
+            "these services (admin: another command), and run this again."
+        )
+
+
 class _Resharding:
     """One run."""
 
@@ -166,6 +182,7 @@ class _Resharding:
         replicas: int,
         tell: Tell,
         progress: Progress,
+        leaving: Mapping[str, int],
     ) -> None:
         self._client = client
         self._layout = Layout(subjects.LOG, subjects.PREFIX, streams)
@@ -174,6 +191,7 @@ class _Resharding:
         self._replicas = replicas
         self._tell = tell
         self._progress = progress
+        self._leaving = leaving
 
     async def run(self) -> bool:
         plan = await self._found()
@@ -184,7 +202,7 @@ class _Resharding:
                     f"`switchboard reshard --streams {plan.streams}` to finish that first."
                 )
             if not await self._is_done(plan):
-                await self._refuse_services()
+                await refuse_services(self._client)
                 self._tell("Going on where the last run ended.")
                 await self._switch(plan)
             await self._clear_next()
@@ -194,11 +212,11 @@ class _Resharding:
             raise ReshardError(
                 "there is no log yet: SWITCHBOARD_LOG_STREAMS says how many streams a new one has."
             )
-        if layout.streams == self._layout.streams:
+        if layout.streams == self._layout.streams and not self._leaving:
             if plan is not None:
                 await self._discard(plan, layout)
             return False
-        await self._refuse_services()
+        await refuse_services(self._client)
         old = ChatLog(self._client, layout)
         if plan is None or not await self._still_holds(plan, old):
             if plan is not None:
@@ -233,7 +251,8 @@ class _Resharding:
 
     async def _still_holds(self, plan: _ReshardPlan, old: ChatLog) -> bool:
         """Whether a run was cut short after it verified the copy, and nothing was appended since."""
-        return plan.verified and plan.streams == self._layout.streams and await self._unchanged(plan, old)
+        same = plan.streams == self._layout.streams and plan.leaving == _digest(self._leaving)
+        return plan.verified and same and await self._unchanged(plan, old)
 
     async def _unchanged(self, plan: _ReshardPlan, old: ChatLog) -> bool:
         tails = await old.tails()
@@ -243,14 +262,6 @@ class _Resharding:
         """Whether nothing is left to do but to remove the copies: services may run already."""
         metadata = await self._metadata(self._layout.names[0])
         return metadata.get(_RUN) == plan.run and metadata["streams"] == str(plan.streams)
-
-    async def _refuse_services(self) -> None:
-        connected = await users(self._client)
-        if connected:
-            raise ReshardError(
-                f"Nobody may use the log while it is copied. Connected are: {', '.join(connected)}. Stop "
-                "these services (admin: another command), and run this again."
-            )
 
     # --- copying ----------------------------------------------------------------------------
 
@@ -278,6 +289,7 @@ class _Resharding:
             ends=[tail.last for tail in tails],
             first=first,
             starts=[0] * self._layout.streams,
+            leaving=_digest(self._leaving),
         )
         for number in range(plan.streams):
             await self._create(
@@ -308,6 +320,9 @@ class _Resharding:
             async for batch in old.read(ends=plan.ends):
                 await self._keys.load(batch)
                 for message in batch:
+                    if message.key in self._leaving:
+                        self._refuse_growth(message)
+                        continue
                     if message.sequence < forgotten.get(message.key, 0):
                         message = message._replace(data=relocation.without_open_words(message.data))
                     stream = self._layout.stream_of(message.key)
@@ -336,6 +351,13 @@ class _Resharding:
         plan.verified = True
         await self._update(f"{NEXT}-0", {"metadata": _metadata(plan)})
         return plan
+
+    def _refuse_growth(self, message: StoredMessage) -> None:
+        """What came after a conversation was archived is nowhere else."""
+        if message.sequence > self._leaving[message.key]:
+            raise ReshardError(
+                "something was appended while the log was copied: stop it, and run this again."
+            )
 
     async def _erased(self, old: ChatLog) -> dict[str, int]:
         """The conversations that were erased, and where: what was said before must not live on in the copy.
@@ -389,7 +411,7 @@ class _Resharding:
 
     async def _close(self, plan: _ReshardPlan) -> None:
         """Nothing can be appended to the old streams any more; if something was, they are opened again."""
-        await self._refuse_services()
+        await refuse_services(self._client)
         layout = Layout(subjects.LOG, subjects.PREFIX, plan.old)
         self._tell("Closing the old streams.")
         for name in layout.names:
@@ -512,6 +534,11 @@ class _Resharding:
             raise DeclareError(f"the stream {name} cannot be read: {reason(answer)}")
         state: dict[str, int] = answer["state"]
         return state
+
+
+def _digest(leaving: Mapping[str, int]) -> str:
+    """Of which conversations there are; empty where there are none."""
+    return blake2b("".join(sorted(leaving)).encode(), digest_size=8).hexdigest() if leaving else ""
 
 
 def _metadata(plan: _ReshardPlan) -> dict[str, str]:

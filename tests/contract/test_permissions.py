@@ -330,10 +330,12 @@ async def test_who_tells_how_many_operators_are_there(server: EmbeddedNats, name
 
 
 @pytest.mark.parametrize("name", USERS)
-async def test_copies_of_the_log_are_the_admins(server: EmbeddedNats, name: str) -> None:
+async def test_copies_of_the_log_and_the_archive_are_the_admins(server: EmbeddedNats, name: str) -> None:
     """They become the log: whoever could write there could write as anybody."""
     async with connected(server, name) as user:
         admin = name == "admin"
         assert await user.may_publish("reshard.0.chat.7.c.visitor") == admin
+        assert await user.may_publish("archive.7.c0de.archive") == admin
         assert await user.may_publish("$SYS.REQ.ACCOUNT.PING.CONNZ") == admin
         assert not await user.may_subscribe("reshard.>")
+        assert not await user.may_subscribe("archive.>")
