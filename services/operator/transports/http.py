@@ -13,7 +13,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from services.operator.accounts import Unavailable
@@ -37,9 +37,9 @@ MAX_BODY = 64 * 1024
 Req = Request[Any, Any, Any]
 #: Raises unless the login still stands: for what takes a while, before it takes effect.
 Still = Callable[[], Awaitable[None]]
-Id = Annotated[str, Parameter(pattern="^[0-9a-f]{32}$", description="the conversation")]
-Limit = Annotated[int, Parameter(ge=1, le=500, description="at most so many conversations")]
-Before = Annotated[int | None, Parameter(ge=0, description="the `next` of the page before")]
+Id = Annotated[str, PathParameter(pattern="^[0-9a-f]{32}$", description="the conversation")]
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="at most so many conversations")]
+Before = Annotated[int | None, QueryParameter(ge=0, description="the `next` of the page before")]
 
 
 def _answers(*statuses: int) -> dict[int, ResponseSpec]:
@@ -63,7 +63,7 @@ _COMMAND: dict[str, Any] = {"status_code": 200, "responses": _answers(401, 404, 
 
 
 @post("/api/login", responses=_answers(401, 429), **_OPEN)
-async def login(data: schemas.Login, request: Req, door: Door) -> Response[schemas.Me]:
+async def login(data: JSONBody[schemas.Login], request: Req, door: Door) -> Response[schemas.Me]:
     """Log in: sets the session's cookie."""
     address = request.client.host if request.client else ""
     entered = await door.log_in(data.name, data.password, address)
@@ -118,7 +118,9 @@ async def claim(id: Id, operator: Operator, handlers: Handlers, still: Still) ->
 
 
 @post("/api/conversations/{id:str}/say", status_code=200, responses=_answers(401, 404, 409, 422))
-async def say(id: Id, data: schemas.Say, operator: Operator, handlers: Handlers, still: Still) -> schemas.Row:
+async def say(
+    id: Id, data: JSONBody[schemas.Say], operator: Operator, handlers: Handlers, still: Still
+) -> schemas.Row:
     """Say something to the visitor."""
     text = cleaned(data.text)
     if not text:
@@ -137,7 +139,11 @@ async def typing(id: Id, operator: Operator, handlers: Handlers) -> schemas.Done
 
 @post("/api/conversations/{id:str}/handback", status_code=200, responses=_answers(401, 404, 409, 422))
 async def handback(
-    id: Id, operator: Operator, handlers: Handlers, still: Still, data: schemas.HandBack | None = None
+    id: Id,
+    operator: Operator,
+    handlers: Handlers,
+    still: Still,
+    data: JSONBody[schemas.HandBack | None] = None,
 ) -> schemas.Row:
     """Let the bot go on, at `state` or where it was."""
     return schemas.row(await handlers.hand_back(id, operator, data.state if data else None, still))

@@ -13,6 +13,7 @@ import openapi_ui_bundles.swagger_ui
 from litestar import get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from litestar.response import File
 
 STATIC = Path(__file__).parent.parent / "static" / "docs"
@@ -60,7 +61,7 @@ def _page(path: str, page: Path, script: Path, assets: Path) -> list[HTTPRouteHa
         return _file(script)
 
     @get(f"{path}/assets/{{name:str}}", include_in_schema=False, sync_to_thread=False)
-    def asset(name: str) -> File:
+    def asset(name: FromPath[str]) -> File:
         if name not in files:
             raise NotFoundException("there is nothing here")
         return _file(files[name])

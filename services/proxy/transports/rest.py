@@ -22,7 +22,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Example, SecurityScheme
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParameter
 from litestar.types import ASGIApp
 from msgspec.structs import replace
 from prometheus_client import Counter
@@ -57,15 +57,16 @@ PREFIXES = ("/sessions/", "/docs", "/redoc", "/schema/openapi.json")
 _ENCODED = "switchboard.encoded"
 
 Req = Request[Any, Any, Any]
-UserId = Annotated[str, Parameter(min_length=1, max_length=256, description="who the visitor is to you")]
-SessionId = Annotated[str, Parameter(description="of the answer to the session's first message")]
+UserId = Annotated[str, PathParameter(min_length=1, max_length=256, description="who the visitor is to you")]
+SessionId = Annotated[str, PathParameter(description="of the answer to the session's first message")]
 LastEventId = Annotated[
-    str, Parameter(header="Last-Event-ID", description="go on after this event", required=False)
+    str, HeaderParameter(name="Last-Event-ID", description="go on after this event", required=False)
 ]
 FlowName = Annotated[
-    str, Parameter(pattern=r"^[A-Za-z0-9_.-]{0,64}$", description="the flow of a new session, by its name")
+    str,
+    QueryParameter(pattern=r"^[A-Za-z0-9_.-]{0,64}$", description="the flow of a new session, by its name"),
 ]
-Language = Annotated[str, Parameter(description="the language of a new session, as `de`")]
+Language = Annotated[str, QueryParameter(description="the language of a new session, as `de`")]
 
 
 class NoSession(Exception):
@@ -230,7 +231,7 @@ def _answers(*statuses: int) -> dict[int, ResponseSpec]:
 @post("/sessions/{user_id:str}/messages", status_code=200, responses=_answers(400, 404, 409, 413, 507))
 async def send_message(
     user_id: UserId,
-    data: wire.NewMessage,
+    data: JSONBody[wire.NewMessage],
     request: Req,
     flow: FlowName = "",
     lang: Language = "",
