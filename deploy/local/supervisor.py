@@ -182,6 +182,8 @@ class Supervisor:
             "SWITCHBOARD_LOG_FORMAT": "json",
             "PYTHONUNBUFFERED": "1",
         }
+        if kind == "analytics":  # each replica has a file of its own
+            environment.setdefault("SWITCHBOARD_ANALYTICS_FILE", str(self._data / f"{name}.duckdb"))
         if self._passwords[kind]:
             environment |= {
                 "SWITCHBOARD_NATS_USER": kind,

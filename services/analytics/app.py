@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from pathlib import Path
 
 import structlog
 
-from services.analytics.read_model import ReadModel
+from services.analytics.read_model import PAUSE_SECONDS, ReadModel
 from services.analytics.settings import Settings
+from services.analytics.store import NumbersStore, StoreError
 from services.analytics.transports import http
 from services.analytics.transports.metrics import NumbersCollector
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
-from shared.eventlog.subscription import Start, Subscription
+from shared.eventlog.subscription import After, Start, Subscription
 from shared.service.chat_log import await_log
 from shared.service.health import Health, Receive, Scope, Send
 
@@ -25,13 +27,16 @@ class Analytics:
 
     def __init__(self, settings: Settings, health: Health) -> None:
         self._health = health
+        self._file = Path(settings.analytics_file) if settings.analytics_file else None
         self._link = ConnectionState(health)
         self._broker = make_broker(settings, "analytics", self._link)
-        self._numbers = ReadModel(health)
-        self._http = http.build(self._numbers)
+        self._numbers: ReadModel | None = None
+        self._http = http.build(lambda: self._numbers, health)
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
-        health.registry.register(NumbersCollector(self._numbers))
+        health.unready("log", "the log has not been read yet")
+        health.registry.register(NumbersCollector(lambda: self._numbers))
+        health.on_scrape(self._prepare)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -43,6 +48,8 @@ class Analytics:
                 await self._task
         if self._subscription is not None:
             await self._subscription.stop()
+        if self._numbers is not None:
+            await self._numbers.stop()
         await disconnect(self._broker)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,20 +58,42 @@ class Analytics:
     async def _run(self) -> None:
         try:
             begin = time.perf_counter()
+            numbers = self._numbers = ReadModel(await self._store(), self._health)
             stream = await await_log(await connect(self._broker, self._link), self._health)
             self._subscription = Subscription(
                 stream,
                 self._link,
                 self._health,
-                self._numbers.on_message,
-                self._numbers.reset,
-                start=Start.BEGINNING,
+                numbers.on_message,
+                numbers.reset,
+                start=After(numbers.checkpoint) if numbers.checkpoint else Start.BEGINNING,
                 replay_as="analytics",
+                room=numbers.room,
             )
-            self._numbers.follow(stream)
-            await self._subscription.start()
+            subscription = self._subscription
+            numbers.follow(stream, lambda: subscription.checkpoint)
+            stored = numbers.position
+            await subscription.start()
+            await numbers.written()
             seconds = round(time.perf_counter() - begin, 3)
-            log.info("log_read", position=self._subscription.count, seconds=seconds)
+            log.info("log_read", position=numbers.position, stored=stored, seconds=seconds)
         except Exception as error:
             log.exception("cannot_follow")
             self._health.unready("log", f"the log cannot be followed: {error!r}")
+
+    async def _store(self) -> NumbersStore:
+        """The store, once its file can be used: a replica that ends may still have it."""
+        while True:
+            try:
+                store = await asyncio.to_thread(NumbersStore, self._file)
+            except StoreError as error:
+                log.error("no_store", error=str(error))
+                self._health.unready("store", str(error))
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                self._health.ready("store")
+                return store
+
+    async def _prepare(self) -> None:
+        if self._numbers is not None and self._numbers.complete():
+            await self._numbers.numbers()

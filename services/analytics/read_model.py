@@ -1,46 +1,146 @@
-"""Feeds the log into the numbers, and knows when they are complete."""
+"""Brings the log's feed into the store, and the store's numbers to whoever asks."""
 
 from __future__ import annotations
 
-from services.analytics.domain.projections import Projection
+import asyncio
+import contextlib
+import signal
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import structlog
+
+from services.analytics.numbers import LogNumbers, numbers, per_hour
+from services.analytics.store import NumbersStore, StoreError
 from shared.contract.codec import entry_of
+from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.errors import Unreachable
 from shared.eventlog.messages import StoredMessage
 from shared.service.chat_log import ChatLog
 from shared.service.health import Health
 
+log = structlog.get_logger()
+
+#: Entries that are written at once, at most.
+BATCH: Final = 5_000
+#: Batches that wait to be written before what is read in bulk waits, too.
+MOST_IN_BULK: Final = 3
+#: So many wait only if the store cannot be written for long. Then the service ends, to read on from what is
+#: stored: memory is bounded, and no number gets lost.
+MOST_BATCHES: Final = 40
+#: How long entries are gathered while few come (seconds): a write costs some milliseconds, however small.
+GATHER_SECONDS: Final = 0.05
+#: How long to wait before a write that failed is tried again (seconds).
+PAUSE_SECONDS: Final = 1.0
+#: How long a service that ends may write (seconds).
+STOP_SECONDS: Final = 5.0
+
+
+_NOT_COUNTED: Final = "what is on the log has not been counted yet"
+
+
+class _Batch(NamedTuple):
+    """Messages, and how far all those go that were taken up to the last of them."""
+
+    messages: list[StoredMessage]
+    checkpoint: Checkpoint
+
 
 class ReadModel:
-    """The projection of the log. Before it is `complete` it is half-replayed and must not be shown."""
+    """The numbers of the log. Before it is `complete` they are of a part of it, and must not be shown."""
 
-    def __init__(self, health: Health) -> None:
-        self.projection = Projection()
+    def __init__(self, store: NumbersStore, health: Health) -> None:
+        self._store = store
         self._health = health
         self._log: ChatLog | None = None
+        self._checkpoint: Callable[[], Checkpoint] | None = None
+        self._full: deque[_Batch] = deque()
+        self._gathered: list[StoredMessage] = []
+        self._writing = False
+        self._replaced = False
         self._complete = False
+        self._come = asyncio.Event()
+        self._wrote = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+        self._shown: LogNumbers | None = None
+        self._shown_revision = -1
 
-    def follow(self, log: ChatLog) -> None:
-        """From here on the subscription's word in the health says whether the log was read to its end."""
-        self._log = log
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """From where the log is to be read; None: from its beginning."""
+        return self._store.checkpoint
+
+    def follow(self, log: ChatLog, checkpoint: Callable[[], Checkpoint]) -> None:
+        """Begin to write. ``checkpoint`` says how far the messages go that were taken so far."""
+        self._log, self._checkpoint = log, checkpoint
+        self._health.unready("numbers", _NOT_COUNTED)
+        self._task = asyncio.create_task(self._write())
+
+    async def stop(self) -> None:
+        """Write what waits, and close the store."""
+        if self._task is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.written(), STOP_SECONDS)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.to_thread(self._store.close)
 
     def on_message(self, message: StoredMessage) -> None:
-        self.projection.fold(entry_of(message))
+        assert self._checkpoint is not None
+        self._gathered.append(message)
+        if len(self._gathered) == BATCH:
+            self._full.append(_Batch(self._gathered, self._checkpoint()))
+            self._gathered = []
+            if len(self._full) == MOST_BATCHES:
+                log.critical("numbers_not_stored", hint="the service ends, to read on from what is stored")
+                signal.raise_signal(signal.SIGTERM)
+        self._come.set()
 
     def reset(self) -> None:
         """The log is another one: begin anew."""
-        self.projection = Projection()
-        self._complete = False
+        self._full.clear()
+        self._gathered = []
+        self._replaced, self._complete = True, False
+        self._health.unready("numbers", _NOT_COUNTED)
+        self._come.set()
+
+    async def room(self) -> None:
+        """Wait until not too much waits to be written."""
+        async with self._wrote:
+            await self._wrote.wait_for(lambda: len(self._full) < MOST_IN_BULK)
+
+    async def written(self) -> None:
+        """Wait until all that was taken is in the store."""
+        async with self._wrote:
+            await self._wrote.wait_for(lambda: not self._pending)
 
     def complete(self) -> bool:
         """Whether the log was read to its end once. Losing touch later leaves the numbers whole, if old."""
-        if not self._complete and self._log is not None:
-            self._complete = "log" not in self._health.reasons
         return self._complete
 
     @property
-    def reasons(self) -> dict[str, str]:
-        """Why the service is not ready, by part."""
-        return self._health.reasons
+    def position(self) -> int:
+        """How many entries are counted."""
+        return self._store.counted
+
+    @property
+    def shown(self) -> LogNumbers | None:
+        """The numbers as they were when they were asked for last."""
+        return self._shown
+
+    async def numbers(self) -> LogNumbers:
+        """The numbers as they are now."""
+        return await asyncio.to_thread(self._numbers)
+
+    async def per_hour(self, now: int) -> list[tuple[int, int]]:
+        """See `services.analytics.numbers.per_hour`."""
+
+        def ask() -> list[tuple[int, int]]:
+            with self._store.reading() as reading:
+                return per_hour(reading, now)
+
+        return await asyncio.to_thread(ask)
 
     async def last(self) -> int | None:
         """How many entries the log has, or None while it cannot be reached."""
@@ -50,3 +150,65 @@ class ReadModel:
             return await self._log.length(timeout=1.0)
         except Unreachable:
             return None
+
+    @property
+    def _pending(self) -> bool:
+        return bool(self._full or self._gathered or self._writing or self._replaced)
+
+    def _numbers(self) -> LogNumbers:
+        revision = self._store.revision
+        if self._shown is None or self._shown_revision != revision:
+            with self._store.reading() as reading:
+                self._shown, self._shown_revision = numbers(reading), revision
+        return self._shown
+
+    async def _write(self) -> None:
+        """One batch after the other, for as long as the service runs."""
+        while True:
+            with contextlib.suppress(TimeoutError):  # that the log's end was reached, nothing tells
+                await asyncio.wait_for(self._come.wait(), None if self._complete else GATHER_SECONDS)
+            self._come.clear()
+            if not self._full:
+                await asyncio.sleep(GATHER_SECONDS)
+            while self._full or self._gathered or self._replaced:
+                self._writing = True
+                try:
+                    await self._write_batch()
+                    self._health.ready("store")
+                except StoreError as error:
+                    log.error("numbers_not_stored", error=str(error))
+                    self._health.unready("store", str(error))
+                    await asyncio.sleep(PAUSE_SECONDS)
+                finally:
+                    self._writing = False
+                async with self._wrote:
+                    self._wrote.notify_all()
+            if not self._complete and "log" not in self._health.reasons and not self._pending:
+                self._complete = True
+                self._health.ready("numbers")
+
+    async def _write_batch(self) -> None:
+        """Write what waits longest. What could not be written waits again. Raises `StoreError`."""
+        assert self._checkpoint is not None
+        if self._replaced:
+            self._replaced = False
+            try:
+                await asyncio.to_thread(self._store.clear)
+            except StoreError:
+                self._replaced = True
+                raise
+        if not self._full:
+            if not self._gathered:
+                return
+            self._full.append(_Batch(self._gathered, self._checkpoint()))
+            self._gathered = []
+        batch = self._full.popleft()
+        try:
+            await asyncio.to_thread(self._count, batch)
+        except StoreError:
+            if not self._replaced:
+                self._full.appendleft(batch)
+            raise
+
+    def _count(self, batch: _Batch) -> None:
+        self._store.write([entry_of(message) for message in batch.messages], batch.checkpoint)

@@ -46,6 +46,9 @@ class Reader(Protocol):
     def deliver(self, message: StoredMessage, /) -> None:
         """The next message of the stream."""
 
+    async def room(self) -> None:
+        """Wait until the reader can bear more of what is read in bulk."""
+
     def healed(self) -> None:
         """A message was fetched that the live feed lacked."""
 
@@ -428,6 +431,7 @@ class Follower:
             if last - self.sequence > MAX_BUFFERED:
                 self._tell(f"replaying: at {self.sequence} of {last}")
             await asyncio.sleep(0)
+            await self._reader.room()
 
     async def _replay(self, last: int) -> None:
         """The bulk of a long replay, pushed. What it leaves out is fetched."""
@@ -439,7 +443,7 @@ class Follower:
                     self._tell(f"replaying: at {message.sequence} of {last}")
             return self.sequence < last and not self._stale
 
-        await self._stream.replay(self._reader.replay_as, self.sequence + 1, take)
+        await self._stream.replay(self._reader.replay_as, self.sequence + 1, take, self._reader.room)
 
     def _forget(self) -> None:
         """The stream is another: what was delivered no longer holds."""

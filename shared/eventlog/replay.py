@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from shared.eventlog.layout import key_and_author
@@ -15,14 +15,23 @@ GROUP: Final = 1000
 
 
 class Replay:
-    """One reader of a replay consumer. Acknowledging a message acknowledges all before it."""
+    """One reader of a replay consumer. Acknowledging a message acknowledges all before it.
+
+    Where nothing is acknowledged no more is pushed: so it goes on at the pace at which there is ``room``.
+    """
 
     def __init__(
-        self, requests: RequestMultiplexer, stream: int, take: Callable[[StoredMessage], bool]
+        self,
+        requests: RequestMultiplexer,
+        stream: int,
+        take: Callable[[StoredMessage], bool],
+        room: Callable[[], Awaitable[None]],
     ) -> None:
         self._requests = requests
         self._stream = stream
         self._take = take
+        self._room = room
+        self._acknowledging: set[asyncio.Task[None]] = set()
         self._count = 0
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -36,11 +45,21 @@ class Replay:
             return
         self._count += 1
         if self._count % GROUP == 0:
-            self._requests.publish(answer, b"+ACK")
+            task = asyncio.create_task(self._acknowledge(answer))
+            self._acknowledging.add(task)
+            task.add_done_callback(self._acknowledging.discard)
+
+    async def _acknowledge(self, answer: str) -> None:
+        await self._room()
+        self._requests.publish(answer, b"+ACK")
 
     async def finished(self) -> None:
         """Until `take` has had enough, or nothing has come for a second."""
         seen = -1
-        while not self._over.done() and self._count != seen:
-            seen = self._count
-            await asyncio.wait([self._over], timeout=1.0)
+        try:
+            while not self._over.done() and (self._count != seen or self._acknowledging):
+                seen = self._count
+                await asyncio.wait([self._over], timeout=1.0)
+        finally:
+            for task in self._acknowledging:
+                task.cancel()

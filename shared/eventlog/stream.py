@@ -7,7 +7,7 @@ direct get).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -204,8 +204,15 @@ class Stream:
         self._requests.close(token)
         self._budget.give(most_bytes)
 
-    async def replay(self, reader: str, start: int, take: Callable[[StoredMessage], bool]) -> None:
-        """Push messages from sequence ``start`` on into ``take`` until it returns False.
+    async def replay(
+        self,
+        reader: str,
+        start: int,
+        take: Callable[[StoredMessage], bool],
+        room: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Push messages from sequence ``start`` on into ``take`` until it returns False. Some thousands more
+        than there is ``room`` for may come.
 
         Much faster than `read`: one push consumer that the provisioning made, acknowledged in bulk. It gives
         up when nothing that ``take`` could use comes for a while (another replica of the reader may
@@ -213,7 +220,7 @@ class Stream:
         """
         if self._line is None:
             raise Unreachable("there is no feed for a replay")
-        reading = Replay(self._requests, self.number, take)
+        reading = Replay(self._requests, self.number, take, room)
         address = f"$JS.API.CONSUMER.RESET.{self.name}.{replay_consumer(reader)}"
         try:
             async with self._line.hearing(replay_delivery(self.number, reader), reading.take):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import repeat
@@ -51,7 +51,8 @@ class Subscription:
     ``deliver`` must only take the message and return. ``reset`` is called when a stream is no
     longer the one that was followed (put back from a copy, wiped): drop all that was folded; the feed of
     every stream then begins anew at its start. ``replay_as`` names the replay consumer that carries the
-    bulk of a reading from the beginning. ``feed`` is the live one; tests put one there that loses.
+    bulk of a reading from the beginning. What is read in bulk waits for ``room`` in between. ``feed`` is the
+    live one; tests put one there that loses.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class Subscription:
         start: Start | After = Start.END,
         replay_as: str = "",
         feed: MakeFeed = LiveConnection,
+        room: Callable[[], Awaitable[Any]] | None = None,
     ) -> None:
         self._layout = log.layout
+        self._room = room
         self._health = health
         self._reset = reset
         self._reasons: dict[int, str] = {}  # why a stream has not been read to its end
@@ -149,6 +152,10 @@ class Subscription:
     def count(self) -> int:
         """How many entries that makes, from the first of each stream on."""
         return sum(follower.count for follower in self._followers)
+
+    async def room(self) -> None:
+        if self._room is not None:
+            await self._room()
 
     def healed(self) -> None:
         self._healed.inc()

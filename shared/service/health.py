@@ -39,6 +39,7 @@ class Health:
         self.reasons: dict[str, str] = {}
         self.draining = False
         self._on_drain: list[Callable[[], None]] = []
+        self._on_scrape: list[Callable[[], Awaitable[None]]] = []
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -69,6 +70,10 @@ class Health:
         """Call ``notify`` when the service begins to end: for what would never end by itself."""
         self._on_drain.append(notify)
 
+    def on_scrape(self, prepare: Callable[[], Awaitable[None]]) -> None:
+        """Await ``prepare`` before the metrics are read: for what takes too long to be counted on the way."""
+        self._on_scrape.append(prepare)
+
     def drain(self) -> None:
         """From here on `/readyz` says no, for good."""
         self.draining = True
@@ -93,6 +98,8 @@ class Health:
             body = msgspec.json.encode({"ready": self.is_ready, "reasons": self.reasons})
             await respond(send, 200 if self.is_ready else 503, body)
         else:
+            for prepare in self._on_scrape:
+                await prepare()
             accept = dict(scope["headers"]).get(b"accept", b"")
             if b"application/openmetrics-text" in accept:
                 body = openmetrics(self.registry)  # type: ignore[no-untyped-call]

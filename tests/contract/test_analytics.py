@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.provisioning import wipe
 from services.analytics.read_model import ReadModel
+from services.analytics.store import NumbersStore
 from services.analytics.transports.metrics import NumbersCollector
 from shared.contract import subjects
 from shared.contract.entry import Entry
@@ -196,26 +197,31 @@ async def test_a_half_read_log_gives_no_numbers(
     logs: Logs, connections: Connections, link: ConnectionState, health: Health
 ) -> None:
     await asyncio.gather(*(logs.conversation(number) for number in range(4)))
-    numbers, go_on = ReadModel(health), asyncio.Event()
-    collector = NumbersCollector(numbers)
+    numbers, go_on = ReadModel(NumbersStore(None), health), asyncio.Event()
+    collector = NumbersCollector(lambda: numbers)
     stream = await connections.log("analytics", held(go_on))
     subscription = Subscription(
         stream, link, health, numbers.on_message, numbers.reset, start=Start.BEGINNING
     )
-    numbers.follow(stream)
+    numbers.follow(stream, lambda: subscription.checkpoint)
     starting = asyncio.create_task(subscription.start())
     async with asyncio.timeout(30):
         read = sum([min(3, end) for end in await stream.ends()])
-        while numbers.projection.position < read:
+        while numbers.position < read:
             await asyncio.sleep(0.01)
-    assert (numbers.projection.position, numbers.projection.started > 0) == (read, True)
+    so_far = await numbers.numbers()
+    assert (so_far.position, so_far.started > 0) == (read, True)
     assert not numbers.complete()
     assert list(collector.collect()) == []
     go_on.set()
     await starting
-    assert numbers.complete()
+    async with asyncio.timeout(10):
+        while not numbers.complete():
+            await asyncio.sleep(0.01)
+    await numbers.numbers()
     assert len(list(collector.collect())) == 10
     await subscription.stop()
+    await numbers.stop()
 
 
 async def test_numbers_stay_while_the_log_is_away(logs: Logs, services: Services) -> None:

@@ -163,6 +163,10 @@ async def test_a_read_that_fails_in_an_unforeseen_way_lets_nobody_wait(connectio
             await log.append(C, "visitor", STARTED)  # to compare the two takes a read
 
 
+async def room() -> None:
+    """There always is."""
+
+
 async def test_a_replay_whose_connection_is_lost_says_so(connections: Connections) -> None:
     lost = asyncio.Event()
     log = await connections.log("operator")
@@ -173,7 +177,7 @@ async def test_a_replay_whose_connection_is_lost_says_so(connections: Connection
         await asyncio.to_thread(connections.server.kill)
         await lost.wait()
     with pytest.raises(Unreachable, match="replay"):
-        await log.streams[0].replay("operator", 1, lambda message: True)
+        await log.streams[0].replay("operator", 1, lambda message: True, room)
     await asyncio.to_thread(connections.server.start)
     await feed.stop()
 

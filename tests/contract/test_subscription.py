@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import ParseResult
@@ -23,6 +23,7 @@ from shared.eventlog.follower import Follower
 from shared.eventlog.live_connection import LiveConnection
 from shared.eventlog.messages import StoredMessage, delivered
 from shared.eventlog.protocol_reader import TakeLive
+from shared.eventlog.provisioning import MAX_REPLAY_PENDING
 from shared.eventlog.subscription import MakeFeed, Start, Subscription
 from shared.service.chat_log import ChatLog, open_log
 from shared.service.health import Health
@@ -47,6 +48,7 @@ class Followed:
         from_beginning: bool = False,
         replay_as: str = "",
         feed: MakeFeed = LiveConnection,
+        room: Callable[[], Awaitable[Any]] | None = None,
     ) -> None:
         self.messages: list[StoredMessage] = []
         self.resets = 0
@@ -61,6 +63,7 @@ class Followed:
             Start.BEGINNING if from_beginning else Start.END,
             replay_as,
             feed,
+            room,
         )
 
     def _take(self, message: StoredMessage) -> None:
@@ -121,7 +124,7 @@ async def test_it_begins_at_the_end_or_at_the_beginning(
     assert "log" not in whole.health.reasons
 
 
-async def test_a_long_replay_is_pushed_and_two_at_once_are_both_complete(
+async def test_a_long_replay_is_pushed_at_the_readers_pace_and_two_at_once_are_both_complete(
     connections: Connections, stop: list[Followed]
 ) -> None:
     proxy = await connections.client("proxy")
@@ -159,6 +162,24 @@ async def test_a_long_replay_is_pushed_and_two_at_once_are_both_complete(
     for followed in stop:
         await followed.reached(count + 1)
         assert followed.positions == list(range(1, count + 2))
+    room = asyncio.Event()
+    slow = Followed(
+        await connections.log("analytics"),
+        ConnectionState(Health("test")),
+        from_beginning=True,
+        replay_as="analytics",
+        room=room.wait,
+    )
+    stop.append(slow)
+    starting = asyncio.create_task(slow.subscription.start())
+    async with asyncio.timeout(30):
+        while len(slow.messages) < MAX_REPLAY_PENDING:
+            await asyncio.sleep(0.01)
+    await asyncio.wait([starting], timeout=2.5)  # a replay that only rests would have been given up by then
+    assert len(slow.messages) == MAX_REPLAY_PENDING
+    room.set()
+    await starting
+    assert slow.positions == list(range(1, count + 2))
 
 
 @pytest.mark.parametrize("lost", [{7}, {1, 2, 3}, {3, 5, 8, 9}, set(range(1, 11))])

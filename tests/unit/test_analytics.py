@@ -8,10 +8,19 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 
-from services.analytics.domain.drop_off import MAX_STATES, MAX_VERSIONS
-from services.analytics.domain.durations import LEAST, MAX_LENGTH, Durations, Histogram
-from services.analytics.domain.projections import HOUR, MAX_QUEUES, Projection
+from services.analytics.numbers import (
+    ANSWER_BOUNDS,
+    HOUR,
+    MAX_QUEUES,
+    MAX_STATES,
+    MAX_VERSIONS,
+    Durations,
+    LogNumbers,
+    per_hour,
+)
+from services.analytics.numbers import numbers as all_numbers
 from services.analytics.read_model import ReadModel
+from services.analytics.store import NumbersStore
 from services.analytics.transports.metrics import NumbersCollector, families
 from services.analytics.transports.summary import Summary, summarize
 from shared.contract.entry import RecordedEntry
@@ -47,15 +56,15 @@ HAND_BACK = ConversationHandedBack(operator="desk-1")
 RESOLVE = ConversationResolved(operator="desk-1")
 
 
-def numbers(entries: Iterable[RecordedEntry]) -> Projection:
-    projection = Projection()
-    for entry in entries:
-        projection.fold(entry)
-    return projection
+def numbers(entries: Iterable[RecordedEntry]) -> LogNumbers:
+    with NumbersStore(None) as store:
+        store.write([*entries], None)
+        with store.reading() as reading:
+            return all_numbers(reading)
 
 
 def summary(story: Story) -> Summary:
-    return summarize(numbers(story.entries), FIRST_TIME, last=None)
+    return summarize(numbers(story.entries), [], FIRST_TIME, last=None)
 
 
 def begun() -> Story:
@@ -71,7 +80,7 @@ def begun() -> Story:
 
 def test_a_greeting_is_no_turn() -> None:
     result = numbers(begun().entries)
-    assert (result.started, result.turns, result.answers.cumulative()[-1]) == (1, 0, 0)
+    assert (result.started, result.turns, result.answers.cumulative[-1]) == (1, 0, 0)
 
 
 def test_a_turn_is_an_answered_text_or_choice() -> None:
@@ -80,7 +89,7 @@ def test_a_turn_is_an_answered_text_or_choice() -> None:
     story.bot(ANSWER, cause=3)
     story.visitor(CHOICE)
     result = numbers(story.entries)
-    assert (result.turns, result.answers.cumulative()[-1], result.answers.sum) == (1, 1, 1.0)
+    assert (result.turns, result.answers.cumulative[-1], result.answers.sum) == (1, 1, 1.0)
     story.bot(ANSWER, cause=5)
     assert numbers(story.entries).turns == 2
 
@@ -111,7 +120,7 @@ def test_an_answer_that_leads_to_a_person_is_a_turn_and_a_bare_handoff_is_none()
     story.visitor(TEXT)
     story.bot(HandoffRequested(queue="sales", reason="reopened"), cause=7)
     result = numbers(story.entries)
-    assert (result.turns, result.handoffs()["sales"], result.handed_off) == (1, 2, 1)
+    assert (result.turns, result.handoffs["sales"], result.handed_off) == (1, 2, 1)
 
 
 def test_a_second_answer_and_a_repeated_id_do_not_count() -> None:
@@ -143,7 +152,7 @@ def test_open_conversations_move_between_owners() -> None:
 
     def now() -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         result = numbers(story.entries)
-        return result.open, result.waiting(), result.statuses
+        return result.open, result.waiting, result.statuses
 
     opened = {"open": 1, "snoozed": 0, "resolved": 0}
     assert now() == ({"bot": 1, "queue": 0, "operator": 0}, {}, opened)
@@ -166,27 +175,26 @@ def test_a_reset_begins_another_conversation() -> None:
     story.visitor(ConversationReset())
     story.bot(FLOW, FlowAdvanced(path=("hello", "pick")), cause=5)
     result = numbers(story.entries)
-    assert (result.started, sum(result.open.values()), result.waiting()) == (2, 1, {"sales": 0})
+    assert (result.started, sum(result.open.values()), result.waiting) == (2, 1, {"sales": 0})
     assert summary(story).handoffs.rate == 0.5
 
 
 def test_more_queues_than_labels_become_other() -> None:
-    projection = Projection()
+    entries = []
     for number in range(MAX_QUEUES + 10):
         conversation = f"{number:032x}"
         at = 3 * number
-        for entry in (
+        asked = HandoffRequested(queue=f"q{number}")
+        entries += [
             recorded(at + 1, "visitor", START, conversation=conversation),
-            recorded(
-                at + 2, "bot", HandoffRequested(queue=f"q{number}"), cause=at + 1, conversation=conversation
-            ),
-        ):
-            projection.fold(entry)
-    assert len(projection.handoffs()) == MAX_QUEUES + 1
-    assert projection.handoffs()["other"] == projection.waiting()["other"] == 10
+            recorded(at + 2, "bot", asked, cause=at + 1, conversation=conversation),
+        ]
+    result = numbers(entries)
+    assert len(result.handoffs) == MAX_QUEUES + 1
+    assert result.handoffs["other"] == result.waiting["other"] == 10
     last = f"{MAX_QUEUES + 9:032x}"
-    projection.fold(recorded(1000, "operator", CLAIM, conversation=last))
-    assert projection.waiting()["other"] == 9
+    claimed = recorded(1000, "operator", CLAIM, conversation=last)
+    assert numbers([*entries, claimed]).waiting["other"] == 9
 
 
 # --- persons' times: each entry of a story is a second after the one before ----------------------
@@ -233,7 +241,7 @@ def test_the_bots_time_is_left_out_and_a_reopening_starts_anew() -> None:
     story.operator(RESOLVE)
     result = numbers(story.entries)
     assert (result.resolved, result.resolutions.count, result.first_responses.count) == (2, 2, 1)
-    assert result.resolutions.quantile(1) == pytest.approx(3, rel=0.03)
+    assert result.resolutions.p99 == 3
 
 
 # --- ratings, hours, drop-off -------------------------------------------------------------------
@@ -250,13 +258,19 @@ def test_a_new_rating_replaces_the_old_one_until_a_reset() -> None:
 
 
 def test_conversations_of_each_of_the_last_24_hours() -> None:
-    projection = Projection()
     first = FIRST_TIME // HOUR
-    for number in range(200):  # 100 hours, two in each
-        entry = recorded(number + 1, "visitor", START, conversation=f"{number:032x}")
-        projection.fold(replace(entry, time=(first + number // 2) * HOUR + 5 * SECOND))
+    entries = [  # 100 hours, two in each
+        replace(
+            recorded(number + 1, "visitor", START, conversation=f"{number:032x}"),
+            time=(first + number // 2) * HOUR + 5 * SECOND,
+        )
+        for number in range(200)
+    ]
     now = (first + 100) * HOUR + 17
-    hours = projection.per_hour(now)
+    with NumbersStore(None) as store:
+        store.write(entries, None)
+        with store.reading() as reading:
+            hours = per_hour(reading, now)
     assert [count for _, count in hours] == [2] * 23 + [0]
     assert [begin for begin, _ in hours] == [(first + 77 + index) * HOUR for index in range(24)]
 
@@ -290,18 +304,18 @@ def test_a_conversation_with_a_person_has_not_dropped_off() -> None:
 
 
 def test_states_and_versions_are_bounded() -> None:
-    projection = Projection()
+    entries = []
     for number in range(MAX_VERSIONS + 5):
         conversation, at = f"{number:032x}", 2 * number
         path = tuple(f"state {index}" for index in range(MAX_STATES + 50))
         facts = (FlowStarted(flow="f", version=f"v{number}"), FlowAdvanced(path=path))
-        projection.fold(recorded(at + 1, "visitor", START, conversation=conversation))
-        projection.fold(recorded(at + 2, "bot", *facts, cause=at + 1, conversation=conversation))
-    versions = dict(projection.drop_off.newest())
-    assert list(versions) == [f"v{number}" for number in range(MAX_VERSIONS + 4, 4, -1)]
-    assert all(len(flow.states()) == MAX_STATES + 1 for flow in versions.values())
-    assert versions["v5"].states()["other"] == (50, 1)
-    assert list(versions["v5"].states())[:3] == ["state 0", "state 1", "state 2"]
+        entries.append(recorded(at + 1, "visitor", START, conversation=conversation))
+        entries.append(recorded(at + 2, "bot", *facts, cause=at + 1, conversation=conversation))
+    flows = numbers(entries).flows
+    assert [flow.version for flow in flows] == [f"v{number}" for number in range(MAX_VERSIONS + 4, 4, -1)]
+    assert all(len(flow.states) == MAX_STATES + 1 for flow in flows)
+    assert flows[-1].states["other"] == (50, 1)
+    assert list(flows[-1].states)[:3] == ["state 0", "state 1", "state 2"]
 
 
 def test_states_stand_in_the_order_in_which_they_were_stored_whatever_came_first() -> None:
@@ -311,8 +325,8 @@ def test_states_stand_in_the_order_in_which_they_were_stored_whatever_came_first
     first = recorded(3, "bot", *early, conversation="a" * 32)
     second = recorded(7, "bot", *late, conversation="b" * 32)
     for order in ([first, second], [second, first]):
-        flow = dict(numbers(order).drop_off.newest())["v1"]
-        assert list(flow.states()) == ["hello", "pick", "ask"]
+        (flow,) = numbers(order).flows
+        assert list(flow.states) == ["hello", "pick", "ask"]
 
 
 def test_the_queues_shown_are_those_that_were_stored_first_whatever_came_first() -> None:
@@ -321,32 +335,25 @@ def test_the_queues_shown_are_those_that_were_stored_first_whatever_came_first()
         for at in range(MAX_QUEUES + 1)
     ]
     expected = [*(f"q{at}" for at in range(MAX_QUEUES)), "other"]
-    assert list(numbers(asked).handoffs()) == expected
-    assert list(numbers(asked[::-1]).handoffs()) == expected
+    assert list(numbers(asked).handoffs) == expected
+    assert list(numbers(asked[::-1]).handoffs) == expected
 
 
 # --- durations ----------------------------------------------------------------------------------
 
 
-def test_quantiles_are_near_enough() -> None:
-    durations = Durations()
-    assert durations.quantile(0.5) is None
-    for number in range(1, 1001):
-        durations.add(number / 100)
-    for share in (0.01, 0.5, 0.95, 0.99, 1.0):
-        assert durations.quantile(share) == pytest.approx(share * 10, rel=0.03)
-    durations = Durations()
-    for seconds in (-1.0, 0.0, 1e300):
-        durations.add(seconds)
-    assert durations.quantile(0.5) == pytest.approx(LEAST)
-    assert durations.quantile(1) == pytest.approx(MAX_LENGTH, rel=0.03)
-
-
-def test_a_histogram_counts_what_lies_at_or_below_its_bounds() -> None:
-    histogram = Histogram((1.0, 2.0))
-    for seconds in (0.5, 1.0, 1.5, 99.0):
-        histogram.add(seconds)
-    assert (histogram.cumulative(), histogram.sum) == ([2, 3, 4], 102.0)
+def test_durations_are_told_by_their_quantiles_and_in_a_histogram() -> None:
+    """A hundred answers, after 0.1 s to 10 s."""
+    entries = list(begun().entries)
+    for number in range(1, 101):
+        asked = replace(recorded(2 * number + 1, "visitor", TEXT), time=FIRST_TIME + number * HOUR)
+        answer = recorded(2 * number + 2, "bot", ANSWER, cause=asked.position)
+        entries += [asked, replace(answer, time=asked.time + number * SECOND // 10)]
+    result = numbers(entries)
+    assert result.answer_times == Durations(count=100, p50=5.0, p95=9.5, p99=9.9)
+    below = dict(zip(ANSWER_BOUNDS, result.answers.cumulative, strict=False))
+    assert (below[0.05], below[0.1], below[1.0], below[60.0]) == (0, 1, 10, 100)
+    assert result.answers.sum == 505.0
 
 
 def test_a_clock_set_back_gives_no_negative_time() -> None:
@@ -425,19 +432,18 @@ def test_a_conversation_ended_by_silence_is_no_longer_open() -> None:
 
 
 def test_no_numbers_are_shown_before_the_log_is_read(health: Health) -> None:
-    shown = ReadModel(health)
-    registry = CollectorRegistry()
-    registry.register(NumbersCollector(shown))
-    assert not shown.complete()
-    assert generate_latest(registry) == b""
+    with NumbersStore(None) as store:
+        model = ReadModel(store, health)
+        registry = CollectorRegistry()
+        registry.register(NumbersCollector(lambda: model))
+        assert not model.complete()
+        assert generate_latest(registry) == b""
 
 
 def test_entries_of_different_streams_may_have_one_position() -> None:
-    projection = Projection()
     first = examples.recorded(1, "visitor", examples.CONVERSATION_STARTED)
     other = examples.recorded(
         1, "visitor", examples.CONVERSATION_STARTED, conversation=examples.OTHER_CONVERSATION
     )
-    for entry in (first, other, first):  # the last is the first one again
-        projection.fold(entry)
-    assert (projection.started, projection.position) == (2, 2)
+    result = numbers([first, other, first])  # the last is the first one again
+    assert (result.started, result.position) == (2, 2)

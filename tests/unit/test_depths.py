@@ -17,7 +17,6 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.analytics.domain.projections import Projection
 from services.operator.domain.desk import Desk
 from services.operator.domain.transcript import lines, transcript
 from services.proxy.domain import sse_events
@@ -50,6 +49,7 @@ from shared.contract.facts import (
     TextWritten,
 )
 from tests import examples
+from tests.numbers import numbers_of
 from tests.unit.test_costs import AGAIN, MAX_LENGTH, no_collector
 
 SHORT: Final = 1_000
@@ -192,10 +192,7 @@ def on_the_desk(entries: Entries) -> Any:
 
 
 def counted(entries: Entries) -> Any:
-    projection = Projection()
-    for each in entries:
-        projection.fold(each)
-    return projection
+    return numbers_of(entries)
 
 
 READERS: Final[dict[str, Callable[[Entries], Any]]] = {

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.analytics.domain.projections import Projection
+from services.analytics.numbers import LogNumbers
 from services.operator.domain.desk import Desk
 from services.operator.domain.transcript import transcript
 from services.proxy.domain import close_codes
@@ -37,7 +37,8 @@ from shared.contract.facts import (
 )
 from tests import examples
 from tests.examples import CONVERSATION, CONVERSATION_ERASED, Story, recorded
-from tests.properties.test_projections import histories
+from tests.numbers import make_sense, numbers_of
+from tests.properties.test_numbers import histories
 
 WORD = "marmalade"
 EPOCH = "e1"
@@ -209,22 +210,21 @@ def test_an_assistant_is_told_nothing_of_before() -> None:
 
 
 def test_its_numbers_stay() -> None:
-    story, numbers = remembered(), Projection()
-    for entry in story.entries:
-        numbers.fold(entry)
-    before = (numbers.started, numbers.turns, dict(numbers.drop_off.newest())["v1"].states())
-    numbers.fold(story.eraser(CONVERSATION_ERASED))
-    assert (numbers.started, numbers.turns, dict(numbers.drop_off.newest())["v1"].states()) == before
-    assert (numbers.statuses["open"], numbers.open) == (0, {"bot": 0, "queue": 0, "operator": 0})
+    story = remembered()
+
+    def kept(numbers: LogNumbers) -> tuple[int, int, dict[str, tuple[int, int]]]:
+        return numbers.started, numbers.turns, numbers.flows[0].states
+
+    before = kept(numbers_of(story.entries))
+    story.eraser(CONVERSATION_ERASED)
+    after = numbers_of(story.entries)
+    assert kept(after) == before
+    assert (after.statuses["open"], after.open) == (0, {"bot": 0, "queue": 0, "operator": 0})
 
 
 @given(histories(), st.integers(0, 25))
+@settings(max_examples=20, deadline=None)
 def test_wherever_it_is_erased_the_numbers_make_sense(history: list[Any], at: int) -> None:
-    from tests.properties.test_projections import _make_sense
-
-    numbers = Projection()
-    for entry in history[:at]:
-        numbers.fold(entry)
-    for conversation in {entry.conversation for entry in history}:
-        numbers.fold(recorded(1000, "eraser", CONVERSATION_ERASED, conversation=conversation))
-    _make_sense(numbers)
+    conversations = {entry.conversation for entry in history}
+    erased = [recorded(1000, "eraser", CONVERSATION_ERASED, conversation=each) for each in conversations]
+    make_sense(numbers_of([*history[:at], *erased]))

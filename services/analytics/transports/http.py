@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from msgspec import Struct
 
 from services.analytics.read_model import ReadModel
 from services.analytics.transports.summary import Summary, summarize
-from shared.service.health import VERSION
+from shared.service.health import VERSION, Health
 
 STATIC = Path(__file__).parents[1] / "static"
 SWAGGER_UI = Path(str(files("openapi_ui_bundles").joinpath("swagger_ui", "vendor")))
@@ -44,8 +45,8 @@ class DocsPage(OpenAPIRenderPlugin):
         return (STATIC / "docs.html").read_bytes()
 
 
-def build(numbers: ReadModel) -> Litestar:
-    """The service's HTTP application."""
+def build(model: Callable[[], ReadModel | None], health: Health) -> Litestar:
+    """The service's HTTP application. ``model`` None: there are no numbers yet."""
 
     @get("/", media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False)
     def dashboard() -> bytes:
@@ -59,12 +60,13 @@ def build(numbers: ReadModel) -> Litestar:
         responses={503: ResponseSpec(NotReady, description="The log is still being read")},
     )
     async def summary() -> Summary | Response[NotReady]:
-        if not numbers.complete():
-            body = NotReady(
-                "the log has not been read to its end yet", numbers.reasons, numbers.projection.position
-            )
+        found = model()
+        if found is None or not found.complete():
+            position = found.position if found is not None else 0
+            body = NotReady("the log has not been read to its end yet", health.reasons, position)
             return Response(body, status_code=503, headers={"Retry-After": "1"})
-        return summarize(numbers.projection, time.time_ns(), await numbers.last())
+        now = time.time_ns()
+        return summarize(await found.numbers(), await found.per_hour(now), now, await found.last())
 
     return Litestar(
         [

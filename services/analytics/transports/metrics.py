@@ -1,21 +1,21 @@
-"""The numbers as Prometheus metrics: read from the projection at each scrape, nothing counted twice."""
+"""The numbers as Prometheus metrics, as they were when `Health.on_scrape` asked for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from services.analytics.domain.projections import Projection
+from services.analytics.numbers import ANSWER_BOUNDS, LogNumbers
 from services.analytics.read_model import ReadModel
 
 
 class NumbersCollector(Collector):
     """Gives no family at all until the log was read to its end: half-counted numbers would be lies."""
 
-    def __init__(self, numbers: ReadModel) -> None:
+    def __init__(self, numbers: Callable[[], ReadModel | None]) -> None:
         self._numbers = numbers
 
     def describe(self) -> list[Metric]:
@@ -23,12 +23,13 @@ class NumbersCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        if self._numbers.complete():
-            yield from families(self._numbers.projection)
+        model = self._numbers()
+        if model is not None and model.complete() and model.shown is not None:
+            yield from families(model.shown)
 
 
-def families(numbers: Projection) -> Iterator[Metric]:
-    """All metric families of the projection."""
+def families(numbers: LogNumbers) -> Iterator[Metric]:
+    """All metric families."""
     yield CounterMetricFamily(
         "switchboard_conversations_started",
         "Conversations begun, since the log's beginning; a reset by the visitor begins another."
@@ -54,7 +55,7 @@ def families(numbers: Projection) -> Iterator[Metric]:
             'Times the bot asked for a person, by queue; "other": all queues beyond the first 50',
             labels=["queue"],
         ),
-        numbers.handoffs().items(),
+        numbers.handoffs.items(),
     )
     yield CounterMetricFamily(
         "switchboard_handoffs_withdrawn", "Handoffs to which nobody came in time", numbers.withdrawn
@@ -67,11 +68,11 @@ def families(numbers: Projection) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "switchboard_claims", "Times an operator took a conversation over", numbers.claims
     )
-    bounds = [*(str(bound) for bound in numbers.answers.bounds), "+Inf"]
+    bounds = [*(str(bound) for bound in ANSWER_BOUNDS), "+Inf"]
     yield HistogramMetricFamily(
         "switchboard_bot_answer_seconds",
         "From the stored time of a visitor's text or choice to that of the bot's answer; counts turns",
-        buckets=list(zip(bounds, numbers.answers.cumulative(), strict=True)),
+        buckets=list(zip(bounds, numbers.answers.cumulative, strict=True)),
         sum_value=numbers.answers.sum,
     )
     yield _labelled(
@@ -88,7 +89,7 @@ def families(numbers: Projection) -> Iterator[Metric]:
             "Conversations that wait for an operator now, by queue",
             labels=["queue"],
         ),
-        numbers.waiting().items(),
+        numbers.waiting.items(),
     )
 
 

@@ -6,9 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from services.analytics.domain.drop_off import FlowNumbers
-from services.analytics.domain.durations import Durations
-from services.analytics.domain.projections import FAILED, Projection
+from services.analytics.numbers import FAILED, FlowNumbers, LogNumbers
 from shared.timestamps import format_time
 
 MILLION = 1_000_000
@@ -124,8 +122,8 @@ class Summary(Struct):
     flows: Annotated[list[FlowSummary], Meta(description="the one used last first")]
 
 
-def summarize(numbers: Projection, now: int, last: int | None) -> Summary:
-    """``now`` in nanoseconds since 1970; ``last`` is the log's last position, if known."""
+def summarize(numbers: LogNumbers, hours: list[tuple[int, int]], now: int, last: int | None) -> Summary:
+    """``now`` in nanoseconds since 1970; ``last`` is how many entries the log has, if known."""
     started = numbers.started
     return Summary(
         position=numbers.position,
@@ -148,51 +146,49 @@ def summarize(numbers: Projection, now: int, last: int | None) -> Summary:
         handoffs=_handoffs(numbers),
         bot_answer_seconds=AnswerTimes(
             count=numbers.answer_times.count,
-            p50=_quantile(numbers.answer_times, 0.5),
-            p95=_quantile(numbers.answer_times, 0.95),
-            p99=_quantile(numbers.answer_times, 0.99),
+            p50=_rounded(numbers.answer_times.p50),
+            p95=_rounded(numbers.answer_times.p95),
+            p99=_rounded(numbers.answer_times.p99),
         ),
         assistant=AssistantSummary(
             answers=numbers.assistant.answers,
-            failures=numbers.assistant.failures(),
+            failures=numbers.assistant.failures,
             tokens_in=numbers.assistant.tokens_in,
             tokens_out=numbers.assistant.tokens_out,
             cost=numbers.assistant.cost / MILLION,
         ),
         ratings=Ratings(numbers.ratings, _ratio(numbers.score_sum, numbers.ratings)),
-        hours=[Hour(format_time(begin), count) for begin, count in numbers.per_hour(now)],
-        flows=[_flow(version, flow) for version, flow in numbers.drop_off.newest()],
+        hours=[Hour(format_time(begin), count) for begin, count in hours],
+        flows=[_flow(flow) for flow in numbers.flows],
     )
 
 
-def _handoffs(numbers: Projection) -> Handoffs:
-    by_queue = numbers.handoffs()
+def _handoffs(numbers: LogNumbers) -> Handoffs:
     return Handoffs(
-        total=sum(by_queue.values()),
-        by_queue=by_queue,
-        waiting_by_queue=numbers.waiting(),
+        total=sum(numbers.handoffs.values()),
+        by_queue=numbers.handoffs,
+        waiting_by_queue=numbers.waiting,
         rate=_ratio(numbers.handed_off, numbers.started),
         withdrawn=numbers.withdrawn,
         claims=numbers.claims,
         resolved=numbers.resolved,
-        waiting_seconds=_quantile(numbers.waiting_times, 0.5),
-        first_response_seconds=_quantile(numbers.first_responses, 0.5),
-        resolution_seconds=_quantile(numbers.resolutions, 0.5),
+        waiting_seconds=_rounded(numbers.waiting_times.p50),
+        first_response_seconds=_rounded(numbers.first_responses.p50),
+        resolution_seconds=_rounded(numbers.resolutions.p50),
     )
 
 
-def _flow(version: str, flow: FlowNumbers) -> FlowSummary:
+def _flow(flow: FlowNumbers) -> FlowSummary:
     states = [
         StateSummary(name, reached, stopped, _ratio(stopped, reached))
-        for name, (reached, stopped) in flow.states().items()
+        for name, (reached, stopped) in flow.states.items()
     ]
-    return FlowSummary(flow.name, version, flow.started, states)
+    return FlowSummary(flow.flow, flow.version, flow.started, states)
 
 
 def _ratio(part: float, whole: float) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-def _quantile(durations: Durations, share: float) -> float | None:
-    seconds = durations.quantile(share)
+def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else float(f"{seconds:.3g}")

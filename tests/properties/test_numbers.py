@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 from typing import Any
 
@@ -9,7 +10,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.analytics.domain.projections import MAX_QUEUES, REASONS, Projection
+from services.analytics.domain.measures import Measure, TalkState, TrackedConversation, count
+from services.analytics.numbers import REASONS, LogNumbers
 from services.analytics.transports.metrics import families
 from services.analytics.transports.summary import summarize
 from shared.contract.entry import RecordedEntry
@@ -25,8 +27,10 @@ from shared.contract.facts import (
 )
 from shared.contract.sealing import take_out
 from tests.examples import BOT_FACTS, EXAMPLES, FIRST_TIME, OPERATOR_FACTS, SECOND, VISITOR_FACTS
+from tests.numbers import make_sense, numbers_of
 
 quick = settings(max_examples=200, deadline=None)
+stored = settings(max_examples=25, deadline=None)
 
 texts = st.text(max_size=5)
 places = st.sampled_from(["a", "b", "c"])
@@ -91,31 +95,39 @@ def histories(draw: st.DrawFn) -> list[RecordedEntry]:
     return history
 
 
-def fold(projection: Projection, history: list[RecordedEntry]) -> Projection:
+Rows = tuple[Counter[Measure], dict[tuple[str, int], TalkState], dict[str, TrackedConversation]]
+
+
+def counted(history: list[RecordedEntry], before: Rows | None = None) -> Rows:
+    """The rows that a store holds afterwards: all numbers are made of these."""
+    measures, talks, tracked = before or (Counter(), {}, {})
+    measures, talks, tracked = Counter(measures), {**talks}, {**tracked}
     for entry in history:
-        projection.fold(entry)
-    return projection
+        result = count(tracked.get(entry.conversation, TrackedConversation()), entry)
+        if result is not None:
+            tracked[entry.conversation] = result.after
+            measures.update(result.measures)
+            talks.update({(entry.conversation, talk.number): talk for talk in result.talks})
+    return measures, talks, tracked
 
 
-def shown(projection: Projection) -> Any:
+def shown(numbers: LogNumbers) -> Any:
     """Everything that anyone is ever told."""
-    samples = [sample for family in families(projection) for sample in family.samples]
-    summary = summarize(projection, FIRST_TIME + 10**6 * SECOND, last=None)
-    return msgspec.to_builtins(summary), samples
+    samples = [sample for family in families(numbers) for sample in family.samples]
+    return msgspec.to_builtins(summarize(numbers, [], FIRST_TIME, last=None)), samples
 
 
 @given(histories(), st.integers(0, 25))
 @quick
 def test_reading_the_log_in_two_parts_gives_the_same_numbers(history: list[RecordedEntry], cut: int) -> None:
-    parts = fold(fold(Projection(), history[:cut]), history[cut:])
-    assert shown(parts) == shown(fold(Projection(), history))
+    assert counted(history[cut:], counted(history[:cut])) == counted(history)
 
 
 @given(histories(), st.integers(0, 25), st.integers(0, 25))
 @quick
 def test_entries_that_come_again_change_nothing(history: list[RecordedEntry], at: int, back: int) -> None:
     again = [*history[:at], *history[max(0, at - back) : at], *history[at:]]
-    assert shown(fold(Projection(), again)) == shown(fold(Projection(), history))
+    assert counted(again) == counted(history)
 
 
 @given(histories(), st.randoms(use_true_random=False))
@@ -123,44 +135,13 @@ def test_entries_that_come_again_change_nothing(history: list[RecordedEntry], at
 def test_conversations_of_several_streams_may_come_in_any_order(
     history: list[RecordedEntry], chance: Random
 ) -> None:
-    left = [[entry for entry in history if entry.conversation == of * 32] for of in "ab"]
-    mixed = []
-    while any(left):
-        mixed.append(chance.choice([entries for entries in left if entries]).pop(0))
-    assert shown(fold(Projection(), mixed)) == shown(fold(Projection(), history))
+    assert counted(mixed(history, chance)) == counted(history)
 
 
 @given(st.lists(wild(), max_size=25))
 @quick
-def test_no_history_is_refused_and_the_numbers_make_sense(history: list[RecordedEntry]) -> None:
-    projection = Projection()
-    for entry in history:
-        projection.fold(entry)
-        shown(projection)
-        _make_sense(projection)
-
-
-@given(histories())
-@quick
-def test_the_numbers_of_a_likely_history_make_sense(history: list[RecordedEntry]) -> None:
-    _make_sense(fold(Projection(), history))
-
-
-def _make_sense(projection: Projection) -> None:
-    assert sum(projection.open.values()) == projection.statuses["open"]
-    assert sum(projection.waiting().values()) == projection.open["queue"]
-    assert projection.answers.cumulative()[-1] == projection.answer_times.count == projection.turns
-    assert sum(projection.statuses.values()) <= max(projection.started, 0)
-    assert projection.ratings <= projection.score_sum <= 5 * projection.ratings
-    assert len(projection.waiting()) <= MAX_QUEUES + 1
-    assert set(projection.refusals) == set(REASONS)
-    counts = [
-        *projection.open.values(),
-        *projection.statuses.values(),
-        *projection.waiting().values(),
-        *(stopped for _, flow in projection.drop_off.newest() for _, stopped in flow.states().values()),
-    ]
-    assert min(counts) >= 0
+def test_no_history_is_refused(history: list[RecordedEntry]) -> None:
+    counted(history)
 
 
 @given(histories() | st.lists(wild(), max_size=20))
@@ -169,4 +150,30 @@ def test_without_any_key_the_numbers_are_the_same(history: list[RecordedEntry]) 
     sealed = [
         msgspec.structs.replace(entry, facts=take_out(entry.facts)[0], sealed=True) for entry in history
     ]
-    assert shown(fold(Projection(), sealed)) == shown(fold(Projection(), history))
+    measures, talks, _ = counted(sealed)
+    assert (measures, talks) == counted(history)[:2]
+
+
+# --- and as the store tells them ---------------------------------------------------------------
+
+
+@given(histories() | st.lists(wild(), max_size=25), st.integers(0, 25), st.randoms(use_true_random=False))
+@stored
+def test_however_it_is_written_the_store_tells_the_same_and_it_makes_sense(
+    history: list[RecordedEntry], cut: int, chance: Random
+) -> None:
+    numbers = numbers_of(history)
+    make_sense(numbers)
+    assert shown(numbers_of(history[:cut], history[max(0, cut - 3) :])) == shown(numbers)
+    if len({(entry.conversation, entry.position) for entry in history}) == len(history):
+        assert shown(numbers_of(mixed(history, chance))) == shown(numbers)
+
+
+def mixed(history: list[RecordedEntry], chance: Random) -> list[RecordedEntry]:
+    """The same, each conversation in its order."""
+    names = {entry.conversation for entry in history}
+    left = [[entry for entry in history if entry.conversation == name] for name in sorted(names)]
+    order = []
+    while any(left):
+        order.append(chance.choice([entries for entries in left if entries]).pop(0))
+    return order
