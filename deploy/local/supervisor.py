@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[2]
 SERVER_PATIENCE = 15.0
 #: A start that takes longer than this is explained (seconds).
 LONG_START = 5.0
+#: The services that keep what they read in a file, and how it ends.
+_FILES = {"operator": "sqlite", "analytics": "duckdb"}
 
 
 class Supervisor:
@@ -182,8 +184,8 @@ class Supervisor:
             "SWITCHBOARD_LOG_FORMAT": "json",
             "PYTHONUNBUFFERED": "1",
         }
-        if kind == "analytics":  # each replica has a file of its own
-            environment.setdefault("SWITCHBOARD_ANALYTICS_FILE", str(self._data / f"{name}.duckdb"))
+        if (ending := _FILES.get(kind)) is not None:  # each replica has a file of its own
+            environment.setdefault(f"SWITCHBOARD_{kind.upper()}_FILE", str(self._data / f"{name}.{ending}"))
         if self._passwords[kind]:
             environment |= {
                 "SWITCHBOARD_NATS_USER": kind,

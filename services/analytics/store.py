@@ -30,7 +30,7 @@ from services.analytics.domain.measures import (
     count,
 )
 from shared.contract.conversation import Conversation
-from shared.contract.conversation.codec import UnreadableState
+from shared.contract.conversation.codec import UnreadableState, contracts
 from shared.contract.conversation.codec import decode as read_state
 from shared.contract.conversation.codec import encode as state_of
 from shared.contract.entry import RecordedEntry
@@ -76,15 +76,8 @@ _TRACKED: Final = {"conversation": "VARCHAR", "state": "VARCHAR"}
 _PLACE: Final = {"maker": "VARCHAR", "checkpoint": "VARCHAR", "counted": "BIGINT", "newest": "BIGINT"}
 
 
-def _maker() -> str:
-    """What a file is made by: one that was made by something else is made anew."""
-    kinds = (getattr(field.type, "__struct_config__", None) for field in msgspec.structs.fields(Conversation))
-    contracts = [Conversation.__struct_config__.tag, *(kind.tag for kind in kinds if kind is not None)]
-    return f"schema {SCHEMA}, measures {VERSION}, " + ", ".join(map(str, contracts))
-
-
-#: The tables, what counts, and the contracts of the states that are kept.
-MAKER: Final = _maker()
+#: The tables, what counts, and the contracts of the states: a file that was made by others is made anew.
+MAKER: Final = f"schema {SCHEMA}, measures {VERSION}, {', '.join(contracts())}"
 
 
 class StoreError(Exception):

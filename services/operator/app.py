@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import signal
+from pathlib import Path
 
 import msgspec
 import nats.errors
+import structlog
 from nats.aio.client import Client
 from prometheus_client import Counter, Gauge
 
 from services.operator.accounts import Accounts
-from services.operator.domain.desk import Desk
+from services.operator.desk import Desk, DeskError
 from services.operator.domain.transcript import lines
 from services.operator.erasure import Erasure
 from services.operator.handlers import Handlers
@@ -26,15 +29,22 @@ from shared.contract import subjects
 from shared.contract.entry import RecordedEntry
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.messages import StoredMessage
-from shared.eventlog.subscription import Start, Subscription
+from shared.eventlog.subscription import After, Start, Subscription
 from shared.service.broker import listen
 from shared.service.chat_log import await_log
 from shared.service.conversation_keys import keys_of, masters_of
 from shared.service.health import Health, Receive, Scope, Send
 from shared.service.live_entries import LiveEntries
 
+log = structlog.get_logger()
+
 #: How often the workflow is told how many consoles are open (seconds); it forgets after three times that.
 PRESENCE_SECONDS = 5.0
+#: How often what was folded is written, and how long to wait before a write that failed is tried again.
+WRITE_SECONDS = 0.1
+PAUSE_SECONDS = 1.0
+#: Conversations that wait to be written before what is read in bulk waits, too.
+MAX_WAITING = 5_000
 
 
 class OperatorApp:
@@ -47,7 +57,8 @@ class OperatorApp:
         self._entries: LiveEntries | None = None
         self._link = ConnectionState(health)
         self._broker = make_broker(settings, "operator", self._link)
-        self._desk = Desk()
+        self._desk: Desk | None = None
+        self._broken = False
         self._hub = EventHub()
         subscribe(self._broker, health, self._typing)
         self._handlers: Handlers | None = None
@@ -56,6 +67,7 @@ class OperatorApp:
         self._replica = secrets.token_hex(8)
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
         # A stream of events never ends by itself, so it would hold up the end of the process.
         health.on_drain(self._hub.close)
         health.unready("log", "the log has not been read yet")
@@ -71,7 +83,7 @@ class OperatorApp:
         Gauge(
             "switchboard_operator_listeners", "Consoles that listen", registry=health.registry
         ).set_function(lambda: len(self._hub))
-        application = http.build(self._desk, self._hub, self._get_handlers, self._get_door)
+        application = http.build(self._get_desk, self._hub, self._get_handlers, self._get_door)
         self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]
 
     async def start(self) -> None:
@@ -80,13 +92,18 @@ class OperatorApp:
 
     async def stop(self) -> None:
         """Let go of the connection; what was answered is stored already."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in (self._task, self._writing):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         if self._erasure is not None:
             await self._erasure.stop()
         if self._subscription is not None:
             await self._subscription.stop()
+        if self._desk is not None:
+            with contextlib.suppress(DeskError):
+                self._write()
+            self._desk.close()
         if self._door is not None:
             self._door.accounts.close()
         await disconnect(self._broker)
@@ -95,6 +112,7 @@ class OperatorApp:
         await self._gate(scope, receive, send)
 
     async def _run(self) -> None:
+        desk = self._desk = await self._opened()
         client = await connect(self._broker, self._link)
         keys = keys_of(client, self._masters, self._link, self._health, self._settings.sealing)
         stream = await await_log(client, self._health, keys)
@@ -105,15 +123,17 @@ class OperatorApp:
             self._health,
             entries.take,
             self._replaced,
-            start=Start.BEGINNING,
+            start=After(desk.checkpoint) if desk.checkpoint else Start.BEGINNING,
             replay_as="operator",
+            room=self._room,
         )
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
-        self._handlers = Handlers(self._desk, stream, self._subscription, entries, self._commands)
+        self._handlers = Handlers(desk, stream, self._subscription, entries, self._commands)
         await listen(self._broker, self._health)
+        self._writing = asyncio.create_task(self._keep())
         await self._subscription.start()
         if self._settings.eraser_password and self._masters is not None:
-            silent = self._desk.silent_since
+            silent = desk.silent_since
             self._erasure = Erasure(self._settings, self._masters, silent, self._health.registry)
             self._erasure.start()
         while True:
@@ -129,13 +149,63 @@ class OperatorApp:
             with contextlib.suppress(nats.errors.Error):
                 await client.publish(subjects.PRESENCE, payload)
 
+    async def _opened(self) -> Desk:
+        """The desk, once its file can be used: a replica that ends may still have it."""
+        path = Path(self._settings.operator_file) if self._settings.operator_file else None
+        while True:
+            try:
+                desk = Desk(path)
+            except DeskError as error:
+                log.error("no_desk", error=str(error))
+                self._health.unready("desk", str(error))
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                self._health.ready("desk")
+                return desk
+
+    async def _keep(self) -> None:
+        """Write what was folded, some times a second."""
+        while True:
+            try:
+                self._write()
+                self._health.ready("desk")
+                await asyncio.sleep(WRITE_SECONDS)
+            except DeskError as error:
+                log.error("desk_not_written", error=str(error))
+                self._health.unready("desk", str(error))
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    def _write(self) -> None:
+        """Raises `DeskError`."""
+        assert self._subscription is not None
+        assert self._desk is not None
+        assert self._entries is not None
+        place = None if self._broken else self._entries.place(self._subscription.checkpoint)
+        self._desk.write(place)
+
+    def _end(self, error: DeskError) -> None:
+        """An entry is missing on the desk: it comes again after a start, from the last checkpoint."""
+        self._broken = True
+        log.critical("desk_unusable", error=str(error), hint="the service ends, to read the log again")
+        signal.raise_signal(signal.SIGTERM)
+
+    async def _room(self) -> None:
+        """Wait until not too much waits to be written."""
+        while self._get_desk().waiting >= MAX_WAITING:
+            await asyncio.sleep(WRITE_SECONDS)
+
     def _give(self, message: StoredMessage, recorded: RecordedEntry) -> None:
-        change = self._desk.apply(recorded)
+        desk = self._get_desk()
+        try:
+            change = desk.apply(recorded)
+        except DeskError as error:
+            self._end(error)
+            raise
         if self._handlers is not None:
             self._handlers.pace.others()
         if not len(self._hub):
             return
-        summary = self._desk.find(message.key)
+        summary = desk.find(message.key)
         if summary is not None:
             self._hub.publish("conversation", schemas.row(summary))
             for line in lines(change):
@@ -147,12 +217,19 @@ class OperatorApp:
         """The log is another one: so are the lists."""
         if self._entries is not None:
             self._entries.reset()
-        self._desk.clear()
+        try:
+            self._get_desk().clear()
+        except DeskError as error:
+            self._end(error)
         self._hub.close()
 
     def _typing(self, conversation: str) -> None:
-        if self._desk.find(conversation) is not None:
+        if self._desk is not None and self._desk.find(conversation) is not None:
             self._hub.publish("typing", schemas.TypingEvent(conversation))
+
+    def _get_desk(self) -> Desk:
+        assert self._desk is not None, "the gate opens when the log has been read"
+        return self._desk
 
     def _get_handlers(self) -> Handlers:
         assert self._handlers is not None, "the gate opens when the log has been read"

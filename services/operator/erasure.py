@@ -175,7 +175,7 @@ class Erasure:
         silent_since: Callable[[int], Iterable[tuple[str, Conversation]]],
         registry: CollectorRegistry,
     ) -> None:
-        """``silent_since`` names what has had no entry since a time (nanoseconds since 1970)."""
+        """``silent_since`` names some of what has had no entry since a time (nanoseconds since 1970)."""
         self._settings = settings
         self._masters = masters
         self._silent_since = silent_since
@@ -211,9 +211,11 @@ class Erasure:
                 log.warning("retention_waits", error=str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
-            if count:
+            if count:  # there may be more: not all are named at once
                 log.info("retention", conversations=count, age=age)
-            await asyncio.sleep(SWEEP_SECONDS * random.uniform(*_SPREAD))
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                await asyncio.sleep(SWEEP_SECONDS * random.uniform(*_SPREAD))
 
 
 class EraserSettings(ConnectionSettings, Protocol):

@@ -12,9 +12,10 @@ import msgspec
 import structlog
 from prometheus_client import Counter
 
+from services.operator.desk import Desk
 from services.operator.domain import decisions
 from services.operator.domain.decisions import Decision, NotYours, Operator
-from services.operator.domain.desk import ConversationSummary, Desk
+from services.operator.domain.desk import ConversationSummary
 from services.operator.domain.transcript import Transcript, TranscriptEntry
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, evolve

@@ -14,6 +14,13 @@ class Settings(Sealing, frozen=True, kw_only=True):
     """Each field is one variable, ``SWITCHBOARD_<NAME>``."""
 
     operator_port: Annotated[Port, msgspec.Meta(description="port of the operators' console and API")] = 9997
+    operator_file: Annotated[
+        str,
+        msgspec.Meta(
+            description="file in which the lists of conversations are kept, of one replica; empty: a "
+            "temporary one, so that the log is read anew at each start"
+        ),
+    ] = ""
     login_failures: Annotated[
         PositiveInt, msgspec.Meta(description="failed logins a minute for one name or one address")
     ] = 5

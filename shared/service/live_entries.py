@@ -16,6 +16,7 @@ import structlog
 
 from shared.contract.codec import entry_of
 from shared.contract.entry import RecordedEntry
+from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.errors import Unreachable
 from shared.eventlog.messages import StoredMessage
 from shared.service.chat_log import ChatLog
@@ -81,6 +82,13 @@ class LiveEntries:
                     self._give(message, recorded)
             except Exception as error:
                 self._failed(message, error)
+
+    def place(self, taken: Checkpoint) -> Checkpoint | None:
+        """How far what was given on goes, if that is all up to what was ``taken``; None: that is not known.
+
+        While something is held back, a place behind it would leave it out for ever.
+        """
+        return None if self._held else taken
 
     async def given(self, conversation: str) -> None:
         """Wait until nothing of the conversation is held back."""

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from services.operator.desk import Desk
 from services.operator.domain.decisions import Operator
-from services.operator.domain.desk import Desk
 from services.operator.handlers import CommandRefused, Handlers, NotFound
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import (

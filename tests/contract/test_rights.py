@@ -20,8 +20,8 @@ from prometheus_client import Counter
 from deploy.cli import accounts
 from deploy.cli.main import main
 from deploy.local.embedded import EmbeddedNats
+from services.operator.desk import Desk
 from services.operator.domain.decisions import Operator
-from services.operator.domain.desk import Desk
 from services.operator.handlers import Handlers
 from shared.contract.facts import ConversationClaimed, OperatorSaid
 from shared.contract.subjects import OPERATOR_SESSIONS

@@ -267,12 +267,14 @@ async def test_what_waits_for_its_key_comes_in_order_and_others_do_not_wait(
 
     assert feed.of(A) == []
     assert len(feed.of(B)) == 5
+    assert feed.entries.place(feed.subscription.checkpoint) is None
     waiting = asyncio.create_task(feed.entries.given(A))
     await asyncio.sleep(0)
     assert not waiting.done()
     feed.ring.open.set()
     await asyncio.wait_for(waiting, 10)
     assert feed.of(A) == mine
+    assert feed.entries.place(feed.subscription.checkpoint) == feed.subscription.checkpoint
     assert [word for word in feed.words if word != "in the open"] == [long(f"words {n}") for n in range(6)]
     await visitor.append(A, "visitor", said("6", long("at once")))
     await feed.reached(visitor, A)

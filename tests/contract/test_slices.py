@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from services.operator.desk import Desk
 from services.operator.domain.decisions import Operator
-from services.operator.domain.desk import Desk
 from services.operator.handlers import Handlers
 from services.operator.transports import http
 from services.proxy.app import Proxy

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.operator.domain.desk import Desk
+from services.operator.desk import Desk
 from services.operator.domain.transcript import lines, transcript
 from services.proxy.domain import sse_events
 from services.proxy.domain.agent_session import AgentTalk, engage, offers

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from services.operator.desk import Desk
 from services.operator.domain import decisions
 from services.operator.domain.decisions import NotYours, Operator
-from services.operator.domain.desk import Desk, View
+from services.operator.domain.desk import View
 from services.operator.domain.limits import Failures
 from services.operator.domain.transcript import lines, transcript
 from shared.contract.conversation import NEW
@@ -331,3 +332,12 @@ def test_failed_logins_are_limited_within_a_minute() -> None:
     assert failures.wait("ada", 20.0) == 0
     failures.add("ada", 30.0)
     assert failures.wait("ada", 61.0) == 0
+
+
+def test_an_entry_that_comes_again_changes_nothing() -> None:
+    entries = story().entries
+    desk = desk_of(*entries)
+    before = desk.page("queue", "ada", 10)
+    change = desk.apply(entries[0])
+    assert (change.facts, desk.page("queue", "ada", 10)) == ((), before)
+    assert desk.find(entries[0].conversation).updated == entries[-1].time  # type: ignore[union-attr]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.analytics.numbers import LogNumbers
-from services.operator.domain.desk import Desk
+from services.operator.desk import Desk
 from services.operator.domain.transcript import transcript
 from services.proxy.domain import close_codes
 from services.proxy.domain.session import Append, ClientSession, Send

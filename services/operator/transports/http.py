@@ -17,8 +17,9 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from services.operator.accounts import Unavailable
+from services.operator.desk import Desk, DeskError
 from services.operator.domain.decisions import Operator
-from services.operator.domain.desk import Desk, View
+from services.operator.domain.desk import View
 from services.operator.handlers import Busy, CommandRefused, Handlers, NoSuchState, NotFound
 from services.operator.transports import schemas
 from services.operator.transports.events import EventHub
@@ -170,7 +171,9 @@ async def events(operator: Operator, request: Req, door: Door, hub: EventHub) ->
     return Stream(hub.listen(still_welcome), media_type="text/event-stream", headers=headers)
 
 
-def build(desk: Desk, hub: EventHub, handlers: Callable[[], Handlers], door: Callable[[], Door]) -> Litestar:
+def build(
+    desk: Callable[[], Desk], hub: EventHub, handlers: Callable[[], Handlers], door: Callable[[], Door]
+) -> Litestar:
     """The ASGI application."""
 
     async def operator(request: Req, door: Door) -> Operator:
@@ -193,7 +196,7 @@ def build(desk: Desk, hub: EventHub, handlers: Callable[[], Handlers], door: Cal
             *pages(),
         ],
         dependencies={
-            "desk": Provide(lambda: desk, sync_to_thread=False),
+            "desk": Provide(desk, sync_to_thread=False),
             "hub": Provide(lambda: hub, sync_to_thread=False),
             "handlers": Provide(handlers, sync_to_thread=False),
             "door": Provide(door, sync_to_thread=False),
@@ -250,6 +253,9 @@ def _problem(request: Req, error: Exception) -> Response[schemas.ProblemDetail]:
             status, headers = 429, {"Retry-After": str(seconds)}
         case Full():
             status = 507
+        case DeskError():
+            log.error("desk_unusable", error=str(error))
+            problem = schemas.ProblemDetail(error="the lists cannot be read now, try again")
         case LogError() | Busy() | Unavailable():
             log.warning("out_of_reach", error=str(error))
             problem = schemas.ProblemDetail(error="the log does not answer in time, try again")

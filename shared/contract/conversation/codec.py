@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final, TypeVar, get_origin
+from itertools import chain
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -39,6 +40,13 @@ class _StateHead(msgspec.Struct):
     """What is read of a state of any contract."""
 
     contract: str
+
+
+def contracts() -> tuple[str, ...]:
+    """The ids of the contracts of a conversation and its sub-states: a store of states is made by these."""
+    kinds = chain.from_iterable((kind, *get_args(kind)) for kind in get_type_hints(Conversation).values())
+    tags = (getattr(getattr(kind, "__struct_config__", None), "tag", None) for kind in kinds)
+    return (str(Conversation.__struct_config__.tag), *(str(tag) for tag in tags if tag))
 
 
 def encode(

@@ -1,0 +1,340 @@
+"""The desk: every conversation in one line, in SQLite, with how far the log was read.
+
+Only what was folded last is in memory. It is used in the event loop alone: what is asked for by its id takes
+some microseconds, and a page of a list less than a millisecond. What was folded is written some times a
+second, all of it in one transaction with the checkpoint. So wherever the process is killed the log is read on
+from there; whatever is wrong with the file, the log makes it anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from services.operator.domain.desk import LIVE, RESOLVED, VERSION, ConversationSummary, View, fold
+from services.operator.domain.transcript import Change
+from shared.contract.conversation import Conversation
+from shared.contract.conversation.codec import UnreadableState, contracts
+from shared.contract.conversation.codec import decode as read_state
+from shared.contract.conversation.codec import encode as state_of
+from shared.contract.entry import RecordedEntry
+from shared.contract.facts import ChoiceAsked, Fact
+from shared.eventlog import checkpoint as checkpoints
+from shared.eventlog.checkpoint import Checkpoint
+
+log = structlog.get_logger()
+
+#: Raise it when a table changes.
+SCHEMA: Final = 1
+#: The tables, the fold, and the contracts of the states: a file that was made by others is made anew.
+MAKER: Final = f"schema {SCHEMA}, desk {VERSION}, {', '.join(contracts())}"
+#: Conversations kept in memory, those folded or asked for last; besides those not written yet.
+MAX_KEPT: Final = 5_000
+#: What SQLite may keep of the file in memory (KiB).
+CACHE: Final = 32 * 1024
+#: As many conversations are told at once of those that are to be erased.
+MAX_SILENT: Final = 1_000
+
+_TABLES: Final = """
+CREATE TABLE place (maker TEXT NOT NULL, checkpoint TEXT NOT NULL);
+CREATE TABLE conversations (
+    id TEXT PRIMARY KEY, shelf INTEGER NOT NULL, begun INTEGER NOT NULL, owner TEXT NOT NULL,
+    operator TEXT NOT NULL, updated INTEGER NOT NULL, waiting INTEGER NOT NULL, content TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX by_shelf ON conversations (shelf, updated);
+CREATE INDEX by_queue ON conversations (waiting) WHERE shelf = 1 AND owner = 'queue';
+CREATE INDEX by_operator ON conversations (operator, updated) WHERE shelf = 1 AND owner = 'operator';
+CREATE INDEX by_silence ON conversations (updated) WHERE begun;
+"""
+#: Brings all that was written into the file, and empties the file beside it.
+_TRUNCATE: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
+_WRITE: Final = "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class DeskError(Exception):
+    """The file cannot be used. The text says why."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some conversations of a view. ``next`` goes on behind them; None: there are no more.
+
+    It is the microsecond at which the last of them comes: JavaScript has no larger whole numbers.
+    """
+
+    conversations: list[ConversationSummary]
+    next: int | None
+
+
+class _Content(msgspec.Struct, array_like=True):
+    """A summary but for its id and its state, which has a codec of its own."""
+
+    started: int
+    updated: int
+    waiting: int
+    last: Fact | None
+    last_asked: ChoiceAsked | None
+    asked: ChoiceAsked | None
+
+
+class Desk:
+    """All conversations. Made with an empty ``path`` it is a temporary file, gone when it is closed."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Raises `DeskError`."""
+        self._path = path
+        self._kept: OrderedDict[str, ConversationSummary] = OrderedDict()
+        self._changed: set[str] = set()
+        self._forgotten = False
+        #: Up to where the log was read; None: it is to be read from its beginning.
+        self.checkpoint: Checkpoint | None = None
+        self._file = self._opened()
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._file.close()
+
+    def clear(self) -> None:
+        """Forget everything: the log is another one. Raises `DeskError`."""
+        self._kept.clear()
+        self._changed.clear()
+        try:
+            with self._file:
+                self._file.execute("DELETE FROM conversations")
+                self._note(None)
+            self._file.execute(_TRUNCATE)
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        self.checkpoint = None
+
+    def find(self, conversation: str) -> ConversationSummary | None:
+        """The conversation, if its start is known and operators may see it. Raises `DeskError`."""
+        summary = self._summary(conversation)
+        return summary if summary is not None and summary.shelf else None
+
+    def apply(self, entry: RecordedEntry) -> Change:
+        """Fold one entry. Raises `DeskError`."""
+        summary = self._summary(entry.conversation) or ConversationSummary(entry.conversation)
+        begun = summary.state.visit.started
+        change = fold(summary, entry)
+        self._kept[summary.id] = summary
+        self._changed.add(summary.id)
+        self._forgotten |= begun and not summary.state.visit.started
+        return change
+
+    def write(self, checkpoint: Checkpoint | None) -> None:
+        """Write all that was folded. ``checkpoint``: how far that is; None: that is not known now.
+
+        Raises `DeskError`; nothing is written then, and nothing forgotten.
+        """
+        if not self._changed and (checkpoint is None or checkpoint == self.checkpoint):
+            return
+        try:
+            with self._file:
+                self._file.executemany(_WRITE, [_row(self._kept[id]) for id in self._changed])
+                if checkpoint is not None:
+                    self._note(checkpoint)
+            if self._forgotten:  # words that were erased must not live on in what SQLite wrote before
+                self._file.execute(_TRUNCATE)
+                self._forgotten = False
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        self._changed.clear()
+        self.checkpoint = checkpoint or self.checkpoint
+        while len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
+
+    @property
+    def waiting(self) -> int:
+        """How many conversations are not written yet."""
+        return len(self._changed)
+
+    def silent_since(self, time: int) -> list[tuple[str, Conversation]]:
+        """What was begun and has had no entry since ``time`` (nanoseconds since 1970), agents' too: those
+        that have been silent for longest, at most `MAX_SILENT`. Raises `DeskError`.
+        """
+        found = self._rows("begun AND updated < ? ORDER BY updated", [time], MAX_SILENT)
+        return [(summary.id, summary.state) for summary in found]
+
+    def count(self, view: View) -> int:
+        """How many there are. For `mine` it is those of all operators. Raises `DeskError`."""
+        self.write(None)
+        try:
+            (count,) = self._file.execute(
+                f"SELECT count(*) FROM conversations WHERE {_VIEWS[view].replace('AND operator = ?', '')}"
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        return int(count)
+
+    def page(self, view: View, operator: str, limit: int, before: int | None = None) -> Page:
+        """About ``limit`` conversations of a view, behind the ``next`` of an earlier page.
+
+        The queue begins with who waits longest, the other views with what happened last. More than ``limit``
+        where several come at the same microsecond: the next page begins at another. Raises `DeskError`.
+        """
+        column, later, order = ("waiting", ">=", "") if view == "queue" else ("updated", "<", "DESC")
+        where = _VIEWS[view]
+        values: list[Any] = [operator] if view == "mine" else []
+        ordered = f"ORDER BY {column} {order}, id"
+        beyond = f"{where} AND {column} {later} ?"
+
+        def after(microsecond: int) -> list[Any]:
+            return [*values, (microsecond + (view == "queue")) * 1000]
+
+        if before is None:
+            page = self._rows(f"{where} {ordered}", values, limit + 1)
+        else:
+            page = self._rows(f"{beyond} {ordered}", after(before), limit + 1)
+        if len(page) <= limit:
+            return Page(page, None)
+        last = getattr(page[limit - 1], column) // 1000
+        page = [row for row in page[:limit] if getattr(row, column) // 1000 != last]
+        together = f"{where} AND {column} >= ? AND {column} < ? {ordered}"
+        page += self._rows(together, [*values, last * 1000, (last + 1) * 1000], -1)
+        more = self._rows(f"{beyond} {ordered}", after(last), 1)
+        return Page(page, last if more else None)
+
+    # --- the file -----------------------------------------------------------------------------
+
+    def _opened(self) -> sqlite3.Connection:
+        """The file as it is, if this program can go on with it; else a new one."""
+        if self._path is not None and self._path.exists():
+            try:
+                file = _connect(self._path)
+                row = file.execute("SELECT maker, checkpoint FROM place").fetchone()
+                if row is not None and row[0] == MAKER:
+                    self.checkpoint = checkpoints.decode(row[1].encode()) if row[1] else None
+                    return file
+                reason = "it was made by another version of this program"
+                file.close()
+            except sqlite3.OperationalError as error:
+                if "locked" in str(error):
+                    raise DeskError(
+                        f"{self._path} is in use by another process: each replica needs a file of its own."
+                    ) from error
+                reason = str(error)
+            except sqlite3.Error as error:
+                reason = str(error)
+            self._set_aside(reason)
+        try:
+            if self._path is not None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._path.touch(mode=0o600)
+            file = _connect(self._path)
+            file.executescript(_TABLES)
+            self._file = file
+            with file:
+                self._note(None)
+        except (sqlite3.Error, OSError) as error:
+            raise self._error(error) from error
+        return file
+
+    def _set_aside(self, reason: str) -> None:
+        """The log makes the desk anew. A file with words in it is not kept for longer than it is needed."""
+        assert self._path is not None
+        log.warning(
+            "desk_begins_anew",
+            file=str(self._path),
+            reason=reason,
+            hint="the log is read from its beginning",
+        )
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self._path}{suffix}")
+
+    def _note(self, checkpoint: Checkpoint | None) -> None:
+        kept = checkpoints.encode(checkpoint).decode() if checkpoint is not None else ""
+        self._file.execute("DELETE FROM place")
+        self._file.execute("INSERT INTO place VALUES (?, ?)", [MAKER, kept])
+
+    def _error(self, error: Exception) -> DeskError:
+        return DeskError(f"{self._path or 'the temporary file of the desk'} cannot be used: {error}")
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def _summary(self, id: str) -> ConversationSummary | None:
+        summary = self._kept.get(id)
+        if summary is not None:
+            self._kept.move_to_end(id)
+            return summary
+        try:
+            row = self._file.execute("SELECT content FROM conversations WHERE id = ?", [id]).fetchone()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        if row is None:
+            return None
+        return self._keep(id, row[0])
+
+    def _rows(self, where: str, values: list[Any], limit: int) -> list[ConversationSummary]:
+        self.write(None)  # what is in memory alone belongs to the lists, too
+        question = f"SELECT id, content FROM conversations WHERE {where} LIMIT {limit}"
+        try:
+            rows = self._file.execute(question, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        return [self._kept.get(id) or _summary(id, content) for id, content in rows]
+
+    def _keep(self, id: str, content: str) -> ConversationSummary:
+        summary = self._kept[id] = _summary(id, content)
+        return summary
+
+
+_VIEWS: Final[dict[View, str]] = {
+    "queue": f"shelf = {LIVE} AND owner = 'queue'",
+    "mine": f"shelf = {LIVE} AND owner = 'operator' AND operator = ?",
+    "live": f"shelf = {LIVE}",
+    "resolved": f"shelf = {RESOLVED}",
+}
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    """SQLite keeps a file without a name on disk as well, where it outgrows the cache."""
+    file = sqlite3.connect(path or "", timeout=0.5)
+    for setting in (
+        *("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON", "locking_mode = EXCLUSIVE"),
+        *(f"cache_size = -{CACHE}", "temp_store = FILE"),
+    ):
+        file.execute(f"PRAGMA {setting}")
+    return file
+
+
+def _row(summary: ConversationSummary) -> tuple[str | int, ...]:
+    ownership = summary.state.ownership
+    content = _Content(
+        summary.started,
+        summary.updated,
+        summary.waiting,
+        summary.last,
+        summary.last_asked,
+        summary.asked,
+    )
+    return (
+        *(summary.id, summary.shelf, int(summary.state.visit.started), ownership.owner, ownership.operator),
+        *(summary.updated, summary.waiting),
+        f"{_encoder.encode(content).decode()}\n{state_of(summary.state).decode()}",
+    )
+
+
+def _summary(id: str, text: str) -> ConversationSummary:
+    """Raises `DeskError` where this is not what `_row` makes."""
+    try:
+        content, state = text.split("\n", 1)
+        found = _decoder.decode(content)
+        return ConversationSummary(
+            id,
+            read_state(Conversation, state.encode()),
+            *(found.started, found.updated, found.waiting, found.last, found.last_asked, found.asked),
+        )
+    except (ValueError, UnreadableState) as error:
+        raise DeskError(f"what is kept of {id} cannot be read: {error}") from error
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_Content)
