@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import nats.errors
@@ -22,7 +22,7 @@ from shared.contract.conversation import NEW, evolve
 from shared.contract.entry import Entry, RecordedEntry, encode
 from shared.contract.facts import Author, ChoiceMade, ConversationStarted, Fact
 from shared.service.chat_log import ChatLog, flow_store, open_log
-from tests.bench.stage import FLOW, Stack
+from tests.bench.stage import FLOW
 
 #: Conversations that are under way at once, so that each is spread over its length times this many
 #: entries of the log. Also the entries on their way at once: below what the server queues.
@@ -76,10 +76,16 @@ def template(length: int, flow: Flow) -> Template:
     return Template(tuple(entries), frames)
 
 
+class Clients(Protocol):
+    """Who connects to the server as one of its users: a `Stack`, say."""
+
+    async def client(self, user: str, /) -> Client: ...
+
+
 class Filler:
     """Fills the log of ``stack``, which no other program writes meanwhile. Its workflow must not run."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Clients) -> None:
         self._stack = stack
         flow = parse(FLOW.read_bytes(), FLOW.stem)
         self._flow = flow

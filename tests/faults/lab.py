@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -45,6 +46,8 @@ from tests.processes import TOUR, Service
 PASSWORD = "correct horse"
 #: What a service may grow by in a scenario (MiB): caches fill, nothing else.
 MAX_GROWTH = 150.0
+#: The services that keep what they read in a file.
+READ_MODELS = ("operator", "analytics")
 #: How long an answer may be behind when nobody waits for it (seconds): some leases.
 MAX_BEHIND = 30.0
 #: How soon after its end the last client of something broken is back (seconds).
@@ -88,6 +91,7 @@ class Lab:
         self._clerks = clerks
         self._memory: dict[str, tuple[float, float]] = {}  # at rest, and the peak (MiB)
         self._sampler: asyncio.Task[None] | None = None
+        self._files = itertools.count()
         self._clients: list[Client] = []
         counts = {"proxy": proxies, "workflow": workflows, "operator": operators, "analytics": analytics}
         self._counts = counts
@@ -95,7 +99,10 @@ class Lab:
         self.breaks: list[Break] = []
 
     def make(self, name: str, module: str = "", **settings: str) -> Service:
-        """A service that is not started yet."""
+        """A service that is not started yet. What it keeps of the log it has in a file of its own."""
+        if name in READ_MODELS:
+            file = self.trial.folder / f"{name}-{next(self._files)}.readmodel"
+            settings = {f"SWITCHBOARD_{name.upper()}_FILE": str(file), **settings}
         return Service(
             name,
             self.server,
@@ -340,6 +347,8 @@ class Lab:
         violations += check(lines, transcripts, self.history.deeds(), time.time(), late)
         for service, (rest, peak) in self._memory.items():
             violations += bounded(service, rest, peak, MAX_GROWTH)
+        grown = (f"{name.split()[0]} {rest:.0f}/{peak:.0f}" for name, (rest, peak) in self._memory.items())
+        self.trial.figure("MiB at first/at most", " ".join(sorted(grown)))
         if replay:
             violations += await self.replayed()
         deeds = self.history.deeds()
@@ -367,7 +376,20 @@ class Lab:
         self.trial.figure("restart to ready", f"{time.monotonic() - begun:.1f} s")
         await asyncio.sleep(0.5)
         replayed, after = await self.told(), await reader.length()
-        return same_state("told", live, replayed) + silent(before, after)
+        rebuilt = await self._rebuilt()
+        return (
+            same_state("told", live, replayed) + same_state("rebuilt", live, rebuilt) + silent(before, after)
+        )
+
+    async def _rebuilt(self) -> dict[str, Any]:
+        """What is told by services that have no file, and read all of the log."""
+        for name in READ_MODELS:
+            if self.parts[name]:
+                anew = self.make(name, **{f"SWITCHBOARD_{name.upper()}_FILE": ""})
+                self.use(name, [anew])
+                anew.launch()
+        await self.ready(self.services)
+        return await self.told()
 
     async def told(self) -> dict[str, Any]:
         """What the desk and the numbers say, of all that must come out of a replay alike."""

@@ -19,6 +19,7 @@ from tests.faults.scenarios import (
     kills,
     links,
     long_histories,
+    memory,
     poison,
     power,
     races,
@@ -56,6 +57,7 @@ ALL: Final[dict[str, Scenario]] = {
     "depths": Scenario(depths.depths, 180),
     "long": Scenario(long_histories.told, 90),
     "crowd": Scenario(crowd.crowd, 60),
+    "memory": Scenario(memory.history, 120),
     "disk": Scenario(disk.full, 60),
     "power": Scenario(power.cut, 60),
 }
