@@ -30,7 +30,9 @@ MOST_IN_BULK: Final = 3
 #: stored: memory is bounded, and no number gets lost.
 MOST_BATCHES: Final = 40
 #: How long entries are gathered while few come (seconds): a write costs some milliseconds, however small.
-GATHER_SECONDS: Final = 0.05
+GATHER_SECONDS: Final = 0.25
+#: The same before the numbers are complete, and how often it is looked whether they are (seconds).
+HURRY_SECONDS: Final = 0.02
 #: How long to wait before a write that failed is tried again (seconds).
 PAUSE_SECONDS: Final = 1.0
 #: How long a service that ends may write (seconds).
@@ -166,10 +168,10 @@ class ReadModel:
         """One batch after the other, for as long as the service runs."""
         while True:
             with contextlib.suppress(TimeoutError):  # that the log's end was reached, nothing tells
-                await asyncio.wait_for(self._come.wait(), None if self._complete else GATHER_SECONDS)
+                await asyncio.wait_for(self._come.wait(), None if self._complete else HURRY_SECONDS)
             self._come.clear()
             if not self._full:
-                await asyncio.sleep(GATHER_SECONDS)
+                await asyncio.sleep(GATHER_SECONDS if self._complete else HURRY_SECONDS)
             while self._full or self._gathered or self._replaced:
                 self._writing = True
                 try:
