@@ -25,6 +25,7 @@ from shared.contract.facts import (
     ConversationReset,
     ConversationResolved,
     ConversationStarted,
+    ConversationTransferred,
     DecisionFailed,
     EditorClosed,
     EditorOpened,
@@ -114,6 +115,8 @@ INTERJECTED: Final = Interjected(message="You've used emojis in 1 messages!")
 CONVERSATION_CLAIMED: Final = ConversationClaimed(operator="desk-1", name="Customer service")
 OPERATOR_SAID: Final = OperatorSaid(operator="desk-1", text="How can I help?", name="Customer service")
 CONVERSATION_HANDED_BACK: Final = ConversationHandedBack(operator="desk-1", state="hello")
+CONVERSATION_TRANSFERRED: Final = ConversationTransferred(operator="desk-1", to="desk-2", name="Billing")
+CONVERSATION_PUT_BACK: Final = ConversationTransferred(operator="desk-1", queue="orders")
 CONVERSATION_RESOLVED: Final = ConversationResolved(operator="desk-1")
 CONVERSATION_ERASED: Final = ConversationErased(by="ada", reason="asked for by letter")
 
@@ -157,6 +160,7 @@ OPERATOR_FACTS: Final[tuple[Fact, ...]] = (
     CONVERSATION_CLAIMED,
     OPERATOR_SAID,
     CONVERSATION_HANDED_BACK,
+    CONVERSATION_TRANSFERRED,
     CONVERSATION_RESOLVED,
 )
 ERASER_FACTS: Final[tuple[Fact, ...]] = (CONVERSATION_ERASED,)

@@ -74,6 +74,11 @@ class Accounts:
             raise Unavailable(f"the session could not be kept: {error!r}") from error
         return token, _operator(account)
 
+    async def find(self, name: str) -> Operator | None:
+        """The operator with this account, if it may log in."""
+        found = await self._account(name)
+        return _operator(found[0]) if found is not None and not found[0].hash.startswith("!") else None
+
     async def who(self, token: str) -> Operator | None:
         """The operator whose session this is, if it still stands."""
         data = await _get(self._sessions, _key(token))

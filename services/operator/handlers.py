@@ -106,6 +106,20 @@ class Handlers:
             "handback", conversation, lambda state: decisions.hand_back(state, who, place), still
         )
 
+    async def transfer(
+        self, conversation: str, who: Operator, to: Operator, still: Still
+    ) -> ConversationSummary:
+        return await self._command(
+            "transfer", conversation, lambda state: decisions.transfer(state, who, to), still
+        )
+
+    async def put_back(
+        self, conversation: str, who: Operator, queue: str | None, still: Still
+    ) -> ConversationSummary:
+        return await self._command(
+            "put_back", conversation, lambda state: decisions.put_back(state, who, queue), still
+        )
+
     async def resolve(self, conversation: str, who: Operator, still: Still) -> ConversationSummary:
         return await self._command(
             "resolve", conversation, lambda state: decisions.resolve(state, who), still

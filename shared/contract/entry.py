@@ -21,10 +21,11 @@ from shared.contract.sealing import DataKey, FindKey
 
 #: The level of this code's contract. An entry's ``needs`` above it means: this program can read
 #: the conversation, but may not decide in it.
-LEVEL: Final = 4
+LEVEL: Final = 5
 
 #: What came with level 4: a program of level 3 goes on with a conversation that was erased.
 _LEVEL_4: Final[frozenset[type]] = frozenset({contract.ConversationErased})
+_LEVEL_5: Final[frozenset[type]] = frozenset({contract.ConversationTransferred})
 
 #: What came with level 3: a program of level 2 takes sealed words for empty ones.
 _SEALED_LEVEL: Final = 3
@@ -195,6 +196,8 @@ def encode_sealed(entry: Entry, conversation: str, author: str, key: DataKey) ->
 
 def needed(facts: tuple[Fact, ...]) -> int:
     """The lowest level that may decide after these facts: an entry's ``needs``."""
+    if not _LEVEL_5.isdisjoint(map(type, facts)):
+        return 5
     if not _LEVEL_4.isdisjoint(map(type, facts)):
         return 4
     for fact in facts:

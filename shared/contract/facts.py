@@ -322,6 +322,18 @@ class ConversationHandedBack(_Fact, frozen=True):
     state: str | None = None  # where the flow goes on; None: where it was
 
 
+class ConversationTransferred(_Fact, frozen=True):
+    """The owning operator's conversation went on to another operator, or back to a queue.
+
+    Appended by the operator.
+    """
+
+    operator: str  # who had it
+    to: str = ""  # the account that has it now; "": nobody, it waits in ``queue``
+    name: Personal = ""  # who has it now, as the visitor sees it
+    queue: str = ""
+
+
 class ConversationResolved(_Fact, frozen=True):
     """The operator closed the conversation as done. Appended by the operator."""
 
@@ -377,7 +389,13 @@ BotFact = (
     | RequestAnswered
     | Interjected
 )
-OperatorFact = ConversationClaimed | OperatorSaid | ConversationHandedBack | ConversationResolved
+OperatorFact = (
+    ConversationClaimed
+    | OperatorSaid
+    | ConversationHandedBack
+    | ConversationTransferred
+    | ConversationResolved
+)
 EraserFact = ConversationErased
 Fact = VisitorFact | BotFact | OperatorFact | EraserFact
 

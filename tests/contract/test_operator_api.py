@@ -25,6 +25,7 @@ from shared.contract.facts import (
     ConversationReset,
     ConversationResolved,
     ConversationStarted,
+    ConversationTransferred,
     FlowAdvanced,
     FlowStarted,
     HandoffRequested,
@@ -239,6 +240,43 @@ async def test_a_conversation_from_queue_to_resolved(
         ("operator", "Hello <b>you</b>"),
     ]
     assert detail["messages"][4]["name"] == "Ada"
+
+
+async def test_a_conversation_is_passed_on_and_put_back(
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]
+) -> None:
+    id = await chat.waiting("visitor 1")
+    service = await services.start("operator")
+    ada, bob = await Api(service, clients).enter("ada"), await Api(service, clients).enter("bob")
+    await ada.shows("queue", id)
+    assert (await ada.do(id, "transfer", operator="bob")).status_code == 409  # nobody has it
+    assert (await ada.do(id, "claim")).status_code == 200
+    for body, why in (
+        ({"operator": "carol"}, "no operator 'carol'"),
+        ({"operator": "bob", "queue": "sales"}, "not both"),
+    ):
+        wrong = await ada.do(id, "transfer", **body)
+        assert (wrong.status_code, why in wrong.json()["error"]) == (422, True)
+    assert (await ada.do(id, "transfer", name="bob")).status_code == 400
+    passed = await ada.do(id, "transfer", operator="bob")
+    assert (passed.status_code, passed.json()["operator_name"]) == (200, "Bob")
+    assert (await ada.do(id, "transfer", operator="bob")).status_code == 200  # his already
+    assert (await ada.do(id, "say", text="one thing more")).status_code == 409
+    assert [row["id"] for row in await bob.view("mine")] == [id]
+    back = await bob.http.post(f"/api/conversations/{id}/transfer", json={})
+    assert (back.json()["owner"], back.json()["queue"]) == ("queue", "sales")
+    assert (await ada.do(id, "claim")).status_code == 200
+    assert (await ada.do(id, "transfer", queue="billing")).status_code == 200
+    assert (await ada.shows("queue", id))["queue"] == "billing"
+    facts = [fact for entry in await chat.history(id) if entry.author == "operator" for fact in entry.facts]
+    assert [fact for fact in facts if isinstance(fact, ConversationTransferred)] == [
+        ConversationTransferred(operator="ada", to="bob", name="Bob"),
+        ConversationTransferred(operator="bob", queue="sales"),
+        ConversationTransferred(operator="ada", queue="billing"),
+    ]
+    told = [line["text"] for line in (await ada.read(id))["messages"] if line["from"] == "system"]
+    assert "Ada passed this on to Bob" in told
+    assert told[-1] == "Ada put this back into “billing”"
 
 
 async def test_refusals(chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]) -> None:

@@ -122,6 +122,20 @@ async def test_choices_rest_while_a_person_has_the_conversation(people: People) 
     await visitor.sees(note("Ada left"), from_bot(BYE))
 
 
+async def test_who_is_put_back_into_the_queue_is_served_by_another(people: People) -> None:
+    ada, bob = await people.operator("ada"), await people.operator("bob")
+    visitor = await waiting_visitor(people, ada, bob)
+    await ada.takes_over()
+    await visitor.sees(note("Ada joined"))
+    await ada.puts_back()
+    await expect(ada.part("put-back")).to_be_hidden()
+    await visitor.sees(note("Ada left"))
+    await bob.takes_over()
+    await visitor.sees(note("Bob joined"))
+    await bob.says("Now I am here")
+    await visitor.sees(from_operator("Now I am here"))
+
+
 async def test_a_visitor_who_starts_over_is_with_the_bot_again(people: People) -> None:
     ada = await people.operator("ada")
     visitor = await waiting_visitor(people, ada)

@@ -33,6 +33,7 @@ from shared.contract.facts import (
     ConversationReset,
     ConversationResolved,
     ConversationStarted,
+    ConversationTransferred,
     DecisionFailed,
     FlowAdvanced,
     FlowStarted,
@@ -242,6 +243,19 @@ def test_the_bots_time_is_left_out_and_a_reopening_starts_anew() -> None:
     result = numbers(story.entries)
     assert (result.resolved, result.resolutions.count, result.first_responses.count) == (2, 2, 1)
     assert result.resolutions.p99 == 3
+
+
+def test_who_is_put_back_waits_anew_and_who_is_passed_on_does_not() -> None:
+    story = begun()
+    story.operator(CLAIM)
+    story.operator(SAY)
+    story.operator(ConversationTransferred(operator="desk-1", to="desk-2"))
+    story.operator(ConversationTransferred(operator="desk-2", queue="sales"))
+    result = numbers(story.entries)
+    assert (result.waiting_times.count, result.open["queue"]) == (0, 1)
+    story.operator(CLAIM)
+    result = numbers(story.entries)
+    assert (result.waiting_times.count, result.waiting_times.p50, result.claims) == (1, 1.0, 2)
 
 
 # --- ratings, hours, drop-off -------------------------------------------------------------------

@@ -184,6 +184,27 @@ def test_a_handback_is_owed_an_answer(story: Story) -> None:
     assert story.state.progress.place == "pick"
 
 
+def test_an_operator_passes_a_conversation_on(story: Story) -> None:
+    story.operator(examples.CONVERSATION_CLAIMED)
+    story.operator(examples.CONVERSATION_TRANSFERRED)
+    ownership = story.state.ownership
+    assert (ownership.owner, ownership.operator, ownership.operator_name) == ("operator", "desk-2", "Billing")
+    story.operator(examples.OPERATOR_SAID)  # of the one who had it: it no longer counts
+    story.operator(examples.CONVERSATION_PUT_BACK)
+    assert story.state.ownership.is_of("desk-2")
+
+
+def test_an_operator_puts_a_conversation_back_into_a_queue(story: Story) -> None:
+    story.operator(examples.CONVERSATION_CLAIMED)
+    story.operator(examples.CONVERSATION_PUT_BACK)
+    ownership = story.state.ownership
+    assert (ownership.owner, ownership.operator, ownership.queue) == ("queue", "", "orders")
+    story.visitor(examples.TEXT_WRITTEN)
+    assert (story.state.turn, story.state.ownership.status) == ("idle", "open")  # a person is awaited
+    story.operator(RIVAL)
+    assert story.state.ownership.is_of("desk-2")
+
+
 def test_resolved_and_reopened(story: Story) -> None:
     story.operator(examples.CONVERSATION_CLAIMED)
     story.operator(examples.CONVERSATION_RESOLVED)

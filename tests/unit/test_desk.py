@@ -20,6 +20,7 @@ from shared.contract.facts import (
     ConversationHandedBack,
     ConversationReset,
     ConversationResolved,
+    ConversationTransferred,
     FlowAdvanced,
     HandoffRequested,
     InputRefused,
@@ -332,6 +333,26 @@ def test_failed_logins_are_limited_within_a_minute() -> None:
     assert failures.wait("ada", 20.0) == 0
     failures.add("ada", 30.0)
     assert failures.wait("ada", 61.0) == 0
+
+
+def test_a_conversation_that_was_put_back_waits_from_then_on() -> None:
+    told = story()
+    told.operator(CLAIMED)
+    told.operator(OperatorSaid(operator="ada", text="One moment", name="Ada"))
+    back = told.operator(ConversationTransferred(operator="ada", queue="orders"))
+    desk = desk_of(*told.entries)
+    (row,) = desk.page("queue", "ada", 10).conversations
+    assert (row.state.ownership.queue, row.waiting) == ("orders", back.time)
+
+
+def test_a_conversation_that_was_passed_on_is_the_other_ones() -> None:
+    told = story()
+    told.operator(CLAIMED)
+    told.operator(ConversationTransferred(operator="ada", to="bob", name="Bob"))
+    desk = desk_of(*told.entries)
+    assert (shown(desk, "mine", "ada"), shown(desk, "mine", "bob")) == ([], [told.entries[0].conversation])
+    said = [line.text for line in transcript(told.entries)]
+    assert said[-2:] == ["Ada took over", "Ada passed this on to Bob"]
 
 
 def test_an_entry_that_comes_again_changes_nothing() -> None:

@@ -121,7 +121,7 @@ def test_only_an_eraser_erases() -> None:
 
 
 def test_a_program_that_does_not_know_it_may_not_decide_after_it() -> None:
-    assert needed((CONVERSATION_ERASED,)) == LEVEL == 4
+    assert needed((CONVERSATION_ERASED,)) == 4 <= LEVEL
 
 
 # --- whoever shows it -------------------------------------------------------------------------

@@ -77,6 +77,9 @@ HARMLESS: Final[dict[str, str]] = {
     "OperatorSaid.operator": ACCOUNT,
     "ConversationHandedBack.operator": ACCOUNT,
     "ConversationHandedBack.state": FLOW,
+    "ConversationTransferred.operator": ACCOUNT,
+    "ConversationTransferred.to": ACCOUNT,
+    "ConversationTransferred.queue": FLOW,
     "ConversationResolved.operator": ACCOUNT,
 }
 

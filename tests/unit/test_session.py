@@ -21,6 +21,7 @@ from shared.contract.facts import (
     ConversationHandedBack,
     ConversationRated,
     ConversationStarted,
+    ConversationTransferred,
     EditorClosed,
     EditorOpened,
     FlowAdvanced,
@@ -171,6 +172,26 @@ def test_a_takeover(modern: bool) -> None:
         assert shown == [
             {"kind": "StartChatSession", "sessionId": "operator"},
             {"kind": "BotText", "content": "&lt;b&gt;"},
+            {"kind": "EndChatSession", "sessionId": "operator"},
+        ]
+
+
+@pytest.mark.parametrize("modern", [False, True])
+def test_another_person_goes_on_and_then_nobody(modern: bool) -> None:
+    story = asked()
+    session, _ = opened(story, modern)
+    output = [
+        session.follow(story.operator(examples.CONVERSATION_CLAIMED)),
+        session.follow(story.operator(examples.CONVERSATION_TRANSFERRED)),
+        session.follow(story.operator(ConversationTransferred(operator="desk-2", queue="orders"))),
+    ]
+    shown = [frame for item in output[1:] for frame in told(item)]
+    if modern:
+        assert [frame["kind"] for frame in shown] == ["OperatorJoined", "OperatorLeft", "State"]
+        assert (shown[0]["name"], shown[2]["owner"]) == ("Billing", "queue")
+    else:
+        assert shown == [
+            {"kind": "StartChatSession", "sessionId": "operator"},
             {"kind": "EndChatSession", "sessionId": "operator"},
         ]
 

@@ -24,6 +24,7 @@ from shared.contract.facts import (
     ConversationReset,
     ConversationResolved,
     ConversationStarted,
+    ConversationTransferred,
     DecisionFailed,
     Fact,
     FlowAdvanced,
@@ -37,7 +38,7 @@ from shared.contract.facts import (
 from shared.contract.persistent_queue import PersistentQueue
 
 #: Raise it when `count` makes something else of an entry: what was counted before is then counted anew.
-VERSION: Final = 1
+VERSION: Final = 2
 #: The queue of a handoff that names none.
 DEFAULT_QUEUE: Final = "default"
 #: No measure is larger; so sums of many fit into 64 bits, with their sign.
@@ -46,7 +47,8 @@ MAX_VALUE: Final = 2**53
 #: What was measured. ``value`` and ``name`` of each:
 #: started: the door. turn: nanoseconds until the bot's answer. refusal, failure: the reason.
 #: handoff: 1 for the first of its talk, the queue. withdrawn, ended: nothing.
-#: claim, resolved, said: the operator. waited: nanoseconds from the handoff to the claim.
+#: claim, resolved, said: the operator. transfer: who goes on. put_back: the queue.
+#: waited: nanoseconds from the handoff to the claim.
 #: first_response: nanoseconds from the handoff or takeover to the operator's first words.
 #: resolution: nanoseconds from there to the end. rating: the score.
 #: answer: the assistant's. answer_failed: the reason. tokens_in, tokens_out: how many.
@@ -61,6 +63,8 @@ Kind: TypeAlias = Literal[
     "ended",
     "claim",
     "resolved",
+    "transfer",
+    "put_back",
     "said",
     "waited",
     "first_response",
@@ -268,6 +272,11 @@ class _Counting:
             case HandoffWithdrawn():
                 self._add("withdrawn")
                 self._since = None
+            case ConversationTransferred(to=to) if to:
+                self._add("transfer", name=to)
+            case ConversationTransferred():
+                self._add("put_back", name=fact.queue or DEFAULT_QUEUE)
+                self._since, self._spoken = self._entry.time, False
             case ConversationHandedBack():
                 self._since = None
             case ConversationResolved():

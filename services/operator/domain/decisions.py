@@ -9,6 +9,7 @@ from shared.contract.facts import (
     ConversationClaimed,
     ConversationHandedBack,
     ConversationResolved,
+    ConversationTransferred,
     OperatorFact,
     OperatorSaid,
 )
@@ -51,6 +52,23 @@ def hand_back(state: Conversation, who: Operator, place: str | None) -> Decision
     if not state.ownership.is_of(who.name):
         return _not_yours(state)
     return (ConversationHandedBack(operator=who.name, state=place),)
+
+
+def transfer(state: Conversation, who: Operator, to: Operator) -> Decision:
+    """Let another operator go on. No facts: it is theirs already."""
+    if state.ownership.is_of(to.name):
+        return ()
+    if not state.ownership.is_of(who.name):
+        return _not_yours(state)
+    return (ConversationTransferred(operator=who.name, to=to.name, name=to.display),)
+
+
+def put_back(state: Conversation, who: Operator, queue: str | None) -> Decision:
+    """Let the visitor wait in ``queue`` again; None: in the one where they waited last."""
+    if not state.ownership.is_of(who.name):
+        return _not_yours(state)
+    found = state.ownership.queue if queue is None else queue
+    return (ConversationTransferred(operator=who.name, queue=found),)
 
 
 def resolve(state: Conversation, who: Operator) -> Decision:

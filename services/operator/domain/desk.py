@@ -20,6 +20,7 @@ from shared.contract.facts import (
     ConversationHandedBack,
     ConversationReset,
     ConversationResolved,
+    ConversationTransferred,
     EditorOpened,
     Fact,
     HandoffRequested,
@@ -38,7 +39,7 @@ LIVE: Final = 1
 RESOLVED: Final = 2
 
 #: Raise it when `fold` makes something else of an entry: what was kept before is then made anew.
-VERSION: Final = 1
+VERSION: Final = 2
 
 _SPOKEN = frozenset(
     {TextWritten, ChoiceMade, BotSaid, AssistantSaid, ChoiceAsked, EditorOpened, OperatorSaid}
@@ -102,7 +103,9 @@ def fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
         kind = type(fact)
         if kind in _SPOKEN and not farewell and not (isinstance(fact, EditorOpened) and not fact.text):
             summary.last, summary.last_asked = fact, summary.asked
-        if kind is HandoffRequested or (kind in _VISITORS and after.ownership.owner == "operator"):
+        put_back = isinstance(fact, ConversationTransferred) and not fact.to
+        spoke = kind in _VISITORS and after.ownership.owner == "operator"
+        if put_back or spoke or kind is HandoffRequested:
             if not summary.waiting:
                 summary.waiting = entry.time
         elif kind in _ANSWERED:

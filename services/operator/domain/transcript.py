@@ -27,6 +27,7 @@ from shared.contract.facts import (
     ConversationRated,
     ConversationReset,
     ConversationResolved,
+    ConversationTransferred,
     DecisionFailed,
     EditorOpened,
     Fact,
@@ -164,6 +165,10 @@ def _told(before: Conversation, fact: Fact) -> str | None:
         case ConversationHandedBack():
             at = f" at “{fact.state}”" if fact.state else ""
             return f"{who} handed back to the bot{at}"
+        case ConversationTransferred(to=to, name=name) if to:
+            return f"{who} passed this on to {name or to}"
+        case ConversationTransferred():
+            return f"{who} put this back into “{fact.queue}”"
         case ConversationResolved():
             return f"{who} marked this as resolved"
         case InputRefused():

@@ -150,6 +150,21 @@ async def handback(
     return schemas.row(await handlers.hand_back(id, operator, data.state if data else None, still))
 
 
+@post("/api/conversations/{id:str}/transfer", status_code=200, responses=_answers(401, 404, 409, 422))
+async def transfer(
+    id: Id, data: JSONBody[schemas.Transfer], operator: Operator, handlers: Handlers, still: Still, door: Door
+) -> schemas.Row:
+    """Pass your conversation on: to another operator, or back to a queue."""
+    if data.operator is None:
+        return schemas.row(await handlers.put_back(id, operator, data.queue, still))
+    if data.queue is not None:
+        raise HTTPException("say who goes on, or in which queue it waits, not both", status_code=422)
+    to = await door.accounts.find(data.operator)
+    if to is None:
+        raise HTTPException(f"there is no operator {data.operator!r} who may log in", status_code=422)
+    return schemas.row(await handlers.transfer(id, operator, to, still))
+
+
 @post("/api/conversations/{id:str}/resolve", **_COMMAND)
 async def resolve(id: Id, operator: Operator, handlers: Handlers, still: Still) -> schemas.Row:
     """Close the conversation as done."""
@@ -192,7 +207,7 @@ def build(
     return Litestar(
         route_handlers=[
             *(login, logout, me, conversations, conversation, events),
-            *(claim, say, typing, handback, resolve),
+            *(claim, say, typing, handback, transfer, resolve),
             *pages(),
         ],
         dependencies={

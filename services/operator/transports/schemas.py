@@ -43,6 +43,15 @@ class HandBack(msgspec.Struct):
     state: str | None = None
 
 
+class Transfer(msgspec.Struct, forbid_unknown_fields=True):
+    """``operator``: the account that goes on. Without it the visitor waits again: in ``queue``, or where they
+    waited last.
+    """
+
+    operator: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] | None = None
+    queue: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
 class Row(msgspec.Struct, kw_only=True):
     """A conversation in a list. ``waiting_since``: since when the visitor waits for a person's word."""
 

@@ -86,6 +86,16 @@ def _operator_joined(words: _Words, fact: facts.ConversationClaimed, marks: _Mar
     return frames.OperatorJoined(name=fact.name or fact.operator, **marks)
 
 
+def _operator_changes(words: _Words, fact: facts.ConversationTransferred, marks: _Marks) -> frames.Frame:
+    return _operator_opens(words, fact, marks) if fact.to else _operator_closes(words, fact, marks)
+
+
+def _operator_passes_on(words: _Words, fact: facts.ConversationTransferred, marks: _Marks) -> frames.Frame:
+    if fact.to:
+        return frames.OperatorJoined(name=fact.name or fact.to, **marks)
+    return frames.OperatorLeft(**marks)
+
+
 def _operator_left(words: _Words, fact: Fact, marks: _Marks) -> frames.Frame:
     return frames.OperatorLeft(**marks)
 
@@ -118,6 +128,7 @@ BARE: Final[dict[type, _Maker]] = {
     facts.OperatorSaid: _operator_as_bot,
     facts.ConversationClaimed: _operator_opens,
     facts.ConversationHandedBack: _operator_closes,
+    facts.ConversationTransferred: _operator_changes,
     facts.ConversationResolved: _operator_closes,
 }
 #: The kinds of ``switchboard.v1``.
@@ -126,5 +137,6 @@ MODERN: Final[dict[type, _Maker]] = {
     facts.OperatorSaid: _operator_text,
     facts.ConversationClaimed: _operator_joined,
     facts.ConversationHandedBack: _operator_left,
+    facts.ConversationTransferred: _operator_passes_on,
     facts.ConversationResolved: _operator_left,
 }

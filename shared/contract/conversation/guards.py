@@ -18,6 +18,7 @@ from shared.contract.facts import (
     ConversationReset,
     ConversationResolved,
     ConversationStarted,
+    ConversationTransferred,
     EngagementBegan,
     EngagementEnded,
     Fact,
@@ -62,7 +63,8 @@ def _unclaimed(state: Conversation, fact: ConversationClaimed) -> bool:
 
 
 def _by_the_owner(
-    state: Conversation, fact: OperatorSaid | ConversationHandedBack | ConversationResolved
+    state: Conversation,
+    fact: OperatorSaid | ConversationHandedBack | ConversationTransferred | ConversationResolved,
 ) -> bool:
     return state.ownership.is_of(fact.operator)
 
@@ -103,6 +105,7 @@ COUNTS: Final[Mapping[type, Guard]] = {
     ConversationClaimed: _unclaimed,
     OperatorSaid: _by_the_owner,
     ConversationHandedBack: _by_the_owner,
+    ConversationTransferred: _by_the_owner,
     ConversationResolved: _by_the_owner,
     TimerFired: _armed,
     EngagementBegan: _not_a_visitors,

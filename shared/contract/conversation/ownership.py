@@ -16,6 +16,7 @@ from shared.contract.facts import (
     ConversationHandedBack,
     ConversationReset,
     ConversationResolved,
+    ConversationTransferred,
     Fact,
     FlowStarted,
     HandoffRequested,
@@ -67,6 +68,12 @@ def _handed_back(state: Ownership, recorded: RecordedEntry, fact: ConversationHa
     return _released(state)
 
 
+def _transferred(state: Ownership, recorded: RecordedEntry, fact: ConversationTransferred) -> Ownership:
+    if fact.to:
+        return replace(state, operator=fact.to, operator_name=fact.name)
+    return replace(_released(state), owner="queue", queue=fact.queue)
+
+
 def _resolved(state: Ownership, recorded: RecordedEntry, fact: ConversationResolved) -> Ownership:
     return replace(_released(state), status="resolved", ended_by_bot=False)
 
@@ -87,6 +94,7 @@ RULES: Final[Rules[Ownership]] = {
     HandoffWithdrawn: _handoff_withdrawn,
     ConversationClaimed: _claimed,
     ConversationHandedBack: _handed_back,
+    ConversationTransferred: _transferred,
     ConversationResolved: _resolved,
     ConversationEnded: _ended,
 }

@@ -21,6 +21,7 @@ export class Reader {
     this.me = '';
     this.part('claim').addEventListener('click', () => this.act(() => api.claim(this.row.id)));
     this.part('resolve').addEventListener('click', () => this.act(() => api.resolve(this.row.id)));
+    this.part('put-back').addEventListener('click', () => this.act(() => api.putBack(this.row.id)));
     this.part('handback').addEventListener('click', () => {
       const state = this.part('handback-state').value;
       this.act(() => api.handback(this.row.id, state));
@@ -121,6 +122,7 @@ export class Reader {
     this.part('owner').dataset.owner = row.owner;
     this.part('claim').hidden = row.owner === 'operator';
     this.part('handback-box').hidden = !this.mine;
+    this.part('put-back').hidden = !this.mine;
     this.part('resolve').hidden = !this.mine;
     this.part('say-text').disabled = !this.mine;
     this.part('say-send').disabled = !this.mine;
