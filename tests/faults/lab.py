@@ -78,8 +78,10 @@ class Lab:
         max_bytes: int = 1024**3,
         flow: str = TOUR,
         settings: Mapping[str, str] | None = None,
+        growth: float = MAX_GROWTH,
     ) -> None:
         self.trial = trial
+        self._growth = growth
         self.server = server or EmbeddedNats(trial.folder / "data")
         self.history = Deeds()
         self.guests: list[Guest] = []
@@ -346,7 +348,7 @@ class Lab:
         (self.trial.folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         violations += check(lines, transcripts, self.history.deeds(), time.time(), late)
         for service, (rest, peak) in self._memory.items():
-            violations += bounded(service, rest, peak, MAX_GROWTH)
+            violations += bounded(service, rest, peak, self._growth)
         grown = (f"{name.split()[0]} {rest:.0f}/{peak:.0f}" for name, (rest, peak) in self._memory.items())
         self.trial.figure("MiB at first/at most", " ".join(sorted(grown)))
         if replay:

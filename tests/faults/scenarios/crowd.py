@@ -7,11 +7,13 @@ import resource
 import time
 
 from tests.faults.checker import in_time
-from tests.faults.lab import Lab
+from tests.faults.lab import MAX_GROWTH, Lab
 from tests.faults.run import LawBroken, Skipped, Trial
 
 #: How soon all are back (seconds).
 MAX_SECONDS = 30.0
+#: What a socket with its conversation may cost the proxy (MiB).
+EACH = 0.04
 
 
 async def crowd(trial: Trial) -> None:
@@ -20,7 +22,8 @@ async def crowd(trial: Trial) -> None:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit < count + 1000:
         raise Skipped(f"{count} sockets need more open files than the {limit} that are allowed")
-    async with Lab(trial, clerks=0, operators=0, analytics=0) as lab:
+    growth = max(MAX_GROWTH, count * EACH)
+    async with Lab(trial, clerks=0, operators=0, analytics=0, growth=growth) as lab:
         (proxy,) = lab.parts["proxy"]
         # As the chat button: jitter, so that not all come at once.
         guests = await lab.invite(count, pauses=(0.5, 5.0))
