@@ -7,7 +7,9 @@ import contextlib
 import signal
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -20,12 +22,14 @@ from shared.eventlog.messages import StoredMessage
 from shared.service.chat_log import ChatLog
 from shared.service.health import Health
 
+T = TypeVar("T")
+
 log = structlog.get_logger()
 
 #: Entries that are written at once, at most.
 BATCH: Final = 5_000
 #: Batches that wait to be written before what is read in bulk waits, too.
-MOST_IN_BULK: Final = 3
+MOST_IN_BULK: Final = 2
 #: So many wait only if the store cannot be written for long. Then the service ends, to read on from what is
 #: stored: memory is bounded, and no number gets lost.
 MOST_BATCHES: Final = 40
@@ -64,6 +68,8 @@ class ReadModel:
         self._complete = False
         self._come = asyncio.Event()
         self._wrote = asyncio.Condition()
+        # One thread: each further one would have memory of its own that it never gives back.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="numbers")
         self._task: asyncio.Task[None] | None = None
         self._shown: LogNumbers | None = None
         self._shown_revision = -1
@@ -86,7 +92,8 @@ class ReadModel:
                 await asyncio.wait_for(self.written(), STOP_SECONDS)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await asyncio.to_thread(self._store.close)
+        await self._apart(self._store.close)
+        self._thread.shutdown()
 
     def on_message(self, message: StoredMessage) -> None:
         assert self._checkpoint is not None
@@ -133,7 +140,7 @@ class ReadModel:
 
     async def numbers(self) -> LogNumbers:
         """The numbers as they are now."""
-        return await asyncio.to_thread(self._numbers)
+        return await self._apart(self._numbers)
 
     async def per_hour(self, now: int) -> list[tuple[int, int]]:
         """See `services.analytics.numbers.per_hour`."""
@@ -142,7 +149,7 @@ class ReadModel:
             with self._store.reading() as reading:
                 return per_hour(reading, now)
 
-        return await asyncio.to_thread(ask)
+        return await self._apart(ask)
 
     async def last(self) -> int | None:
         """How many entries the log has, or None while it cannot be reached."""
@@ -152,6 +159,9 @@ class ReadModel:
             return await self._log.length(timeout=1.0)
         except Unreachable:
             return None
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     @property
     def _pending(self) -> bool:
@@ -195,7 +205,7 @@ class ReadModel:
         if self._replaced:
             self._replaced = False
             try:
-                await asyncio.to_thread(self._store.clear)
+                await self._apart(self._store.clear)
             except StoreError:
                 self._replaced = True
                 raise
@@ -206,7 +216,7 @@ class ReadModel:
             self._gathered = []
         batch = self._full.popleft()
         try:
-            await asyncio.to_thread(self._count, batch)
+            await self._apart(partial(self._count, batch))
         except StoreError:
             if not self._replaced:
                 self._full.appendleft(batch)

@@ -43,9 +43,9 @@ log = structlog.get_logger()
 #: Raise it when a table changes.
 SCHEMA: Final = 1
 #: Conversations whose state is kept in memory, those counted last; all others are read from the file.
-MAX_TRACKED: Final = 10_000
+MAX_TRACKED: Final = 5_000
 #: What DuckDB may keep in memory.
-MEMORY: Final = "128MB"
+MEMORY: Final = "96MB"
 #: How much is written before the file is put in order: at the usual 16 MB that is half of a long reading.
 CHECKPOINT: Final = "64MB"
 
