@@ -20,8 +20,8 @@ AT_ONCE = 50
 #: What a service may need more over the full log than over the short one's (MiB), and grow by in the hour.
 MAX_FOR_THE_LOG = 150.0
 MAX_IN_THE_HOUR = 60.0
-#: What a service needs that has just been started over nothing (MiB): more than any of them does.
-AT_REST = 110.0
+#: What a service needs that has just been started over nothing (MiB): about as much as analytics does.
+AT_REST = 140.0
 
 
 async def history(trial: Trial) -> None:
