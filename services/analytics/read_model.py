@@ -33,8 +33,9 @@ MOST_IN_BULK: Final = 2
 #: So many wait only if the store cannot be written for long. Then the service ends, to read on from what is
 #: stored: memory is bounded, and no number gets lost.
 MOST_BATCHES: Final = 40
-#: How long entries are gathered while few come (seconds): a write costs some milliseconds, however small.
-GATHER_SECONDS: Final = 0.25
+#: How long entries are gathered while few come (seconds): a write costs some milliseconds, and writes the
+#: whole state of each conversation that changed.
+GATHER_SECONDS: Final = 1.0
 #: The same before the numbers are complete, and how often it is looked whether they are (seconds).
 HURRY_SECONDS: Final = 0.02
 #: How long to wait before a write that failed is tried again (seconds).

@@ -40,11 +40,14 @@ log = structlog.get_logger()
 
 #: How often the workflow is told how many consoles are open (seconds); it forgets after three times that.
 PRESENCE_SECONDS = 5.0
-#: How often what was folded is written, and how long to wait before a write that failed is tried again.
-WRITE_SECONDS = 0.1
+#: How often what was folded is written, and how long to wait before a write that failed is tried again. A
+#: write is of the whole state of each conversation that changed.
+WRITE_SECONDS = 1.0
 PAUSE_SECONDS = 1.0
 #: Conversations that wait to be written before what is read in bulk waits, too.
 MAX_WAITING = 5_000
+#: So many wait only if the file cannot be written for long. Then the service ends: memory is bounded.
+MOST_WAITING = 100_000
 
 
 class OperatorApp:
@@ -68,6 +71,7 @@ class OperatorApp:
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         # A stream of events never ends by itself, so it would hold up the end of the process.
         health.on_drain(self._hub.close)
         health.unready("log", "the log has not been read yet")
@@ -101,8 +105,9 @@ class OperatorApp:
         if self._subscription is not None:
             await self._subscription.stop()
         if self._desk is not None:
-            with contextlib.suppress(DeskError):
-                self._write()
+            if self._subscription is not None:
+                with contextlib.suppress(DeskError):
+                    self._write()
             self._desk.close()
         if self._door is not None:
             self._door.accounts.close()
@@ -169,10 +174,15 @@ class OperatorApp:
             try:
                 self._write()
                 self._health.ready("desk")
-                await asyncio.sleep(WRITE_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(WRITE_SECONDS):
+                        await self._hurry.wait()
+                self._hurry.clear()
             except DeskError as error:
                 log.error("desk_not_written", error=str(error))
                 self._health.unready("desk", str(error))
+                if self._get_desk().waiting >= MOST_WAITING:
+                    self._end(error)
                 await asyncio.sleep(PAUSE_SECONDS)
 
     def _write(self) -> None:
@@ -184,7 +194,7 @@ class OperatorApp:
         self._desk.write(place)
 
     def _end(self, error: DeskError) -> None:
-        """An entry is missing on the desk: it comes again after a start, from the last checkpoint."""
+        """What is missing on the desk, or in its file, comes again after a start."""
         self._broken = True
         log.critical("desk_unusable", error=str(error), hint="the service ends, to read the log again")
         signal.raise_signal(signal.SIGTERM)
@@ -192,7 +202,8 @@ class OperatorApp:
     async def _room(self) -> None:
         """Wait until not too much waits to be written."""
         while self._get_desk().waiting >= MAX_WAITING:
-            await asyncio.sleep(WRITE_SECONDS)
+            self._hurry.set()
+            await asyncio.sleep(0.01)
 
     def _give(self, message: StoredMessage, recorded: RecordedEntry) -> None:
         desk = self._get_desk()
