@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 import structlog
 
 from services.analytics.numbers import LogNumbers, numbers, per_hour
-from services.analytics.store import NumbersStore, StoreError
+from services.analytics.store import NumbersStore, StoreBroken, StoreError
 from shared.contract.codec import entry_of
 from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.errors import Unreachable
@@ -103,9 +103,14 @@ class ReadModel:
             self._full.append(_Batch(self._gathered, self._checkpoint()))
             self._gathered = []
             if len(self._full) == MOST_BATCHES:
-                log.critical("numbers_not_stored", hint="the service ends, to read on from what is stored")
-                signal.raise_signal(signal.SIGTERM)
+                self._end("too much waits")
         self._come.set()
+
+    def _end(self, error: object) -> None:
+        log.critical(
+            "numbers_not_stored", error=str(error), hint="the service ends, to read on from its file"
+        )
+        signal.raise_signal(signal.SIGTERM)
 
     def reset(self) -> None:
         """The log is another one: begin anew."""
@@ -183,12 +188,15 @@ class ReadModel:
             self._come.clear()
             if not self._full:
                 await asyncio.sleep(GATHER_SECONDS if self._complete else HURRY_SECONDS)
-            while self._full or self._gathered or self._replaced:
+            again = True
+            while again:
                 self._writing = True
                 try:
                     await self._write_batch()
                     self._health.ready("store")
                 except StoreError as error:
+                    if isinstance(error, StoreBroken):
+                        self._end(error)
                     log.error("numbers_not_stored", error=str(error))
                     self._health.unready("store", str(error))
                     await asyncio.sleep(PAUSE_SECONDS)
@@ -196,6 +204,8 @@ class ReadModel:
                     self._writing = False
                 async with self._wrote:
                     self._wrote.notify_all()
+                # What came meanwhile is gathered first, unless it is much, or must be tried again.
+                again = bool(self._full or self._replaced)
             if not self._complete and "log" not in self._health.reasons and not self._pending:
                 self._complete = True
                 self._health.ready("numbers")

@@ -81,7 +81,11 @@ MAKER: Final = f"schema {SCHEMA}, measures {VERSION}, {', '.join(contracts())}"
 
 
 class StoreError(Exception):
-    """The file cannot be used. The text says why, and what to do."""
+    """The file cannot be used now. The text says why."""
+
+
+class StoreBroken(StoreError):
+    """Nor will it be before it is opened again: DuckDB gives a database up after an error of this kind."""
 
 
 class _Rest(msgspec.Struct, array_like=True):
@@ -153,7 +157,7 @@ class NumbersStore:
                 self._note(connection, checkpoint, counted, newest)
         except duckdb.Error as error:
             self._tracked.clear()
-            raise StoreError(f"{self._path} cannot be written: {error}") from error
+            raise self._error(error) from error
         self.counted, self.newest, self.checkpoint = counted, newest, checkpoint
         self.revision += 1
         self._keep(changed)
@@ -167,7 +171,7 @@ class NumbersStore:
                     connection.execute(f"DELETE FROM {table}")
                 self._note(connection, None, 0, 0)
         except duckdb.Error as error:
-            raise StoreError(f"{self._path} cannot be written: {error}") from error
+            raise self._error(error) from error
         self.counted, self.newest, self.checkpoint = 0, 0, None
         self.revision += 1
 
@@ -242,6 +246,12 @@ class NumbersStore:
             kept_as=str(aside),
             hint="the log is read from its beginning; the file that was set aside may be deleted",
         )
+
+    def _error(self, error: duckdb.Error) -> StoreError:
+        kind = (
+            StoreBroken if isinstance(error, duckdb.FatalException | duckdb.InternalException) else StoreError
+        )
+        return kind(f"{self._path} cannot be written: {error}")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pytest
@@ -16,10 +16,12 @@ from deploy.provisioning import wipe
 from services.analytics import store as stores
 from services.analytics.read_model import ReadModel
 from services.analytics.store import NumbersStore, StoreError
-from shared.contract.entry import RecordedEntry
+from shared.contract.entry import Entry, RecordedEntry, encode
 from shared.eventlog.checkpoint import Checkpoint, Place
 from shared.eventlog.connection import ConnectionState
+from shared.eventlog.messages import StoredMessage
 from shared.eventlog.subscription import Start, Subscription
+from shared.service.chat_log import ChatLog
 from shared.service.health import Health
 from tests.conftest import Connections, Services, connected, declare
 from tests.contract.test_analytics import Logs, caught_up, scrape
@@ -160,6 +162,26 @@ def test_what_is_no_longer_in_memory_is_read_from_the_file(monkeypatch: pytest.M
     stories = [talk(f"{number:032x}") for number in range(5)]
     together = [entry for entries in zip(*stories, strict=True) for entry in entries]
     assert numbers_of(*([entry] for entry in together)) == numbers_of(together)
+
+
+async def test_a_store_that_duckdb_gave_up_ends_the_service(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever starts it again opens the file anew, and reads on from there."""
+    ended = asyncio.Event()
+    monkeypatch.setattr("services.analytics.read_model.signal.raise_signal", lambda _: ended.set())
+    store = NumbersStore(None)
+
+    def fails(*_: object) -> None:
+        raise duckdb.FatalException("the database has been invalidated")
+
+    monkeypatch.setattr(store, "_note", fails)
+    model = ReadModel(store, health)
+    model.follow(cast(ChatLog, None), lambda: PLACE)
+    data = encode(Entry(id="1", facts=(START,)))
+    model.on_message(StoredMessage(1, "a" * 32, "visitor", 1, data, stream=0))
+    await asyncio.wait_for(ended.wait(), 10)
+    assert model.position == 0
 
 
 async def test_reading_waits_while_too_much_is_not_written(

@@ -11,22 +11,9 @@ import pytest
 from tests.faults.run import Skipped, Trial
 from tests.faults.scenarios import ALL
 
-#: What `make test` has time for: three minutes in all. The kills at random moments and the frozen replica are
+#: What `make test` has time for: two minutes in all. The kills at random moments and the frozen replica are
 #: tests of their own; the rest is left to `make faults`.
-SHORT = (
-    "points",
-    "races",
-    "assistant",
-    "timers",
-    "backends",
-    "doors",
-    "poison",
-    "claims",
-    "duplicates",
-    "depths",
-    "disk",
-    "power",
-)
+SHORT = ("points", "assistant", "timers", "backends", "poison", "disk", "power")
 
 
 @pytest.mark.slow
