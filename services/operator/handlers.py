@@ -87,6 +87,13 @@ class Handlers:
     async def claim(self, conversation: str, who: Operator, still: Still) -> ConversationSummary:
         return await self._command("claim", conversation, lambda state: decisions.claim(state, who), still)
 
+    async def take_over(
+        self, conversation: str, who: Operator, gone: str, still: Still
+    ) -> ConversationSummary:
+        return await self._command(
+            "take_over", conversation, lambda state: decisions.take_over(state, who, gone), still
+        )
+
     async def say(
         self, conversation: str, who: Operator, text: str, id: uuid.UUID | None, still: Still
     ) -> ConversationSummary:

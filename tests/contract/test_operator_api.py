@@ -6,11 +6,12 @@ import asyncio
 import json
 import signal
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
+from nats.aio.client import Client
 
 from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
@@ -277,6 +278,28 @@ async def test_a_conversation_is_passed_on_and_put_back(
     told = [line["text"] for line in (await ada.read(id))["messages"] if line["from"] == "system"]
     assert "Ada passed this on to Bob" in told
     assert told[-1] == "Ada put this back into “billing”"
+
+
+@pytest.mark.parametrize("how", [accounts.remove, accounts.disable])
+async def test_a_conversation_of_one_who_cannot_come_back_is_taken_over(
+    chat: WrittenChats,
+    services: Services,
+    clients: list[httpx.AsyncClient],
+    connections: Connections,
+    how: Callable[[Client, str], Awaitable[object]],
+) -> None:
+    id = await chat.waiting("visitor 1")
+    service = await services.start("operator")
+    ada, bob = await Api(service, clients).enter("ada"), await Api(service, clients).enter("bob")
+    await ada.shows("queue", id)
+    assert (await ada.do(id, "claim")).status_code == 200
+    assert (await bob.do(id, "claim")).status_code == 409  # she may come back
+    await how(await connections.client("admin"), "ada")
+    taken = await bob.do(id, "claim")
+    assert (taken.status_code, taken.json()["operator_name"]) == (200, "Bob")
+    (fact,) = (await chat.history(id))[-1].facts
+    assert fact == ConversationTransferred(operator="ada", to="bob", name="Bob")
+    assert (await bob.do(id, "say", text="I go on")).status_code == 200
 
 
 async def test_refusals(chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]) -> None:

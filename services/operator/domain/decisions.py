@@ -40,6 +40,13 @@ def claim(state: Conversation, who: Operator) -> Decision:
     return () if state.ownership.operator == who.name else _not_yours(state)
 
 
+def take_over(state: Conversation, who: Operator, gone: str) -> Decision:
+    """Take the conversation over from ``gone``, an account that cannot log in any more."""
+    if not state.ownership.is_of(gone):
+        return claim(state, who)
+    return (ConversationTransferred(operator=gone, to=who.name, name=who.display),)
+
+
 def say(state: Conversation, who: Operator, text: str) -> Decision:
     """Speak to the visitor."""
     if not state.ownership.is_of(who.name):

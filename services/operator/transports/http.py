@@ -113,9 +113,17 @@ async def conversation(id: Id, operator: Operator, handlers: Handlers, still: St
 
 
 @post("/api/conversations/{id:str}/claim", **_COMMAND)
-async def claim(id: Id, operator: Operator, handlers: Handlers, still: Still) -> schemas.Row:
-    """Take the conversation over: from here on the bot is silent."""
-    return schemas.row(await handlers.claim(id, operator, still))
+async def claim(id: Id, operator: Operator, handlers: Handlers, still: Still, door: Door) -> schemas.Row:
+    """Take the conversation over: from here on the bot is silent. From another operator only where that
+    account was removed or disabled: nobody is left alone with one who cannot come back.
+    """
+    try:
+        return schemas.row(await handlers.claim(id, operator, still))
+    except CommandRefused as refused:
+        owner = refused.why.operator
+        if not owner or await door.accounts.find(owner) is not None:
+            raise
+    return schemas.row(await handlers.take_over(id, operator, owner, still))
 
 
 @post("/api/conversations/{id:str}/say", status_code=200, responses=_answers(401, 404, 409, 422))

@@ -120,7 +120,7 @@ export class Reader {
     this.part('title').textContent = `Conversation ${row.id.slice(0, 8)}`;
     this.part('owner').textContent = ownerOf(row, this.me);
     this.part('owner').dataset.owner = row.owner;
-    this.part('claim').hidden = row.owner === 'operator';
+    this.part('claim').hidden = this.mine;
     this.part('handback-box').hidden = !this.mine;
     this.part('put-back').hidden = !this.mine;
     this.part('resolve').hidden = !this.mine;
