@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,22 +43,9 @@ def logs_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging, "configure", lambda *_: None)
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with streams and durables: a copy of it is quicker than to declare them anew."""
-    folder = tmp_path_factory.mktemp("declared") / "data"
-    server = EmbeddedNats(folder)
-    server.start()
-    asyncio.run(_declare(server))
-    server.stop()
-    return folder
-
-
 @pytest.fixture
-def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EmbeddedNats]:
-    """A nats-server with the product's users; nothing declared, unless the test asks for `declared` too."""
-    if "declared" in request.fixturenames:
-        shutil.copytree(request.getfixturevalue("store"), tmp_path / "data")
+def server(tmp_path: Path) -> Iterator[EmbeddedNats]:
+    """A nats-server with the product's users; nothing declared."""
     server = EmbeddedNats(tmp_path / "data")
     server.start()
     yield server
@@ -112,8 +98,9 @@ async def flushed(client: Client) -> None:
 
 
 @pytest.fixture
-def declared(server: EmbeddedNats) -> EmbeddedNats:
+async def declared(server: EmbeddedNats) -> EmbeddedNats:
     """A nats-server with streams and durables."""
+    await _declare(server)
     return server
 
 

@@ -13,7 +13,7 @@ from tests.faults.scenarios import ALL
 
 #: What `make test` has time for: two minutes in all. The kills at random moments and the frozen replica are
 #: tests of their own; the rest is left to `make faults`.
-SHORT = ("points", "assistant", "timers", "backends", "poison", "disk", "power")
+SHORT = ("points", "assistant", "timers", "backends", "disk", "power")
 
 
 @pytest.mark.slow

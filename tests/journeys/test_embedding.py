@@ -252,6 +252,7 @@ async def test_the_pages_interface(people: People, stage: Stage) -> None:
         await expect(visitor.editor).to_be_enabled()
         await page.evaluate("switchboard.toggle()")
         await expect(visitor.dialog).to_be_hidden()
+        await page.wait_for_function("heard.some(([one]) => one === 'close')")  # the browser tells it later
         await page.evaluate("switchboard.open()")
         await page.evaluate("switchboard.reset()")
         visitor.lines.clear()

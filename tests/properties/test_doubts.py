@@ -307,7 +307,7 @@ def test_what_a_replay_still_pushes_when_all_begins_anew_is_for_nobody(
         stream = stage.log.streams[0]
         replays = 0
 
-        async def replay(name: str, start: int, take: Callable[[StoredMessage], bool]) -> None:
+        async def replay(name: str, start: int, take: Callable[[StoredMessage], bool], room: object) -> None:
             nonlocal replays
             replays += 1
             if replays == 1:
