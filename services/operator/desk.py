@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +40,9 @@ MAKER: Final = f"schema {SCHEMA}, desk {VERSION}, {', '.join(contracts())}"
 MAX_KEPT: Final = 5_000
 #: What SQLite may keep of the file in memory (KiB).
 CACHE: Final = 32 * 1024
+#: How often the file is written anew at most, so that nothing of what was erased is left in it (seconds). It
+#: takes about a second for each 100 MB.
+TIDY_SECONDS: Final = 600.0
 #: As many conversations are told at once of those that are to be erased.
 MAX_SILENT: Final = 1_000
 
@@ -91,13 +95,16 @@ class Desk:
         self._path = path
         self._kept: OrderedDict[str, ConversationSummary] = OrderedDict()
         self._changed: set[str] = set()
-        self._forgotten = False
+        self._forgotten = False  # words were erased since the file was last written anew
+        self._tidied = -TIDY_SECONDS
         #: Up to where the log was read; None: it is to be read from its beginning.
         self.checkpoint: Checkpoint | None = None
         self._file = self._opened()
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
+            if self._forgotten:
+                self._tidy()
             self._file.close()
 
     def clear(self) -> None:
@@ -140,9 +147,8 @@ class Desk:
                 self._file.executemany(_WRITE, [_row(self._kept[id]) for id in self._changed])
                 if checkpoint is not None:
                     self._note(checkpoint)
-            if self._forgotten:  # words that were erased must not live on in what SQLite wrote before
-                self._file.execute(_TRUNCATE)
-                self._forgotten = False
+            if self._forgotten and time.monotonic() >= self._tidied + TIDY_SECONDS:
+                self._tidy()
         except sqlite3.Error as error:
             raise self._error(error) from error
         self._changed.clear()
@@ -235,6 +241,12 @@ class Desk:
         except (sqlite3.Error, OSError) as error:
             raise self._error(error) from error
         return file
+
+    def _tidy(self) -> None:
+        """Write the file anew. `secure_delete` alone leaves bytes where SQLite moves rows between pages."""
+        self._file.execute("VACUUM")
+        self._file.execute(_TRUNCATE)
+        self._forgotten, self._tidied = False, time.monotonic()
 
     def _set_aside(self, reason: str) -> None:
         """The log makes the desk anew. A file with words in it is not kept for longer than it is needed."""

@@ -203,6 +203,20 @@ def test_no_word_of_an_erased_conversation_stays_in_the_file(tmp_path: Path) -> 
     assert SECRET.encode() not in _bytes(tmp_path)
 
 
+def test_what_is_erased_soon_after_is_gone_when_the_file_is_closed(tmp_path: Path) -> None:
+    """The file is not written anew for each conversation that is erased."""
+    desk = Desk(tmp_path / "desk.sqlite")
+    for number in range(300):
+        conversation = f"{number:032x}"
+        facts = ConversationStarted(door="web"), TextWritten(session="s", text=SECRET)
+        desk.apply(recorded(1, "visitor", *facts, conversation=conversation))
+        desk.write(None)
+        desk.apply(recorded(2, "eraser", ConversationErased(by="ada", reason=""), conversation=conversation))
+        desk.write(None)
+    desk.close()
+    assert SECRET.encode() not in _bytes(tmp_path)
+
+
 def _bytes(folder: Path, begin: str = "") -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.glob(f"{begin}*")))
 

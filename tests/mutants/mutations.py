@@ -1335,7 +1335,7 @@ MUTATIONS: Final = (
     Mutation(
         "Erased words are overwritten in the desk's file",
         "services/operator/desk.py",
-        "            if self._forgotten:",
+        "            if self._forgotten and time.monotonic() >= self._tidied + TIDY_SECONDS:",
         "            if False:",
         ("tests/contract/test_desk_file.py", "-k", "erased"),
     ),
