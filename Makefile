@@ -20,7 +20,7 @@ run: setup ## start everything: make run [FLOW=file.json] [WORKFLOWS=2] [PROXIES
 	@exec $(BIN)/switchboard run $(if $(FLOW),--flow "$(FLOW)") $(if $(WORKFLOWS),--workflows "$(WORKFLOWS)") $(if $(PROXIES),--proxies "$(PROXIES)")
 
 # What is run once more over a log of one stream; all else over one of four.
-ONE_STREAM := $(addprefix tests/contract/,test_log.py test_subscription.py test_workflow.py test_operator_api.py test_erasure.py)
+ONE_STREAM := $(addprefix tests/contract/,test_log.py test_subscription.py test_workflow.py)
 
 # Two files at once: much of a test is waiting. In this order, since the longest files must not come last.
 test: setup browser check ## check and test everything

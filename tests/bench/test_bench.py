@@ -19,7 +19,7 @@ from tests.bench.without import TRICKS
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark reads Linux's process figures")
 
 
-@pytest.mark.parametrize("part", ["turns", "million", "doors", "streams"])
+@pytest.mark.parametrize("part", ["turns", "million", "doors"])
 async def test_smallest_run(part: str, tmp_path: Path) -> None:
     usable = os.sched_getaffinity(0)
     try:

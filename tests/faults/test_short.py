@@ -11,9 +11,9 @@ import pytest
 from tests.faults.run import Skipped, Trial
 from tests.faults.scenarios import ALL
 
-#: What `make test` has time for: two minutes in all. The kills at random moments and the frozen replica are
+#: What `make test` has time for: a minute in all. The kills at random moments and the frozen replica are
 #: tests of their own; the rest is left to `make faults`.
-SHORT = ("points", "assistant", "timers", "backends", "disk", "power")
+SHORT = ("points", "assistant", "timers", "disk")
 
 
 @pytest.mark.slow
