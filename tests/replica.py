@@ -52,6 +52,7 @@ from shared.service.health import Health
 from shared.service.live_entries import LiveEntries
 from tests import examples
 from tests.conftest import LAYOUT, MASTERS, Connections, flushed
+from tests.consumers import finished
 from tests.faults.injectors import lossy
 from tests.llm_server import LlmServer
 
@@ -271,10 +272,4 @@ async def acknowledged(
     seconds: float = 10,
 ) -> None:
     """Once nothing of the consumer's is pending or in hand, on any of the streams."""
-    manager = replica.client.jsm()
-    async with asyncio.timeout(seconds):
-        for stream in streams:
-            info = await manager.consumer_info(stream, durable)
-            while info.num_ack_pending or info.num_pending:
-                await asyncio.sleep(0.02)
-                info = await manager.consumer_info(stream, durable)
+    await finished(replica.client, streams, durable, seconds=seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -27,6 +26,7 @@ from shared.eventlog.observer import LoggingObserver
 from shared.service.chat_log import open_log
 from tests import examples
 from tests.conftest import LAYOUT, Connections
+from tests.consumers import finished
 from tests.contract.test_keyring import CutShort, KilledClient
 
 C, OTHER = examples.CONVERSATION, examples.OTHER_CONVERSATION
@@ -75,14 +75,8 @@ class SealedLog:
         return False
 
     async def acknowledged(self) -> None:
-        """Until every erasure is done: an acknowledgement is not answered, so the server is asked."""
-        manager = (await self._connections.client("admin")).jsm()
-        async with asyncio.timeout(20):
-            while True:
-                infos = [await manager.consumer_info(name, ERASER_DURABLE) for name in LAYOUT.names]
-                if not sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in infos):
-                    return
-                await asyncio.sleep(0.02)
+        """Until every erasure is done."""
+        await finished(await self._connections.client("admin"), LAYOUT.names, ERASER_DURABLE)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from shared.eventlog.key_blocks import NAME_BYTES, KeyBlocks
 from shared.eventlog.keyring import Keyring
 from tests import examples
 from tests.conftest import MASTERS, Connections, Services
+from tests.consumers import finished
 from tests.processes import MASTER_KEY, Service
 from tests.replica import history
 from tests.visitor import Visitor
@@ -112,7 +113,8 @@ async def test_nothing_is_answered_while_its_words_are_lost_and_all_when_they_ar
         c, "visitor", Entry(id="1", facts=(TextWritten(session="s", text=TYPED),))
     )
     key = (await history(visitor, c))[-1].key
-    jetstream = (await connections.client("admin")).jetstream()
+    admin = await connections.client("admin")
+    jetstream = admin.jetstream()
     subject = f"key.{key[:NAME_BYTES].hex()}.0"
     block = await jetstream.get_last_msg("KEYS", subject)
     await jetstream.delete_msg("KEYS", block.seq or 0)
@@ -125,9 +127,7 @@ async def test_nothing_is_answered_while_its_words_are_lost_and_all_when_they_ar
     async with asyncio.timeout(30):
         while not any(entry.cause == position for entry in await history(visitor, c)):
             await asyncio.sleep(0.05)
-    async with asyncio.timeout(30):
-        while (await jetstream.consumer_info(visitor.stream_of(c).name, "workflow")).num_ack_pending:
-            await asyncio.sleep(0.05)
+    await finished(admin, [visitor.stream_of(c).name], "workflow", seconds=30)
 
 
 async def test_operators_see_that_words_were_erased(services: Services, connections: Connections) -> None:

@@ -108,11 +108,7 @@ async def test_an_answer_held_back_until_after_a_claim_never_lands(
     claim = await operator.append(C, "operator", CLAIM)
     claimed.set()
     after = await operator.append(C, "operator", Entry(id="o", facts=(examples.OPERATOR_SAID,)))
-    info = await replica.client.jsm().consumer_info(stream_name(), subjects.WORKFLOW_DURABLE)
-    async with asyncio.timeout(10):
-        while info.num_ack_pending or info.num_pending:  # all deliveries have been dealt with
-            await asyncio.sleep(0.02)
-            info = await replica.client.jsm().consumer_info(stream_name(), subjects.WORKFLOW_DURABLE)
+    await acknowledged(replica)
     entries = await history(visitor)
     assert [recorded.author for recorded in entries if recorded.position >= claim] == ["operator", "operator"]
     assert entries[-1].position == after

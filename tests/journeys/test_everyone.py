@@ -129,6 +129,12 @@ async def test_the_keyboard_alone_is_enough(people: People, stage: Stage) -> Non
     await page.keyboard.press("Enter")
     visitor.lines += from_visitor("One line\nand another")
     await visitor.hears(REOPENED)
+    assert await page.evaluate(ACTIVE) == "editor"
+    await page.keyboard.type("Again")
+    await page.keyboard.press("Enter")
+    visitor.lines += from_visitor("Again")
+    await visitor.hears(CLOSED, MENU)
+    assert await page.evaluate(ACTIVE) == "log"  # the editor is closed
     await page.keyboard.press("Escape")
     await expect(visitor.dialog).to_be_hidden()
     assert await page.evaluate(ACTIVE) == "launcher"

@@ -21,6 +21,7 @@ from shared.eventlog.observer import LoggingObserver
 from shared.eventlog.provisioning import declare_log
 from shared.eventlog.subscription import MakeFeed, Subscription
 from shared.eventlog.worker import DurableWorker
+from tests.consumers import finished, unfinished
 from tests.contract.eventlog.conftest import LAYOUT, OpenNats, Paid, PaidCodec, Tally
 from tests.contract.eventlog.printer import DELIVERY, DURABLE, Printer, consumed
 from tests.faults.injectors import Pause, hesitant, lossy
@@ -37,15 +38,12 @@ async def printing(tally: Tally) -> AsyncIterator[Printer]:
 
 
 async def unacknowledged(client: Client) -> int:
-    infos = [await client.jsm().consumer_info(stream, DURABLE) for stream in LAYOUT.names]
-    return sum((info.num_ack_pending or 0) + (info.num_pending or 0) for info in infos)
+    return sum([await unfinished(client, stream, DURABLE) for stream in LAYOUT.names])
 
 
 async def acknowledged(client: Client, but: int = 0) -> None:
-    """Until no more than that is left to be done. An acknowledgement is not answered: the server is asked."""
-    async with asyncio.timeout(20):
-        while await unacknowledged(client) > but:
-            await asyncio.sleep(0.02)
+    """Until no more than that is left to be done."""
+    await finished(client, LAYOUT.names, DURABLE, but)
 
 
 async def until(holds: Callable[[], object]) -> None:

@@ -475,6 +475,8 @@ export class Chat {
     const session = dialogue.editor(texts);
     const opens = session !== null && editor.disabled;
     const hadFocus = this.#window.holdsFocus;
+    // What is disabled loses the focus to the page, where no key is heard.
+    if (!session && this.#window.focused === editor) this.#panel.log.focus({ preventScroll: true });
     this.#composer.offer(session && session.prompt, texts.choose);
     this.#lines.arrange();
 
