@@ -27,6 +27,7 @@ from services.operator.transports.login import Door
 from services.operator.transports.middleware import OperatorMiddleware
 from shared.contract import subjects
 from shared.contract.entry import RecordedEntry
+from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.subscription import After, Start, Subscription
@@ -105,9 +106,8 @@ class OperatorApp:
         if self._subscription is not None:
             await self._subscription.stop()
         if self._desk is not None:
-            if self._subscription is not None:
-                with contextlib.suppress(DeskError):
-                    self._write()
+            with contextlib.suppress(DeskError):
+                self._desk.flush()
             self._desk.close()
         if self._door is not None:
             self._door.accounts.close()
@@ -132,6 +132,7 @@ class OperatorApp:
             replay_as="operator",
             room=self._room,
         )
+        desk.follow(self._place)
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
         self._handlers = Handlers(desk, stream, self._subscription, entries, self._commands)
         await listen(self._broker, self._health)
@@ -170,9 +171,10 @@ class OperatorApp:
 
     async def _keep(self) -> None:
         """Write what was folded, some times a second."""
+        desk = self._get_desk()
         while True:
             try:
-                self._write()
+                desk.flush()
                 self._health.ready("desk")
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(WRITE_SECONDS):
@@ -181,17 +183,15 @@ class OperatorApp:
             except DeskError as error:
                 log.error("desk_not_written", error=str(error))
                 self._health.unready("desk", str(error))
-                if self._get_desk().waiting >= MOST_WAITING:
+                if desk.thrown_away or desk.waiting >= MOST_WAITING:
                     self._end(error)
                 await asyncio.sleep(PAUSE_SECONDS)
 
-    def _write(self) -> None:
-        """Raises `DeskError`."""
-        assert self._subscription is not None
-        assert self._desk is not None
-        assert self._entries is not None
-        place = None if self._broken else self._entries.place(self._subscription.checkpoint)
-        self._desk.write(place)
+    def _place(self) -> Checkpoint | None:
+        """How far that is which the desk has folded; None: that is not known right now."""
+        if self._broken or self._entries is None or self._subscription is None:
+            return None
+        return self._entries.place(self._subscription.checkpoint)
 
     def _end(self, error: DeskError) -> None:
         """What is missing on the desk, or in its file, comes again after a start."""

@@ -3,7 +3,8 @@
 Only what was folded last is in memory. It is used in the event loop alone: what is asked for by its id takes
 some microseconds, and a page of a list less than a millisecond. What was folded is written some times a
 second, all of it in one transaction with the checkpoint. So wherever the process is killed the log is read on
-from there; whatever is wrong with the file, the log makes it anew.
+from there. Whatever is wrong with the file, the log makes it anew: what cannot be read is thrown away, and so
+is what holds rows of which it is not known how far they go.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sqlite3
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +35,7 @@ from shared.eventlog.checkpoint import Checkpoint
 log = structlog.get_logger()
 
 #: Raise it when a table changes.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 #: The tables, the fold, and the contracts of the states: a file that was made by others is made anew.
 MAKER: Final = f"schema {SCHEMA}, desk {VERSION}, {', '.join(contracts())}"
 #: Conversations kept in memory, those folded or asked for last; besides those not written yet.
@@ -41,13 +43,17 @@ MAX_KEPT: Final = 5_000
 #: What SQLite may keep of the file in memory (KiB).
 CACHE: Final = 32 * 1024
 #: How often the file is written anew at most, so that nothing of what was erased is left in it (seconds). It
-#: takes about a second for each 100 MB.
+#: takes about a second for each 100 MB, and as much space again.
 TIDY_SECONDS: Final = 600.0
 #: As many conversations are told at once of those that are to be erased.
 MAX_SILENT: Final = 1_000
 
 _TABLES: Final = """
-CREATE TABLE place (maker TEXT NOT NULL, checkpoint TEXT NOT NULL);
+CREATE TABLE place (
+    maker TEXT NOT NULL, checkpoint TEXT NOT NULL,
+    ahead INTEGER NOT NULL, -- rows go farther than the checkpoint
+    untidy INTEGER NOT NULL -- words were erased since the file was last written anew
+);
 CREATE TABLE conversations (
     id TEXT PRIMARY KEY, shelf INTEGER NOT NULL, begun INTEGER NOT NULL, owner TEXT NOT NULL,
     operator TEXT NOT NULL, updated INTEGER NOT NULL, waiting INTEGER NOT NULL, content TEXT NOT NULL
@@ -60,6 +66,10 @@ CREATE INDEX by_silence ON conversations (updated) WHERE begun;
 #: Brings all that was written into the file, and empties the file beside it.
 _TRUNCATE: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
 _WRITE: Final = "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+#: SQLite's own words for a file that is none, or not whole any more.
+_BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class DeskError(Exception):
@@ -95,16 +105,23 @@ class Desk:
         self._path = path
         self._kept: OrderedDict[str, ConversationSummary] = OrderedDict()
         self._changed: set[str] = set()
-        self._forgotten = False  # words were erased since the file was last written anew
+        self._untidy = False  # words were erased since the file was last written anew
         self._tidied = -TIDY_SECONDS
+        self._place: Callable[[], Checkpoint | None] = lambda: None
+        #: The file is thrown away: nothing is read or written any more, and the next to open it begins anew.
+        self.thrown_away = False
         #: Up to where the log was read; None: it is to be read from its beginning.
         self.checkpoint: Checkpoint | None = None
         self._file = self._opened()
 
+    def follow(self, place: Callable[[], Checkpoint | None]) -> None:
+        """From here on `flush` asks ``place`` how far that is which was folded; None: not known right now."""
+        self._place = place
+
     def close(self) -> None:
+        if self._untidy and not self.thrown_away:
+            self._tidy()
         with contextlib.suppress(sqlite3.Error):
-            if self._forgotten:
-                self._tidy()
             self._file.close()
 
     def clear(self) -> None:
@@ -114,11 +131,12 @@ class Desk:
         try:
             with self._file:
                 self._file.execute("DELETE FROM conversations")
+                self._untidy = True
                 self._note(None)
-            self._file.execute(_TRUNCATE)
         except sqlite3.Error as error:
             raise self._error(error) from error
         self.checkpoint = None
+        self._tidy()
 
     def find(self, conversation: str) -> ConversationSummary | None:
         """The conversation, if its start is known and operators may see it. Raises `DeskError`."""
@@ -132,29 +150,33 @@ class Desk:
         change = fold(summary, entry)
         self._kept[summary.id] = summary
         self._changed.add(summary.id)
-        self._forgotten |= begun and not summary.state.visit.started
+        self._untidy |= begun and not summary.state.visit.started
         return change
+
+    def flush(self) -> None:
+        """Write all that was folded. Raises `DeskError`."""
+        self.write(self._place())
 
     def write(self, checkpoint: Checkpoint | None) -> None:
         """Write all that was folded. ``checkpoint``: how far that is; None: that is not known now.
 
         Raises `DeskError`; nothing is written then, and nothing forgotten.
         """
-        if not self._changed and (checkpoint is None or checkpoint == self.checkpoint):
-            return
-        try:
-            with self._file:
-                self._file.executemany(_WRITE, [_row(self._kept[id]) for id in self._changed])
-                if checkpoint is not None:
-                    self._note(checkpoint)
-            if self._forgotten and time.monotonic() >= self._tidied + TIDY_SECONDS:
-                self._tidy()
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-        self._changed.clear()
-        self.checkpoint = checkpoint or self.checkpoint
-        while len(self._kept) > MAX_KEPT:
-            self._kept.popitem(last=False)
+        if self.thrown_away:
+            raise self._error("it is thrown away")
+        if self._changed or checkpoint not in (None, self.checkpoint):
+            try:
+                with self._file:
+                    self._file.executemany(_WRITE, [_row(self._kept[id]) for id in self._changed])
+                    self._note(checkpoint or self.checkpoint, ahead=checkpoint is None)
+            except sqlite3.Error as error:
+                raise self._error(error) from error
+            self._changed.clear()
+            self.checkpoint = checkpoint or self.checkpoint
+            while len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+        if self._untidy and time.monotonic() >= self._tidied + TIDY_SECONDS:
+            self._tidy()
 
     @property
     def waiting(self) -> int:
@@ -170,7 +192,7 @@ class Desk:
 
     def count(self, view: View) -> int:
         """How many there are. For `mine` it is those of all operators. Raises `DeskError`."""
-        self.write(None)
+        self.flush()
         try:
             (count,) = self._file.execute(
                 f"SELECT count(*) FROM conversations WHERE {_VIEWS[view].replace('AND operator = ?', '')}"
@@ -214,11 +236,18 @@ class Desk:
         if self._path is not None and self._path.exists():
             try:
                 file = _connect(self._path)
-                row = file.execute("SELECT maker, checkpoint FROM place").fetchone()
-                if row is not None and row[0] == MAKER:
-                    self.checkpoint = checkpoints.decode(row[1].encode()) if row[1] else None
-                    return file
-                reason = "it was made by another version of this program"
+                maker = file.execute("SELECT maker FROM place").fetchone()
+                if maker == (MAKER,):
+                    kept, ahead, untidy = file.execute(
+                        "SELECT checkpoint, ahead, untidy FROM place"
+                    ).fetchone()
+                    if not ahead:
+                        self.checkpoint = checkpoints.decode(kept.encode()) if kept else None
+                        self._untidy = bool(untidy)
+                        return file
+                    reason = "it goes farther than it says"
+                else:
+                    reason = "it was made by another version of this program"
                 file.close()
             except sqlite3.OperationalError as error:
                 if "locked" in str(error):
@@ -243,10 +272,25 @@ class Desk:
         return file
 
     def _tidy(self) -> None:
-        """Write the file anew. `secure_delete` alone leaves bytes where SQLite moves rows between pages."""
-        self._file.execute("VACUUM")
-        self._file.execute(_TRUNCATE)
-        self._forgotten, self._tidied = False, time.monotonic()
+        """Write the file anew. `secure_delete` alone leaves bytes where SQLite moves rows between pages.
+
+        Where that fails it is tried again later, by whoever opens the file then, too.
+        """
+        self._tidied = time.monotonic()
+        try:
+            self._file.execute("VACUUM")
+            self._file.execute(_TRUNCATE)
+            with self._file:
+                self._file.execute("UPDATE place SET untidy = 0")
+        except sqlite3.Error as error:
+            log.warning(
+                "desk_not_tidied",
+                file=str(self._path or ""),
+                error=str(error),
+                hint="bytes of erased words stay in the file for now; is there as much space again?",
+            )
+        else:
+            self._untidy = False
 
     def _set_aside(self, reason: str) -> None:
         """The log makes the desk anew. A file with words in it is not kept for longer than it is needed."""
@@ -261,13 +305,22 @@ class Desk:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self._path}{suffix}")
 
-    def _note(self, checkpoint: Checkpoint | None) -> None:
+    def _note(self, checkpoint: Checkpoint | None, ahead: bool = False) -> None:
         kept = checkpoints.encode(checkpoint).decode() if checkpoint is not None else ""
         self._file.execute("DELETE FROM place")
-        self._file.execute("INSERT INTO place VALUES (?, ?)", [MAKER, kept])
+        self._file.execute("INSERT INTO place VALUES (?, ?, ?, ?)", [MAKER, kept, ahead, self._untidy])
 
-    def _error(self, error: Exception) -> DeskError:
+    def _error(self, error: object) -> DeskError:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN:
+            self._throw_away(str(error))
         return DeskError(f"{self._path or 'the temporary file of the desk'} cannot be used: {error}")
+
+    def _throw_away(self, reason: str) -> None:
+        """What is in the file cannot be read: it is not to be met again after the next start."""
+        if not self.thrown_away:
+            self.thrown_away = True
+            if self._path is not None:
+                self._set_aside(reason)
 
     # --- rows ---------------------------------------------------------------------------------
 
@@ -285,17 +338,28 @@ class Desk:
         return self._keep(id, row[0])
 
     def _rows(self, where: str, values: list[Any], limit: int) -> list[ConversationSummary]:
-        self.write(None)  # what is in memory alone belongs to the lists, too
+        self.flush()  # what is in memory alone belongs to the lists, too
         question = f"SELECT id, content FROM conversations WHERE {where} LIMIT {limit}"
         try:
             rows = self._file.execute(question, values).fetchall()
         except sqlite3.Error as error:
             raise self._error(error) from error
-        return [self._kept.get(id) or _summary(id, content) for id, content in rows]
+        return [self._kept.get(id) or self._read(id, content) for id, content in rows]
 
     def _keep(self, id: str, content: str) -> ConversationSummary:
-        summary = self._kept[id] = _summary(id, content)
+        summary = self._kept[id] = self._read(id, content)
+        if len(self._kept) > MAX_KEPT:
+            oldest = next(iter(self._kept))
+            if oldest not in self._changed and oldest != id:
+                del self._kept[oldest]
         return summary
+
+    def _read(self, id: str, content: str) -> ConversationSummary:
+        try:
+            return _summary(id, content)
+        except (ValueError, UnreadableState) as error:
+            self._throw_away(str(error))
+            raise DeskError(f"what is kept of {id} cannot be read: {error}") from error
 
 
 _VIEWS: Final[dict[View, str]] = {
@@ -335,17 +399,14 @@ def _row(summary: ConversationSummary) -> tuple[str | int, ...]:
 
 
 def _summary(id: str, text: str) -> ConversationSummary:
-    """Raises `DeskError` where this is not what `_row` makes."""
-    try:
-        content, state = text.split("\n", 1)
-        found = _decoder.decode(content)
-        return ConversationSummary(
-            id,
-            read_state(Conversation, state.encode()),
-            *(found.started, found.updated, found.waiting, found.last, found.last_asked, found.asked),
-        )
-    except (ValueError, UnreadableState) as error:
-        raise DeskError(f"what is kept of {id} cannot be read: {error}") from error
+    """Raises `ValueError` or `UnreadableState` where this is not what `_row` makes."""
+    content, state = text.split("\n", 1)
+    found = _decoder.decode(content)
+    return ConversationSummary(
+        id,
+        read_state(Conversation, state.encode()),
+        *(found.started, found.updated, found.waiting, found.last, found.last_asked, found.asked),
+    )
 
 
 _encoder = msgspec.json.Encoder()

@@ -169,7 +169,7 @@ def test_what_cannot_be_written_is_kept_and_written_later(
     desk = Desk(path)
     desk.apply(recorded(1, "visitor", ConversationStarted(door="web"), conversation=TALK))
 
-    def fails(_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as broken:
@@ -215,6 +215,135 @@ def test_what_is_erased_soon_after_is_gone_when_the_file_is_closed(tmp_path: Pat
         desk.write(None)
     desk.close()
     assert SECRET.encode() not in _bytes(tmp_path)
+
+
+def test_rows_that_go_farther_than_the_checkpoint_are_not_believed(tmp_path: Path) -> None:
+    """The log may be put back from a copy that lacks them; nobody would notice."""
+    path = tmp_path / "desk.sqlite"
+    for place in (None, PLACE):
+        desk = Desk(path)
+        desk.write(place)
+        desk.apply(recorded(1, "visitor", ConversationStarted(door="web"), conversation=TALK))
+        assert desk.page("live", "ada", 9).conversations  # which writes what it shows
+        desk.close()
+        desk = Desk(path)
+        assert (desk.checkpoint, desk.find(TALK), desk.count("live")) == (None, None, 0)
+        desk.close()
+
+
+def test_what_a_list_writes_it_writes_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "desk.sqlite"
+    desk = Desk(path)
+    desk.follow(lambda: PLACE)
+    desk.apply(recorded(1, "visitor", ConversationStarted(door="web"), conversation=TALK))
+    assert desk.count("live") == 1
+    desk.close()
+    desk = Desk(path)
+    assert (desk.checkpoint, desk.count("live")) == (PLACE, 1)
+    desk.close()
+
+
+def erased_in_vain(desk: Desk) -> None:
+    """Words are erased, and the file cannot be written anew for now."""
+    facts = ConversationStarted(door="web"), TextWritten(session="s", text=SECRET)
+    for number in range(200):
+        desk.apply(recorded(1, "visitor", *facts, conversation=f"{number:032x}"))
+    desk.write(PLACE)
+    for number in range(200):
+        erased = ConversationErased(by="ada", reason="")
+        desk.apply(recorded(2, "eraser", erased, conversation=f"{number:032x}"))
+
+
+def test_where_the_process_is_killed_before_it_tidied_up_the_next_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "desk.sqlite"
+    desk = Desk(path)
+    erased_in_vain(desk)
+    monkeypatch.setattr(desk, "_tidy", lambda: None)
+    desk.write(replace(PLACE, "b"))
+    desk.close()  # as one that is killed: what it has to do it does not
+    again = Desk(path)
+    again.write(again.checkpoint)
+    assert SECRET.encode() not in _bytes(tmp_path)
+    again.close()
+
+
+def test_a_file_that_cannot_be_written_anew_is_still_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """VACUUM needs as much space again."""
+    desk = Desk(tmp_path / "desk.sqlite")
+    erased_in_vain(desk)
+    whole = desk._file
+
+    class Full:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(whole, name)
+
+        def __enter__(self) -> Any:
+            return whole.__enter__()
+
+        def __exit__(self, *error: Any) -> Any:
+            return whole.__exit__(*error)
+
+        def execute(self, question: str, *values: Any) -> sqlite3.Cursor:
+            if question == "VACUUM":
+                raise sqlite3.OperationalError("database or disk is full")
+            return whole.execute(question, *values)
+
+    monkeypatch.setattr(desk, "_file", Full())
+    desk.write(replace(PLACE, "b"))
+    assert (desk.waiting, desk.count("live")) == (0, 0)
+    assert "desk_not_tidied" in capsys.readouterr().out
+    monkeypatch.setattr(desk, "_file", whole)
+    desk.close()
+    assert SECRET.encode() not in _bytes(tmp_path)
+
+
+def test_a_row_that_cannot_be_read_is_met_once(tmp_path: Path) -> None:
+    path = tmp_path / "desk.sqlite"
+    desk = Desk(path)
+    desk.apply(recorded(1, "visitor", ConversationStarted(door="web"), conversation=TALK))
+    desk.write(PLACE)
+    desk.close()
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE conversations SET content = 'nonsense'")
+    file.close()
+    desk = Desk(path)
+    with pytest.raises(DeskError, match="cannot be read"):
+        desk.find(TALK)
+    with pytest.raises(DeskError, match="thrown away"):
+        desk.write(PLACE)
+    desk.close()
+    again = Desk(path)
+    assert (again.checkpoint, again.find(TALK)) == (None, None)
+    again.close()
+
+
+async def test_the_service_makes_a_desk_anew_that_it_cannot_read(
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient], tmp_path: Path
+) -> None:
+    path = tmp_path / "desk.sqlite"
+    waiting = await chat.waiting("one")
+    service = await services.start("operator", SWITCHBOARD_OPERATOR_FILE=str(path))
+    await service.stop()
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE conversations SET content = 'nonsense'")
+    file.close()
+    await service.start()
+    api = await Api(service, clients).enter("ada")
+    answer = await api.http.get("/api/conversations", params={"view": "queue"})
+    assert (answer.status_code, answer.json()["error"]) == (503, "the lists cannot be read now, try again")
+    assert service.process is not None
+    assert await asyncio.to_thread(service.process.wait, 30) == 0  # whoever runs it starts it again
+    assert "desk_unusable" in service.output
+    await service.start()
+    assert [row["id"] for row in (await lists(service, clients))["queue"]] == [waiting]
+
+
+def replace(place: Checkpoint, epoch: str) -> Checkpoint:
+    return Checkpoint((Place(epoch, 9, 2), *place.places[1:]))
 
 
 def _bytes(folder: Path, begin: str = "") -> bytes:
