@@ -96,4 +96,5 @@ class Analytics:
 
     async def _prepare(self) -> None:
         if self._numbers is not None and self._numbers.complete():
-            await self._numbers.numbers()
+            with contextlib.suppress(StoreError):  # then the numbers are those of the last time
+                await self._numbers.numbers()

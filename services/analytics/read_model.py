@@ -145,17 +145,17 @@ class ReadModel:
         return self._shown
 
     async def numbers(self) -> LogNumbers:
-        """The numbers as they are now."""
-        return await self._apart(self._numbers)
+        """The numbers as they are now. Raises `StoreError`."""
+        return await self._asked(self._numbers)
 
     async def per_hour(self, now: int) -> list[tuple[int, int]]:
-        """See `services.analytics.numbers.per_hour`."""
+        """See `services.analytics.numbers.per_hour`. Raises `StoreError`."""
 
         def ask() -> list[tuple[int, int]]:
             with self._store.reading() as reading:
                 return per_hour(reading, now)
 
-        return await self._apart(ask)
+        return await self._asked(ask)
 
     async def last(self) -> int | None:
         """How many entries the log has, or None while it cannot be reached."""
@@ -165,6 +165,15 @@ class ReadModel:
             return await self._log.length(timeout=1.0)
         except Unreachable:
             return None
+
+    async def _asked(self, ask: Callable[[], T]) -> T:
+        try:
+            return await self._apart(ask)
+        except StoreError as error:
+            log.error("numbers_not_read", error=str(error))
+            if isinstance(error, StoreBroken):
+                self._end(error)
+            raise
 
     async def _apart(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -200,6 +209,10 @@ class ReadModel:
                     log.error("numbers_not_stored", error=str(error))
                     self._health.unready("store", str(error))
                     await asyncio.sleep(PAUSE_SECONDS)
+                except Exception as error:  # a fault of ours: it shall be seen, and no number get lost
+                    log.exception("numbers_not_stored")
+                    self._health.unready("store", f"the numbers cannot be stored: {error!r}")
+                    await asyncio.sleep(PAUSE_SECONDS)
                 finally:
                     self._writing = False
                 async with self._wrote:
@@ -211,7 +224,7 @@ class ReadModel:
                 self._health.ready("numbers")
 
     async def _write_batch(self) -> None:
-        """Write what waits longest. What could not be written waits again. Raises `StoreError`."""
+        """Write what waits longest. What could not be written waits again."""
         assert self._checkpoint is not None
         if self._replaced:
             self._replaced = False
@@ -228,7 +241,7 @@ class ReadModel:
         batch = self._full.popleft()
         try:
             await self._apart(partial(self._count, batch))
-        except StoreError:
+        except Exception:
             if not self._replaced:
                 self._full.appendleft(batch)
             raise

@@ -1,7 +1,8 @@
 """The measures in DuckDB: written in batches, with how far the log was read in the same transaction.
 
 Killed at any moment, the file holds whole batches, and the log is read on from there: nothing is counted
-twice, nothing is missed. Whatever is wrong with the file, the log makes it anew.
+twice, nothing is missed. Whatever is wrong with the file, the log makes it anew: what cannot be read is set
+aside. There are no words of visitors in it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from shared.eventlog.checkpoint import Checkpoint
 log = structlog.get_logger()
 
 #: Raise it when a table changes.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 #: Conversations whose state is kept in memory, those counted last; all others are read from the file.
 MAX_TRACKED: Final = 5_000
 #: What DuckDB may keep in memory.
@@ -85,7 +86,13 @@ class StoreError(Exception):
 
 
 class StoreBroken(StoreError):
-    """Nor will it be before it is opened again: DuckDB gives a database up after an error of this kind."""
+    """Nor will it be before it is opened again: DuckDB gives a database up after an error of this kind, or
+    the file is not whole, and is set aside when it is closed.
+    """
+
+
+class _Unreadable(Exception):
+    """What the file holds is not what this program writes."""
 
 
 class _Rest(msgspec.Struct, array_like=True):
@@ -114,6 +121,7 @@ class NumbersStore:
         #: Up to where; None: the log is to be read from its beginning.
         self.checkpoint: Checkpoint | None = None
         self._lock = threading.Lock()
+        self._damage = ""  # why the file is to be set aside; "": it is not
         self._connection = self._opened()
 
     def __enter__(self) -> NumbersStore:
@@ -128,6 +136,8 @@ class NumbersStore:
         """Once a write that is on its way has ended."""
         with self._lock, contextlib.suppress(duckdb.Error):
             self._connection.close()
+        if self._damage:
+            self._set_aside(self._damage)
         if self._temporary is not None:
             self._temporary.cleanup()
 
@@ -155,7 +165,7 @@ class NumbersStore:
                 states = [{"conversation": name, "state": _text(each)} for name, each in changed.items()]
                 _add(connection, "tracked", _TRACKED, states, "OR REPLACE")
                 self._note(connection, checkpoint, counted, newest)
-        except duckdb.Error as error:
+        except (duckdb.Error, _Unreadable) as error:
             self._tracked.clear()
             raise self._error(error) from error
         self.counted, self.newest, self.checkpoint = counted, newest, checkpoint
@@ -177,11 +187,17 @@ class NumbersStore:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """All of the last whole batch, in one transaction: what is written meanwhile is not seen."""
-        with self._connection.cursor() as cursor:
-            cursor.begin()
-            yield cursor
-            cursor.rollback()
+        """All of the last whole batch, in one transaction: what is written meanwhile is not seen.
+
+        Raises `StoreError`.
+        """
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.begin()
+                yield cursor
+                cursor.rollback()
+        except duckdb.Error as error:
+            raise self._error(error) from error
 
     # --- the file -----------------------------------------------------------------------------
 
@@ -247,11 +263,13 @@ class NumbersStore:
             hint="the log is read from its beginning; the file that was set aside may be deleted",
         )
 
-    def _error(self, error: duckdb.Error) -> StoreError:
-        kind = (
-            StoreBroken if isinstance(error, duckdb.FatalException | duckdb.InternalException) else StoreError
-        )
-        return kind(f"{self._path} cannot be written: {error}")
+    def _error(self, error: Exception) -> StoreError:
+        text = f"{self._path} cannot be used: {error}"
+        if isinstance(error, _Unreadable) or "corrupt" in str(error).lower():  # DuckDB has no kind for it
+            self._damage = str(error)
+            return StoreBroken(text)
+        given_up = isinstance(error, duckdb.FatalException | duckdb.InternalException)
+        return StoreBroken(text) if given_up else StoreError(text)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -333,7 +351,7 @@ def _text(tracked: TrackedConversation) -> str:
 
 
 def _tracked(text: str) -> TrackedConversation:
-    """Raises `StoreError` where this is not what `_text` makes."""
+    """Raises `_Unreadable` where this is not what `_text` makes."""
     try:
         rest, state = text.split("\n", 1)
         found = _rest.decode(rest)
@@ -341,7 +359,7 @@ def _tracked(text: str) -> TrackedConversation:
         asked = PersistentQueue(found.asked)
         return TrackedConversation(whole, found.talk, asked, found.since, found.spoken, found.handed_off)
     except (ValueError, UnreadableState) as error:
-        raise StoreError(f"a conversation's state cannot be read: {error}") from error
+        raise _Unreadable(f"a conversation's state cannot be read: {error}") from error
 
 
 _rest = msgspec.json.Decoder(_Rest)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import duckdb
+import httpx
 import pytest
 from msgspec.structs import replace
 
@@ -16,7 +17,10 @@ from deploy.provisioning import wipe
 from services.analytics import store as stores
 from services.analytics.read_model import ReadModel
 from services.analytics.store import NumbersStore, StoreError
+from services.analytics.transports import http
+from shared.contract import subjects
 from shared.contract.entry import Entry, RecordedEntry, encode
+from shared.contract.facts import Fact, TextWritten, VariableSaved
 from shared.eventlog.checkpoint import Checkpoint, Place
 from shared.eventlog.connection import ConnectionState
 from shared.eventlog.messages import StoredMessage
@@ -25,11 +29,12 @@ from shared.service.chat_log import ChatLog
 from shared.service.health import Health
 from tests.conftest import Connections, Services, connected, declare
 from tests.contract.test_analytics import Logs, caught_up, scrape
-from tests.examples import Story
+from tests.examples import Story, recorded
 from tests.numbers import numbers_of, shown_by
 from tests.processes import Service
 from tests.unit.test_analytics import CLAIM, START, TEXT
 
+SECRET = "the word that a visitor"
 PLACE = Checkpoint((Place("epoch", 7, 1),))
 
 
@@ -182,6 +187,83 @@ async def test_a_store_that_duckdb_gave_up_ends_the_service(
     model.on_message(StoredMessage(1, "a" * 32, "visitor", 1, data, stream=0))
     await asyncio.wait_for(ended.wait(), 10)
     assert model.position == 0
+
+
+async def test_a_fault_of_ours_is_seen_and_loses_no_number(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, seen = NumbersStore(None), asyncio.Event()
+    monkeypatch.setattr("services.analytics.read_model.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(health, "unready", lambda name, reason: seen.set() if name == "store" else None)
+
+    def fails(*_: object) -> None:
+        raise KeyError("nobody thought of this")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "_note", fails)
+        model = ReadModel(store, health)
+        model.follow(cast(ChatLog, None), lambda: PLACE)
+        data = encode(Entry(id="1", facts=(START,)))
+        model.on_message(StoredMessage(1, "a" * 32, "visitor", 1, data, stream=0))
+        await asyncio.wait_for(seen.wait(), 10)
+        assert model.position == 0
+    await asyncio.wait_for(model.written(), 10)
+    assert model.position == 1
+    await model.stop()
+
+
+def test_no_word_of_a_visitor_is_in_the_file(tmp_path: Path) -> None:
+    """Also where the log holds them in the open, as logs from before sealing do."""
+    store = NumbersStore(tmp_path / "numbers.duckdb")
+    said = TextWritten(session="s", text=f"{SECRET} said")
+    saved = VariableSaved(name="name", value=f"{SECRET} saved")
+    facts: list[tuple[str, Fact]] = [("visitor", START), ("visitor", said), ("bot", saved), ("visitor", said)]
+    store.write([recorded(n, author, fact) for n, (author, fact) in enumerate(facts, start=1)], PLACE)
+    assert store.counted == 4
+    store.close()
+    assert SECRET.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+async def test_a_state_that_cannot_be_read_is_met_once(
+    logs: Logs, services: Services, tmp_path: Path
+) -> None:
+    """The service ends, and whoever starts it again lets it count all anew."""
+    file = tmp_path / "numbers.duckdb"
+    await logs.conversation(1)
+    service = await services.start("analytics", SWITCHBOARD_ANALYTICS_FILE=str(file))
+    before = await counted(service, logs)
+    await service.stop()
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("UPDATE tracked SET state = 'nonsense'")
+    service.launch()
+    assert service.process is not None
+    name = subjects.conversation_of("visitor 1", "web")
+    await logs.visitor.append(name, "visitor", Entry(id="later", facts=(TEXT,)))
+    assert await asyncio.to_thread(service.process.wait, 30) == 0
+    assert told(service, "numbers_begin_anew")
+    await service.start()
+    after = await counted(service, logs)
+    assert after["conversations"] == before["conversations"]
+    assert after["position"] == before["position"] + 1
+
+
+async def test_numbers_that_cannot_be_read_are_no_ones_business(
+    logs: Logs, services: Services, tmp_path: Path
+) -> None:
+    store = NumbersStore(tmp_path / "numbers.duckdb")
+    health = Health("test")
+    model = ReadModel(store, health)
+    model.follow(cast(ChatLog, None), lambda: PLACE)
+    model._complete = True
+    store._connection.execute("DROP TABLE talks")
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(cast(Any, http.build(lambda: model, health))), base_url="http://here"
+    ) as client:
+        answer = await client.get("/api/summary")
+    assert answer.status_code == 503
+    assert answer.json()["error"] == "the numbers cannot be read now, try again"
+    assert "talks" not in answer.text
+    await model.stop()
 
 
 async def test_reading_waits_while_too_much_is_not_written(

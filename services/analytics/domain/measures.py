@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.contract.conversation import NEW, Conversation, Owner, Status, step
 from shared.contract.entry import RecordedEntry
@@ -36,6 +37,7 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.contract.persistent_queue import PersistentQueue
+from shared.contract.sealing import take_out
 
 #: Raise it when `count` makes something else of an entry: what was counted before is then counted anew.
 VERSION: Final = 2
@@ -146,12 +148,16 @@ class Counted(NamedTuple):
 
 
 def count(before: TrackedConversation, entry: RecordedEntry) -> Counted | None:
-    """What comes of one more entry of the conversation; None: it was counted already. Never raises."""
+    """What comes of one more entry of the conversation; None: it was counted already. Never raises.
+
+    Personal values are left out, also those of an entry in which they are not sealed: what is known of a
+    conversation is kept in a file.
+    """
     if entry.position <= before.state.position:
         return None
-    state, facts = step(before.state, entry)
+    state, facts = step(before.state, replace(entry, facts=take_out(entry.facts)[0]))
     if state.engagement is not None:  # an agent's engagement is no conversation with a visitor
-        return Counted(msgspec.structs.replace(before, state=state), [], [])
+        return Counted(replace(before, state=state), [], [])
     counting = _Counting(before, entry, state)
     if entry.author == "bot" and entry.cause is not None and before.state.inbox.owes(entry.cause):
         counting.outcome(entry.cause, facts)
@@ -232,7 +238,7 @@ class _Counting:
         waits = ownership.owner == "queue" and ownership.status == "open"
         with_bot = ownership.owner == "bot" and ownership.status == "open"
         stopped = with_bot and not progress.ended
-        talk = msgspec.structs.replace(
+        talk = replace(
             self._talk,
             status=ownership.status,
             owner=ownership.owner,
@@ -290,7 +296,7 @@ class _Counting:
     def _leave(self) -> None:
         """The talk stays stopped where it stood."""
         if self._talk.current:
-            self._talks.append(msgspec.structs.replace(self._talk, current=False))
+            self._talks.append(replace(self._talk, current=False))
         self._asked, self._since, self._handed_off = PersistentQueue(), None, False
 
     def _add(self, kind: Kind, part: int = 0, name: str = "", version: str = "", value: int = 0) -> None:

@@ -17,6 +17,7 @@ from litestar.static_files import create_static_files_router
 from msgspec import Struct
 
 from services.analytics.read_model import ReadModel
+from services.analytics.store import StoreError
 from services.analytics.transports.summary import Summary, summarize
 from shared.service.health import VERSION, Health
 
@@ -36,6 +37,12 @@ class NotReady(Struct):
     error: str
     reasons: dict[str, str]
     position: int
+
+
+def _unusable(_: Request[Any, Any, Any], error: StoreError) -> Response[NotReady]:
+    """What is wrong with the file is in the log of the service, and no business of a stranger."""
+    body = NotReady("the numbers cannot be read now, try again", {}, 0)
+    return Response(body, status_code=503, headers={"Retry-After": "1"})
 
 
 class DocsPage(OpenAPIRenderPlugin):
@@ -87,5 +94,6 @@ def build(model: Callable[[], ReadModel | None], health: Health) -> Litestar:
             ResponseHeader(name="X-Content-Type-Options", value="nosniff"),
             ResponseHeader(name="Referrer-Policy", value="no-referrer"),
         ],
+        exception_handlers={StoreError: _unusable},
         logging_config=None,
     )
