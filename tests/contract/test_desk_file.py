@@ -277,7 +277,7 @@ def test_a_file_that_cannot_be_written_anew_is_still_written(
     erased_in_vain(desk)
     whole = desk._file
 
-    class Full:
+    class FullDisk:
         def __getattr__(self, name: str) -> Any:
             return getattr(whole, name)
 
@@ -292,7 +292,7 @@ def test_a_file_that_cannot_be_written_anew_is_still_written(
                 raise sqlite3.OperationalError("database or disk is full")
             return whole.execute(question, *values)
 
-    monkeypatch.setattr(desk, "_file", Full())
+    monkeypatch.setattr(desk, "_file", FullDisk())
     desk.write(replace(PLACE, "b"))
     assert (desk.waiting, desk.count("live")) == (0, 0)
     assert "desk_not_tidied" in capsys.readouterr().out
