@@ -23,7 +23,7 @@ from nats.aio.client import Client
 from deploy import resharding
 from deploy.log_copy import ReshardError
 from deploy.resharding import Progress, Tell
-from shared.contract import relocation, subjects
+from shared.contract import relocation
 from shared.contract.codec import entry_of
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.eventlog.master_keys import MasterKeys
@@ -31,7 +31,7 @@ from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import DeclareError, declare_stream, find_layout, log_stream
 from shared.service import archive
 from shared.service.archive import Archive, ArchivedEntry, Stay
-from shared.service.chat_log import ChatLog
+from shared.service.chat_log import ChatLog, chat_layout
 
 #: Conversations that are archived at once.
 AT_ONCE: Final = 50
@@ -73,14 +73,14 @@ async def declare_archive(client: Client, max_bytes: int, replicas: int) -> None
 async def _whole(client: Client) -> bool:
     """Whether all of the log is there. Where it is not, a copy was cut short, and is ended first."""
     try:
-        return await find_layout(client, subjects.LOG, subjects.PREFIX) is not None
+        return await find_layout(client, chat_layout()) is not None
     except DeclareError:
         return False
 
 
 async def _archived(client: Client, before: int, tell: Tell, progress: Progress) -> dict[str, int]:
     """Archive what may leave; the last sequence of each conversation that is archived as the log holds it."""
-    layout = await find_layout(client, subjects.LOG, subjects.PREFIX)
+    layout = await find_layout(client, chat_layout())
     assert layout is not None
     hot, cold = ChatLog(client, layout), Archive(client)
     names = await _over(hot, before)
@@ -126,7 +126,7 @@ async def _move(hot: ChatLog, cold: Archive, name: str) -> int:
 
     Raises `LogError` or `ReshardError`.
     """
-    messages = await hot.fetch(name)
+    messages = await hot.fetch(name, asides=True)
     stay = _stay(name, messages)
     if stay not in await cold.stays(name):
         await cold.append(archive.bucket_of(name), archive.AUTHOR, stay)

@@ -26,6 +26,7 @@ from shared.eventlog.provisioning import (
     stream_config,
 )
 from shared.service import archive
+from shared.service.chat_log import chat_layout
 
 #: Streams of a new log. By measurement (`python -m tests.bench --parts streams`: everything on one core, each
 #: append synced): with 500 visitors four give 1.6 times the turns of one, and two thirds of the waiting; with
@@ -163,11 +164,11 @@ async def declare(
     ``streams`` is for a new log: one that exists keeps the number that it has, which is also what None
     means.
     """
-    layout = await find_layout(client, subjects.LOG, subjects.PREFIX)
+    layout = await find_layout(client, chat_layout())
     if layout is None:
         if await stream_config(client, f"{NEXT}-0") is not None:
             raise DeclareError(UNFINISHED)
-        layout = Layout(subjects.LOG, subjects.PREFIX, streams or DEFAULT_STREAMS)
+        layout = chat_layout(streams or DEFAULT_STREAMS)
     elif streams not in (None, layout.streams):
         raise DeclareError(
             f"the log has {layout.streams} stream(s), and SWITCHBOARD_LOG_STREAMS is {streams}: a log keeps "
@@ -194,7 +195,7 @@ async def wipe(client: Client) -> list[str]:
 
 async def new_epoch(client: Client) -> None:
     """Mint new epochs: every cursor and snapshot made before is told to begin anew. Raises `DeclareError`."""
-    layout = await find_layout(client, subjects.LOG, subjects.PREFIX)
+    layout = await find_layout(client, chat_layout())
     if layout is None:
         raise DeclareError("there is no log yet: run `switchboard setup`")
     await provisioning.new_epoch(client, layout)

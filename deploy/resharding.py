@@ -64,7 +64,7 @@ from shared.eventlog.provisioning import (
     replay_settings,
     stream_config,
 )
-from shared.service.chat_log import ChatLog
+from shared.service.chat_log import ChatLog, chat_layout
 
 #: Below this the copies take entries. Only the admin may write there.
 _STAGED: Final = "reshard"
@@ -185,7 +185,7 @@ class _Resharding:
         leaving: Mapping[str, int],
     ) -> None:
         self._client = client
-        self._layout = Layout(subjects.LOG, subjects.PREFIX, streams)
+        self._layout = chat_layout(streams)
         self._keys = Keys(client, masters)
         self._max_bytes = max_bytes
         self._replicas = replicas
@@ -207,7 +207,7 @@ class _Resharding:
                 await self._switch(plan)
             await self._clear_next()
             return True
-        layout = await find_layout(self._client, subjects.LOG, subjects.PREFIX)
+        layout = await find_layout(self._client, chat_layout())
         if layout is None:
             raise ReshardError(
                 "there is no log yet: SWITCHBOARD_LOG_STREAMS says how many streams a new one has."
@@ -335,7 +335,7 @@ class _Resharding:
                         positions.of(message),
                         self._keys.find,
                     )
-                    subject = f"{_STAGED}.{stream}.{self._layout.address(message.key)}.{message.author}"
+                    subject = f"{_STAGED}.{stream}.{self._layout.subject(message.key, message.author)}"
                     await writer.write(subject, data, ends[stream])
                     positions.put(message, ends[stream])
                     contents.add(message)
@@ -412,7 +412,7 @@ class _Resharding:
     async def _close(self, plan: _ReshardPlan) -> None:
         """Nothing can be appended to the old streams any more; if something was, they are opened again."""
         await refuse_services(self._client)
-        layout = Layout(subjects.LOG, subjects.PREFIX, plan.old)
+        layout = chat_layout(plan.old)
         self._tell("Closing the old streams.")
         for name in layout.names:
             await self._update(name, {"subjects": [f"closed.{name}"]})

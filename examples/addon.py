@@ -75,7 +75,7 @@ class StreamFollower:
         """Ask for what follows. One question at a time, unless the answer to the last may be lost."""
         if again or not self._asking:
             self._asking = True
-            wanted = {"seq": self.position + 1, "next_by_subj": "chat.>", "batch": BATCH}
+            wanted = {"seq": self.position + 1, "next_by_subj": ">", "batch": BATCH}
             await broker.publish(
                 wanted, f"$JS.API.DIRECT.GET.{self._stream}", reply_to=f"{ANSWERS}.{self._stream}"
             )

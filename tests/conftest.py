@@ -14,14 +14,12 @@ from nats.aio.client import Client
 
 from deploy import provisioning
 from deploy.local.embedded import EmbeddedNats
-from shared.contract import subjects
 from shared.eventlog.connection import ConnectionState, inbox_prefix
-from shared.eventlog.layout import Layout
 from shared.eventlog.log import MakeStream
 from shared.eventlog.master_keys import MasterKeys
 from shared.eventlog.stream import Stream
 from shared.service import logging
-from shared.service.chat_log import ChatLog, open_log
+from shared.service.chat_log import ChatLog, chat_layout, open_log
 from shared.service.conversation_keys import keys_of
 from shared.service.health import Health
 from tests import examples
@@ -30,7 +28,7 @@ from tests.processes import MASTER_KEY, Service
 
 #: Of how many streams the log consists in these tests.
 STREAMS = int(os.environ.get("SWITCHBOARD_TEST_STREAMS", "4"))
-LAYOUT = Layout(subjects.LOG, subjects.PREFIX, STREAMS)
+LAYOUT = chat_layout(STREAMS)
 MASTERS = MasterKeys.parse(MASTER_KEY)
 #: The users that may read keys of sealed words.
 HAVE_KEYS = frozenset({"proxy", "workflow", "operator"})

@@ -5,6 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from shared.contract.conversation import NEW, Conversation, evolve
+from shared.contract.desk_facts import (
+    ConversationAssigned,
+    ConversationRead,
+    ConversationSnoozed,
+    LabelAdded,
+    LabelRemoved,
+    NoteRemoved,
+    NoteWritten,
+    PrioritySet,
+    SnoozeEnded,
+    SpamMarked,
+    SpamUnmarked,
+)
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import (
     AnswerFailed,
@@ -115,10 +128,27 @@ INTERJECTED: Final = Interjected(message="You've used emojis in 1 messages!")
 CONVERSATION_CLAIMED: Final = ConversationClaimed(operator="desk-1", name="Customer service")
 OPERATOR_SAID: Final = OperatorSaid(operator="desk-1", text="How can I help?", name="Customer service")
 CONVERSATION_HANDED_BACK: Final = ConversationHandedBack(operator="desk-1", state="hello")
-CONVERSATION_TRANSFERRED: Final = ConversationTransferred(operator="desk-1", to="desk-2", name="Billing")
+CONVERSATION_TRANSFERRED: Final = ConversationTransferred(
+    operator="desk-1", to="desk-2", name="Billing", note="Sam wants a refund"
+)
 CONVERSATION_PUT_BACK: Final = ConversationTransferred(operator="desk-1", queue="orders")
 CONVERSATION_RESOLVED: Final = ConversationResolved(operator="desk-1")
+CONVERSATION_CLOSED: Final = ConversationResolved(operator="desk-1", unjoined=True)
 CONVERSATION_ERASED: Final = ConversationErased(by="ada", reason="asked for by letter")
+
+NOTE_WRITTEN: Final = NoteWritten(operator="desk-1", text="Sam called twice", mentions=("desk-2",))
+NOTE_REMOVED: Final = NoteRemoved(operator="desk-1", note="4f7c0e0e-3d62-4f52-8f0e-a2a2b8a3f1c5")
+LABEL_ADDED: Final = LabelAdded(operator="desk-1", label="refund")
+LABEL_REMOVED: Final = LabelRemoved(operator="desk-1", label="refund")
+PRIORITY_SET: Final = PrioritySet(operator="desk-1", priority="urgent")
+CONVERSATION_SNOOZED: Final = ConversationSnoozed(operator="desk-1", until="2023-11-15T08:00:00Z")
+SNOOZE_ENDED: Final = SnoozeEnded(operator="desk-1")
+CONVERSATION_READ: Final = ConversationRead(operator="desk-1", position=1)
+CONVERSATION_ASSIGNED: Final = ConversationAssigned(
+    operator="desk-1", to="desk-2", queue="orders", note="Knows Sam"
+)
+SPAM_MARKED: Final = SpamMarked(operator="desk-1")
+SPAM_UNMARKED: Final = SpamUnmarked(operator="desk-1")
 
 VISITOR_FACTS: Final[tuple[Fact, ...]] = (
     CONVERSATION_STARTED,
@@ -164,9 +194,23 @@ OPERATOR_FACTS: Final[tuple[Fact, ...]] = (
     CONVERSATION_RESOLVED,
 )
 ERASER_FACTS: Final[tuple[Fact, ...]] = (CONVERSATION_ERASED,)
+DESK_FACTS: Final[tuple[Fact, ...]] = (
+    NOTE_WRITTEN,
+    NOTE_REMOVED,
+    LABEL_ADDED,
+    LABEL_REMOVED,
+    PRIORITY_SET,
+    CONVERSATION_SNOOZED,
+    SNOOZE_ENDED,
+    CONVERSATION_READ,
+    CONVERSATION_ASSIGNED,
+    SPAM_MARKED,
+    SPAM_UNMARKED,
+)
 #: Every fact there is, by its tag.
 EXAMPLES: Final[dict[str, Fact]] = {
-    type(fact).__name__: fact for fact in (*VISITOR_FACTS, *BOT_FACTS, *OPERATOR_FACTS, *ERASER_FACTS)
+    type(fact).__name__: fact
+    for fact in (*VISITOR_FACTS, *BOT_FACTS, *OPERATOR_FACTS, *ERASER_FACTS, *DESK_FACTS)
 }
 
 #: A small flow with a choice and a text, as its author would write it.

@@ -135,6 +135,13 @@ CHANNELS: Final = {
         ("entry",),
         publish=("eraser",),
     ),
+    "deskNotes": Channel(
+        "desk.{shard}.{conversation}.desk",
+        "Where the operator service appends what operators note about the conversation. It is no part of it: "
+        "no expectation of its other authors covers this. Its own is over `*.<shard>.<conversation>.*`.",
+        ("entry",),
+        publish=("operator",),
+    ),
     "visitorTyping": Channel(
         "typing.{shard}.{conversation}.visitor",
         "The visitor is typing right now.",
@@ -197,7 +204,8 @@ _ENTRY_HEADERS: Final = {
         "Nats-Sequence": {**_DIGITS, "description": "The entry's position."},
         "Nats-Subject": {
             "type": "string",
-            "description": "Where it was appended: `chat.<shard>.<conversation>.<author>`.",
+            "description": "Where it was appended: `chat.<shard>.<conversation>.<author>`, or "
+            "`desk.<shard>.<conversation>.desk` for what operators note.",
         },
         "Nats-Time-Stamp": {"type": "string", "description": "When it was stored (RFC 3339, UTC)."},
         "Nats-Msg-Id": {"type": "string", "description": "`<author>:<conversation>:<id>`"},
@@ -325,13 +333,13 @@ def _messages() -> dict[str, Any]:
                     "seq": {"type": "integer", "minimum": 1, "description": "The first position wanted."},
                     "next_by_subj": {
                         "type": "string",
-                        "description": "A filter: `chat.>`, or `chat.<shard>.<conversation>.*`.",
+                        "description": "A filter: `>`, or `chat.<shard>.<conversation>.*`.",
                     },
                     "batch": {"type": "integer", "minimum": 1, "description": "At most so many entries."},
                 },
                 "required": ["seq", "next_by_subj", "batch"],
             },
-            "examples": [{"payload": {"seq": 1, "next_by_subj": "chat.>", "batch": 250}}],
+            "examples": [{"payload": {"seq": 1, "next_by_subj": ">", "batch": 250}}],
         },
         "infoRequest": {"summary": "Nothing.", "payload": _JSON},
         "info": {

@@ -148,7 +148,9 @@ async def _find(log: ChatLog, wanted: Wanted) -> dict[str, Found]:
         # What a flow says to everybody stands in the open: of the bot's entries none tells.
         bare = entry.author != "bot" and not entry.key and bool(sealing.take_out(entry.facts)[1])
         open = open or bare
-        found[entry.conversation] = Found(evolve(state, entry), entry.time, entries + 1, open)
+        noted = entry.author == "desk" and before is not None  # a note keeps nothing for longer
+        updated = before.updated if before is not None and noted else entry.time
+        found[entry.conversation] = Found(evolve(state, entry), updated, entries + 1, open)
     unfinished = wanted.names  # asked for by name: what was cut short is ended
     return {
         name: each

@@ -81,7 +81,7 @@ async def _read(
 ) -> AsyncIterator[list[StoredMessage]]:
     if what.conversation:
         end = ends[log.layout.stream_of(what.conversation)]
-        async for window in log.windows(what.conversation, start - 1):
+        async for window in log.windows(what.conversation, start - 1, asides=True):
             yield [message for message in window if message.sequence <= end]
         return
     starts = [start for _ in ends]

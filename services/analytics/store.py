@@ -36,6 +36,7 @@ from shared.contract.conversation.codec import decode as read_state
 from shared.contract.conversation.codec import encode as state_of
 from shared.contract.entry import RecordedEntry
 from shared.contract.persistent_queue import PersistentQueue
+from shared.contract.subjects import DESK
 from shared.eventlog import checkpoint as checkpoints
 from shared.eventlog.checkpoint import Checkpoint
 
@@ -151,6 +152,9 @@ class NumbersStore:
             with self._transaction() as connection:
                 tracked = self._load(connection, {entry.conversation for entry in entries})
                 for entry in entries:
+                    if entry.author == DESK:  # it is of the log, and says nothing of what is measured
+                        counted, newest = counted + 1, max(newest, entry.time)
+                        continue
                     name = entry.conversation
                     result = count(tracked[name], entry)
                     if result is None:

@@ -121,7 +121,7 @@ class OperatorApp:
         client = await connect(self._broker, self._link)
         keys = keys_of(client, self._masters, self._link, self._health, self._settings.sealing)
         stream = await await_log(client, self._health, keys)
-        entries = self._entries = LiveEntries(stream, self._give)
+        entries = self._entries = LiveEntries(stream, self._give, desk=True)
         self._subscription = Subscription(
             stream,
             self._link,
@@ -207,6 +207,10 @@ class OperatorApp:
 
     def _give(self, message: StoredMessage, recorded: RecordedEntry) -> None:
         desk = self._get_desk()
+        if recorded.author == subjects.DESK:  # no part of the conversation: whoever shows it asks for it
+            if len(self._hub) and desk.find(message.key) is not None:
+                self._hub.publish("noted", schemas.NotedEvent(message.key, message.sequence))
+            return
         try:
             change = desk.apply(recorded)
         except DeskError as error:

@@ -58,12 +58,12 @@ MAX_KNOWN: Final = 10_000
 
 
 async def destroy_keys(log: Log[Any], blocks: KeyBlocks, conversation: str, before: int) -> int:
-    """Destroy the keys of all that was said in a conversation before a position; how many there were.
+    """Destroy the keys of all that was said or noted before a position; how many there were.
 
     To be called again where it was cut short, and harmless then. Raises `LogError`.
     """
     numbers: dict[bytes, set[int]] = defaultdict(set)
-    async for window in log.windows(conversation):
+    async for window in log.windows(conversation, asides=True):
         for message in window:
             if message.sequence < before and (id := key_id(message.data)) is not None:
                 numbers[id[:NAME_BYTES]].add(id[NAME_BYTES])

@@ -10,22 +10,27 @@ Its personal values may be sealed: see `shared.contract.sealing`.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from shared.contract import facts as contract
 from shared.contract import sealing
+from shared.contract.desk_facts import DeskFact
 from shared.contract.facts import MAY_WRITE, Author, Fact
 from shared.contract.sealing import DataKey, FindKey
 
 #: The level of this code's contract. An entry's ``needs`` above it means: this program can read
 #: the conversation, but may not decide in it.
-LEVEL: Final = 5
+LEVEL: Final = 6
 
 #: What came with level 4: a program of level 3 goes on with a conversation that was erased.
 _LEVEL_4: Final[frozenset[type]] = frozenset({contract.ConversationErased})
 _LEVEL_5: Final[frozenset[type]] = frozenset({contract.ConversationTransferred})
+
+#: What came with level 6: a program of level 5 takes the place of a note for that of the conversation's last
+#: entry, and its expectation is never met again.
+_LEVEL_6: Final[frozenset[type]] = frozenset(get_args(DeskFact))
 
 #: What came with level 3: a program of level 2 takes sealed words for empty ones.
 _SEALED_LEVEL: Final = 3
@@ -196,6 +201,10 @@ def encode_sealed(entry: Entry, conversation: str, author: str, key: DataKey) ->
 
 def needed(facts: tuple[Fact, ...]) -> int:
     """The lowest level that may decide after these facts: an entry's ``needs``."""
+    if not _LEVEL_6.isdisjoint(map(type, facts)):
+        return 6
+    if any(type(fact) is contract.ConversationResolved and fact.unjoined for fact in facts):
+        return 6
     if not _LEVEL_5.isdisjoint(map(type, facts)):
         return 5
     if not _LEVEL_4.isdisjoint(map(type, facts)):

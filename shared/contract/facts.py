@@ -12,20 +12,15 @@ No rule of the fold may depend on what such a field holds: entries are read with
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
-Author = Literal["visitor", "bot", "operator", "eraser"]
+from shared.contract.desk_facts import DeskFact
+from shared.contract.fact import FactBase, Personal, PersonalObject, PersonalValue
 
-#: Text that a person wrote, or that says who a person is.
-Personal = Annotated[str, msgspec.Meta(extra_json_schema={"x-personal": True})]
-
-#: Any JSON value that a person gave, or that says something about a person.
-PersonalValue = Annotated[Any, msgspec.Meta(extra_json_schema={"x-personal": True})]
-
-#: A JSON object of that kind.
-PersonalObject = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema={"x-personal": True})]
+#: "desk" is the author of what operators note about a conversation: see `shared.contract.desk_facts`.
+Author = Literal["visitor", "bot", "operator", "eraser", "desk"]
 
 #: An id of the flow's author (``groupId``, ``itemId``, ``sessionId``). Kept as it was written,
 #: compared as text: ``1`` and ``"1"`` are the same id.
@@ -38,14 +33,10 @@ PersonalId = Annotated[str | int, msgspec.Meta(extra_json_schema={"x-personal": 
 ASSISTANT_SESSION: Final = "assistant"
 
 
-class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True, omit_defaults=True):
-    """What all facts share: immutable, tagged by their class name in ``kind``."""
-
-
 # --- the visitor's facts: appended by the proxy -----------------------------------------------
 
 
-class ConversationStarted(_Fact, frozen=True):
+class ConversationStarted(FactBase, frozen=True):
     """A visitor came through a door for the first time. Appended by the proxy."""
 
     door: str
@@ -56,7 +47,7 @@ class ConversationStarted(_Fact, frozen=True):
     user: Personal = ""  # who the visitor says to be, at doors that name their users
 
 
-class TextWritten(_Fact, frozen=True):
+class TextWritten(FactBase, frozen=True):
     """The visitor sent a text through the editor ``session``. Appended by the proxy.
 
     ``session`` is "" at doors that know text only: it answers whatever is asked, choices too.
@@ -66,7 +57,7 @@ class TextWritten(_Fact, frozen=True):
     text: Personal
 
 
-class ChoiceMade(_Fact, frozen=True):
+class ChoiceMade(FactBase, frozen=True):
     """The visitor picked ``item`` of the choices ``group``. Appended by the proxy."""
 
     group: PersonalId
@@ -74,27 +65,27 @@ class ChoiceMade(_Fact, frozen=True):
     text: Personal = ""  # the choice's words as the client showed them, if it said
 
 
-class ConversationReset(_Fact, frozen=True):
+class ConversationReset(FactBase, frozen=True):
     """The visitor began anew: what came before is never shown again. Appended by the proxy."""
 
 
-class ConversationRated(_Fact, frozen=True):
+class ConversationRated(FactBase, frozen=True):
     """The visitor rated the conversation, 1 (bad) to 5 (good). Appended by the proxy."""
 
     score: Annotated[int, msgspec.Meta(ge=1, le=5)]
     comment: Personal = ""
 
 
-class EngagementBegan(_Fact, frozen=True):
+class EngagementBegan(FactBase, frozen=True):
     """A user of another platform engaged an agent to look at what the user does. Appended by the proxy."""
 
     agent: str
     user: Personal
     name: Personal = ""  # how the agent greets the user
-    configuration: PersonalObject = {}  # what this engagement asks of the agent
+    configuration: PersonalObject = msgspec.field(default_factory=dict)  # what is asked of the agent
 
 
-class RequestMade(_Fact, frozen=True):
+class RequestMade(FactBase, frozen=True):
     """The platform asks the agent about something that the user did. Appended by the proxy."""
 
     key: Personal
@@ -102,21 +93,21 @@ class RequestMade(_Fact, frozen=True):
     annotations: PersonalValue = None
 
 
-class EngagementEnded(_Fact, frozen=True):
+class EngagementEnded(FactBase, frozen=True):
     """The engagement is over; what is asked after it is not answered. Appended by the proxy."""
 
 
 # --- the bot's facts: appended by the workflow ------------------------------------------------
 
 
-class FlowStarted(_Fact, frozen=True):
+class FlowStarted(FactBase, frozen=True):
     """The conversation is bound to this version of this flow. Appended by the workflow."""
 
     flow: str
     version: str  # the content hash under which the log keeps the flow
 
 
-class FlowAdvanced(_Fact, frozen=True):
+class FlowAdvanced(FactBase, frozen=True):
     """The flow went through the states ``path`` and stands at the last. Appended by the workflow."""
 
     path: tuple[str, ...]
@@ -124,7 +115,7 @@ class FlowAdvanced(_Fact, frozen=True):
     stack: tuple[str, ...] = ()  # the states that called the sub-flows it stands in, outermost first
 
 
-class FlowMigrated(_Fact, frozen=True):
+class FlowMigrated(FactBase, frozen=True):
     """The conversation was moved to another version of its flow. Appended by the workflow."""
 
     flow: str
@@ -134,21 +125,21 @@ class FlowMigrated(_Fact, frozen=True):
     stack: tuple[str, ...] = ()
 
 
-class VariableSaved(_Fact, frozen=True):
+class VariableSaved(FactBase, frozen=True):
     """The flow keeps ``value`` under ``name``. Appended by the workflow."""
 
     name: str
     value: PersonalValue
 
 
-class AskedAgain(_Fact, frozen=True):
+class AskedAgain(FactBase, frozen=True):
     """The answer did not fit; the flow stays and asks once more. Appended by the workflow."""
 
     reason: str
     tries: int  # how many times in a row
 
 
-class ConditionUntold(_Fact, frozen=True):
+class ConditionUntold(FactBase, frozen=True):
     """A condition said neither yes nor no, and counted as false. Appended by the workflow.
 
     For the flow's author; it changes nothing. None of its fields holds a visitor's words.
@@ -159,7 +150,7 @@ class ConditionUntold(_Fact, frozen=True):
     reason: str
 
 
-class ServiceAnswered(_Fact, frozen=True):
+class ServiceAnswered(FactBase, frozen=True):
     """What a backend answered to the flow, for the input ``cause``. Appended by the workflow."""
 
     cause: int
@@ -168,14 +159,14 @@ class ServiceAnswered(_Fact, frozen=True):
     failure: str = ""  # why there is no answer; "" where there is one
 
 
-class AnswerStarted(_Fact, frozen=True):
+class AnswerStarted(FactBase, frozen=True):
     """The assistant began to answer the input ``cause``; its words are drafts. Appended by the workflow."""
 
     cause: int
     attempt: int  # 1, and one more each time that a crash or a takeover cut the one before
 
 
-class AssistantSaid(_Fact, frozen=True):
+class AssistantSaid(FactBase, frozen=True):
     """The assistant said ``text``, plain text, exactly what was streamed. Appended by the workflow."""
 
     text: Personal
@@ -187,14 +178,14 @@ class AssistantSaid(_Fact, frozen=True):
     estimated: bool = False  # the provider did not count; the tokens are estimates
 
 
-class AnswerFailed(_Fact, frozen=True):
+class AnswerFailed(FactBase, frozen=True):
     """The assistant could not answer; the flow's ``onError`` follows. Appended by the workflow."""
 
     reason: str
     attempt: int = 0
 
 
-class BotSaid(_Fact, frozen=True):
+class BotSaid(FactBase, frozen=True):
     """The bot said ``text``, HTML as the flow's author wrote it. Appended by the workflow.
 
     Marked as personal, like all texts of a flow: they may hold what the visitor answered before.
@@ -210,7 +201,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     text: Personal  # HTML as the flow's author wrote it
 
 
-class ChoiceAsked(_Fact, frozen=True):
+class ChoiceAsked(FactBase, frozen=True):
     """The bot asked to pick one of ``choices``. Appended by the workflow."""
 
     group: FlowId
@@ -218,7 +209,7 @@ class ChoiceAsked(_Fact, frozen=True):
     choices: tuple[Choice, ...]
 
 
-class EditorOpened(_Fact, frozen=True):
+class EditorOpened(FactBase, frozen=True):
     """The bot opened the visitor's editor ``session``. Appended by the workflow."""
 
     session: FlowId
@@ -226,40 +217,40 @@ class EditorOpened(_Fact, frozen=True):
     text: Personal | None = None  # HTML as the flow's author wrote it
 
 
-class EditorClosed(_Fact, frozen=True):
+class EditorClosed(FactBase, frozen=True):
     """The bot closed the visitor's editor ``session``. Appended by the workflow."""
 
     session: FlowId
 
 
-class InputRefused(_Fact, frozen=True):
+class InputRefused(FactBase, frozen=True):
     """The input that the entry's ``cause`` names was out of turn. Appended by the workflow."""
 
     reason: str
 
 
-class DecisionFailed(_Fact, frozen=True):
+class DecisionFailed(FactBase, frozen=True):
     """No answer to the input could be decided or stored. Appended by the workflow."""
 
     reason: str
 
 
-class HandoffRequested(_Fact, frozen=True):
+class HandoffRequested(FactBase, frozen=True):
     """The bot asks for a person; the visitor waits in ``queue``. Appended by the workflow."""
 
     queue: str
     reason: Personal = ""  # plain text; flows may put into it what the visitor wrote
 
 
-class HandoffWithdrawn(_Fact, frozen=True):
+class HandoffWithdrawn(FactBase, frozen=True):
     """Nobody came; the flow goes on without a person. Appended by the workflow."""
 
 
-class FlowResumed(_Fact, frozen=True):
+class FlowResumed(FactBase, frozen=True):
     """After a handback the flow goes on. Appended by the workflow."""
 
 
-class TimerArmed(_Fact, frozen=True):
+class TimerArmed(FactBase, frozen=True):
     """At ``at`` (RFC 3339, UTC) the timer ``id`` shall fire, if it still means something then.
 
     ``id`` is ``<purpose>:<position>`` or ``<purpose>:<position>:<number>``, of letters, digits and these
@@ -271,19 +262,19 @@ class TimerArmed(_Fact, frozen=True):
     at: str
 
 
-class TimerFired(_Fact, frozen=True):
+class TimerFired(FactBase, frozen=True):
     """The timer fired while it was armed. Appended by the workflow."""
 
     id: str
 
 
-class ConversationEnded(_Fact, frozen=True):
+class ConversationEnded(FactBase, frozen=True):
     """The bot closed the conversation: nobody said a word for long. Appended by the workflow."""
 
     reason: str
 
 
-class RequestAnswered(_Fact, frozen=True):
+class RequestAnswered(FactBase, frozen=True):
     """The agent's answer to a `RequestMade`, and what it remembers now. Appended by the workflow."""
 
     result: bool
@@ -291,7 +282,7 @@ class RequestAnswered(_Fact, frozen=True):
     memory: PersonalValue = None
 
 
-class Interjected(_Fact, frozen=True):
+class Interjected(FactBase, frozen=True):
     """The agent said something to the user of its own accord. Appended by the workflow."""
 
     message: Personal
@@ -300,14 +291,14 @@ class Interjected(_Fact, frozen=True):
 # --- the operators' facts: appended by the operator service -----------------------------------
 
 
-class ConversationClaimed(_Fact, frozen=True):
+class ConversationClaimed(FactBase, frozen=True):
     """An operator took the conversation over; the bot is silent from here. Appended by the operator."""
 
     operator: str  # the account's name; readable, since the fold asks by it who owns
     name: Personal = ""  # as the visitor sees it
 
 
-class OperatorSaid(_Fact, frozen=True):
+class OperatorSaid(FactBase, frozen=True):
     """The owning operator said ``text``, plain text. Appended by the operator."""
 
     operator: str
@@ -315,14 +306,14 @@ class OperatorSaid(_Fact, frozen=True):
     name: Personal = ""
 
 
-class ConversationHandedBack(_Fact, frozen=True):
+class ConversationHandedBack(FactBase, frozen=True):
     """The operator gave the conversation back to the bot. Appended by the operator."""
 
     operator: str
     state: str | None = None  # where the flow goes on; None: where it was
 
 
-class ConversationTransferred(_Fact, frozen=True):
+class ConversationTransferred(FactBase, frozen=True):
     """The owning operator's conversation went on to another operator, or back to a queue.
 
     Appended by the operator.
@@ -332,18 +323,20 @@ class ConversationTransferred(_Fact, frozen=True):
     to: str = ""  # the account that has it now; "": nobody, it waits in ``queue``
     name: Personal = ""  # who has it now, as the visitor sees it
     queue: str = ""
+    note: Personal = ""  # for whoever goes on; the visitor is never shown it
 
 
-class ConversationResolved(_Fact, frozen=True):
+class ConversationResolved(FactBase, frozen=True):
     """The operator closed the conversation as done. Appended by the operator."""
 
     operator: str
+    unjoined: bool = False  # nobody owned it: the visitor is told of no operator who came or went
 
 
 # --- the eraser's fact ------------------------------------------------------------------------
 
 
-class ConversationErased(_Fact, frozen=True):
+class ConversationErased(FactBase, frozen=True):
     """All that was said before is to be forgotten: the keys of its words are destroyed, and nobody shows it.
 
     Appended by the eraser. The visitor may begin anew behind it.
@@ -397,7 +390,7 @@ OperatorFact = (
     | ConversationResolved
 )
 EraserFact = ConversationErased
-Fact = VisitorFact | BotFact | OperatorFact | EraserFact
+Fact = VisitorFact | BotFact | OperatorFact | EraserFact | DeskFact
 
 #: Which author may write which facts. NATS permissions guard subjects, not contents: a fact
 #: found on another author's subject is ignored by every reader.
@@ -406,6 +399,7 @@ MAY_WRITE: Final[dict[str, frozenset[type]]] = {
     "bot": frozenset(get_args(BotFact)),
     "operator": frozenset(get_args(OperatorFact)),
     "eraser": frozenset({EraserFact}),
+    "desk": frozenset(get_args(DeskFact)),
 }
 
 #: The bot's facts that say nothing to anybody: they take effect while an operator owns, too.

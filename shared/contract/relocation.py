@@ -5,7 +5,8 @@ of an entry says a position, field by field:
 
 ==================================================  =======================================================
 ``cause`` of an entry                                rewritten: the fold finds the input by it
-``AnswerStarted.cause``, ``ServiceAnswered.cause``   rewritten, in sealed words too
+``AnswerStarted.cause``, ``ServiceAnswered.cause``,  rewritten, in sealed words too
+``ConversationRead.position``
 an entry's ``id`` (``17``, ``answer:17:1``,          kept. An id says nothing but that it is another one than
 ``service:17:name``, ``migrate:...:17``)             all others; a copy's positions begin behind all that
                                                      were ever given, so no new id can be an old one
@@ -28,8 +29,9 @@ from shared.contract import sealing
 from shared.contract.entry import Entry
 from shared.contract.sealing import FindKey
 
-#: The facts that name the position of an input as ``cause``.
-_WITH_CAUSE: Final[frozenset[str]] = frozenset({"AnswerStarted", "ServiceAnswered"})
+#: The facts that name a position, and in which field.
+_POSITIONS: Final = {"AnswerStarted": "cause", "ServiceAnswered": "cause", "ConversationRead": "position"}
+_FIELDS: Final = tuple({f'"{field}"'.encode() for field in _POSITIONS.values()})
 #: What unreadable JSON raises: see `shared.contract.entry`.
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -126,12 +128,13 @@ def _moved_words(words: bytes, position: NewPosition) -> bytes:
 
 
 def _fact(fact: msgspec.Raw, position: NewPosition) -> msgspec.Raw:
-    if b'"cause"' not in bytes(fact):
+    if not any(field in bytes(fact) for field in _FIELDS):
         return fact
     fields = _struct.decode(fact)
-    if "cause" not in fields or "kind" not in fields or _any.decode(fields["kind"]) not in _WITH_CAUSE:
+    name = _POSITIONS.get(_any.decode(fields["kind"])) if "kind" in fields else None
+    if name is None or name not in fields:
         return fact
-    return msgspec.Raw(_encoder.encode({**fields, "cause": _at(fields["cause"], position)}))
+    return msgspec.Raw(_encoder.encode({**fields, name: _at(fields[name], position)}))
 
 
 def _at(raw: msgspec.Raw, position: NewPosition) -> msgspec.Raw:

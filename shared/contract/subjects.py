@@ -1,6 +1,7 @@
 """Names on the broker: streams, subjects, and what belongs to which.
 
-``chat.<shard>.<conversation>.<author>`` holds the log, in the streams ``CHAT-0`` and so on.
+``chat.<shard>.<conversation>.<author>`` holds the log, in the streams ``CHAT-0`` and so on, and
+``desk.<shard>.<conversation>.desk``, in the same streams, what operators note about a conversation.
 ``draft.<shard>.<conversation>`` carries the assistant's words while they are made,
 ``timer.at.<conversation>.<id>`` a schedule that fires to ``timer.due.<conversation>.<id>``.
 """
@@ -16,6 +17,9 @@ from shared.shards import shard_of
 #: The log's name, and what its subjects begin with.
 LOG: Final = "CHAT"
 PREFIX: Final = "chat"
+
+#: What the subjects of operators' notes begin with, and the author that their entries have.
+DESK: Final = "desk"
 
 #: The workflow's shared durable consumer, one for each stream of the log: a wake-up and a lease for each
 #: input. All of them deliver to one subject: the server sees no interest in a wildcard.
@@ -79,11 +83,11 @@ def conversation_of(secret: str, door: str) -> str:
 
 def chat(conversation: str, author: Author) -> str:
     """The subject on which ``author`` appends to the conversation."""
-    return f"{PREFIX}.{shard_of(conversation)}.{conversation}.{author}"
+    return f"{DESK if author == DESK else PREFIX}.{shard_of(conversation)}.{conversation}.{author}"
 
 
 def address(subject: str) -> Address:
-    """Read ``chat.<s>.<c>.<author>`` or ``typing.<s>.<c>.<author>``."""
+    """Read ``chat.<s>.<c>.<author>``, ``desk.<s>.<c>.desk`` or ``typing.<s>.<c>.<author>``."""
     _, conversation, author = subject.rsplit(".", 2)
     return Address(conversation, author)
 

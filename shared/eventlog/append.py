@@ -70,7 +70,8 @@ class Appender(Generic[E]):
     ) -> asyncio.Future[int]:
         """Append ``entry``; the future is its sequence. A repeat of a stored id has the original's.
 
-        ``expect`` is the sequence of the key's last entry (0: it has none). The future fails with `Conflict`,
+        ``expect`` is the sequence of the key's last entry (0: it has none), and for an aside that of the last
+        entry or aside. The future fails with `Conflict`,
         `IdReused`, `Full`, `Unknown`, or with what the codec raises, before anything is sent.
         A timeout is unknown: the same id is sent again until the server answers, by the client's own way:
         the quicker one may be what does not answer.
@@ -94,13 +95,14 @@ class Appender(Generic[E]):
         deadline: float,
     ) -> None:
         data = self._codec.encode(key, author, entry)
-        address = self._layout.address(key)
+        layout = self._layout
         # Ids are stream-wide on the server, so they carry author and key.
         headers = {"Nats-Msg-Id": f"{author}:{key}:{self._codec.id(entry)}"}
         if expect is not None:
             headers[EXPECT] = str(expect)
-            headers[_EXPECT_OVER] = f"{address}.*"
-        subject = f"{address}.{author}"
+            guarded = layout.everything if author == layout.aside else layout.everyone
+            headers[_EXPECT_OVER] = guarded(key)
+        subject = layout.subject(key, author)
         appended = Appended(key, author, data)
         timeout = min(TRY_SECONDS, deadline)
         end = self._loop.time() + deadline

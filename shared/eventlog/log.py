@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 import nats.errors
@@ -99,20 +100,29 @@ class Log(Generic[E]):
         async for batch in in_order([stream.read for stream in self.streams], starts, ends):
             yield batch
 
-    async def last(self, key: str) -> int:
-        """The sequence of the key's last entry as the leader knows it, 0 for none. Raises `Unreachable`."""
-        return await self.stream_of(key).last(self.layout.everyone(key))
+    async def last(self, key: str, asides: bool = False) -> int:
+        """The sequence of the key's last entry as the leader knows it, 0 for none. Raises `Unreachable`.
 
-    def windows(self, key: str, after: int = 0) -> Windows:
-        """The key's entries behind the sequence ``after``, to be read one window after the other."""
-        return Windows(self.stream_of(key), self.layout.everyone(key), after)
+        With ``asides`` that of the last entry or aside.
+        """
+        return await self.stream_of(key).last(self._filter(key, asides))
 
-    async def fetch(self, key: str, after: int = 0) -> list[StoredMessage]:
+    def windows(self, key: str, after: int = 0, asides: bool = False) -> Windows:
+        """The key's entries behind the sequence ``after``, to be read one window after the other.
+
+        With ``asides`` these are among them.
+        """
+        return Windows(self.stream_of(key), self._filter(key, asides), after)
+
+    async def fetch(self, key: str, after: int = 0, asides: bool = False) -> list[StoredMessage]:
         """The key's entries behind ``after``, in order and complete. Raises `Unreachable`.
 
         For what is known to be short, or needed as a whole; else see `windows`.
         """
-        return [message async for window in self.windows(key, after) for message in window]
+        return [message async for window in self.windows(key, after, asides) for message in window]
+
+    def _filter(self, key: str, asides: bool) -> str:
+        return self.layout.everything(key) if asides else self.layout.everyone(key)
 
     async def acknowledge(self, message: Msg) -> None:
         """Tell a consumer that its message need not come again. The server does not answer that."""
@@ -138,16 +148,18 @@ async def open_log(
     client: Client, name: str, prefix: str, codec: Codec[E], make_stream: MakeStream = Stream
 ) -> Log[E]:
     """The log ``name``, with as many streams as it has. Raises `Unreachable`."""
-    return await open_as(lambda layout: Log(client, layout, codec, make_stream), client, name, prefix)
+    layout = Layout(name, prefix)
+    return await open_as(lambda found: Log(client, found, codec, make_stream), client, layout)
 
 
-async def open_as(make: Callable[[Layout], L], client: Client, name: str, prefix: str) -> L:
+async def open_as(make: Callable[[Layout], L], client: Client, layout: Layout) -> L:
     """The same, as a log of another kind, which ``make`` makes.
 
-    How many streams it has, its first one says: whoever provisions a log writes it there.
+    How many streams it has, its first one says, whatever ``layout`` does: whoever provisions a log writes it
+    there.
     """
-    tail = await Stream(client, f"{name}-0").tail()
-    log = make(Layout(name, prefix, tail.streams))
+    tail = await Stream(client, layout.names[0]).tail()
+    log = make(replace(layout, streams=tail.streams))
     for stream in log.streams:
         stream.replicated = tail.replicated
     return log

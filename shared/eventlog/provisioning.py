@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -86,16 +87,16 @@ def bucket_stream(name: str, replicas: int, ttl_hours: int = 0) -> dict[str, Any
     }
 
 
-async def find_layout(client: Client, name: str, prefix: str) -> Layout | None:
-    """The layout of the log as it stands, None where there is none. Raises `DeclareError`."""
-    config = await stream_config(client, f"{name}-0")
+async def find_layout(client: Client, layout: Layout) -> Layout | None:
+    """The layout with as many streams as the log has, None where there is none. Raises `DeclareError`."""
+    config = await stream_config(client, layout.names[0])
     if config is None:
         return None
     # A log from before there could be several streams does not say how many it has.
     streams = int((config.get("metadata") or {}).get("streams", "1"))
     if not streams:
         raise DeclareError(UNFINISHED)
-    return Layout(name, prefix, streams)
+    return replace(layout, streams=streams)
 
 
 async def declare_log(

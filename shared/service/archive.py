@@ -94,7 +94,7 @@ class Archive(Log[Stay]):
 
 async def open_archive(client: Client) -> Archive:
     """The archive as it stands. Raises `Unreachable`."""
-    return await open_as(lambda layout: Archive(client, layout), client, NAME, PREFIX)
+    return await open_as(lambda layout: Archive(client, layout), client, LAYOUT)
 
 
 def bucket_of(conversation: str) -> str:

@@ -26,6 +26,11 @@ from shared.service.sealing_codec import SealingCodec
 PAUSE_SECONDS = 0.5
 
 
+def chat_layout(streams: int = 1) -> Layout:
+    """The layout of the log of conversations, in so many streams."""
+    return Layout(subjects.LOG, subjects.PREFIX, streams, subjects.DESK)
+
+
 class ChatLog(Log[Entry]):
     """The log of conversations: its keys are their names.
 
@@ -77,9 +82,12 @@ class ChatLog(Log[Entry]):
             raise Unreachable("a connection was lost: what is expected may be of another log")
         return await super().append(key, author, entry, expect, max(end - loop.time(), 0.1))
 
-    def entries(self, conversation: str, after: int = 0) -> EntryWindows:
-        """The conversation's entries behind the position ``after``, one window after the other."""
-        return EntryWindows(self, self.windows(conversation, after))
+    def entries(self, conversation: str, after: int = 0, desk: bool = False) -> EntryWindows:
+        """The conversation's entries behind the position ``after``, one window after the other.
+
+        With ``desk`` what operators noted about it is among them.
+        """
+        return EntryWindows(self, self.windows(conversation, after, desk))
 
     async def ready(self, messages: Iterable[StoredMessage]) -> Decode:
         """Fetch the keys of these messages; what reads them. Raises `Unreachable`."""
@@ -132,9 +140,7 @@ async def open_log(
     client: Client, keys: ConversationKeys | None = None, make_stream: MakeStream = Stream
 ) -> ChatLog:
     """The log with the streams that it has. Raises `Unreachable`."""
-    return await open_as(
-        lambda layout: ChatLog(client, layout, keys, make_stream), client, subjects.LOG, subjects.PREFIX
-    )
+    return await open_as(lambda layout: ChatLog(client, layout, keys, make_stream), client, chat_layout())
 
 
 async def await_log(client: Client, health: Observer, keys: ConversationKeys | None = None) -> ChatLog:

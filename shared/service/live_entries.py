@@ -16,6 +16,7 @@ import structlog
 
 from shared.contract.codec import entry_of
 from shared.contract.entry import RecordedEntry
+from shared.contract.subjects import DESK
 from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.errors import Unreachable
 from shared.eventlog.messages import StoredMessage
@@ -50,7 +51,8 @@ class _Held:
 class LiveEntries:
     """Between a subscription, which calls `take`, and ``give``, which folds what is ``wanted``.
 
-    ``failed`` is told of a message that could not be read, or for which ``give`` raised.
+    ``failed`` is told of a message that could not be read, or for which ``give`` raised. Only with ``desk``
+    is what operators note given on: to whoever only answers it means nothing, and must not be waited for.
     """
 
     def __init__(
@@ -59,17 +61,21 @@ class LiveEntries:
         give: Give,
         wanted: Callable[[StoredMessage], bool] = lambda message: True,
         failed: Callable[[StoredMessage, Exception], None] = _say,
+        desk: bool = False,
     ) -> None:
         self._log = chat
         self._keys = chat.keys
         self._give = give
         self._wanted = wanted
         self._failed = failed
+        self._desk = desk
         self._held: dict[str, _Held] = {}
         self._count = 0
 
     def take(self, message: StoredMessage) -> None:
         """Give the message on: at once, or when its key, and what came before it, is there."""
+        if message.author == DESK and not self._desk:
+            return
         wanted = self._wanted(message)
         if self._held and (held := self._held.get(message.key)) is not None:
             self._hold(held, message)
@@ -144,7 +150,7 @@ class LiveEntries:
 
     async def _read_on(self, conversation: str, held: _Held) -> None:
         """Fetch the next of those that were not kept."""
-        window = await self._log.windows(conversation, held.given).next()
+        window = await self._log.windows(conversation, held.given, self._desk).next()
         if self._held.get(conversation) is not held:
             return
         held.messages.extend(message for message in window if message.sequence <= held.missing)

@@ -30,9 +30,11 @@ from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import stream_config
 from shared.service.archive import BUCKETS, MAX_STAY, Archive, bucket_of, open_archive
 from shared.service.chat_log import ChatLog, open_log
+from tests import examples
 from tests.conftest import Connections
 from tests.contract.test_resharding import Mortal, ProcessEnded, WrittenLog, mortal
 
+NOTE_WRITTEN = examples.NOTE_WRITTEN
 RESOLVED = [f"{number:032x}" for number in range(300, 306)]
 LIVE, CLAIMED, OWED, BARE, GONE = (f"{number:032x}" for number in range(400, 405))
 
@@ -57,6 +59,7 @@ class ArchivedLog(WrittenLog):
             await operator.append(
                 name, "operator", Entry(id="r", facts=(ConversationResolved(operator="ann"),))
             )
+            await operator.append(name, "desk", Entry(id="n", needs=6, facts=(NOTE_WRITTEN,)))
         await self.stop(visitor, bot, operator)
 
     async def stop(self, *logs: ChatLog) -> None:
@@ -139,13 +142,14 @@ async def test_what_is_over_leaves_the_log_whole_and_still_sealed(world: Archive
         assert same(kept, then[name])
         assert not any(b"marmalade" in each.data for each in kept)
         said = [fact for each in await world.opened(kept) for fact in each.facts]
+        assert NOTE_WRITTEN in said
         assert TextWritten(session="s", text=f"marmalade {name}") in said
         assert await log.last(name) == 0
     assert await archive.messages(LIVE) == []
     # Until the streams from before are dropped, they hold the subjects: then nothing does.
     await resharding.drop_old(world.admin)
     for number in range(streams):
-        info = await world.admin.jsm().stream_info(f"CHAT-{number}", subjects_filter="chat.>")
+        info = await world.admin.jsm().stream_info(f"CHAT-{number}", subjects_filter=">")
         assert not [subject for subject in info.state.subjects or {} if LIVE not in subject]
     assert await world.archive(streams) == 0
 

@@ -184,6 +184,20 @@ async def test_what_is_wrong_is_said_and_nothing_is_erased(
 
 
 @pytest.mark.usefixtures("command")
+async def test_a_note_keeps_nothing_for_longer(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    visitor, operator = await connections.log("proxy"), await connections.log("operator")
+    c = examples.CONVERSATION
+    await visitor.append(c, "visitor", Entry(id="0", facts=(ConversationStarted(door="websocket"),)))
+    (message,) = await visitor.fetch(c)
+    await operator.append(c, "desk", Entry(id="n", needs=6, facts=(examples.NOTE_WRITTEN,)))
+    monkeypatch.setattr("time.time_ns", lambda: message.time + 1 + 3_600_000_000_000)
+    assert await switchboard("erase", "--older-than", "1h", "--dry-run") == 0
+    assert c in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("command")
 async def test_nobody_who_could_agree_is_no_agreement(
     connections: Connections, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,6 +52,14 @@ class SealedLog:
         await self._visitor.jetstream().publish(chat(conversation, "visitor"), data)
         return key
 
+    async def notes(self, conversation: str, id: str) -> DataKey:
+        """An operator's note, written where the conversation's key was not known: under one of its own."""
+        key = await self.ring.new()
+        data = encode_sealed(Entry(id=id, facts=(examples.NOTE_WRITTEN,)), conversation, "desk", key)
+        operator = await self._connections.client("operator")
+        await operator.jetstream().publish(LAYOUT.subject(conversation, "desk"), data)
+        return key
+
     async def erase(self, conversation: str = C, by: str = "ada") -> int:
         """Say that it is erased; the position of that."""
         log = await open_log(self._eraser)
@@ -98,6 +106,15 @@ async def test_all_keys_of_what_was_said_are_destroyed_and_no_others(sealed: Sea
         False,
         False,
     ]
+
+
+async def test_the_keys_of_what_was_noted_go_with_it(sealed: SealedLog) -> None:
+    said, noted = await sealed.says(C, "1"), await sealed.notes(C, "2")
+    elsewhere = await sealed.notes(OTHER, "3")
+    async with sealed.eraser():
+        await sealed.erase()
+        await sealed.acknowledged()
+    assert [await sealed.is_gone(key) for key in (said, noted, elsewhere)] == [True, True, False]
 
 
 async def test_what_is_said_after_it_keeps_its_key(sealed: SealedLog) -> None:

@@ -103,6 +103,14 @@ async def test_only_its_own_author(server: EmbeddedNats, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", USERS)
+async def test_only_the_operator_service_notes(server: EmbeddedNats, name: str) -> None:
+    async with connected(server, name) as user:
+        assert await user.may_publish("desk.1.noted.desk") == (name == "operator")
+        assert not await user.may_publish("desk.1.noted.visitor")
+        assert not await user.may_subscribe("desk.>")  # that would deliver what the stream refuses
+
+
+@pytest.mark.parametrize("name", USERS)
 async def test_nobody_forges_what_only_the_server_says(server: EmbeddedNats, name: str) -> None:
     async with connected(server, name) as user:
         assert not await user.may_publish(f"live.0.1.{CONVERSATION}.visitor")

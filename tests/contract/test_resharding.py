@@ -22,6 +22,7 @@ from deploy.cli.main import main
 from deploy.log_copy import ReshardError
 from deploy.provisioning import NEXT, PREVIOUS
 from shared.contract import entry, relocation, sealing, subjects
+from shared.contract.desk_facts import ConversationRead, NoteWritten
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import (
     AnswerStarted,
@@ -39,12 +40,12 @@ from shared.eventlog.connection import ConnectionState
 from shared.eventlog.errors import Unknown, Unreachable
 from shared.eventlog.key_blocks import NAME_BYTES, KeyBlocks
 from shared.eventlog.keyring import Keyring
-from shared.eventlog.layout import MAX_STREAMS, Layout
+from shared.eventlog.layout import MAX_STREAMS
 from shared.eventlog.master_keys import KeyringError, MasterKeys, new_master_key
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import DeclareError, find_layout, stream_config
 from shared.eventlog.subscription import After, Start, Subscription
-from shared.service.chat_log import ChatLog, open_log
+from shared.service.chat_log import ChatLog, chat_layout, open_log
 from shared.service.health import Health
 from tests.conftest import MASTERS, Connections, Services
 from tests.faults.nodes import Cluster
@@ -145,7 +146,9 @@ class WrittenLog:
 
     async def seal(self, name: str) -> set[bytes]:
         """A conversation with all that names a position; the ids of its keys."""
-        visitor, bot = await self.connections.log("proxy"), await self.connections.log("workflow")
+        visitor, bot, operator = [
+            await self.connections.log(user) for user in ("proxy", "workflow", "operator")
+        ]
         for n in range(3):
             asked = Entry(id=f"v{n}", facts=(TextWritten(session="s", text=f"Where is {n}?"),))
             cause = await visitor.append(name, "visitor", asked)
@@ -163,8 +166,13 @@ class WrittenLog:
                 ),
             )
             await bot.append(name, "bot", said)
-        keys = {entry.key async for window in visitor.entries(name) for entry in window}
-        await self.stop(visitor, bot)
+            noted = (
+                NoteWritten(operator="ann", text=f"Asks for {n}"),
+                ConversationRead(operator="ann", position=cause),
+            )
+            await operator.append(name, "desk", Entry(id=f"d{n}", needs=6, facts=noted))
+        keys = {entry.key async for window in visitor.entries(name, desk=True) for entry in window}
+        await self.stop(visitor, bot, operator)
         return keys - {b""}
 
     async def destroy(self, keys: set[bytes]) -> None:
@@ -199,7 +207,7 @@ class WrittenLog:
     async def open_streams(self) -> int:
         """Of how many streams the log is, 0 while none says so."""
         with contextlib.suppress(DeclareError):
-            layout = await find_layout(self.admin, "CHAT", "chat")
+            layout = await find_layout(self.admin, chat_layout())
             return layout.streams if layout is not None else 0
         return 0
 
@@ -244,6 +252,8 @@ def _told(entries: Sequence[RecordedEntry]) -> list[ToldAnywhere]:
     places = {each.position: place for place, each in enumerate(entries)}
 
     def placed(fact: Any) -> Any:
+        if isinstance(fact, ConversationRead):
+            return replace(fact, position=places[fact.position])
         return replace(fact, cause=places[fact.cause]) if hasattr(fact, "cause") else fact
 
     return [
@@ -284,10 +294,12 @@ async def test_every_conversation_is_the_same_in_other_streams(
     assert await world.reshard(after)
 
     assert await world.told() == then
-    layout = await find_layout(world.admin, "CHAT", "chat")
-    assert layout == Layout("CHAT", "chat", after)
+    assert await find_layout(world.admin, chat_layout()) == chat_layout(after)
     log = await world.log("reader")
     assert await log.length() == sum(map(len, then.values()))
+    assert [each.author for each in then[SEALED]].count("desk") == 3
+    noted = [message.sequence for message in await log.fetch(SEALED, asides=True) if message.author == "desk"]
+    assert len(noted) == 3
     for name in then:
         assert await log.last(name) == (await log.fetch(name))[-1].sequence
     for number in range(MAX_STREAMS):

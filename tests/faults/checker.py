@@ -224,6 +224,8 @@ def _outcomes(name: str, lines: list[Line], now: float, late: float) -> list[Vio
         if entry.get("id") and key in ids:
             violations.append(Violation("once", name, f"{author}'s id {key[1]} is stored twice"))
         ids.add(key)
+        if author == "desk":  # it is no part of the conversation, and asks nothing of who decides in it
+            continue
         cause = entry.get("cause")
         if author == "bot" and needs > LEVEL:
             violations.append(Violation("level", name, f"the bot decided at {position}, which needs {needs}"))
@@ -270,9 +272,14 @@ def _outcomes(name: str, lines: list[Line], now: float, late: float) -> list[Vio
             elif kind == "ConversationHandedBack":
                 owner = "bot"
                 waiting.append(position)
+            elif kind == "ConversationResolved" and fact.get("unjoined"):
+                if owner == "operator":
+                    detail = f"resolved without joining at {position}, owned by {holder}"
+                    violations.append(Violation("one owner", name, detail))
+                owner, waiting = "bot", []
             elif kind in ("ConversationResolved", "ConversationEnded", "HandoffWithdrawn"):
                 owner = "bot"
-            if kind in OWNERS_ONLY and holder != fact.get("operator"):
+            if kind in OWNERS_ONLY and not fact.get("unjoined") and holder != fact.get("operator"):
                 detail = f"{fact.get('operator')} acts at {position}, {holder or 'nobody'} owns"
                 violations.append(Violation("one owner", name, detail))
             holder = _holder(holder, fact)

@@ -98,6 +98,23 @@ SMALL = [line(1, "visitor", "ConversationStarted"), line(2, "bot", "BotSaid", ca
 CLAIMED = [*SMALL, line(3, "operator", "ConversationClaimed")]
 
 
+def test_a_note_is_no_part_of_the_conversation() -> None:
+    note = line(4, "desk", "NoteWritten", id="n", needs=6)
+    asked, answered = line(3, "visitor", "TextWritten"), line(5, "bot", "BotSaid", cause=3)
+    assert laws([*SMALL, asked, note, answered]) == set()
+    assert laws([*SMALL, asked, note]) == {"one outcome"}
+    assert laws([*SMALL, note, {**note, "position": 5}]) == {"once"}
+
+
+def test_who_resolves_without_joining_has_nobody_to_ask_while_nobody_owns() -> None:
+    closed = line(4, "operator", "ConversationResolved")
+    closed["entry"]["facts"][0]["unjoined"] = True
+    asked = line(3, "visitor", "TextWritten")
+    assert laws([*SMALL, asked, closed]) == set()
+    assert laws([*SMALL, asked, closed, line(5, "bot", "BotSaid", cause=3)]) == {"one outcome"}
+    assert laws([*CLAIMED, closed]) == {"one owner"}
+
+
 def test_two_speakers_and_two_owners_are_found() -> None:
     assert laws(CLAIMED) == set()
     assert laws([*CLAIMED, line(4, "bot", "BotSaid")]) == {"one speaker"}

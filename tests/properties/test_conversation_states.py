@@ -17,6 +17,7 @@ from shared.contract.facts import (
     ConversationHandedBack,
     ConversationResolved,
     EngagementBegan,
+    Fact,
     FlowMigrated,
     OperatorSaid,
     ServiceAnswered,
@@ -37,7 +38,7 @@ values: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**40), 2**40)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
     max_leaves=4,
@@ -56,7 +57,7 @@ FACTS: Final = {
     "operator": st.builds(ConversationClaimed, operator=operators)
     | st.builds(OperatorSaid, operator=operators, text=st.just("Hi"))
     | st.builds(ConversationHandedBack, operator=operators)
-    | st.builds(ConversationResolved, operator=operators),
+    | st.builds(ConversationResolved, operator=operators, unjoined=st.booleans()),
 }
 #: Of the visitor and the bot more often, so that inputs wait and are answered.
 authors = st.sampled_from(["visitor", "visitor", "bot", "bot", "bot", "operator"])
@@ -162,3 +163,28 @@ def test_the_same_history_is_written_the_same(history: list[RecordedEntry]) -> N
     assert (
         encode(fold(history)) == encode(fold(history)) == encode(decode(Conversation, encode(fold(history))))
     )
+
+
+@given(histories(), operators)
+@laws
+def test_to_resolve_without_joining_is_to_claim_and_resolve(
+    history: list[RecordedEntry], operator: str
+) -> None:
+    """While nobody owns the conversation; to its owner's work it does nothing."""
+    before, position = fold(history), 20
+    unjoined = ConversationResolved(operator=operator, unjoined=True)
+    after = evolve(before, recorded(position, "operator", unjoined))
+    if before.ownership.owner == "operator":
+        assert after.ownership == before.ownership
+        assert after.inbox.unanswered == before.inbox.unanswered
+    else:
+        both = ConversationClaimed(operator=operator), ConversationResolved(operator=operator)
+        assert after == evolve(before, recorded(position, "operator", *both))
+
+
+@given(histories(), st.lists(st.sampled_from(examples.DESK_FACTS), min_size=1, max_size=3))
+@laws
+def test_what_is_noted_changes_nothing(history: list[RecordedEntry], facts: list[Fact]) -> None:
+    before = fold(history)
+    note = recorded(20, "desk", *facts, needs=6)
+    assert step(before, note) == (before, ())

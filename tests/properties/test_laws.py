@@ -59,13 +59,13 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(ConversationClaimed, operator=operators),
     st.builds(OperatorSaid, operator=operators, text=texts),
     st.builds(ConversationHandedBack, operator=operators, state=st.none() | names),
-    st.builds(ConversationResolved, operator=operators),
+    st.builds(ConversationResolved, operator=operators, unjoined=st.booleans()),
 )
 positions = st.integers(min_value=0, max_value=12)
 entries = st.builds(
     lambda position, author, facts, id, cause: recorded(position, author, *facts, id=id, cause=cause),
     positions,
-    st.sampled_from(["visitor", "bot", "operator", "stranger", ""]),
+    st.sampled_from(["visitor", "bot", "operator", "desk", "stranger", ""]),
     st.lists(facts, max_size=3),
     st.sampled_from(["", "a", "b"]) | texts,
     st.none() | positions,
@@ -146,7 +146,8 @@ def test_the_fold_never_fails_and_its_state_makes_sense(history: list[RecordedEn
     for entry in history:
         before = state
         state, effective = step(state, entry)
-        assert state.position == max(before.position, entry.position)
+        noted = entry.author == "desk"  # what is noted is no part of it
+        assert state.position == (before.position if noted else max(before.position, entry.position))
         assert set(map(id, effective)) <= set(map(id, entry.facts))
         assert before.inbox.ids <= state.inbox.ids
         assert state.ownership.owner != "operator" or state.ownership.operator
@@ -236,7 +237,9 @@ moves = st.one_of(
     st.tuples(
         st.just("operator"), st.builds(ConversationHandedBack, operator=operators, state=st.none() | names)
     ),
-    st.tuples(st.just("operator"), st.builds(ConversationResolved, operator=operators)),
+    st.tuples(
+        st.just("operator"), st.builds(ConversationResolved, operator=operators, unjoined=st.booleans())
+    ),
 )
 
 
@@ -313,7 +316,9 @@ class Simulation(Story):
             case ConversationHandedBack():
                 self.outcomes[position] = []
                 self.owner = "bot"
-            case ConversationResolved():
+            case ConversationResolved(unjoined=unjoined):
+                if unjoined:
+                    self._all(waiting, "handed over")
                 self.owner = "bot"
             case _:
                 pass

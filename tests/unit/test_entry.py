@@ -8,6 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 
+from shared.contract.desk_facts import DeskFact
 from shared.contract.entry import (
     LEVEL,
     MAX_ENTRY,
@@ -17,6 +18,7 @@ from shared.contract.entry import (
     RecordedEntry,
     decode,
     encode,
+    needed,
     schema,
 )
 from shared.contract.facts import (
@@ -59,7 +61,8 @@ def test_every_fact_survives_the_wire(fact: Fact) -> None:
 
 def test_every_fact_has_an_example_and_one_author() -> None:
     assert {type(fact) for fact in examples.EXAMPLES.values()} == set(get_args(Fact))
-    authors = [*(set(get_args(union)) for union in (VisitorFact, BotFact, OperatorFact)), {EraserFact}]
+    unions = VisitorFact, BotFact, OperatorFact, DeskFact
+    authors = [*(set(get_args(union)) for union in unions), {EraserFact}]
     assert sum(map(len, authors)) == len(set.union(*authors)) == len(get_args(Fact))
 
 
@@ -220,3 +223,10 @@ def test_the_schema_says_what_is_personal() -> None:
     assert properties["text"]["x-personal"] is True
     assert properties["session"]["x-personal"] is True  # as a stranger sent it
     assert "x-personal" not in schema()["$defs"]["EditorOpened"]["properties"]["session"]
+
+
+@pytest.mark.parametrize("fact", [*examples.DESK_FACTS, examples.CONVERSATION_CLOSED])
+def test_a_program_that_knows_no_notes_decides_nothing_after_one(fact: Fact) -> None:
+    """It would take the place of the note for that of the conversation's last entry."""
+    assert needed((fact,)) == 6 == LEVEL
+    assert needed((examples.CONVERSATION_RESOLVED,)) == 1

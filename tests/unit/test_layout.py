@@ -35,6 +35,29 @@ def test_a_key_stays_in_its_stream() -> None:
     assert key_and_author("live.2.44.a.writer") == key_and_author("log.44.a.writer") == ("a", "writer")
 
 
+@pytest.mark.parametrize("streams", range(1, MAX_STREAMS + 1))
+def test_asides_are_in_the_stream_of_their_key(streams: int) -> None:
+    layout = Layout("LOG", "log", streams, "note")
+    all_of_them = [subject for stream in range(streams) for subject in layout.subjects_of(stream)]
+    shards = ["*"] if streams == 1 else list(range(SHARDS))
+    wanted = [
+        f"{prefix}.{shard}.*.{end}" for shard in shards for prefix, end in (("log", "*"), ("note", "note"))
+    ]
+    assert sorted(all_of_them) == sorted(wanted)
+    if streams > 1:
+        assert "note.44.*.note" in layout.subjects_of(layout.stream_of("a"))
+
+
+def test_an_aside_is_covered_by_its_own_expectation_alone() -> None:
+    layout = Layout("LOG", "log", 4, "note")
+    assert layout.subject("a", "writer") == "log.44.a.writer"
+    assert layout.subject("a", "note") == "note.44.a.note"
+    assert (layout.everyone("a"), layout.everything("a")) == ("log.44.a.*", "*.44.a.*")
+    assert key_and_author("live.2.44.a.note") == key_and_author("note.44.a.note") == ("a", "note")
+    without = Layout("LOG", "log", 4)
+    assert without.everything("a") == without.everyone("a")
+
+
 @pytest.mark.parametrize("streams", [0, MAX_STREAMS + 1])
 def test_a_log_has_as_many_streams_as_permissions_name(streams: int) -> None:
     with pytest.raises(ValueError, match="1 to 8 streams"):

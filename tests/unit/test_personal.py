@@ -23,6 +23,7 @@ CODE = "one of a fixed list of words of our own"
 COUNT = "a number of our own"
 PROVIDER = "the provider's or the settings' word for a model"
 ACCOUNT = "an account's name: by it the fold knows who owns, without a key; what visitors see is `name`"
+LABEL = "a word of the desk's vocabulary, by which reports count: docs/operators.md"
 FACTS = "its own fields are decided one by one"
 
 HARMLESS: Final[dict[str, str]] = {
@@ -81,6 +82,27 @@ HARMLESS: Final[dict[str, str]] = {
     "ConversationTransferred.to": ACCOUNT,
     "ConversationTransferred.queue": FLOW,
     "ConversationResolved.operator": ACCOUNT,
+    "ConversationResolved.unjoined": "whether anybody owned it",
+    "NoteWritten.operator": ACCOUNT,
+    "NoteWritten.mentions": ACCOUNT,
+    "NoteRemoved.operator": ACCOUNT,
+    "NoteRemoved.note": "the id of an entry",
+    "LabelAdded.operator": ACCOUNT,
+    "LabelAdded.label": LABEL,
+    "LabelRemoved.operator": ACCOUNT,
+    "LabelRemoved.label": LABEL,
+    "PrioritySet.operator": ACCOUNT,
+    "PrioritySet.priority": CODE,
+    "ConversationSnoozed.operator": ACCOUNT,
+    "ConversationSnoozed.until": "a time at which somebody wants to look again",
+    "SnoozeEnded.operator": ACCOUNT,
+    "ConversationRead.operator": ACCOUNT,
+    "ConversationRead.position": POSITION,
+    "ConversationAssigned.operator": ACCOUNT,
+    "ConversationAssigned.to": ACCOUNT,
+    "ConversationAssigned.queue": FLOW,
+    "SpamMarked.operator": ACCOUNT,
+    "SpamUnmarked.operator": ACCOUNT,
 }
 
 

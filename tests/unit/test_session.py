@@ -635,3 +635,21 @@ def test_what_was_open_before_the_visitor_began_anew_is_not_told() -> None:
         story.bot_alone(BotSaid(text=str(number)))
     frames = told(ClientSession(EPOCH, True, None, 5).resume(story.entries, "new"))
     assert not {"StartChatSession", "ChoiceRequest"} & {frame["kind"] for frame in frames}
+
+
+@pytest.mark.parametrize("modern", [True, False])
+def test_nobody_leaves_who_never_came(modern: bool) -> None:
+    story = asked()
+    session, _ = opened(story, modern)
+    output = session.follow(story.operator(examples.CONVERSATION_CLOSED))
+    assert kinds(output) == (["State"] if modern else [])
+    assert story.state.ownership.status == "resolved"
+
+
+def test_the_note_of_a_transfer_is_for_colleagues() -> None:
+    story = asked()
+    session, _ = opened(story)
+    session.follow(story.operator(examples.CONVERSATION_CLAIMED))
+    shown = told(session.follow(story.operator(examples.CONVERSATION_TRANSFERRED)))
+    assert [frame["kind"] for frame in shown] == ["OperatorJoined"]
+    assert examples.CONVERSATION_TRANSFERRED.note not in json.dumps(shown)

@@ -116,6 +116,13 @@ class TypingEvent(msgspec.Struct):
     who: Literal["visitor"] = "visitor"
 
 
+class NotedEvent(msgspec.Struct):
+    """An operator noted something about the conversation, at ``position``."""
+
+    conversation: str
+    position: int
+
+
 class ErasedEvent(msgspec.Struct):
     """The conversation is in no list any more, and what was shown of it must go."""
 

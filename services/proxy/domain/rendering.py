@@ -114,6 +114,11 @@ def wordless(recorded: RecordedEntry, fact: Fact) -> bool:
     return recorded.sealed and type(fact) in _SAID
 
 
+def unseen(fact: Fact) -> bool:
+    """Whether the visitor is told nothing of it: nobody leaves who never came."""
+    return isinstance(fact, facts.ConversationResolved) and fact.unjoined
+
+
 _Maker = Callable[[_Words, Any, _Marks], frames.Frame]
 
 #: The kinds that every client knows. A fact that is not here is not shown.

@@ -363,7 +363,7 @@ class ClientSession:
         table = rendering.MODERN if self.modern else rendering.BARE
         for index, fact in enumerate(effective):
             make = table.get(type(fact))
-            if make is None or index < skip or rendering.wordless(recorded, fact):
+            if make is None or index < skip or rendering.unseen(fact) or rendering.wordless(recorded, fact):
                 continue
             if not self.modern and recorded.author == "bot":
                 output.append(_bare(fact))

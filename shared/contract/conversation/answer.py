@@ -15,6 +15,7 @@ from shared.contract.facts import (
     ConversationEnded,
     ConversationErased,
     ConversationReset,
+    ConversationResolved,
     DecisionFailed,
     Fact,
     HandoffRequested,
@@ -71,6 +72,10 @@ def _decision_failed(state: Answer, recorded: RecordedEntry, fact: DecisionFaile
     return replace(state, failed=True)
 
 
+def _resolved(state: Answer, recorded: RecordedEntry, fact: ConversationResolved) -> Answer:
+    return settled(state) if fact.unjoined else state
+
+
 def _interrupted(state: Answer, recorded: RecordedEntry, fact: Fact) -> Answer:
     return settled(state)
 
@@ -83,5 +88,6 @@ RULES: Final[Rules[Answer]] = {
     DecisionFailed: _decision_failed,
     HandoffRequested: _interrupted,
     ConversationClaimed: _interrupted,
+    ConversationResolved: _resolved,
     ConversationEnded: _interrupted,
 }

@@ -17,6 +17,7 @@ from shared.contract.conversation.guards import COUNTS, OWED, Guard
 from shared.contract.conversation.state import Conversation
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import SILENT, Fact
+from shared.contract.subjects import DESK
 
 #: The sub-folds' rules, by the name of their state in `Conversation`.
 RULES: Final[Mapping[str, Mapping[type, Callable[[Any, RecordedEntry, Any], Any]]]] = {
@@ -55,8 +56,8 @@ def evolve(state: Conversation, recorded: RecordedEntry) -> Conversation:
 
 def step(state: Conversation, recorded: RecordedEntry) -> tuple[Conversation, tuple[Fact, ...]]:
     """The state after one more entry, and those of its facts that took effect."""
-    if recorded.position <= state.position:
-        return state, ()
+    if recorded.position <= state.position or recorded.author == DESK:
+        return state, ()  # what is noted about a conversation is no part of it: no expectation covers it
     author = recorded.author
     if author == "bot" and state.ownership.owner == "operator" and not _silent(recorded):  # one speaker
         return replace(state, position=recorded.position), ()

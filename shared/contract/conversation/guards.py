@@ -63,9 +63,15 @@ def _unclaimed(state: Conversation, fact: ConversationClaimed) -> bool:
 
 
 def _by_the_owner(
-    state: Conversation,
-    fact: OperatorSaid | ConversationHandedBack | ConversationTransferred | ConversationResolved,
+    state: Conversation, fact: OperatorSaid | ConversationHandedBack | ConversationTransferred
 ) -> bool:
+    return state.ownership.is_of(fact.operator)
+
+
+def _may_resolve(state: Conversation, fact: ConversationResolved) -> bool:
+    """The owner may; while nobody owns, whoever says that they did not join."""
+    if fact.unjoined:
+        return state.ownership.owner != "operator"
     return state.ownership.is_of(fact.operator)
 
 
@@ -106,7 +112,7 @@ COUNTS: Final[Mapping[type, Guard]] = {
     OperatorSaid: _by_the_owner,
     ConversationHandedBack: _by_the_owner,
     ConversationTransferred: _by_the_owner,
-    ConversationResolved: _by_the_owner,
+    ConversationResolved: _may_resolve,
     TimerFired: _armed,
     EngagementBegan: _not_a_visitors,
     RequestMade: _engaged,

@@ -12,6 +12,7 @@ from shared.contract.facts import (
     ConversationClaimed,
     ConversationErased,
     ConversationReset,
+    ConversationResolved,
     Fact,
     HandoffRequested,
 )
@@ -67,6 +68,11 @@ def _handed_over(state: Inbox, recorded: RecordedEntry, fact: Fact) -> Inbox:
     return Inbox(PersistentQueue(), state.ids)
 
 
+def _resolved(state: Inbox, recorded: RecordedEntry, fact: ConversationResolved) -> Inbox:
+    """Whoever resolves without joining has taken what was unanswered, too."""
+    return _handed_over(state, recorded, fact) if fact.unjoined else state
+
+
 def _forgotten(state: Inbox, recorded: RecordedEntry, fact: Fact) -> Inbox:
     """What came before a reset gets no answer; its ids stay, since it may be delivered again."""
     return Inbox(PersistentQueue(), state.ids)
@@ -75,6 +81,7 @@ def _forgotten(state: Inbox, recorded: RecordedEntry, fact: Fact) -> Inbox:
 RULES: Final[Rules[Inbox]] = {
     HandoffRequested: _handed_over,
     ConversationClaimed: _handed_over,
+    ConversationResolved: _resolved,
     ConversationReset: _forgotten,
     ConversationErased: _forgotten,
 }
