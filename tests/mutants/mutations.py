@@ -171,6 +171,21 @@ MUTATIONS: Final = (
         "Forgettable",
     ),
     Mutation(
+        "A note counts once",
+        "services/operator/domain/noted.py",
+        "if recorded.id in notes.ids:",
+        "if False:",
+        ("tests/properties/test_notes.py",),
+    ),
+    Mutation(
+        "Behind an erasure no note is left",
+        "services/operator/domain/notes.py",
+        "    ConversationErased: _erased,\n",
+        "",
+        ("tests/properties/test_notes.py",),
+        "Forgettable",
+    ),
+    Mutation(
         "Nobody resolves what a colleague owns",
         "shared/contract/conversation/guards.py",
         '        return state.ownership.owner != "operator"\n    return state.ownership.is_of',

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from shared.contract.desk_facts import NoteWritten
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AssistantSaid,
@@ -28,6 +29,7 @@ _WORDS: Final[dict[type, str]] = {
     BotSaid: "text",
     AssistantSaid: "text",
     OperatorSaid: "text",
+    NoteWritten: "text",
     ChoiceAsked: "question",
     VariableSaved: "value",
 }

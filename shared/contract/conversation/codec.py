@@ -18,18 +18,13 @@ from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from shared.contract.conversation.answer import Answer
-from shared.contract.conversation.engagement import Engagement
-from shared.contract.conversation.inbox import Inbox, Input
-from shared.contract.conversation.ownership import Ownership
-from shared.contract.conversation.progress import Progress
+from shared.contract.conversation.inbox import Input
 from shared.contract.conversation.state import Conversation
-from shared.contract.conversation.timers import Timers
-from shared.contract.conversation.visit import Visit
 from shared.contract.persistent_queue import PersistentQueue
 from shared.contract.persistent_set import PersistentSet
 
-State = TypeVar("State", Conversation, Visit, Ownership, Inbox, Progress, Answer, Timers, Engagement)
+#: A conversation's, a sub-state, or a service's own state with a contract.
+State = TypeVar("State", bound=msgspec.Struct)
 
 
 class UnreadableState(ValueError):
@@ -49,9 +44,7 @@ def contracts() -> tuple[str, ...]:
     return (str(Conversation.__struct_config__.tag), *(str(tag) for tag in tags if tag))
 
 
-def encode(
-    state: Conversation | Visit | Ownership | Inbox | Progress | Answer | Timers | Engagement,
-) -> bytes:
+def encode(state: msgspec.Struct) -> bytes:
     """The state's JSON: all that is needed to go on from here."""
     return _encoder.encode(state)
 
