@@ -207,10 +207,6 @@ class OperatorApp:
 
     def _give(self, message: StoredMessage, recorded: RecordedEntry) -> None:
         desk = self._get_desk()
-        if recorded.author == subjects.DESK:  # no part of the conversation: whoever shows it asks for it
-            if len(self._hub) and desk.find(message.key) is not None:
-                self._hub.publish("noted", schemas.NotedEvent(message.key, message.sequence))
-            return
         try:
             change = desk.apply(recorded)
         except DeskError as error:

@@ -22,6 +22,7 @@ import msgspec
 import structlog
 
 from services.operator.domain.desk import LIVE, RESOLVED, VERSION, ConversationSummary, View, fold
+from services.operator.domain.notes import DeskNotes
 from services.operator.domain.transcript import Change
 from shared.contract.conversation import Conversation
 from shared.contract.conversation.codec import UnreadableState, contracts
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 #: Raise it when a table changes.
 SCHEMA: Final = 2
 #: The tables, the fold, and the contracts of the states: a file that was made by others is made anew.
-MAKER: Final = f"schema {SCHEMA}, desk {VERSION}, {', '.join(contracts())}"
+MAKER: Final = f"schema {SCHEMA}, desk {VERSION}, {', '.join(contracts())}, {DeskNotes.__struct_config__.tag}"
 #: Conversations kept in memory, those folded or asked for last; besides those not written yet.
 MAX_KEPT: Final = 5_000
 #: What SQLite may keep of the file in memory (KiB).
@@ -87,7 +88,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class _Content(msgspec.Struct, array_like=True):
-    """A summary but for its id and its state, which has a codec of its own."""
+    """A summary but for its id and its states, which have a codec of their own."""
 
     started: int
     updated: int
@@ -394,17 +395,18 @@ def _row(summary: ConversationSummary) -> tuple[str | int, ...]:
     return (
         *(summary.id, summary.shelf, int(summary.state.visit.started), ownership.owner, ownership.operator),
         *(summary.updated, summary.waiting),
-        f"{_encoder.encode(content).decode()}\n{state_of(summary.state).decode()}",
+        b"\n".join((_encoder.encode(content), state_of(summary.notes), state_of(summary.state))).decode(),
     )
 
 
 def _summary(id: str, text: str) -> ConversationSummary:
     """Raises `ValueError` or `UnreadableState` where this is not what `_row` makes."""
-    content, state = text.split("\n", 1)
+    content, notes, state = text.encode().split(b"\n")
     found = _decoder.decode(content)
     return ConversationSummary(
         id,
-        read_state(Conversation, state.encode()),
+        read_state(Conversation, state),
+        read_state(DeskNotes, notes),
         *(found.started, found.updated, found.waiting, found.last, found.last_asked, found.asked),
     )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from services.operator.domain.absent import ERASED
-from services.operator.domain.noted import NotedConversation, fold_noted
+from services.operator.domain.noted import NotedConversation, step_noted
 from services.operator.domain.notes import RULES, DeskNotes, Note
 from shared.contract.conversation import evolve
 from shared.contract.conversation.codec import UnreadableState, decode, encode
@@ -79,7 +79,7 @@ def histories(draw: st.DrawFn) -> list[RecordedEntry]:
 
 def fold(history: list[RecordedEntry], state: NotedConversation = NotedConversation()) -> NotedConversation:  # noqa: B008
     for entry in history:
-        state = fold_noted(state, entry)
+        state, _ = step_noted(state, entry)
     return state
 
 
@@ -130,10 +130,10 @@ def test_what_comes_again_changes_nothing(history: list[RecordedEntry], data: st
     if not notes:
         return
     again = data.draw(st.sampled_from(notes))
-    assert fold_noted(state, again) == state
+    assert step_noted(state, again) == (state, ())
     if again.id:
         later = replace(again, position=20)
-        after = fold_noted(state, later)
+        after, _ = step_noted(state, later)
         assert replace(after.notes, position=0) == replace(state.notes, position=0)
         assert after.conversation == state.conversation
 
@@ -143,7 +143,7 @@ def test_what_comes_again_changes_nothing(history: list[RecordedEntry], data: st
 def test_a_fold_changes_no_state_that_was_there_before(history: list[RecordedEntry]) -> None:
     states, texts = [NotedConversation()], [encode(DeskNotes())]
     for entry in history:
-        states.append(fold_noted(states[-1], entry))
+        states.append(step_noted(states[-1], entry)[0])
         texts.append(encode(states[-1].notes))
     assert [encode(state.notes) for state in states] == texts
     assert [state.position for state in states] == [0, *(entry.position for entry in history)]
@@ -165,7 +165,7 @@ def test_what_a_newer_program_noted_is_left_out_and_said(history: list[RecordedE
     data = data.replace(b'"facts":[', b'"facts":[{"kind":"MoodNoted","mood":"sour"},')
     newer = read_entry(20, CONVERSATION, "desk", examples.FIRST_TIME, data)
     state = fold(history)
-    after = fold_noted(state, newer)
+    after, _ = step_noted(state, newer)
     assert newer.facts == (examples.LABEL_ADDED,)
     assert examples.LABEL_ADDED.label in after.notes.labels
     assert (after.needs, after.position) == (level, 20)
@@ -220,6 +220,7 @@ def test_labels_and_priority_and_spam() -> None:
         examples.TEXT_WRITTEN,
         examples.CHOICE_MADE,
         examples.CONVERSATION_RESET,
+        examples.HANDOFF_REQUESTED,
         examples.CONVERSATION_CLAIMED,
         examples.CONVERSATION_CLOSED,
         examples.CONVERSATION_ENDED,

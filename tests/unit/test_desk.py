@@ -355,6 +355,18 @@ def test_a_conversation_that_was_passed_on_is_the_other_ones() -> None:
     assert said[-2:] == ["Ada took over", "Ada passed this on to Bob"]
 
 
+def test_what_is_noted_moves_a_conversation_in_no_list() -> None:
+    """Nothing was said: whoever waits waits as long as before, and no retention begins anew."""
+    desk = desk_of(*story().entries)
+    before = msgspec.structs.replace(desk.page("live", "ada", 1).conversations[0])
+    change = desk.apply(recorded(99, "desk", examples.LABEL_ADDED, examples.CONVERSATION_ASSIGNED))
+    after = desk.page("live", "ada", 1).conversations[0]
+    assert (change.facts, lines(change)) == ((), [])
+    assert (after.notes.labels, after.notes.position) == (("refund",), 99)
+    assert msgspec.structs.replace(after, notes=before.notes) == before
+    assert after.updated == before.updated < recorded(99, "desk").time
+
+
 def test_an_entry_that_comes_again_changes_nothing() -> None:
     entries = story().entries
     desk = desk_of(*entries)

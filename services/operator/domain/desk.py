@@ -7,8 +7,10 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from services.operator.domain.absent import marked
+from services.operator.domain.noted import NotedConversation, step_noted
+from services.operator.domain.notes import DeskNotes
 from services.operator.domain.transcript import Change, spoken, still_asked
-from shared.contract.conversation import NEW, Conversation, step
+from shared.contract.conversation import NEW, Conversation
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AssistantSaid,
@@ -39,7 +41,7 @@ LIVE: Final = 1
 RESOLVED: Final = 2
 
 #: Raise it when `fold` makes something else of an entry: what was kept before is then made anew.
-VERSION: Final = 2
+VERSION: Final = 3
 
 _SPOKEN = frozenset(
     {TextWritten, ChoiceMade, BotSaid, AssistantSaid, ChoiceAsked, EditorOpened, OperatorSaid}
@@ -61,12 +63,18 @@ class ConversationSummary(msgspec.Struct):
 
     id: str
     state: Conversation = NEW
+    notes: DeskNotes = DeskNotes()
     started: int = 0
     updated: int = 0
     waiting: int = 0
     last: Fact | None = None  # the last fact with words in it
     last_asked: ChoiceAsked | None = None  # the choices on offer when that was said
     asked: ChoiceAsked | None = None
+
+    @property
+    def noted(self) -> NotedConversation:
+        """What a note is decided on."""
+        return NotedConversation(self.state, self.notes)
 
     @property
     def shelf(self) -> Shelf:
@@ -84,13 +92,17 @@ class ConversationSummary(msgspec.Struct):
 
 
 def fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
-    """Bring the summary up to date. An entry that was folded before changes nothing."""
+    """Bring the summary up to date. An entry that was folded before changes nothing.
+
+    What operators note changes only `notes`: it is nothing that happened in the conversation.
+    """
     before, asked = summary.state, summary.asked
-    if entry.position <= before.position:
+    noted, facts = step_noted(summary.noted, entry)
+    after = summary.state = noted.conversation
+    summary.notes = noted.notes
+    if after is before:
         return Change(entry, before, ())
-    after, facts = step(before, entry)
     facts = marked(entry, facts)
-    summary.state = after
     summary.updated = entry.time
     if any(type(fact) is ConversationErased for fact in facts):
         summary.last = summary.last_asked = summary.asked = None

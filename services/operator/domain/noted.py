@@ -12,6 +12,7 @@ from services.operator.domain.absent import marked
 from services.operator.domain.notes import RULES, DeskNotes
 from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.entry import RecordedEntry
+from shared.contract.facts import Fact
 from shared.contract.subjects import DESK
 
 
@@ -32,23 +33,33 @@ class NotedConversation(msgspec.Struct, frozen=True):
         return max(self.conversation.needs, self.notes.needs)
 
 
-def fold_noted(state: NotedConversation, recorded: RecordedEntry) -> NotedConversation:
-    """The state after one more entry. Total and silent, as the conversation's fold is.
+def step_noted(
+    state: NotedConversation, recorded: RecordedEntry
+) -> tuple[NotedConversation, tuple[Fact, ...]]:
+    """The state after one more entry, and those of its facts that took effect in the conversation itself.
 
-    A note counts once, by its id. What this program does not know of one it leaves out.
+    Total and silent, as the conversation's fold is. A note counts once, by its id. What this program does not
+    know of one it leaves out.
     """
     if recorded.position <= state.position:
-        return state
-    conversation, effective = step(state.conversation, recorded)
-    notes = state.notes
+        return state, ()
     if recorded.author == DESK:
-        notes = replace(notes, position=recorded.position)
-        if recorded.id in notes.ids:
-            return NotedConversation(conversation, notes)
-        ids = notes.ids.plus(recorded.id) if recorded.id else notes.ids
-        notes = replace(notes, needs=max(notes.needs, recorded.needs), ids=ids)
-        effective = marked(recorded, recorded.facts)
-    for fact in effective:
+        return NotedConversation(state.conversation, _noted(state.notes, recorded)), ()
+    conversation, facts = step(state.conversation, recorded)
+    return NotedConversation(conversation, _ruled(state.notes, recorded, facts)), facts
+
+
+def _noted(notes: DeskNotes, recorded: RecordedEntry) -> DeskNotes:
+    if recorded.id in notes.ids:
+        return replace(notes, position=recorded.position)
+    ids = notes.ids.plus(recorded.id) if recorded.id else notes.ids
+    needs = max(notes.needs, recorded.needs)
+    notes = replace(notes, position=recorded.position, needs=needs, ids=ids)
+    return _ruled(notes, recorded, marked(recorded, recorded.facts))
+
+
+def _ruled(notes: DeskNotes, recorded: RecordedEntry, facts: tuple[Fact, ...]) -> DeskNotes:
+    for fact in facts:
         rule = RULES.get(type(fact))
         notes = rule(notes, recorded, fact) if rule is not None else notes
-    return NotedConversation(conversation, notes)
+    return notes

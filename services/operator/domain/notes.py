@@ -21,6 +21,7 @@ from shared.contract.facts import (
     ConversationResolved,
     ConversationTransferred,
     Fact,
+    HandoffRequested,
     TextWritten,
 )
 from shared.contract.persistent_set import PersistentSet
@@ -47,7 +48,14 @@ class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
-class DeskNotes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="desk/1"):
+class DeskNotes(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="contract",
+    tag="desk/1",
+):
     """What holds about a conversation. ``position`` is that of the last entry folded that noted something.
 
     ``needs`` is the highest contract level of these: above this program's, there may be more than it knows.
@@ -128,7 +136,7 @@ def _erased(state: DeskNotes, recorded: RecordedEntry, fact: ConversationErased)
 
 #: The first of these are of the conversation itself, and were told apart from what takes no effect there.
 RULES: Final[Rules[DeskNotes]] = {
-    **dict.fromkeys((TextWritten, ChoiceMade, ConversationReset), _awake),
+    **dict.fromkeys((TextWritten, ChoiceMade, ConversationReset, HandoffRequested), _awake),
     **dict.fromkeys((ConversationResolved, ConversationEnded), _taken),
     **dict.fromkeys((ConversationClaimed, ConversationTransferred), _taken),
     ConversationErased: _erased,
