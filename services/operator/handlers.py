@@ -19,7 +19,7 @@ from services.operator.domain.desk import ConversationSummary
 from services.operator.domain.transcript import Transcript, TranscriptEntry
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, evolve
-from shared.contract.entry import LEVEL, Entry
+from shared.contract.entry import LEVEL, Entry, needed
 from shared.eventlog.command import execute
 from shared.eventlog.errors import Conflict, IdReused
 from shared.eventlog.subscription import Subscription
@@ -114,23 +114,27 @@ class Handlers:
         )
 
     async def transfer(
-        self, conversation: str, who: Operator, to: Operator, still: Still
+        self, conversation: str, who: Operator, to: Operator, note: str, still: Still
     ) -> ConversationSummary:
         return await self._command(
-            "transfer", conversation, lambda state: decisions.transfer(state, who, to), still
+            "transfer", conversation, lambda state: decisions.transfer(state, who, to, note), still
         )
 
     async def put_back(
-        self, conversation: str, who: Operator, queue: str | None, still: Still
+        self, conversation: str, who: Operator, queue: str | None, note: str, still: Still
     ) -> ConversationSummary:
         return await self._command(
-            "put_back", conversation, lambda state: decisions.put_back(state, who, queue), still
+            "put_back", conversation, lambda state: decisions.put_back(state, who, queue, note), still
         )
 
-    async def resolve(self, conversation: str, who: Operator, still: Still) -> ConversationSummary:
-        return await self._command(
-            "resolve", conversation, lambda state: decisions.resolve(state, who), still
-        )
+    async def resolve(
+        self, conversation: str, who: Operator, still: Still, unjoined: bool = False
+    ) -> ConversationSummary:
+        decide = decisions.resolve_unjoined if unjoined else decisions.resolve
+        return await self._command("resolve", conversation, lambda state: decide(state, who), still)
+
+    async def reopen(self, conversation: str, who: Operator, still: Still) -> ConversationSummary:
+        return await self._command("reopen", conversation, lambda state: decisions.reopen(state, who), still)
 
     async def type(self, conversation: str, who: Operator) -> None:
         """Tell the visitor that the operator is typing. Never on the log."""
@@ -146,9 +150,12 @@ class Handlers:
         """The conversation as the desk knows it. Raises `NotFound`, `Busy` and `LogError`."""
         return self._desk.find(conversation) or await self.newest(conversation)
 
-    async def newest(self, conversation: str) -> ConversationSummary:
-        """The same, with all that is stored by now: another replica may have read further."""
-        last = await self.log.last(conversation)
+    async def newest(self, conversation: str, desk: bool = False) -> ConversationSummary:
+        """The same, with all that is stored by now: another replica may have read further.
+
+        With ``desk`` also with all that is noted by now.
+        """
+        last = await self.log.last(conversation, desk)
         if last:
             await self.catch_up(conversation, last)
         summary = self._desk.find(conversation)
@@ -183,10 +190,16 @@ class Handlers:
     async def _command(
         self, command: str, conversation: str, decide: Decide, still: Still, id: uuid.UUID | None = None
     ) -> ConversationSummary:
-        """Carry a command out, and say so in one line."""
+        await self.counted(
+            command, conversation, self._append(conversation, decide, still, str(id or uuid.uuid4()))
+        )
+        return await self.find(conversation)
+
+    async def counted(self, command: str, conversation: str, work: Awaitable[int]) -> None:
+        """Carry a command out, count it, and say so in one line; ``work`` gives the position, or 0."""
         begin, position, outcome = time.perf_counter(), 0, "done"
         try:
-            position = await self._append(conversation, decide, still, str(id or uuid.uuid4()))
+            position = await work
         except Exception as error:
             outcome = type(error).__name__
             raise
@@ -200,7 +213,6 @@ class Handlers:
                 outcome=outcome,
                 duration_ms=round((time.perf_counter() - begin) * 1000, 1),
             )
-        return await self.find(conversation)
 
     async def _append(self, conversation: str, decide: Decide, still: Still, id: str) -> int:
         """Decide and append until nothing comes between; the position of what was stored, or 0."""
@@ -213,7 +225,7 @@ class Handlers:
             refused, facts = (decision, ()) if isinstance(decision, NotYours) else (None, decision)
             if facts and state.needs > LEVEL:
                 raise Busy("a newer version of this service must decide here")
-            return Entry(id=id, facts=facts) if facts else None
+            return Entry(id=id, needs=needed(facts), facts=facts) if facts else None
 
         def append(entry: Entry, expect: int | None) -> asyncio.Future[int]:
             return self.log.append(conversation, "operator", entry, expect, APPEND_SECONDS)

@@ -17,6 +17,7 @@ from deploy.provisioning import wipe
 from services.operator import desk as desks
 from services.operator.desk import Desk, DeskError
 from services.operator.domain.desk import VIEWS
+from shared.contract.desk_facts import NoteWritten
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import ConversationErased, ConversationStarted, TextWritten
 from shared.eventlog.checkpoint import Checkpoint, Place
@@ -26,11 +27,13 @@ from tests.contract.test_operator_api import chat as chat
 from tests.contract.test_operator_api import clients as clients
 from tests.examples import recorded
 from tests.processes import Service
+from tests.properties.test_notes import histories as noted_histories
 from tests.properties.test_numbers import histories
 
 PLACE = Checkpoint((Place("epoch", 7, 1),))
 TALK = "c" * 32
 SECRET = "the word that was erased"
+NOTED = "what colleagues were told"
 
 
 async def lists(service: Service, clients: list[httpx.AsyncClient]) -> dict[str, Any]:
@@ -47,12 +50,13 @@ async def test_it_goes_on_where_it_was_killed(
     service = await services.start("operator", SWITCHBOARD_OPERATOR_FILE=file)
     api = await Api(service, clients).enter("ada")
     assert (await api.do(first, "claim")).status_code == 200
+    assert (await api.do(first, "label", label="vip")).status_code == 200
     await api.shows("mine", first)
     service.kill()
     second = await chat.waiting("two")
     await service.start()
     shown = await lists(service, clients)
-    assert [row["id"] for row in shown["mine"]] == [first]
+    assert [(row["id"], row["labels"]) for row in shown["mine"]] == [(first, ["vip"])]
     assert [row["id"] for row in shown["queue"]] == [second]
     anew = await services.start("operator")
     assert await lists(anew, clients) == shown
@@ -114,7 +118,7 @@ async def test_a_broken_file_is_made_anew_and_two_replicas_cannot_share_one(
 # --- the file alone ----------------------------------------------------------------------------
 
 
-@given(histories(), st.integers(0, 25), st.integers(0, 25))
+@given(histories() | noted_histories(), st.integers(0, 25), st.integers(0, 25))
 @settings(max_examples=60, deadline=None)
 def test_cut_between_any_two_entries_it_is_as_one_that_reads_from_the_beginning(
     tmp_path_factory: pytest.TempPathFactory, history: list[RecordedEntry], cut: int, back: int
@@ -130,7 +134,7 @@ def test_cut_between_any_two_entries_it_is_as_one_that_reads_from_the_beginning(
     whole.close()
 
 
-@given(histories())
+@given(histories() | noted_histories())
 @settings(max_examples=30, deadline=None)
 def test_what_is_no_longer_in_memory_is_read_from_the_file(history: list[RecordedEntry]) -> None:
     one_by_one, whole = Desk(), _read(Desk(), history)
@@ -192,13 +196,16 @@ def test_no_word_of_an_erased_conversation_stays_in_the_file(tmp_path: Path) -> 
         conversation = f"{number:032x}"
         desk.apply(recorded(1, "visitor", ConversationStarted(door="web"), conversation=conversation))
         desk.apply(recorded(2, "visitor", said, conversation=conversation))
+        desk.apply(recorded(3, "desk", NoteWritten(operator="ada", text=NOTED), conversation=conversation))
         desk.write(None)
     assert SECRET.encode() in _bytes(tmp_path)
+    assert NOTED.encode() in _bytes(tmp_path)
     for number in range(200):
         erased = ConversationErased(by="ada", reason="")
-        desk.apply(recorded(3, "eraser", erased, conversation=f"{number:032x}"))
+        desk.apply(recorded(4, "eraser", erased, conversation=f"{number:032x}"))
     desk.write(PLACE)
     assert SECRET.encode() not in _bytes(tmp_path)
+    assert NOTED.encode() not in _bytes(tmp_path)
     desk.close()
     assert SECRET.encode() not in _bytes(tmp_path)
 

@@ -171,6 +171,20 @@ MUTATIONS: Final = (
         "Forgettable",
     ),
     Mutation(
+        "An entry is noted once, however often it is read",
+        "services/operator/domain/noted.py",
+        "    if recorded.position <= state.position:",
+        "    if False:",
+        ("tests/properties/test_notes.py",),
+    ),
+    Mutation(
+        "The same id with another note is refused",
+        "services/operator/desk_commands.py",
+        " and entry.facts == (wish,)",
+        "",
+        ("tests/contract/test_desk_api.py", "-k", "counts_once"),
+    ),
+    Mutation(
         "A note counts once",
         "services/operator/domain/noted.py",
         "if recorded.id in notes.ids:",

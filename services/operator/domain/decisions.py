@@ -61,21 +61,21 @@ def hand_back(state: Conversation, who: Operator, place: str | None) -> Decision
     return (ConversationHandedBack(operator=who.name, state=place),)
 
 
-def transfer(state: Conversation, who: Operator, to: Operator) -> Decision:
+def transfer(state: Conversation, who: Operator, to: Operator, note: str = "") -> Decision:
     """Let another operator go on. No facts: it is theirs already."""
     if state.ownership.is_of(to.name):
         return ()
     if not state.ownership.is_of(who.name):
         return _not_yours(state)
-    return (ConversationTransferred(operator=who.name, to=to.name, name=to.display),)
+    return (ConversationTransferred(operator=who.name, to=to.name, name=to.display, note=note),)
 
 
-def put_back(state: Conversation, who: Operator, queue: str | None) -> Decision:
+def put_back(state: Conversation, who: Operator, queue: str | None, note: str = "") -> Decision:
     """Let the visitor wait in ``queue`` again; None: in the one where they waited last."""
     if not state.ownership.is_of(who.name):
         return _not_yours(state)
     found = state.ownership.queue if queue is None else queue
-    return (ConversationTransferred(operator=who.name, queue=found),)
+    return (ConversationTransferred(operator=who.name, queue=found, note=note),)
 
 
 def resolve(state: Conversation, who: Operator) -> Decision:
@@ -83,6 +83,22 @@ def resolve(state: Conversation, who: Operator) -> Decision:
     return (
         (ConversationResolved(operator=who.name),) if state.ownership.is_of(who.name) else _not_yours(state)
     )
+
+
+def resolve_unjoined(state: Conversation, who: Operator) -> Decision:
+    """Close a conversation as done that nobody owns, or this operator. No facts: it is closed."""
+    if state.ownership.owner == "operator":
+        return resolve(state, who)
+    if state.ownership.status == "resolved":
+        return ()
+    return (ConversationResolved(operator=who.name, unjoined=True),)
+
+
+def reopen(state: Conversation, who: Operator) -> Decision:
+    """Take a conversation that is resolved, and go on with it. No facts: it is this operator's already."""
+    if state.ownership.owner == "operator" or state.ownership.status == "resolved":
+        return claim(state, who)
+    return NotYours("", "", "this conversation is not resolved: claim it to take it over")
 
 
 def may_type(state: Conversation, who: Operator) -> Decision:

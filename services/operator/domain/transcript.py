@@ -165,10 +165,11 @@ def _told(before: Conversation, fact: Fact) -> str | None:
         case ConversationHandedBack():
             at = f" at “{fact.state}”" if fact.state else ""
             return f"{who} handed back to the bot{at}"
-        case ConversationTransferred(to=to, name=name) if to:
-            return f"{who} passed this on to {name or to}"
-        case ConversationTransferred():
-            return f"{who} put this back into “{fact.queue}”"
+        case ConversationTransferred(to=to, name=name, note=note):
+            where = f"passed this on to {name or to}" if to else f"put this back into “{fact.queue}”"
+            return f"{who} {where}" + (f": {note}" if note else "")
+        case ConversationResolved(unjoined=True):
+            return f"{fact.operator} marked this as resolved"
         case ConversationResolved():
             return f"{who} marked this as resolved"
         case InputRefused():

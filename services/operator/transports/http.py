@@ -1,69 +1,47 @@
-"""The operators' API: routes, and how what can go wrong is answered."""
+"""The operators' API: routes, and the application."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
-import structlog
-from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar import Litestar, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotAuthorizedException
-from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
-from services.operator.accounts import Unavailable
-from services.operator.desk import Desk, DeskError
+from services.operator.desk import Desk
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import View
-from services.operator.handlers import Busy, CommandRefused, Handlers, NoSuchState, NotFound
+from services.operator.handlers import CommandRefused, Handlers, Still
 from services.operator.transports import schemas
+from services.operator.transports.desk_routes import desk_routes
 from services.operator.transports.events import EventHub
-from services.operator.transports.login import COOKIE, Door, TooMany
+from services.operator.transports.login import COOKIE, Door
 from services.operator.transports.pages import OfflineSwagger, pages
+from services.operator.transports.parameters import Id, Req
+from services.operator.transports.problems import answers, as_json
 from shared.contract.subjects import SESSION_HOURS
 from shared.contract.visible import cleaned
-from shared.eventlog.errors import Full, IdReused, LogError
 from shared.service.health import VERSION
-
-log = structlog.get_logger()
 
 #: The largest request (bytes).
 MAX_BODY = 64 * 1024
 
-Req = Request[Any, Any, Any]
-#: Raises unless the login still stands: for what takes a while, before it takes effect.
-Still = Callable[[], Awaitable[None]]
-Id = Annotated[str, PathParameter(pattern="^[0-9a-f]{32}$", description="the conversation")]
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="at most so many conversations")]
 Before = Annotated[int | None, QueryParameter(ge=0, description="the `next` of the page before")]
 
 
-def _answers(*statuses: int) -> dict[int, ResponseSpec]:
-    """The problems of a route, for its description."""
-    told = {
-        401: "not logged in",
-        404: "no such conversation",
-        409: "someone else has the conversation, or was quicker",
-        422: "what was asked cannot be done",
-        429: "too many failed logins",
-        503: "not ready, or the log is out of reach: try again after `Retry-After`",
-    }
-    return {
-        status: ResponseSpec(schemas.ProblemDetail, generate_examples=False, description=told[status])
-        for status in (*statuses, 503)
-    }
-
-
 _OPEN: dict[str, Any] = {"status_code": 200, "security": []}
-_COMMAND: dict[str, Any] = {"status_code": 200, "responses": _answers(401, 404, 409)}
+_COMMAND: dict[str, Any] = {"status_code": 200, "responses": answers(401, 404, 409)}
 
 
-@post("/api/login", responses=_answers(401, 429), **_OPEN)
+@post("/api/login", responses=answers(401, 429), **_OPEN)
 async def login(data: JSONBody[schemas.Login], request: Req, door: Door) -> Response[schemas.Me]:
     """Log in: sets the session's cookie."""
     address = request.client.host if request.client else ""
@@ -84,13 +62,13 @@ async def logout(request: Req, door: Door, hub: EventHub) -> Response[schemas.Do
     return Response(schemas.Done(), cookies=[_cookie(request, "", 0)])
 
 
-@get("/api/me", responses=_answers(401))
+@get("/api/me", responses=answers(401))
 async def me(operator: Operator) -> schemas.Me:
     """Who is logged in."""
     return schemas.Me(operator.name, operator.display)
 
 
-@get("/api/conversations", responses=_answers(401))
+@get("/api/conversations", responses=answers(401))
 async def conversations(
     operator: Operator, desk: Desk, view: View = "queue", limit: Limit = 100, before: Before = None
 ) -> schemas.ConversationPage:
@@ -99,7 +77,7 @@ async def conversations(
     return schemas.ConversationPage([schemas.row(summary) for summary in page.conversations], page.next)
 
 
-@get("/api/conversations/{id:str}", responses=_answers(401, 404))
+@get("/api/conversations/{id:str}", responses=answers(401, 404))
 async def conversation(id: Id, operator: Operator, handlers: Handlers, still: Still) -> schemas.Detail:
     """A conversation with what was said since the visitor last began anew."""
     messages: list[msgspec.Raw] = []
@@ -126,7 +104,7 @@ async def claim(id: Id, operator: Operator, handlers: Handlers, still: Still, do
     return schemas.row(await handlers.take_over(id, operator, owner, still))
 
 
-@post("/api/conversations/{id:str}/say", status_code=200, responses=_answers(401, 404, 409, 422))
+@post("/api/conversations/{id:str}/say", status_code=200, responses=answers(401, 404, 409, 422))
 async def say(
     id: Id, data: JSONBody[schemas.Say], operator: Operator, handlers: Handlers, still: Still
 ) -> schemas.Row:
@@ -146,7 +124,7 @@ async def typing(id: Id, operator: Operator, handlers: Handlers) -> schemas.Done
     return schemas.Done()
 
 
-@post("/api/conversations/{id:str}/handback", status_code=200, responses=_answers(401, 404, 409, 422))
+@post("/api/conversations/{id:str}/handback", status_code=200, responses=answers(401, 404, 409, 422))
 async def handback(
     id: Id,
     operator: Operator,
@@ -158,30 +136,37 @@ async def handback(
     return schemas.row(await handlers.hand_back(id, operator, data.state if data else None, still))
 
 
-@post("/api/conversations/{id:str}/transfer", status_code=200, responses=_answers(401, 404, 409, 422))
+@post("/api/conversations/{id:str}/transfer", status_code=200, responses=answers(401, 404, 409, 422))
 async def transfer(
     id: Id, data: JSONBody[schemas.Transfer], operator: Operator, handlers: Handlers, still: Still, door: Door
 ) -> schemas.Row:
-    """Pass your conversation on: to another operator, or back to a queue."""
+    """Pass your conversation on: to another operator, or back to a queue. No visitor is shown the `note`."""
+    note = cleaned(data.note)
     if data.operator is None:
-        return schemas.row(await handlers.put_back(id, operator, data.queue, still))
+        return schemas.row(await handlers.put_back(id, operator, data.queue, note, still))
     if data.queue is not None:
         raise HTTPException("say who goes on, or in which queue it waits, not both", status_code=422)
     to = await door.accounts.find(data.operator)
     if to is None:
         raise HTTPException(f"there is no operator {data.operator!r} who may log in", status_code=422)
-    return schemas.row(await handlers.transfer(id, operator, to, still))
+    return schemas.row(await handlers.transfer(id, operator, to, note, still))
 
 
 @post("/api/conversations/{id:str}/resolve", **_COMMAND)
-async def resolve(id: Id, operator: Operator, handlers: Handlers, still: Still) -> schemas.Row:
-    """Close the conversation as done."""
-    return schemas.row(await handlers.resolve(id, operator, still))
+async def resolve(
+    id: Id,
+    operator: Operator,
+    handlers: Handlers,
+    still: Still,
+    data: JSONBody[schemas.Resolve | None] = None,
+) -> schemas.Row:
+    """Close the conversation as done: yours, or with `unjoined` one that nobody has."""
+    return schemas.row(await handlers.resolve(id, operator, still, data is not None and data.unjoined))
 
 
-@get("/api/events", responses=_answers(401), media_type="text/event-stream")
+@get("/api/events", responses=answers(401), media_type="text/event-stream")
 async def events(operator: Operator, request: Req, door: Door, hub: EventHub) -> Stream:
-    """Changes as they happen: `conversation` (its row), `message` (a new line), `typing`.
+    """Changes as they happen: `conversation` (its row), `message` (a new line), `typing`, `erased`.
 
     The stream ends within five seconds of the login.
     """
@@ -216,6 +201,7 @@ def build(
         route_handlers=[
             *(login, logout, me, conversations, conversation, events),
             *(claim, say, typing, handback, transfer, resolve),
+            desk_routes(),
             *pages(),
         ],
         dependencies={
@@ -226,7 +212,7 @@ def build(
             "operator": Provide(operator),
             "still": Provide(still),
         },
-        exception_handlers={Exception: _problem},
+        exception_handlers={Exception: as_json},
         request_max_body_size=MAX_BODY,
         openapi_config=OpenAPIConfig(
             title="Switchboard: operator",
@@ -255,46 +241,3 @@ def _cookie(request: Req, value: str, seconds: int) -> Cookie:
         samesite="strict",
         secure=request.scope["scheme"] == "https",
     )
-
-
-def _problem(request: Req, error: Exception) -> Response[schemas.ProblemDetail]:
-    """The answer to whatever went wrong; what is unforeseen goes to our log, never to the client."""
-    status, problem, headers = 503, schemas.ProblemDetail(error=str(error)), {"Retry-After": "1"}
-    match error:
-        case NotFound():
-            status, problem, headers = 404, schemas.ProblemDetail(error="no such conversation"), {}
-        case CommandRefused(why=why):
-            status, headers = 409, {}
-            problem = schemas.ProblemDetail(
-                error=why.error, operator=why.operator or None, operator_name=why.operator_name or None
-            )
-        case IdReused():
-            status, headers = 409, {}
-        case NoSuchState():
-            status, headers = 422, {}
-        case TooMany(seconds=seconds):
-            status, headers = 429, {"Retry-After": str(seconds)}
-        case Full():
-            status = 507
-        case DeskError():
-            log.error("desk_unusable", error=str(error))
-            problem = schemas.ProblemDetail(error="the lists cannot be read now, try again")
-        case LogError() | Busy() | Unavailable():
-            log.warning("out_of_reach", error=str(error))
-            problem = schemas.ProblemDetail(error="the log does not answer in time, try again")
-        case HTTPException():
-            status, problem = error.status_code, schemas.ProblemDetail(error=_words(error))
-            headers = dict(error.headers or {})
-        case _:
-            log.error("request_failed", exc_info=error)
-            status, problem, headers = 500, schemas.ProblemDetail(error="internal error"), {}
-    return Response(problem, status_code=status, headers=headers, media_type=MediaType.JSON)
-
-
-def _words(error: HTTPException) -> str:
-    """What a client may know of a bad request: which field, not which code."""
-    if error.status_code >= 500:
-        return "internal error"
-    extra = error.extra if isinstance(error.extra, list) else []
-    fields = [f"{item.get('key', '')}: {item.get('message', '')}" for item in extra if isinstance(item, dict)]
-    return "; ".join(fields) or error.detail

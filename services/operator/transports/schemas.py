@@ -9,6 +9,7 @@ import msgspec
 
 from services.operator.domain.desk import ConversationSummary
 from services.operator.domain.transcript import TranscriptEntry, Who
+from services.operator.transports.desk_schemas import NotedFields, noted_fields
 from shared.contract.conversation import Owner, Status
 from shared.timestamps import format_time
 
@@ -50,9 +51,16 @@ class Transfer(msgspec.Struct, forbid_unknown_fields=True):
 
     operator: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] | None = None
     queue: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    note: Annotated[str, msgspec.Meta(max_length=4096, description="for whoever goes on")] = ""
 
 
-class Row(msgspec.Struct, kw_only=True):
+class Resolve(msgspec.Struct):
+    """``unjoined``: the conversation is nobody's, and the visitor is told of no operator."""
+
+    unjoined: bool = False
+
+
+class Row(NotedFields, kw_only=True):
     """A conversation in a list. ``waiting_since``: since when the visitor waits for a person's word."""
 
     id: str
@@ -105,6 +113,17 @@ class ProblemDetail(msgspec.Struct, kw_only=True, omit_defaults=True):
     operator_name: str | None = None
 
 
+class ProblemDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Why a request was not fulfilled, as RFC 9457 has it. ``operator`` is who has the conversation."""
+
+    type: str = msgspec.field(default_factory=lambda: "about:blank")
+    title: str
+    status: int
+    detail: str
+    operator: str | None = None
+    operator_name: str | None = None
+
+
 class Told(TranscriptLine, kw_only=True):
     """A new line, as an event."""
 
@@ -114,13 +133,6 @@ class Told(TranscriptLine, kw_only=True):
 class TypingEvent(msgspec.Struct):
     conversation: str
     who: Literal["visitor"] = "visitor"
-
-
-class NotedEvent(msgspec.Struct):
-    """An operator noted something about the conversation, at ``position``."""
-
-    conversation: str
-    position: int
 
 
 class ErasedEvent(msgspec.Struct):
@@ -154,6 +166,7 @@ def told(conversation: str, line: TranscriptEntry) -> Told:
 def _row(summary: ConversationSummary) -> dict[str, Any]:
     state = summary.state
     return {
+        **noted_fields(summary.notes),
         "id": summary.id,
         "owner": state.ownership.owner,
         "operator": state.ownership.operator,
