@@ -61,6 +61,8 @@ LEAVES = {
     "handback": "ConversationHandedBack",
     "resolve": "ConversationResolved",
 }
+#: Whose subject an operator's deed is on, where that is not the operator's.
+WRITES_AS = {"note": "desk"}
 #: How often a message may be on the log (at least, at most), by what its client was told.
 STORED: dict[Outcome, tuple[int, int]] = {"ok": (1, 1), "fail": (0, 0), "unknown": (0, 1)}
 #: How late a timer may be where a scenario says nothing else (seconds): some leases.
@@ -174,7 +176,7 @@ def _deeds(conversations: dict[str, list[Line]], deeds: Iterable[Deed]) -> list[
             if deed.action in LEAVES:
                 unnamed.setdefault((deed.conversation, deed.who, deed.action), []).append(deed)
             continue
-        author = "visitor" if deed.who == "visitor" else "operator"
+        author = "visitor" if deed.who == "visitor" else WRITES_AS.get(deed.action, "operator")
         times = stored.get((deed.conversation, author, deed.id), 0)
         least, most = STORED[deed.outcome]
         if not least <= times <= most:

@@ -157,6 +157,14 @@ def test_a_deed_is_held_against_what_is_stored(outcome: Outcome, times: int, law
     assert found == ({law} if law else set())
 
 
+def test_a_note_that_was_acknowledged_is_stored_as_a_note() -> None:
+    note = line(4, "desk", "NoteWritten", id="n")
+    deed = Deed("o", "c", "note", "n", "ok", 0.0, 1.0)
+    assert check([*SMALL, note], [], [deed]) == []
+    for stored in ([], [line(4, "operator", "NoteWritten", id="n")]):
+        assert [violation.law for violation in check([*SMALL, *stored], [], [deed])] == ["acknowledged"]
+
+
 @pytest.mark.parametrize(
     "outcome, stored, law",
     [("ok", True, None), ("ok", False, "acknowledged"), ("fail", True, "refused"), ("unknown", False, None)],

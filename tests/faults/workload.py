@@ -21,6 +21,8 @@ from tests.visitor import Visitor, address
 PATIENCE = 150.0
 #: How often an operator closes a conversation and does not hand it back.
 RESOLVES = 0.2
+#: How often one notes something about a conversation before.
+NOTES = 0.3
 #: Reasons of a refusal that say the message was not stored. Others are the flow's, after an Ack.
 NOT_STORED = {"log_full", "too_large", "id_reused", "text_too_long"}
 
@@ -272,7 +274,9 @@ class Clerk:
         return found
 
     async def serve(self, conversation: str) -> None:
-        """Claim, speak, hand back or resolve."""
+        """Note something, claim, speak, hand back or resolve."""
+        if self._chance.random() < NOTES:
+            await self.note(conversation, f"{self.name} notes {self._chance.random()}")
         if await self.claim(conversation):
             for _ in range(self._chance.randrange(3)):
                 await self.say(conversation, f"{self.name} says {self._chance.random()}")
@@ -295,11 +299,18 @@ class Clerk:
 
     async def say(self, conversation: str, text: str) -> None:
         """Say it once, however often it must be sent."""
+        await self._write("say", conversation, text)
+
+    async def note(self, conversation: str, text: str) -> None:
+        """Note it once for colleagues, however often it must be sent."""
+        await self._write("note", conversation, text)
+
+    async def _write(self, action: str, conversation: str, text: str) -> None:
         id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
-        number = self._history.invoke(self.name, conversation, "say", id)
+        number = self._history.invoke(self.name, conversation, action, id)
         while True:
             answer = await self.call(
-                "POST", f"/api/conversations/{conversation}/say", {"text": text, "id": id}
+                "POST", f"/api/conversations/{conversation}/{action}", {"text": text, "id": id}
             )
             outcome = _outcome(answer)
             if outcome != "unknown":
