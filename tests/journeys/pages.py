@@ -158,6 +158,7 @@ class ConsolePage(TalkPage):
         self.notice = self.part("notice")
         self.editor = self.part("say-text")
         self.typing = self.part("typing")
+        self.unsent = self.part("unsent")
 
     # --- what the operator does ---
 

@@ -11,7 +11,6 @@ from tests.journeys.conftest import People
 from tests.journeys.pages import ChatPage, ConsolePage
 from tests.journeys.stage import Stage
 from tests.journeys.tour import CALLING, MENU, WELCOME
-from tests.journeys.watch import NETWORK, PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -94,26 +93,6 @@ async def test_a_conversation_that_is_chosen_twice_at_once_is_shown_once(
             await route.continue_()
     await expect(ada.part("resolve")).to_be_visible()
     assert await ada.part("transcript").evaluate(END) < 2
-
-
-async def test_what_could_not_be_sent_stays_before_what_was_typed_since(
-    people: People, stage: Stage, watch: PageWatch
-) -> None:
-    watch.allow(NETWORK)
-    watch.allow("status of 409")
-    ada, _, conversation = await long_talk(people, stage)
-
-    async def refuse(route: Route) -> None:
-        await ada.editor.fill("and more")
-        await route.fulfill(status=409, json={"error": "not now"})
-
-    await ada.page.route(f"**/api/conversations/{conversation}/say", refuse)
-    await ada.editor.fill("The first sentence")
-    await ada.editor.press("Enter")
-    await expect(ada.notice).to_have_text("not now")
-    await expect(ada.editor).to_have_value("The first sentence\nand more")
-    await ada.page.reload()
-    await expect(ada.editor).to_have_value("The first sentence\nand more")
 
 
 async def test_everything_can_be_reached_in_a_small_or_much_enlarged_window(

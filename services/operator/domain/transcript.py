@@ -51,13 +51,17 @@ MAX_OF_A_VALUE = 200
 
 
 class TranscriptEntry(msgspec.Struct, frozen=True):
-    """One line. ``time`` in nanoseconds since 1970, UTC; ``name`` is an operator's."""
+    """One line. ``time`` in nanoseconds since 1970, UTC; ``name`` is an operator's.
+
+    ``id`` is that of an operator's entry: whoever sent it finds it by that.
+    """
 
     position: int
     time: int
     who: Who
     text: str
     name: str = ""
+    id: str = ""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -78,7 +82,8 @@ def lines(change: Change) -> list[TranscriptEntry]:
         asked = still_asked(fact, asked)
         if said is not None:
             who, text, name = said
-            added.append(TranscriptEntry(change.entry.position, change.entry.time, who, text, name))
+            id = change.entry.id if who == "operator" else ""
+            added.append(TranscriptEntry(change.entry.position, change.entry.time, who, text, name, id))
     return added
 
 

@@ -86,13 +86,14 @@ class ConversationPage(msgspec.Struct):
 
 
 class TranscriptLine(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A line of the transcript, plain text."""
+    """A line of the transcript, plain text. ``id`` is the one with which an operator said it."""
 
     position: int
     time: str
     who: Who = msgspec.field(name="from")
     text: str
     name: str = ""
+    id: str = ""
 
 
 class Detail(Row, kw_only=True):
@@ -190,4 +191,5 @@ def _line(line: TranscriptEntry) -> dict[str, Any]:
         "who": line.who,
         "text": line.text,
         "name": line.name,
+        "id": line.id,
     }

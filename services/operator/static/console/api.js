@@ -48,9 +48,9 @@ export const api = {
   resolve: (id) => request('POST', path(id, '/resolve')),
   typing: (id) => request('POST', path(id, '/typing')),
 
-  // The id makes it safe to send again what seemed to fail: it is stored once.
-  async say(id, text) {
-    const body = { text, id: crypto.randomUUID?.() ?? fallbackId() };
+  // The message's id makes it safe to send again what seemed to fail: it is stored once.
+  async say(id, text, message) {
+    const body = { text, id: message };
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await request('POST', path(id, '/say'), body);
@@ -63,7 +63,8 @@ export const api = {
 };
 
 // randomUUID exists only on secure origins; a console on plain http in a local network is none.
-function fallbackId() {
+export function newId() {
+  if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;

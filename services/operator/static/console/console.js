@@ -3,6 +3,7 @@
 import { api, listen } from './api.js';
 import { drafts } from './drafts.js';
 import { Lists } from './lists.js';
+import { outbox } from './outbox.js';
 import { Reader } from './reader.js';
 
 const part = (role) => document.querySelector(`[data-role=${role}]`);
@@ -11,6 +12,10 @@ const reader = new Reader(desk, (row) => (row ? changed(row) : start()));
 const lists = new Lists(desk, choose);
 const ENDED = 'Your login has ended. Log in to go on.';
 let stopListening = () => {};
+
+outbox.changed = (id) => reader.showUnsent(id);
+outbox.stored = changed;
+outbox.refused = (problem) => problem.status === 401 && start();
 
 function changed(row) {
   lists.put(row);
@@ -30,7 +35,7 @@ async function start() {
     enter(await api.me());
   } catch (problem) {
     if (problem.status === 401) {
-      leave(desk.hidden ? '' : `${ENDED}${drafts.any ? ' What you were writing is kept.' : ''}`);
+      leave(desk.hidden ? '' : `${ENDED}${drafts.any || outbox.any ? ' What you were writing is kept.' : ''}`);
     } else {
       say(problem.message);
       setTimeout(start, 2000);
@@ -53,8 +58,10 @@ function enter(me) {
   lists.me = me.name;
   reader.me = me.name;
   drafts.of(me.name);
+  outbox.of(me.name);
   part('me').textContent = me.display;
-  if (drafts.open && !reader.row) choose(drafts.open);
+  const left = drafts.at(drafts.open) || outbox.at(drafts.open).length; // something is to be sent there
+  if (left && !reader.row) choose(drafts.open);
   stopListening();
   stopListening = listen({
     async open() {
@@ -73,6 +80,7 @@ function enter(me) {
     erased({ conversation }) {
       lists.remove(conversation);
       drafts.keep(conversation, '');
+      outbox.drop(conversation);
       reader.erased(conversation);
     },
   });
@@ -102,10 +110,25 @@ part('login-form').addEventListener('submit', async (event) => {
     part('login-submit').disabled = false;
   }
 });
-part('logout').addEventListener('click', () => api.logout().then(() => {
-  drafts.forget();
-  leave('');
-}, (problem) => say(problem.message)));
+function logout() {
+  api.logout().then(() => {
+    drafts.forget();
+    outbox.forget();
+    leave('');
+  }, (problem) => say(problem.message));
+}
+
+part('logout').addEventListener('click', () => {
+  if (outbox.any || drafts.any) {
+    part('unsent-dialog').returnValue = '';
+    part('unsent-dialog').showModal();
+  } else {
+    logout();
+  }
+});
+part('unsent-dialog').addEventListener('close', () => {
+  if (part('unsent-dialog').returnValue === 'leave') logout();
+});
 part('back').addEventListener('click', () => desk.classList.remove('reading'));
 
 start();

@@ -4,10 +4,12 @@ import { api } from './api.js';
 import { drafts } from './drafts.js';
 import { element, ownerOf } from './lists.js';
 import { drawMarkdown } from './markdown.js';
+import { outbox } from './outbox.js';
 
 const NAMES = { visitor: 'Visitor', bot: 'Bot', assistant: 'Assistant' };
 const TYPING_SHOWN = 5000;
 const TYPING_TOLD = 3000;
+const MAX_TEXT = 16 * 1024; // bytes of UTF-8, as the service has it
 
 export class Reader {
   constructor(root, changed) {
@@ -17,6 +19,8 @@ export class Reader {
     this.last = 0; // the position up to which lines are shown
     this.live = 0; // the position of the last line that came as an event
     this.early = null; // lines that arrive while the transcript is read
+    this.missed = null; // the newest row that arrived meanwhile
+    this.acting = false;
     this.told = 0;
     this.me = '';
     this.part('claim').addEventListener('click', () => this.act(() => api.claim(this.row.id)));
@@ -54,19 +58,25 @@ export class Reader {
   async open(id) {
     const other = this.row?.id !== id;
     if (other) {
+      this.row = { id };
       this.part('say-text').value = drafts.at(id);
       this.notice('');
       this.part('transcript').replaceChildren();
+      this.part('typing').hidden = true;
+      this.showUnsent(id);
+      this.arrange(); // nothing of the conversation before is left to act on
     }
     const early = [];
     this.early = early;
-    this.row = { id };
+    this.missed = null;
     drafts.show(id);
     const detail = await api.conversation(id).catch((problem) => problem);
     // Another one was chosen meanwhile, or this one is read once more: what that reads is newer.
     if (this.row?.id !== id || this.early !== early) return;
     if (detail instanceof Error) {
-      this.early = null;
+      const { missed } = this;
+      this.early = this.missed = null;
+      if (missed && this.row.owner) this.update(missed);
       if (detail.status === 404) this.erased(id);
       else this.notice(detail.message);
       return;
@@ -77,6 +87,8 @@ export class Reader {
     const place = list.scrollTop;
     const state = other ? '' : this.part('handback-state').value;
     list.replaceChildren(...detail.messages.map((line) => this.line(line)));
+    outbox.settle(id, new Set(detail.messages.map((line) => line.id)), true);
+    this.showUnsent(id);
     this.last = detail.messages.at(-1)?.position ?? 0;
     this.live = 0;
     this.session = detail.started;
@@ -88,8 +100,11 @@ export class Reader {
       ...detail.states.map((name) => option(name, `at ${name}`)),
     );
     if (detail.states.includes(state)) this.part('handback-state').value = state;
-    this.early = null;
+    const missed = this.missed;
+    this.early = this.missed = null;
+    this.row = { id }; // of a log that was put back from a copy an older row is the newer one
     this.update(detail);
+    if (missed) this.update(missed);
     list.scrollTop = atEnd ? list.scrollHeight : place; // what stands beside it has its height by now
     early.forEach((line) => this.add(line));
   }
@@ -103,6 +118,7 @@ export class Reader {
     this.part('nothing').textContent = why;
     this.part('transcript').replaceChildren(); // whoever sees the page next may not read it
     this.part('say-text').value = '';
+    this.arrange();
     this.part('conversation').hidden = true;
     this.part('nothing').hidden = false;
   }
@@ -114,20 +130,34 @@ export class Reader {
 
   // The row of the open conversation has changed.
   update(row) {
-    if (this.row?.id !== row.id || this.early || row.position < (this.row.position ?? 0)) return;
+    if (this.row?.id !== row.id) return;
+    if (this.early) {
+      this.missed = row;
+      return;
+    }
+    if (row.position < (this.row.position ?? 0)) return;
     const anew = this.session !== row.started; // the visitor began anew: the lines so far are void
     this.row = row;
-    this.part('title').textContent = `Conversation ${row.id.slice(0, 8)}`;
-    this.part('owner').textContent = ownerOf(row, this.me);
-    this.part('owner').dataset.owner = row.owner;
-    this.part('claim').hidden = this.mine;
-    this.part('handback-box').hidden = !this.mine;
-    this.part('put-back').hidden = !this.mine;
-    this.part('resolve').hidden = !this.mine;
-    this.part('say-text').disabled = !this.mine;
-    this.part('say-send').disabled = !this.mine;
-    this.part('say-text').placeholder = this.mine ? 'Write to the visitor …' : 'Take over to write';
+    this.arrange();
     if (anew) this.open(row.id);
+  }
+
+  // Header, buttons and editor are always those of the conversation whose lines are shown; while it is not
+  // known how that stands, they are off.
+  arrange() {
+    const { row } = this;
+    const known = row?.owner !== undefined;
+    const waits = !known || this.acting || outbox.sending(row.id);
+    this.part('title').textContent = row ? `Conversation ${row.id.slice(0, 8)}` : '';
+    this.part('owner').textContent = known ? ownerOf(row, this.me) : 'Loading …';
+    this.part('owner').dataset.owner = known ? row.owner : '';
+    this.part('claim').hidden = !known || this.mine;
+    for (const role of ['handback-box', 'put-back', 'resolve']) this.part(role).hidden = !this.mine;
+    // What ends the talk waits for what is said in it.
+    this.root.querySelectorAll('.actions button').forEach((button) => { button.disabled = waits; });
+    this.part('claim').disabled = !known || this.acting;
+    this.part('say-text').disabled = this.part('say-send').disabled = !this.mine;
+    this.part('say-text').placeholder = this.mine ? 'Write to the visitor …' : known ? 'Take over to write' : '';
   }
 
   add(line) {
@@ -139,7 +169,8 @@ export class Reader {
     if (line.position < this.last || (line.position === this.last && this.live !== this.last)) return;
     const list = this.part('transcript');
     const atEnd = this.atEnd(list);
-    list.append(this.line(line));
+    outbox.settle(this.row.id, new Set([line.id]));
+    list.insertBefore(this.line(line), list.querySelector('[data-role=unsent]'));
     this.last = this.live = line.position; // an entry's several lines come one after the other
     if (atEnd) list.scrollTop = list.scrollHeight;
     if (line.from === 'visitor') this.part('typing').hidden = true;
@@ -180,43 +211,107 @@ export class Reader {
     api.typing(this.row.id).catch(() => {}); // it is a courtesy
   }
 
-  async say() {
+  say() {
     const field = this.part('say-text');
     const text = field.value.trim();
-    if (!text || !this.mine || this.saying) return;
-    const { id } = this.row;
-    this.saying = true;
+    if (!text || !this.mine) return;
+    const over = new TextEncoder().encode(text).length - MAX_TEXT;
+    if (over > 0) {
+      this.notice(`The message is too long, by about ${over} characters. Send it in parts.`);
+      return;
+    }
     this.told = 0; // the message ends the typing: what is typed next is told at once
+    this.notice('');
     field.value = '';
-    const done = await this.act(() => api.say(id, text));
-    this.saying = false;
-    // What was typed since stays too, behind what could not be sent.
-    const here = this.row?.id === id;
-    const since = here ? field.value : drafts.at(id).trim() === text ? '' : drafts.at(id);
-    const left = done ? since : [text, since].filter(Boolean).join('\n');
-    drafts.keep(id, left);
-    if (here && field.value !== left) field.value = left;
+    drafts.keep(this.row.id, '');
+    outbox.put(this.row.id, text);
+    const list = this.part('transcript');
+    list.scrollTop = list.scrollHeight;
     field.focus();
   }
 
-  // Carry a command out; true if it was.
+  // What is not stored yet stands behind all lines.
+  showUnsent(id) {
+    if (this.row?.id !== id) return;
+    const list = this.part('transcript');
+    const atEnd = this.atEnd(list);
+    const focused = document.activeElement?.closest('[data-role=unsent]');
+    list.querySelectorAll('[data-role=unsent]').forEach((item) => item.remove());
+    let stuck = false;
+    for (const message of outbox.at(id)) {
+      list.append(this.unsent(message, stuck));
+      stuck ||= message.state !== 'sent';
+    }
+    if (focused) this.part('say-text').focus();
+    if (atEnd) list.scrollTop = list.scrollHeight;
+    this.arrange();
+  }
+
+  unsent(message, waits) {
+    const failed = ['refused', 'unknown'].includes(message.state);
+    const item = element('li', '', { role: 'unsent', from: 'operator', state: message.state });
+    const words = element('p', message.text);
+    words.dir = 'auto';
+    const about = element('small', {
+      sending: waits ? 'Waits for the message before' : 'Sending …',
+      sent: 'Sent',
+      refused: `Not sent: ${message.why}`,
+      unknown: `It is not known whether this was sent: ${message.why}`,
+    }[message.state]);
+    item.append(about, words);
+    if (failed) {
+      about.setAttribute('role', 'alert');
+      const box = element('div', '', {}, 'remedies');
+      const again = element('button', 'Try again', { role: 'again' });
+      again.addEventListener('click', () => outbox.again(message));
+      const edit = element('button', 'Edit', { role: 'edit' });
+      edit.addEventListener('click', () => this.edit(message));
+      box.append(again, edit);
+      item.append(box);
+    }
+    return item;
+  }
+
+  // Back into the editor, before what was typed since; unless it turns out that it was sent.
+  async edit(message) {
+    const id = message.conversation;
+    if (message.state === 'unknown') {
+      const detail = await api.conversation(id).catch((problem) => problem);
+      if (detail instanceof Error) {
+        if (this.row?.id === id) this.notice(`It cannot be found out whether this was sent: ${detail.message}`);
+        return;
+      }
+      outbox.settle(id, new Set(detail.messages.map((line) => line.id)));
+      if (this.row?.id === id) this.open(id);
+    }
+    if (!outbox.at(id).includes(message) || message.state === 'sending') return;
+    const here = this.row?.id === id;
+    const field = this.part('say-text');
+    const text = [message.text, here ? field.value : drafts.at(id)].filter(Boolean).join('\n');
+    drafts.keep(id, text);
+    outbox.remove(message);
+    if (!here) return;
+    field.value = text;
+    field.focus();
+  }
+
+  // Carry a command out.
   async act(command) {
     const { id } = this.row;
-    const buttons = this.root.querySelectorAll('.actions button');
-    buttons.forEach((button) => { button.disabled = true; });
+    this.acting = true;
+    this.arrange();
     try {
       const row = await command();
       this.notice('');
       this.changed(row);
-      return true;
     } catch (problem) {
       if (this.row?.id === id) {
         this.notice(problem.operatorName ? `Taken by ${problem.operatorName}` : problem.message);
       }
       if (problem.status === 401) this.changed(null);
-      return false;
     } finally {
-      buttons.forEach((button) => { button.disabled = false; });
+      this.acting = false;
+      this.arrange();
     }
   }
 
