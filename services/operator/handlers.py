@@ -120,11 +120,11 @@ class Handlers:
             "transfer", conversation, lambda state: decisions.transfer(state, who, to, note), still
         )
 
-    async def put_back(
+    async def release(
         self, conversation: str, who: Operator, queue: str | None, note: str, still: Still
     ) -> ConversationSummary:
         return await self._command(
-            "put_back", conversation, lambda state: decisions.put_back(state, who, queue, note), still
+            "release", conversation, lambda state: decisions.release(state, who, queue, note), still
         )
 
     async def resolve(

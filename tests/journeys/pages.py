@@ -194,8 +194,8 @@ class ConsolePage(TalkPage):
         await self.part("handback-state").select_option(state)
         await self.part("handback").click()
 
-    async def puts_back(self) -> None:
-        await self.part("put-back").click()
+    async def releases(self) -> None:
+        await self.part("release").click()
 
     async def resolves(self) -> None:
         await self.part("resolve").click()

@@ -249,7 +249,7 @@ async def test_while_another_conversation_is_read_nothing_can_be_done(people: Pe
     route = await held.come.get()
     await expect(ada.part("title")).to_have_text(f"Conversation {first[:8]}")
     await expect(ada.owner).to_have_text("Loading …")
-    for role in ("claim", "resolve", "put-back", "handback"):
+    for role in ("claim", "resolve", "release", "handback"):
         await expect(ada.part(role)).to_be_hidden()
     await expect(ada.editor).to_be_disabled()
     await expect(ada.texts).to_have_count(0)

@@ -40,7 +40,7 @@ from shared.contract.persistent_queue import PersistentQueue
 from shared.contract.sealing import take_out
 
 #: Raise it when `count` makes something else of an entry: what was counted before is then counted anew.
-VERSION: Final = 2
+VERSION: Final = 3
 #: The queue of a handoff that names none.
 DEFAULT_QUEUE: Final = "default"
 #: No measure is larger; so sums of many fit into 64 bits, with their sign.
@@ -49,7 +49,7 @@ MAX_VALUE: Final = 2**53
 #: What was measured. ``value`` and ``name`` of each:
 #: started: the door. turn: nanoseconds until the bot's answer. refusal, failure: the reason.
 #: handoff: 1 for the first of its talk, the queue. withdrawn, ended: nothing.
-#: claim, resolved, said: the operator. transfer: who goes on. put_back: the queue.
+#: claim, resolved, said: the operator. transfer: who goes on. release: the queue.
 #: waited: nanoseconds from the handoff to the claim.
 #: first_response: nanoseconds from the handoff or takeover to the operator's first words.
 #: resolution: nanoseconds from there to the end. rating: the score.
@@ -66,7 +66,7 @@ Kind: TypeAlias = Literal[
     "claim",
     "resolved",
     "transfer",
-    "put_back",
+    "release",
     "said",
     "waited",
     "first_response",
@@ -281,7 +281,7 @@ class _Counting:
             case ConversationTransferred(to=to) if to:
                 self._add("transfer", name=to)
             case ConversationTransferred():
-                self._add("put_back", name=fact.queue or DEFAULT_QUEUE)
+                self._add("release", name=fact.queue or DEFAULT_QUEUE)
                 self._since, self._spoken = self._entry.time, False
             case ConversationHandedBack():
                 self._since = None

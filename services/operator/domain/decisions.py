@@ -70,7 +70,7 @@ def transfer(state: Conversation, who: Operator, to: Operator, note: str = "") -
     return (ConversationTransferred(operator=who.name, to=to.name, name=to.display, note=note),)
 
 
-def put_back(state: Conversation, who: Operator, queue: str | None, note: str = "") -> Decision:
+def release(state: Conversation, who: Operator, queue: str | None, note: str = "") -> Decision:
     """Let the visitor wait in ``queue`` again; None: in the one where they waited last."""
     if not state.ownership.is_of(who.name):
         return _not_yours(state)

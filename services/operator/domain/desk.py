@@ -115,9 +115,9 @@ def fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
         kind = type(fact)
         if kind in _SPOKEN and not farewell and not (isinstance(fact, EditorOpened) and not fact.text):
             summary.last, summary.last_asked = fact, summary.asked
-        put_back = isinstance(fact, ConversationTransferred) and not fact.to
+        released = isinstance(fact, ConversationTransferred) and not fact.to
         spoke = kind in _VISITORS and after.ownership.owner == "operator"
-        if put_back or spoke or kind is HandoffRequested:
+        if released or spoke or kind is HandoffRequested:
             if not summary.waiting:
                 summary.waiting = entry.time
         elif kind in _ANSWERED:

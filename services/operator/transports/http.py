@@ -143,7 +143,7 @@ async def transfer(
     """Pass your conversation on: to another operator, or back to a queue. No visitor is shown the `note`."""
     note = cleaned(data.note)
     if data.operator is None:
-        return schemas.row(await handlers.put_back(id, operator, data.queue, note, still))
+        return schemas.row(await handlers.release(id, operator, data.queue, note, still))
     if data.queue is not None:
         raise HTTPException("say who goes on, or in which queue it waits, not both", status_code=422)
     to = await door.accounts.find(data.operator)

@@ -44,7 +44,7 @@ export const api = {
   conversation: (id) => request('GET', path(id)),
   claim: (id) => request('POST', path(id, '/claim')),
   handback: (id, state) => request('POST', path(id, '/handback'), state ? { state } : {}),
-  putBack: (id) => request('POST', path(id, '/transfer'), {}),
+  release: (id) => request('POST', path(id, '/transfer'), {}),
   resolve: (id) => request('POST', path(id, '/resolve')),
   typing: (id) => request('POST', path(id, '/typing')),
 

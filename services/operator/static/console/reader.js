@@ -25,7 +25,7 @@ export class Reader {
     this.me = '';
     this.part('claim').addEventListener('click', () => this.act(() => api.claim(this.row.id)));
     this.part('resolve').addEventListener('click', () => this.act(() => api.resolve(this.row.id)));
-    this.part('put-back').addEventListener('click', () => this.act(() => api.putBack(this.row.id)));
+    this.part('release').addEventListener('click', () => this.act(() => api.release(this.row.id)));
     this.part('handback').addEventListener('click', () => {
       const state = this.part('handback-state').value;
       this.act(() => api.handback(this.row.id, state));
@@ -152,7 +152,7 @@ export class Reader {
     this.part('owner').textContent = known ? ownerOf(row, this.me) : 'Loading …';
     this.part('owner').dataset.owner = known ? row.owner : '';
     this.part('claim').hidden = !known || this.mine;
-    for (const role of ['handback-box', 'put-back', 'resolve']) this.part(role).hidden = !this.mine;
+    for (const role of ['handback-box', 'release', 'resolve']) this.part(role).hidden = !this.mine;
     // What ends the talk waits for what is said in it.
     this.root.querySelectorAll('.actions button').forEach((button) => { button.disabled = waits; });
     this.part('claim').disabled = !known || this.acting;
