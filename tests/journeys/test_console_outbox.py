@@ -44,9 +44,13 @@ class HeldMessages:
 
     def __init__(self) -> None:
         self.come: asyncio.Queue[Route] = asyncio.Queue()
+        self.open = False
 
     async def __call__(self, route: Route) -> None:
-        self.come.put_nowait(route)
+        if self.open:
+            await route.continue_()
+        else:
+            self.come.put_nowait(route)
 
 
 async def test_messages_sent_quickly_are_all_sent_in_their_order(people: People, stage: Stage) -> None:
@@ -179,7 +183,7 @@ async def test_a_reload_in_between_sends_it_once(people: People, stage: Stage, w
     await ada.says("One")
     await ada.says("Two")
     await (await held.come.get()).fetch()  # it is stored, and the page goes
-    await ada.page.unroute(SAY)
+    held.open = True  # for what the new page sends: "Two", and "One" if it did not hear that it is stored
     await ada.page.reload()
     await visitor.sees(from_operator("One"), from_operator("Two"))
     await expect(ada.texts.filter(has_text="One")).to_have_count(1)
