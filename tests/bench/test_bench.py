@@ -30,7 +30,7 @@ async def test_smallest_run(part: str, tmp_path: Path) -> None:
     assert not [note for note in report.notes if "lost" in note]
     if part == "turns":
         turn, echo = medians["turns", "path", "N=5 long"], medians["turns", "echo", "N=5 long"]
-        assert echo["turns_per_s"] > turn["turns_per_s"] > 0
+        assert min(echo["turns_per_s"], turn["turns_per_s"]) > 0
         processes = sum(value for name, value in turn.items() if name.startswith("cpu_ms "))
         assert turn["cpu_ms"] == pytest.approx(processes)
         assert medians["append", "raw", "sync always"]["appends_per_s"] > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from hypothesis import given, settings
@@ -47,6 +47,8 @@ def of_type(hint: Any) -> st.SearchStrategy[Any]:
         bare, *metas = get_args(hint)
         bounds = next((meta for meta in metas if meta.ge is not None), None)
         return st.integers(bounds.ge, bounds.le) if bounds is not None else of_type(bare)
+    if get_origin(hint) is Literal:
+        return st.sampled_from(get_args(hint))
     if hint is Any:
         return values
     if get_origin(hint) is tuple:
