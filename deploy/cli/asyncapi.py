@@ -158,10 +158,11 @@ CHANNELS: Final = {
     ),
     "presence": Channel(
         subjects.PRESENCE,
-        "How many operators have a console open, told by each replica every few seconds.",
+        "How many operators have a console open, and who did something just now, told by each replica every "
+        "few seconds.",
         ("presence",),
         publish=("operator",),
-        subscribe=("workflow",),
+        subscribe=("operator", "workflow"),
     ),
     "drafts": Channel(
         "draft.{shard}.{conversation}",

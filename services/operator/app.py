@@ -6,26 +6,25 @@ import asyncio
 import contextlib
 import secrets
 import signal
+import time
 from pathlib import Path
 
-import msgspec
-import nats.errors
 import structlog
-from nats.aio.client import Client
 from prometheus_client import Counter, Gauge
 
 from services.operator.accounts import Accounts
 from services.operator.desk import Desk, DeskError
+from services.operator.domain.leases import Leases
 from services.operator.domain.transcript import lines
 from services.operator.erasure import Erasure
 from services.operator.handlers import Handlers
+from services.operator.leases import TELL_SECONDS, LeaseKeeper, PresentOperators
 from services.operator.settings import Settings
 from services.operator.subscriptions import subscribe
 from services.operator.transports import http, schemas
 from services.operator.transports.events import EventHub
 from services.operator.transports.login import Door
 from services.operator.transports.middleware import OperatorMiddleware
-from shared.contract import subjects
 from shared.contract.entry import RecordedEntry
 from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
@@ -39,8 +38,6 @@ from shared.service.live_entries import LiveEntries
 
 log = structlog.get_logger()
 
-#: How often the workflow is told how many consoles are open (seconds); it forgets after three times that.
-PRESENCE_SECONDS = 5.0
 #: How often what was folded is written, and how long to wait before a write that failed is tried again. A
 #: write is of the whole state of each conversation that changed.
 WRITE_SECONDS = 1.0
@@ -64,7 +61,8 @@ class OperatorApp:
         self._desk: Desk | None = None
         self._broken = False
         self._hub = EventHub()
-        subscribe(self._broker, health, self._typing)
+        self._leases = Leases(settings.lease_seconds, time.monotonic)
+        subscribe(self._broker, health, self._typing, self._present)
         self._handlers: Handlers | None = None
         self._door: Door | None = None
         self._erasure: Erasure | None = None
@@ -88,7 +86,9 @@ class OperatorApp:
         Gauge(
             "switchboard_operator_listeners", "Consoles that listen", registry=health.registry
         ).set_function(lambda: len(self._hub))
-        application = http.build(self._get_desk, self._hub, self._get_handlers, self._get_door)
+        application = http.build(
+            self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases.here
+        )
         self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]
 
     async def start(self) -> None:
@@ -142,18 +142,17 @@ class OperatorApp:
             silent = desk.silent_since
             self._erasure = Erasure(self._settings, self._masters, silent, self._health.registry)
             self._erasure.start()
+        keeper = LeaseKeeper(
+            *(client, self._replica, self._leases, desk, self._handlers),
+            consoles=lambda: len(self._hub),
+            hears=lambda: self._health.is_ready,
+        )
         while True:
-            await self._tell_presence(client)
+            await keeper.tell()
+            await keeper.give_back()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PRESENCE_SECONDS):
+                async with asyncio.timeout(TELL_SECONDS):
                     await self._hub.changed()
-
-    async def _tell_presence(self, client: Client) -> None:
-        """Core NATS: what is said while the connection is down is worth nothing later."""
-        if client.is_connected:
-            payload = msgspec.json.encode({"replica": self._replica, "operators": len(self._hub)})
-            with contextlib.suppress(nats.errors.Error):
-                await client.publish(subjects.PRESENCE, payload)
 
     async def _opened(self) -> Desk:
         """The desk, once its file can be used: a replica that ends may still have it."""
@@ -233,6 +232,10 @@ class OperatorApp:
         except DeskError as error:
             self._end(error)
         self._hub.close()
+
+    def _present(self, told: PresentOperators) -> None:
+        if told.replica != self._replica:
+            self._leases.there(told.names)
 
     def _typing(self, conversation: str) -> None:
         if self._desk is not None and self._desk.find(conversation) is not None:

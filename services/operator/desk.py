@@ -191,6 +191,17 @@ class Desk:
         found = self._rows("begun AND updated < ? ORDER BY updated", [time], MAX_SILENT)
         return [(summary.id, summary.state) for summary in found]
 
+    def owners(self) -> list[str]:
+        """The operators who have conversations that are not over. Raises `DeskError`."""
+        self.flush()
+        try:
+            found = self._file.execute(
+                f"SELECT DISTINCT operator FROM conversations WHERE shelf = {LIVE} AND owner = 'operator'"
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        return [operator for (operator,) in found]
+
     def count(self, view: View) -> int:
         """How many there are. For `mine` it is those of all operators. Raises `DeskError`."""
         self.flush()

@@ -127,6 +127,10 @@ class Handlers:
             "release", conversation, lambda state: decisions.release(state, who, queue, note), still
         )
 
+    async def lapse(self, conversation: str, operator: str, still: Still) -> None:
+        """Back to the queue with what an operator has who is gone; ``still`` raises if they are not."""
+        await self._command("lapse", conversation, lambda state: decisions.lapse(state, operator), still)
+
     async def resolve(
         self, conversation: str, who: Operator, still: Still, unjoined: bool = False
     ) -> ConversationSummary:

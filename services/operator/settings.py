@@ -24,6 +24,14 @@ class Settings(Sealing, frozen=True, kw_only=True):
     login_failures: Annotated[
         PositiveInt, msgspec.Meta(description="failed logins a minute for one name or one address")
     ] = 5
+    lease_seconds: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            description="an operator who is not heard of for so long loses their conversations to the queue "
+            "(at least 30); 0: never",
+        ),
+    ] = 60
     eraser_password: Annotated[
         str,
         msgspec.Meta(
@@ -39,6 +47,11 @@ class Settings(Sealing, frozen=True, kw_only=True):
     ] = ""
 
     def __post_init__(self) -> None:
+        if 0 < self.lease_seconds < 30:
+            raise ValueError(
+                f"{variable('lease_seconds')} is {self.lease_seconds}: consoles are heard of every ten "
+                "seconds, so it must be at least 30, or 0 for no lease."
+            )
         if self.retention and not self.eraser_password:
             raise ValueError(
                 f"{variable('retention')} is set, and {variable('eraser_password')} is not: "

@@ -10,15 +10,25 @@ from collections.abc import Callable
 from faststream.nats import NatsBroker
 from nats.aio.msg import Msg
 
+from services.operator.leases import PresentOperators
 from shared.contract import subjects
 from shared.eventlog.observer import Observer
-from shared.service.broker import UnreadCodec, Watch
+from shared.service.broker import JsonCodec, UnreadCodec, Watch
 
 
-def subscribe(broker: NatsBroker, health: Observer, on_typing: Callable[[str], None]) -> None:
+def subscribe(
+    broker: NatsBroker,
+    health: Observer,
+    on_typing: Callable[[str], None],
+    on_presence: Callable[[PresentOperators], None],
+) -> None:
     """Declare the subscribers; they listen from the broker's start on."""
     broker.add_middleware(Watch(health))
 
     @broker.subscriber(subjects.VISITORS_TYPING, codec=UnreadCodec(), no_reply=True)
     async def visitor_typing(message: Msg) -> None:
         on_typing(subjects.address(message.subject).conversation)
+
+    @broker.subscriber(subjects.PRESENCE, codec=JsonCodec(PresentOperators), no_reply=True)
+    async def operators_present(told: PresentOperators) -> None:
+        on_presence(told)

@@ -324,6 +324,7 @@ class ConversationTransferred(FactBase, frozen=True):
     name: Personal = ""  # who has it now, as the visitor sees it
     queue: str = ""
     note: Personal = ""  # for whoever goes on; the visitor is never shown it
+    lapsed: bool = False  # nobody did it: ``operator`` was not there for long
 
 
 class ConversationResolved(FactBase, frozen=True):

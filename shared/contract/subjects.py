@@ -58,7 +58,8 @@ TIMERS_DELIVERY: Final = "deliver.timers"
 VISITORS_TYPING: Final = "typing.*.*.visitor"
 OPERATORS_TYPING: Final = "typing.*.*.operator"
 
-#: Core NATS: how many operators are there right now, told by the operator service every few seconds.
+#: Core NATS: how many consoles are open, and who did something just now, told by each replica of the operator
+#: service every few seconds.
 PRESENCE: Final = "typing.presence"
 
 #: Core NATS: what a flow's ``service`` may ask; a backend subscribes to one of these.

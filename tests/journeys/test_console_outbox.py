@@ -240,6 +240,27 @@ async def test_logging_out_asks_before_it_throws_words_away(people: People, watc
     await expect(ada.unsent).to_have_count(0)
 
 
+async def test_logging_out_asks_while_visitors_wait_for_an_answer(people: People) -> None:
+    ada = await people.operator("ada")
+    await talking(people, ada)
+    await ada.part("logout").click()
+    await expect(ada.part("unsent-question")).to_contain_text("You still have")
+    await ada.page.get_by_role("button", name="Stay").click()
+    await expect(ada.owner).to_have_text("With you")
+    await ada.part("logout").click()
+    await ada.part("leave-anyway").click()
+    await expect(ada.part("login")).to_be_visible()
+
+
+async def test_a_console_answers_each_heartbeat(people: People) -> None:
+    """By that it is known that somebody is there, whatever else an open feed looks like."""
+    ada = await people.operator("ada")
+    for _ in range(2):
+        async with ada.page.expect_response("**/api/presence") as answer:
+            pass
+        assert (await answer.value).status == 200
+
+
 async def test_while_another_conversation_is_read_nothing_can_be_done(people: People) -> None:
     """Header, lines, draft and buttons are always of the same conversation."""
     ada = await people.operator("ada")

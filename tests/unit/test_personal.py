@@ -81,6 +81,7 @@ HARMLESS: Final[dict[str, str]] = {
     "ConversationTransferred.operator": ACCOUNT,
     "ConversationTransferred.to": ACCOUNT,
     "ConversationTransferred.queue": FLOW,
+    "ConversationTransferred.lapsed": "yes or no",
     "ConversationResolved.operator": ACCOUNT,
     "ConversationResolved.unjoined": "whether anybody owned it",
     "NoteWritten.operator": ACCOUNT,

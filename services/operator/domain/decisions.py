@@ -78,6 +78,13 @@ def release(state: Conversation, who: Operator, queue: str | None, note: str = "
     return (ConversationTransferred(operator=who.name, queue=found, note=note),)
 
 
+def lapse(state: Conversation, operator: str) -> Decision:
+    """Let somebody else go on: the operator has not been there for long. No facts: it is theirs no more."""
+    if not state.ownership.is_of(operator):
+        return ()
+    return (ConversationTransferred(operator=operator, queue=state.ownership.queue, lapsed=True),)
+
+
 def resolve(state: Conversation, who: Operator) -> Decision:
     """Close the conversation as done."""
     return (

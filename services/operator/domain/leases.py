@@ -1,7 +1,7 @@
 """Who is at the desk: a conversation that an operator has is theirs while they are there.
 
-Whoever acts, or whose console answers a heartbeat, is there; the replicas of the service tell one another. What
-nobody could be heard of, because the connection was down, counts as nobody's absence.
+Whoever acts, or whose console answers a heartbeat, is there; the replicas of the service tell one another.
+A time in which nobody could be heard, because the connection was down, is nobody's absence.
 """
 
 from __future__ import annotations

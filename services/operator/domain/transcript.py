@@ -170,6 +170,8 @@ def _told(before: Conversation, fact: Fact) -> str | None:
         case ConversationHandedBack():
             at = f" at “{fact.state}”" if fact.state else ""
             return f"{who} handed back to the bot{at}"
+        case ConversationTransferred(lapsed=True):
+            return f"{who} was away for long: this is back in “{fact.queue}”"
         case ConversationTransferred(to=to, name=name, note=note):
             where = f"passed this on to {name or to}" if to else f"put this back into “{fact.queue}”"
             return f"{who} {where}" + (f": {note}" if note else "")

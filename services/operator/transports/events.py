@@ -15,8 +15,9 @@ import structlog
 
 #: Events that wait for one listener at most.
 MAX_WAITING = 1_000
-#: After so long without an event a heartbeat goes out (seconds). It is an event and no comment, which
-#: scripts do not see: a console that hears nothing knows that its link is dead.
+#: So often a heartbeat goes out (seconds). It is an event and no comment, which scripts do not see: a console
+#: that hears nothing knows that its link is dead. It answers each, so that it is known to be there: an event
+#: wakes it also in a hidden tab, where timers sleep.
 PING_SECONDS = 10.0
 #: Whoever listens is asked for the right to so often, whatever traffic there is (seconds).
 CHECK_SECONDS = 2.0
@@ -77,14 +78,16 @@ class EventHub:
         self._listeners[queue] = asyncio.Event()
         self._change.set()
         guard = asyncio.create_task(self._guard(queue, still_welcome))
+        loop = asyncio.get_running_loop()
         try:
             yield b"retry: 1000\n: listening\n\n"
+            beat = loop.time() + PING_SECONDS
             while True:
                 try:
-                    async with asyncio.timeout(PING_SECONDS):
+                    async with asyncio.timeout_at(beat):
                         frame = await queue.get()
                 except TimeoutError:
-                    frame = b"event: heartbeat\ndata: {}\n\n"
+                    frame, beat = b"event: heartbeat\ndata: {}\n\n", loop.time() + PING_SECONDS
                 if frame is None:
                     return
                 yield frame

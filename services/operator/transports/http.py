@@ -124,6 +124,12 @@ async def typing(id: Id, operator: Operator, handlers: Handlers) -> schemas.Done
     return schemas.Done()
 
 
+@post("/api/presence", status_code=200, responses=answers(401))
+async def presence(operator: Operator) -> schemas.Done:
+    """Say that you are there. A console does so at each `heartbeat` event; any other request says it too."""
+    return schemas.Done()
+
+
 @post("/api/conversations/{id:str}/handback", status_code=200, responses=answers(401, 404, 409, 422))
 async def handback(
     id: Id,
@@ -180,15 +186,20 @@ async def events(operator: Operator, request: Req, door: Door, hub: EventHub) ->
 
 
 def build(
-    desk: Callable[[], Desk], hub: EventHub, handlers: Callable[[], Handlers], door: Callable[[], Door]
+    desk: Callable[[], Desk],
+    hub: EventHub,
+    handlers: Callable[[], Handlers],
+    door: Callable[[], Door],
+    here: Callable[[str], None],
 ) -> Litestar:
-    """The ASGI application."""
+    """The ASGI application. ``here`` is told of every operator who asks for something."""
 
     async def operator(request: Req, door: Door) -> Operator:
         token = request.cookies.get(COOKIE)
         found = await door.accounts.who(token) if token else None
         if found is None:
             raise NotAuthorizedException("log in first")
+        here(found.name)
         return found
 
     async def still(request: Req, door: Door) -> Still:
@@ -199,7 +210,7 @@ def build(
 
     return Litestar(
         route_handlers=[
-            *(login, logout, me, conversations, conversation, events),
+            *(login, logout, me, presence, conversations, conversation, events),
             *(claim, say, typing, handback, transfer, resolve),
             desk_routes(),
             *pages(),

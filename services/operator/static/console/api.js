@@ -45,6 +45,7 @@ export const api = {
   claim: (id) => request('POST', path(id, '/claim')),
   handback: (id, state) => request('POST', path(id, '/handback'), state ? { state } : {}),
   release: (id) => request('POST', path(id, '/transfer'), {}),
+  present: () => request('POST', '/api/presence'),
   resolve: (id) => request('POST', path(id, '/resolve')),
   typing: (id) => request('POST', path(id, '/typing')),
 

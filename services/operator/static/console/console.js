@@ -75,6 +75,7 @@ function enter(me) {
       api.me().catch((problem) => problem.status === 401 && start());
     },
     conversation: changed,
+    heartbeat: () => api.present().catch((problem) => problem.status === 401 && start()),
     message: (line) => reader.add(line),
     typing: ({ conversation }) => reader.visitorTypes(conversation),
     erased({ conversation }) {
@@ -119,7 +120,15 @@ function logout() {
 }
 
 part('logout').addEventListener('click', () => {
-  if (outbox.any || drafts.any) {
+  const mine = lists.shown('mine').length;
+  const questions = [];
+  if (outbox.any || drafts.any) questions.push('Something you wrote is not sent. If you log out, it is gone.');
+  if (mine) {
+    questions.push(`You still have ${mine === 1 ? 'a conversation' : `${mine} conversations`}.`
+      + ' Hand back or release first, so that nobody waits for you.');
+  }
+  if (questions.length) {
+    part('unsent-question').textContent = questions.join(' ');
     part('unsent-dialog').returnValue = '';
     part('unsent-dialog').showModal();
   } else {

@@ -1,0 +1,93 @@
+"""Conversations of operators who are gone go back to the queue; replicas tell one another who is there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import nats.errors
+import structlog
+from nats.aio.client import Client
+
+from services.operator.desk import Desk, DeskError
+from services.operator.domain.leases import Leases
+from services.operator.handlers import Busy, Handlers, NotFound
+from shared.contract import subjects
+from shared.eventlog.errors import LogError
+
+log = structlog.get_logger()
+
+#: How often the replicas tell who is there (seconds). The workflow forgets after three times that.
+TELL_SECONDS: Final = 5.0
+#: So many conversations of one operator are given back in one go; the rest follows.
+AT_ONCE: Final = 50
+
+
+class PresentOperators(msgspec.Struct):
+    """What a replica tells: how many consoles are open there, and who did something just now."""
+
+    replica: str
+    operators: int
+    names: list[str] = []
+
+
+class StillThere(Exception):
+    """The operator has been heard of meanwhile."""
+
+
+class LeaseKeeper:
+    """One replica's. ``consoles`` counts those that are open here."""
+
+    def __init__(
+        self,
+        client: Client,
+        replica: str,
+        leases: Leases,
+        desk: Desk,
+        handlers: Handlers,
+        consoles: Callable[[], int],
+        hears: Callable[[], bool],
+    ) -> None:
+        self._client = client
+        self._replica = replica
+        self._leases = leases
+        self._desk = desk
+        self._handlers = handlers
+        self._consoles = consoles
+        self._hears = hears
+
+    async def tell(self) -> None:
+        """Core NATS: what is said while the connection is down is worth nothing later."""
+        if not self._client.is_connected:
+            return
+        told = PresentOperators(self._replica, self._consoles(), self._leases.to_tell())
+        with contextlib.suppress(nats.errors.Error):
+            await self._client.publish(subjects.PRESENCE, msgspec.json.encode(told))
+
+    async def give_back(self) -> None:
+        """What operators have who are gone. What cannot be given back now is tried again the next time."""
+        if not self._client.is_connected or not self._hears():
+            self._leases.deaf()
+            return
+        try:
+            for operator in self._desk.owners():
+                if self._leases.lapsed(operator):
+                    for summary in self._desk.page("mine", operator, AT_ONCE).conversations:
+                        await self._release(summary.id, operator)
+        except DeskError as error:
+            log.warning("leases_not_read", error=str(error))
+
+    async def _release(self, conversation: str, operator: str) -> None:
+        async def still() -> None:
+            if not self._leases.lapsed(operator):
+                raise StillThere
+
+        with contextlib.suppress(StillThere):
+            try:
+                await self._handlers.lapse(conversation, operator, still)
+            except (LogError, Busy, NotFound) as error:
+                log.warning("not_given_back", conversation=conversation, error=str(error))
+            await asyncio.sleep(0)
