@@ -1420,6 +1420,20 @@ MUTATIONS: Final = (
         ("tests/contract/test_desk_file.py", "-k", "another_version"),
     ),
     Mutation(
+        "A time in which nobody could be heard is nobody's absence",
+        "services/operator/leases.py",
+        "            self._leases.deaf()",
+        "            pass",
+        ("tests/contract/test_leases.py", "-k", "nobody_can_be_heard"),
+    ),
+    Mutation(
+        "A lease takes from nobody but whom it is of",
+        "services/operator/domain/decisions.py",
+        "    if not state.ownership.is_of(operator):",
+        "    if False:",
+        ("tests/contract/test_leases.py", "-k", "give_it_back_once"),
+    ),
+    Mutation(
         "Rows of the desk that go farther than its checkpoint are not believed",
         "services/operator/desk.py",
         "                    if not ahead:",
