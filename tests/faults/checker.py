@@ -54,7 +54,7 @@ NO_OUTCOME = "has no outcome"
 #: The contract level of the programs under test: above it they may not decide.
 LEVEL = 3
 #: What only the operator who owns the conversation may do.
-OWNERS_ONLY = {"OperatorSaid", "ConversationHandedBack", "ConversationResolved"}
+OWNERS_ONLY = {"OperatorSaid", "ConversationHandedBack", "ConversationTransferred", "ConversationResolved"}
 #: What an operator's deed leaves on the log.
 LEAVES = {
     "claim": "ConversationClaimed",
