@@ -308,6 +308,8 @@ def _holder(holder: str, fact: dict[str, Any]) -> str:
     match fact["kind"]:
         case "ConversationClaimed":
             return str(fact.get("operator"))
+        case "ConversationTransferred":
+            return str(fact.get("to") or "")
         case "ConversationHandedBack" | "ConversationResolved" | "ConversationReset" | "ConversationEnded":
             return ""
         case _:

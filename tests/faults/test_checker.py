@@ -127,6 +127,20 @@ def test_an_operator_who_acts_without_owning_is_found() -> None:
     assert laws([*SMALL, line(3, "operator", "OperatorSaid")]) == {"one owner"}
 
 
+def test_what_was_passed_on_is_the_next_ones() -> None:
+    def passed_on(to: str, operator: str = "o") -> Line:
+        transfer = line(4, "operator", "ConversationTransferred", operator=operator)
+        transfer["entry"]["facts"][0]["to"] = to
+        return transfer
+
+    others = line(5, "operator", "OperatorSaid", operator="other")
+    assert laws([*CLAIMED, passed_on(to="other"), others]) == set()
+    assert laws([*CLAIMED, passed_on(to="third"), others]) == {"one owner"}
+    taken = line(5, "operator", "ConversationClaimed", operator="other")
+    assert laws([*CLAIMED, passed_on(to=""), taken]) == set()
+    assert laws([*CLAIMED, passed_on(operator="other", to="other")]) == {"one owner"}
+
+
 def test_what_another_author_may_not_write_counts_for_nothing() -> None:
     assert laws([*SMALL, line(3, "visitor", "ConversationClaimed"), line(4, "bot", "BotSaid")]) == set()
 
