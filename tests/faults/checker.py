@@ -42,19 +42,17 @@ NOTED = {
     *("ConversationEnded", "InputRefused", "DecisionFailed"),
 }
 INPUTS = {"TextWritten", "ChoiceMade", "ConversationStarted", "ConversationReset"}
+#: What only the operator who owns the conversation may do.
+OWNERS_ONLY = {"OperatorSaid", "ConversationHandedBack", "ConversationTransferred", "ConversationResolved"}
 #: Who may write the facts that the laws are about; from anybody else they count for nothing.
 AUTHORS = {
     **dict.fromkeys(INPUTS, "visitor"),
     **dict.fromkeys(SPOKEN | NOTED, "bot"),
-    **dict.fromkeys(
-        ("ConversationClaimed", "OperatorSaid", "ConversationHandedBack", "ConversationResolved"), "operator"
-    ),
+    **dict.fromkeys(("ConversationClaimed", *sorted(OWNERS_ONLY)), "operator"),
 }
 NO_OUTCOME = "has no outcome"
 #: The contract level of the programs under test: above it they may not decide.
-LEVEL = 3
-#: What only the operator who owns the conversation may do.
-OWNERS_ONLY = {"OperatorSaid", "ConversationHandedBack", "ConversationTransferred", "ConversationResolved"}
+LEVEL = 6
 #: What an operator's deed leaves on the log.
 LEAVES = {
     "claim": "ConversationClaimed",
@@ -271,6 +269,8 @@ def _outcomes(name: str, lines: list[Line], now: float, late: float) -> list[Vio
                 if owner == "operator":
                     violations.append(Violation("one owner", name, f"claimed at {position}, owned already"))
                 owner, waiting = "operator", []
+            elif kind == "ConversationTransferred":
+                owner = "operator" if fact.get("to") else "queue"
             elif kind == "ConversationHandedBack":
                 owner = "bot"
                 waiting.append(position)
@@ -377,6 +377,8 @@ def _expected(line: Line, refused: set[int]) -> list[tuple[int, str]]:
                 seen.append((position, f"!{fact['group']}/{fact['item']}"))
             case "ConversationClaimed":
                 seen.append((position, "joined"))
+            case "ConversationTransferred":
+                seen.append((position, "joined" if fact.get("to") else "left"))
             case "ConversationHandedBack" | "ConversationResolved":
                 seen.append((position, "left"))
             case _:

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from shared.contract import entry
 from tests.conftest import Connections, Services
 from tests.faults.checker import (
+    LEVEL,
     ClientTranscript,
     Line,
     Violation,
@@ -146,7 +148,8 @@ def test_what_another_author_may_not_write_counts_for_nothing() -> None:
 
 
 def test_a_decision_after_an_entry_of_a_future_version_is_found() -> None:
-    future = [*SMALL, line(3, "visitor", "TextWritten", needs=4)]
+    assert LEVEL == entry.LEVEL
+    future = [*SMALL, line(3, "visitor", "TextWritten", needs=LEVEL + 1)]
     assert laws(future) == set()  # it waits for a newer program
     assert laws([*future, line(4, "bot", "BotSaid", cause=3)]) == {"level"}
 
