@@ -70,6 +70,7 @@ class OperatorApp:
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._giving_back: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         # A stream of events never ends by itself, so it would hold up the end of the process.
         health.on_drain(self._hub.close)
@@ -97,7 +98,7 @@ class OperatorApp:
 
     async def stop(self) -> None:
         """Let go of the connection; what was answered is stored already."""
-        for task in (self._task, self._writing):
+        for task in (self._task, self._giving_back, self._writing):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -147,9 +148,9 @@ class OperatorApp:
             consoles=lambda: len(self._hub),
             hears=lambda: self._health.is_ready,
         )
+        self._giving_back = asyncio.create_task(keeper.run())
         while True:
             await keeper.tell()
-            await keeper.give_back()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TELL_SECONDS):
                     await self._hub.changed()

@@ -155,8 +155,13 @@ class Desk:
         return change
 
     def flush(self) -> None:
-        """Write all that was folded. Raises `DeskError`."""
+        """Write all that was folded, and how far that is. Raises `DeskError`."""
         self.write(self._place())
+
+    def _flush_changes(self) -> None:
+        """What is in memory alone belongs to the lists, too. Nothing is written for a place alone."""
+        if self._changed or self.thrown_away:
+            self.flush()
 
     def write(self, checkpoint: Checkpoint | None) -> None:
         """Write all that was folded. ``checkpoint``: how far that is; None: that is not known now.
@@ -193,7 +198,7 @@ class Desk:
 
     def owners(self) -> list[str]:
         """The operators who have conversations that are not over. Raises `DeskError`."""
-        self.flush()
+        self._flush_changes()
         try:
             found = self._file.execute(
                 f"SELECT DISTINCT operator FROM conversations WHERE shelf = {LIVE} AND owner = 'operator'"
@@ -204,7 +209,7 @@ class Desk:
 
     def count(self, view: View) -> int:
         """How many there are. For `mine` it is those of all operators. Raises `DeskError`."""
-        self.flush()
+        self._flush_changes()
         try:
             (count,) = self._file.execute(
                 f"SELECT count(*) FROM conversations WHERE {_VIEWS[view].replace('AND operator = ?', '')}"
@@ -350,7 +355,7 @@ class Desk:
         return self._keep(id, row[0])
 
     def _rows(self, where: str, values: list[Any], limit: int) -> list[ConversationSummary]:
-        self.flush()  # what is in memory alone belongs to the lists, too
+        self._flush_changes()
         question = f"SELECT id, content FROM conversations WHERE {where} LIMIT {limit}"
         try:
             rows = self._file.execute(question, values).fetchall()

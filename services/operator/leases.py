@@ -59,6 +59,17 @@ class LeaseKeeper:
         self._consoles = consoles
         self._hears = hears
 
+    async def run(self) -> None:
+        """Give back what is due, for as long as the service runs. Apart from telling: where the log is slow,
+        this waits, and the other replicas must go on hearing who is here.
+        """
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            try:
+                await self.give_back()
+            except Exception:  # a fault of ours: it shall be seen, and not be the end of all leases
+                log.exception("leases_not_kept")
+
     async def tell(self) -> None:
         """Core NATS: what is said while the connection is down is worth nothing later."""
         if not self._client.is_connected:
@@ -90,4 +101,3 @@ class LeaseKeeper:
                 await self._handlers.lapse(conversation, operator, still)
             except (LogError, Busy, NotFound) as error:
                 log.warning("not_given_back", conversation=conversation, error=str(error))
-            await asyncio.sleep(0)

@@ -10,13 +10,13 @@ Its personal values may be sealed: see `shared.contract.sealing`.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import msgspec
 
+from shared.contract import desk_facts as desk
 from shared.contract import facts as contract
 from shared.contract import sealing
-from shared.contract.desk_facts import DeskFact
 from shared.contract.facts import MAY_WRITE, Author, Fact
 from shared.contract.sealing import DataKey, FindKey
 
@@ -30,7 +30,13 @@ _LEVEL_5: Final[frozenset[type]] = frozenset({contract.ConversationTransferred})
 
 #: What came with level 6: a program of level 5 takes the place of a note for that of the conversation's last
 #: entry, and its expectation is never met again.
-_LEVEL_6: Final[frozenset[type]] = frozenset(get_args(DeskFact))
+_LEVEL_6: Final[frozenset[type]] = frozenset(
+    {
+        *(desk.NoteWritten, desk.NoteRemoved, desk.LabelAdded, desk.LabelRemoved, desk.PrioritySet),
+        *(desk.ConversationSnoozed, desk.SnoozeEnded, desk.ConversationRead, desk.ConversationAssigned),
+        *(desk.SpamMarked, desk.SpamUnmarked),
+    }
+)
 
 #: What came with level 3: a program of level 2 takes sealed words for empty ones.
 _SEALED_LEVEL: Final = 3

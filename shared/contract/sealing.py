@@ -268,7 +268,7 @@ def _lenient(raw: msgspec.Raw) -> Fact | None:
 
 
 def _plan(kind: type[msgspec.Struct]) -> _Plan | None:
-    """None for a kind without personal values."""
+    """None for a kind without personal values. Raises `TypeError` where some would be overlooked."""
     hints = get_type_hints(kind, include_extras=True)
     absent: dict[str, Any] = {}
     within: dict[str, _Plan] = {}
@@ -278,6 +278,11 @@ def _plan(kind: type[msgspec.Struct]) -> _Plan | None:
             absent[field.name] = _absent(field)
         elif (inner := _struct_of(hint)) is not None and (plan := _plan(inner)) is not None:
             within[field.name] = plan
+        elif _holds_personal(hint):
+            raise TypeError(
+                f"{kind.__name__}.{field.name} would not be sealed: personal are whole fields, or those of "
+                "structs in a tuple"
+            )
     return _Plan(absent, within) if absent or within else None
 
 
@@ -288,6 +293,13 @@ def _is_personal(hint: Any) -> bool:
             for meta in hint.__metadata__
         )
     return get_origin(hint) in (Union, UnionType) and any(map(_is_personal, get_args(hint)))
+
+
+def _holds_personal(hint: Any) -> bool:
+    """Whether something in there is personal, however deep."""
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return any(map(_holds_personal, get_type_hints(hint, include_extras=True).values()))
+    return _is_personal(hint) or any(map(_holds_personal, get_args(hint)))
 
 
 def _struct_of(hint: Any) -> type[msgspec.Struct] | None:

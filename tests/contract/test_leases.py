@@ -43,12 +43,12 @@ class WatchedDesk:
         self.hears = True
         self.handlers = handlers
         self._log = log
-        self._keeper = LeaseKeeper(
+        self.keeper = LeaseKeeper(
             client, "a", self.leases, handlers._desk, handlers, lambda: 1, lambda: self.hears
         )
 
     async def looks(self) -> None:
-        await self._keeper.give_back()
+        await self.keeper.give_back()
 
     async def transfers(self) -> list[ConversationTransferred]:
         entries = await history(self._log, TALK)
@@ -115,6 +115,29 @@ async def test_two_replicas_give_it_back_once(desk: WatchedDesk, other: OtherRep
     await desk.looks()
     assert await desk.transfers() == [BACK]
     assert (await desk.handlers.newest(TALK)).state.ownership.is_of("bob")
+
+
+async def test_a_fault_of_ours_ends_no_lease_for_ever(
+    desk: WatchedDesk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("services.operator.leases.TELL_SECONDS", 0.01)
+    lapse, tries = desk.handlers.lapse, 0
+
+    async def fails_once(*arguments: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise KeyError("nobody thought of this")
+        await lapse(*arguments)
+
+    monkeypatch.setattr(desk.handlers, "lapse", fails_once)
+    desk.clock.now += 61
+    keeping = asyncio.create_task(desk.keeper.run())
+    async with asyncio.timeout(20):
+        while await desk.transfers() != [BACK]:
+            await asyncio.sleep(0.02)
+    keeping.cancel()
+    assert "leases_not_kept" in capsys.readouterr().out
 
 
 async def test_whoever_asks_for_something_is_there_and_the_others_are_told(

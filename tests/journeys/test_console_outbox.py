@@ -139,6 +139,33 @@ async def test_what_is_refused_says_so_and_is_tried_again_or_edited(
     assert await said(stage, conversation) == ["First", "Second", "Third"]
 
 
+async def test_a_refusal_says_nothing_of_an_earlier_try(
+    people: People, stage: Stage, watch: PageWatch
+) -> None:
+    """The first try may have been stored: its answer was lost. So it is looked up, and is not there."""
+    watch.allow(NETWORK)
+    watch.allow("status of 413")
+    ada = await people.operator("ada")
+    _, conversation = await talking(people, ada)
+    tries = 0
+
+    async def lose(route: Route) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            await route.abort()
+        else:
+            await route.fulfill(status=413, json={"error": "too much"})
+
+    await ada.page.route(SAY, lose)
+    await ada.says("Perhaps")
+    await expect(ada.unsent.locator("small")).to_have_text("It is not known whether this was sent: too much")
+    await ada.part("edit").click()
+    await expect(ada.editor).to_have_value("Perhaps")
+    await expect(ada.unsent).to_have_count(0)
+    assert await said(stage, conversation) == []
+
+
 async def test_what_may_have_been_sent_is_looked_for_before_it_is_edited(
     people: People, stage: Stage, watch: PageWatch
 ) -> None:

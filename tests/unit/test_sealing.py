@@ -22,6 +22,7 @@ from shared.contract.entry import (
     encode_sealed,
     schema,
 )
+from shared.contract.fact import Personal
 from shared.contract.facts import (
     BotSaid,
     Choice,
@@ -32,7 +33,7 @@ from shared.contract.facts import (
     TextWritten,
     VariableSaved,
 )
-from shared.contract.sealing import KEY_BYTES, DataKey, key_id, put_back, seal, split, take_out
+from shared.contract.sealing import KEY_BYTES, DataKey, _plan, key_id, put_back, seal, split, take_out
 from tests import examples
 
 KEY = DataKey(b"block-1 \x05", bytes(range(KEY_BYTES)))
@@ -84,6 +85,24 @@ def test_the_bytes_of_a_sealed_entry_never_change() -> None:
     assert data.decode() == (
         '{"id":"2","cause":2,"needs":3,"facts":[{"kind":"BotSaid","text":""}],"sealed":"AWJsb2NrLTEgBRDVadZXzkzQLZRj8xwKitsuZz1bfjnX0Rs8hO6XZblCPtEHv4PrqcBiHZ1/Ap63coSNJufL"}'
     )
+
+
+class InTuple(msgspec.Struct, frozen=True):
+    tags: tuple[Personal, ...] = ()
+
+
+class InDict(msgspec.Struct, frozen=True):
+    words: dict[str, Personal] = {}
+
+
+class InOther(msgspec.Struct, frozen=True):
+    one: TextWritten
+
+
+@pytest.mark.parametrize("kind", [InTuple, InDict, InOther])
+def test_a_personal_value_that_would_be_overlooked_is_refused(kind: type[msgspec.Struct]) -> None:
+    with pytest.raises(TypeError, match=f"{kind.__name__}.* would not be sealed"):
+        _plan(kind)
 
 
 def test_an_empty_text_and_none_are_told_apart() -> None:

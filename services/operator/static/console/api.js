@@ -52,10 +52,13 @@ export const api = {
   // The message's id makes it safe to send again what seemed to fail: it is stored once.
   async say(id, text, message) {
     const body = { text, id: message };
+    let doubt = false; // an earlier try may have been stored
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await request('POST', path(id, '/say'), body);
       } catch (problem) {
+        problem.doubt = doubt;
+        doubt = true;
         if (attempt >= 4 || ![0, 503].includes(problem.status)) throw problem;
         await new Promise((resume) => setTimeout(resume, 500 * 2 ** attempt));
       }

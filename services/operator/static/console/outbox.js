@@ -7,8 +7,10 @@ import { Kept } from './kept.js';
 
 // A page that comes back goes on sending what was sent so short a time ago (ms); the rest it shows.
 const FRESH = 60000;
-// Answers that say that the message is not stored; after any other that is not known.
-const REFUSED = [400, 401, 403, 404, 409, 413, 422];
+// These answers look first whether the message is stored: it is not.
+const DECIDED = [404, 409];
+// These come before anybody looks: this try is not stored, and of an earlier one that says nothing.
+const TURNED_AWAY = [400, 401, 403, 413, 422];
 
 class Outbox {
   constructor() {
@@ -28,6 +30,7 @@ class Outbox {
     this.kept.of(name);
     for (const message of this.messages) {
       if (message.state !== 'sending' || this.busy.has(message.conversation)) continue;
+      message.doubt = true; // the page before may have sent it
       if (Date.now() - message.time > FRESH) Object.assign(message, { state: 'unknown', why: 'the page was closed' });
     }
     for (const { conversation } of this.messages) this.run(conversation);
@@ -104,7 +107,8 @@ class Outbox {
         message.state = 'sent'; // until its line is there
         this.stored(row);
       } catch (problem) {
-        message.state = REFUSED.includes(problem.status) ? 'refused' : 'unknown';
+        message.doubt ||= problem.doubt || ![...DECIDED, ...TURNED_AWAY].includes(problem.status);
+        message.state = DECIDED.includes(problem.status) || !message.doubt ? 'refused' : 'unknown';
         message.why = problem.operatorName ? `Taken by ${problem.operatorName}` : problem.message;
         this.refused(problem);
       }

@@ -282,7 +282,7 @@ export class Reader {
         return;
       }
       outbox.settle(id, new Set(detail.messages.map((line) => line.id)));
-      if (this.row?.id === id) this.open(id);
+      if (!outbox.at(id).includes(message) && this.row?.id === id) this.open(id); // it was sent: show its line
     }
     if (!outbox.at(id).includes(message) || message.state === 'sending') return;
     const here = this.row?.id === id;
