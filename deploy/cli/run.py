@@ -29,16 +29,20 @@ def run(options: argparse.Namespace) -> int:
     if options.flow:
         env[variable("flow")] = options.flow
     settings = _check_settings(env)
-    # The services run in the project's root: what is relative here would be another file there.
-    for name in ("flow", "flows", "nats_ca"):
-        if value := getattr(settings, name):
-            env[variable(name)] = str(Path(value).absolute())
+    make_absolute(env)
     _check_flows(settings)
     env.setdefault(variable("origins"), "loopback")
     data = Path(settings.data).absolute()
     with hold(data) as lock:
         ports = assign(settings, {"workflow": options.workflows, "proxy": options.proxies})
         return asyncio.run(_supervise(settings, env, data, ports, lock, options.verbose))
+
+
+def make_absolute(env: dict[str, str]) -> None:
+    """The services run in the project's root: what is relative here would be another file there."""
+    for name in ("flow", "flows", "nats_ca", "agents_file", "operator_file", "analytics_file"):
+        if value := env.get(variable(name)):
+            env[variable(name)] = str(Path(value).absolute())
 
 
 async def _supervise(

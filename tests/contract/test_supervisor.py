@@ -21,6 +21,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from deploy.cli.run import make_absolute
 from deploy.local.embedded import EmbeddedNats
 from deploy.local.supervised_process import ProcessError, SupervisedProcess, warning
 
@@ -259,6 +260,15 @@ def test_a_bad_setting_is_one_sentence(
     assert words in run.text
     assert len(run.text.strip().splitlines()) == 1
     assert not (tmp_path / "data" / "passwords.json").exists(), "half started"
+
+
+def test_a_file_is_the_one_beside_whoever_starts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The services run in another folder."""
+    monkeypatch.chdir(tmp_path)
+    names = ("FLOW", "FLOWS", "NATS_CA", "AGENTS_FILE", "OPERATOR_FILE", "ANALYTICS_FILE")
+    env = {f"SWITCHBOARD_{name}": "some/file" for name in names}
+    make_absolute(env)
+    assert set(env.values()) == {str(tmp_path / "some" / "file")}
 
 
 def test_a_mistyped_setting_is_named(start: Starter, tmp_path: Path) -> None:
