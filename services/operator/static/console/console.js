@@ -124,8 +124,9 @@ part('logout').addEventListener('click', () => {
   const questions = [];
   if (outbox.any || drafts.any) questions.push('Something you wrote is not sent. If you log out, it is gone.');
   if (mine) {
-    questions.push(`You still have ${mine === 1 ? 'a conversation' : `${mine} conversations`}.`
-      + ' Hand back or release first, so that nobody waits for you.');
+    const [what, them] = mine === 1 ? ['a conversation', 'it'] : [`${mine} conversations`, 'them'];
+    questions.push(`You still have ${what}. Hand ${them} back, put ${them} into the queue or resolve ${them}`
+      + ' first, so that nobody waits for you.');
   }
   if (questions.length) {
     part('unsent-question').textContent = questions.join(' ');
