@@ -11,7 +11,7 @@ TOOLS := node_modules/.package-lock.json
 NODE := $(BIN)/node
 GROUPS := proxy workflow operator analytics local dev
 
-.PHONY: help setup run test faults mutants bench bench-full check lint format lock clean browser widget
+.PHONY: help setup run test faults mutants bench bench-full check lint format lock clean browser widget vendor
 
 help: ## show the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,12 +45,16 @@ check: setup $(TOOLS) ## only the static checks; docs/asyncapi.yaml is up to dat
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.asyncapi --check
-	$(NODE) node_modules/eslint/bin/eslint.js services/proxy/widget tests/widget
+	$(NODE) node_modules/eslint/bin/eslint.js services/proxy/widget services/operator/static tests/widget tests/console
 	$(NODE) node_modules/typescript/bin/tsc
 	$(NODE) services/proxy/widget/build.js --check
+	$(NODE) services/operator/static/vendor.js --check
 
 widget: $(TOOLS) ## build the chat button from its modules
 	$(NODE) services/proxy/widget/build.js
+
+vendor: $(TOOLS) ## renew the library that the console uses
+	$(NODE) services/operator/static/vendor.js
 
 format: setup ## put the code into its form
 	$(BIN)/ruff check --fix

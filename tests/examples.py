@@ -275,6 +275,10 @@ class Story:
         """An operator does something."""
         return self._append("operator", facts, id=id)
 
+    def desk(self, *facts: Fact) -> RecordedEntry:
+        """An operator notes something."""
+        return self._append("desk", facts)
+
     def eraser(self, *facts: Fact) -> RecordedEntry:
         """The conversation is to be forgotten."""
         return self._append("eraser", facts)

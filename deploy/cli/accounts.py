@@ -1,6 +1,6 @@
 """The operators' accounts: a bucket on NATS that only the admin user writes.
 
-The key is the account's name, the value ``{"name", "display", "hash", "created"}``. A login names the
+The key is the account's name, the value ``{"name", "display", "hash", "created", "role"}``. A login names the
 revision of its account, so whatever is changed here ends the account's logins. While an account is disabled
 its hash begins with ``!``, as in /etc/shadow, so that no password fits, at services of every version.
 """
@@ -20,6 +20,7 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NotFound
 from nats.js.kv import KeyValue
 
 from deploy.local.embedded import write_secret
+from shared.contract.roles import Role
 from shared.contract.subjects import OPERATORS
 from shared.timestamps import format_time
 
@@ -42,6 +43,7 @@ class Account(msgspec.Struct, frozen=True):
     display: str
     hash: str
     created: str
+    role: Role = "operator"
 
     @property
     def disabled(self) -> bool:
@@ -54,12 +56,12 @@ def check_name(name: str) -> None:
         raise AccountError(f"{name!r} cannot be an account's name: 1 to 32 of a-z, 0-9, '.', '_' and '-'.")
 
 
-async def add(client: Client, name: str, display: str, password: str) -> None:
+async def add(client: Client, name: str, display: str, password: str, role: Role = "operator") -> None:
     """Make an account. Raises `AccountError`."""
     check_name(name)
     if len(display) > 64 or not display.isprintable():
         raise AccountError("the name that visitors see has at most 64 characters that can be printed.")
-    account = Account(name, display or name, _hash(password), format_time(time.time_ns()))
+    account = Account(name, display or name, _hash(password), format_time(time.time_ns()), role)
     try:
         await (await _bucket(client)).create(name, msgspec.json.encode(account))
     except KeyWrongLastSequenceError:
@@ -76,6 +78,15 @@ async def change(client: Client, name: str, password: str) -> None:
     await _keep(
         bucket, msgspec.structs.replace(account, hash="!" + hash if account.disabled else hash), revision
     )
+
+
+async def change_role(client: Client, name: str, role: Role) -> None:
+    """Let an account do more, or less; its logins end. Raises `AccountError`."""
+    bucket = await _bucket(client)
+    account, revision = await _existing(bucket, name)
+    if account.role == role:
+        raise AccountError(f"The account {name} has the role {role} already.")
+    await _keep(bucket, msgspec.structs.replace(account, role=role), revision)
 
 
 async def disable(client: Client, name: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from deploy.cli import flows
 from deploy.cli.lazy_commands import LazyCommand, count
+from shared.contract.roles import ROLES
 from shared.service.version import VERSION
 
 
@@ -132,7 +133,14 @@ def parser() -> argparse.ArgumentParser:
     add = verbs.add_parser("add", help="make an account; asks for its password")
     add.add_argument("name")
     add.add_argument("--display", default="", metavar="NAME", help="the name that visitors see")
+    add.add_argument(
+        "--role", choices=ROLES, default="operator", help="a supervisor may take over from anyone"
+    )
     add.set_defaults(command=LazyCommand("operators", "add"))
+    role = verbs.add_parser("role", help="change what an account may do; ends its sessions")
+    role.add_argument("name")
+    role.add_argument("role", choices=ROLES)
+    role.set_defaults(command=LazyCommand("operators", "role"))
     passwd = verbs.add_parser("passwd", help="change an account's password; ends its sessions")
     passwd.add_argument("name")
     passwd.set_defaults(command=LazyCommand("operators", "passwd"))

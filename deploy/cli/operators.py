@@ -21,7 +21,7 @@ def add(options: argparse.Namespace) -> int:
     """Make an account. Raises `AccountError` or `ConnectionFailed`."""
     accounts.check_name(options.name)
     password = _ask_password()
-    _change(lambda client: accounts.add(client, options.name, options.display, password))
+    _change(lambda client: accounts.add(client, options.name, options.display, password, options.role))
     print(f"The account {options.name} is made.")
     return 0
 
@@ -32,6 +32,13 @@ def passwd(options: argparse.Namespace) -> int:
     password = _ask_password()
     _change(lambda client: accounts.change(client, options.name, password))
     print(f"The password of {options.name} is changed; its logins end within five seconds.")
+    return 0
+
+
+def role(options: argparse.Namespace) -> int:
+    """Change what an account may do. Raises `AccountError` or `ConnectionFailed`."""
+    _change(lambda client: accounts.change_role(client, options.name, options.role))
+    print(f"The account {options.name} has the role {options.role}; its logins end within five seconds.")
     return 0
 
 
@@ -86,7 +93,7 @@ def listed(options: argparse.Namespace) -> int:
 
     for account in asyncio.run(command()):
         state = "  disabled" if account.disabled else ""
-        print(f"{account.name:<32} {account.display:<32} {account.created}{state}")
+        print(f"{account.name:<32} {account.display:<32} {account.role:<10} {account.created}{state}")
     return 0
 
 

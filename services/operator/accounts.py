@@ -22,6 +22,7 @@ from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
 from services.operator.domain.decisions import Operator
+from shared.contract.roles import Role
 from shared.contract.subjects import OPERATOR_SESSIONS, OPERATORS
 
 _NAME = re.compile(r"(?=.{1,32}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
@@ -36,6 +37,7 @@ class _Account(msgspec.Struct):
     name: str
     hash: str
     display: str = ""
+    role: Role = "operator"
 
 
 class _Session(msgspec.Struct):
@@ -47,7 +49,7 @@ class Accounts:
     """Who may log in, and who has."""
 
     def __init__(self, client: Client) -> None:
-        js = client.jetstream(timeout=2.0)
+        js = self._js = client.jetstream(timeout=2.0)
         self._accounts = _bucket(js, OPERATORS)
         self._sessions = _bucket(js, OPERATOR_SESSIONS)
         self._hasher = PasswordHasher()
@@ -78,6 +80,17 @@ class Accounts:
         """The operator with this account, if it may log in."""
         found = await self._account(name)
         return _operator(found[0]) if found is not None and not found[0].hash.startswith("!") else None
+
+    async def all(self) -> list[Operator]:
+        """All who may log in, by name."""
+        prefix = f"$KV.{OPERATORS}."
+        try:
+            info = await self._js.stream_info(f"KV_{OPERATORS}", subjects_filter=f"{prefix}>")
+        except _ERRORS as error:
+            raise Unavailable(f"accounts cannot be listed: {error!r}") from error
+        names = sorted(subject.removeprefix(prefix) for subject in info.state.subjects or {})
+        found = await asyncio.gather(*(self.find(name) for name in names))
+        return [operator for operator in found if operator is not None]
 
     async def who(self, token: str) -> Operator | None:
         """The operator whose session this is, if it still stands."""
@@ -115,7 +128,7 @@ class Accounts:
 
 
 def _operator(account: _Account) -> Operator:
-    return Operator(account.name, account.display or account.name)
+    return Operator(account.name, account.display or account.name, account.role)
 
 
 def _key(token: str) -> str:

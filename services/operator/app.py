@@ -87,9 +87,7 @@ class OperatorApp:
         Gauge(
             "switchboard_operator_listeners", "Consoles that listen", registry=health.registry
         ).set_function(lambda: len(self._hub))
-        application = http.build(
-            self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases.here
-        )
+        application = http.build(self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases)
         self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]
 
     async def start(self) -> None:

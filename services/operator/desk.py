@@ -14,14 +14,14 @@ import os
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
 
-from services.operator.domain.desk import LIVE, RESOLVED, VERSION, ConversationSummary, View, fold
+from services.operator.domain.desk import LIVE, RESOLVED, VERSION, ConversationSummary, Ending, View, fold
 from services.operator.domain.notes import DeskNotes
 from services.operator.domain.transcript import Change
 from shared.contract.conversation import Conversation
@@ -36,7 +36,7 @@ from shared.eventlog.checkpoint import Checkpoint
 log = structlog.get_logger()
 
 #: Raise it when a table changes.
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 #: The tables, the fold, and the contracts of the states: a file that was made by others is made anew.
 MAKER: Final = f"schema {SCHEMA}, desk {VERSION}, {', '.join(contracts())}, {DeskNotes.__struct_config__.tag}"
 #: Conversations kept in memory, those folded or asked for last; besides those not written yet.
@@ -57,16 +57,19 @@ CREATE TABLE place (
 );
 CREATE TABLE conversations (
     id TEXT PRIMARY KEY, shelf INTEGER NOT NULL, begun INTEGER NOT NULL, owner TEXT NOT NULL,
-    operator TEXT NOT NULL, updated INTEGER NOT NULL, waiting INTEGER NOT NULL, content TEXT NOT NULL
+    operator TEXT NOT NULL, updated INTEGER NOT NULL, waiting INTEGER NOT NULL,
+    snoozed INTEGER NOT NULL, -- until then, in nanoseconds since 1970; 0: it is not
+    content TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX by_shelf ON conversations (shelf, updated);
 CREATE INDEX by_queue ON conversations (waiting) WHERE shelf = 1 AND owner = 'queue';
 CREATE INDEX by_operator ON conversations (operator, updated) WHERE shelf = 1 AND owner = 'operator';
+CREATE INDEX by_snooze ON conversations (snoozed) WHERE shelf = 1 AND snoozed > 0;
 CREATE INDEX by_silence ON conversations (updated) WHERE begun;
 """
 #: Brings all that was written into the file, and empties the file beside it.
 _TRUNCATE: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
-_WRITE: Final = "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE: Final = "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 #: SQLite's own words for a file that is none, or not whole any more.
@@ -92,7 +95,7 @@ class _Content(msgspec.Struct, array_like=True):
 
     started: int
     updated: int
-    waiting: int
+    ending: Ending | None
     last: Fact | None
     last_asked: ChoiceAsked | None
     asked: ChoiceAsked | None
@@ -193,7 +196,9 @@ class Desk:
         """What was begun and has had no entry since ``time`` (nanoseconds since 1970), agents' too: those
         that have been silent for longest, at most `MAX_SILENT`. Raises `DeskError`.
         """
-        found = self._rows("begun AND updated < ? ORDER BY updated", [time], MAX_SILENT)
+        found = self._rows(
+            "begun AND updated < :time ORDER BY updated LIMIT :limit", {"time": time, "limit": MAX_SILENT}
+        )
         return [(summary.id, summary.state) for summary in found]
 
     def owners(self) -> list[str]:
@@ -210,41 +215,50 @@ class Desk:
     def count(self, view: View) -> int:
         """How many there are. For `mine` it is those of all operators. Raises `DeskError`."""
         self._flush_changes()
+        where = _VIEWS[view].where.replace("AND operator = :operator", "")
         try:
             (count,) = self._file.execute(
-                f"SELECT count(*) FROM conversations WHERE {_VIEWS[view].replace('AND operator = ?', '')}"
+                f"SELECT count(*) FROM conversations WHERE {where}", {"now": time.time_ns()}
             ).fetchone()
         except sqlite3.Error as error:
             raise self._error(error) from error
         return int(count)
 
+    def owned(self, operator: str, limit: int) -> list[str]:
+        """At most ``limit`` of what is the operator's, snoozed or not. Raises `DeskError`."""
+        found = self._rows(f"{_OWNED} LIMIT :limit", {"operator": operator, "limit": limit})
+        return [summary.id for summary in found]
+
     def page(self, view: View, operator: str, limit: int, before: int | None = None) -> Page:
         """About ``limit`` conversations of a view, behind the ``next`` of an earlier page.
 
-        The queue begins with who waits longest, the other views with what happened last. More than ``limit``
-        where several come at the same microsecond: the next page begins at another. Raises `DeskError`.
+        The queue begins with who waits longest, what is snoozed with what comes back first, the other views
+        with what happened last. More than ``limit`` where several come at the same microsecond: the next page
+        begins at another. Raises `DeskError`.
         """
-        column, later, order = ("waiting", ">=", "") if view == "queue" else ("updated", "<", "DESC")
-        where = _VIEWS[view]
-        values: list[Any] = [operator] if view == "mine" else []
+        kind = _VIEWS[view]
+        column, where = kind.column, kind.where
+        later, order = (">=", "") if kind.upwards else ("<", "DESC")
+        values = {"operator": operator, "now": time.time_ns()}
         ordered = f"ORDER BY {column} {order}, id"
-        beyond = f"{where} AND {column} {later} ?"
+        beyond = f"{where} AND {column} {later} :after {ordered} LIMIT :limit"
 
-        def after(microsecond: int) -> list[Any]:
-            return [*values, (microsecond + (view == "queue")) * 1000]
+        def after(microsecond: int, limit: int) -> list[ConversationSummary]:
+            return self._rows(
+                beyond, {**values, "after": (microsecond + kind.upwards) * 1000, "limit": limit}
+            )
 
         if before is None:
-            page = self._rows(f"{where} {ordered}", values, limit + 1)
+            page = self._rows(f"{where} {ordered} LIMIT :limit", {**values, "limit": limit + 1})
         else:
-            page = self._rows(f"{beyond} {ordered}", after(before), limit + 1)
+            page = after(before, limit + 1)
         if len(page) <= limit:
             return Page(page, None)
-        last = getattr(page[limit - 1], column) // 1000
-        page = [row for row in page[:limit] if getattr(row, column) // 1000 != last]
-        together = f"{where} AND {column} >= ? AND {column} < ? {ordered}"
-        page += self._rows(together, [*values, last * 1000, (last + 1) * 1000], -1)
-        more = self._rows(f"{beyond} {ordered}", after(last), 1)
-        return Page(page, last if more else None)
+        last = kind.key(page[limit - 1]) // 1000
+        page = [row for row in page[:limit] if kind.key(row) // 1000 != last]
+        together = f"{where} AND {column} >= :first AND {column} < :end {ordered}"
+        page += self._rows(together, {**values, "first": last * 1000, "end": (last + 1) * 1000})
+        return Page(page, last if after(last, 1) else None)
 
     # --- the file -----------------------------------------------------------------------------
 
@@ -354,11 +368,12 @@ class Desk:
             return None
         return self._keep(id, row[0])
 
-    def _rows(self, where: str, values: list[Any], limit: int) -> list[ConversationSummary]:
+    def _rows(self, where: str, values: Mapping[str, Any]) -> list[ConversationSummary]:
         self._flush_changes()
-        question = f"SELECT id, content FROM conversations WHERE {where} LIMIT {limit}"
         try:
-            rows = self._file.execute(question, values).fetchall()
+            rows = self._file.execute(
+                f"SELECT id, content FROM conversations WHERE {where}", values
+            ).fetchall()
         except sqlite3.Error as error:
             raise self._error(error) from error
         return [self._kept.get(id) or self._read(id, content) for id, content in rows]
@@ -379,11 +394,36 @@ class Desk:
             raise DeskError(f"what is kept of {id} cannot be read: {error}") from error
 
 
-_VIEWS: Final[dict[View, str]] = {
-    "queue": f"shelf = {LIVE} AND owner = 'queue'",
-    "mine": f"shelf = {LIVE} AND owner = 'operator' AND operator = ?",
-    "live": f"shelf = {LIVE}",
-    "resolved": f"shelf = {RESOLVED}",
+class _View(NamedTuple):
+    """Which conversations are in a view, and by which column they come one after the other."""
+
+    where: str
+    column: str
+    key: Callable[[ConversationSummary], int]
+    upwards: bool = False
+
+
+def _updated(summary: ConversationSummary) -> int:
+    return summary.updated
+
+
+_OWNED: Final = f"shelf = {LIVE} AND owner = 'operator' AND operator = :operator"
+_VIEWS: Final[dict[View, _View]] = {
+    "queue": _View(
+        f"shelf = {LIVE} AND owner = 'queue' AND snoozed <= :now",
+        "waiting",
+        lambda summary: summary.waiting,
+        upwards=True,
+    ),
+    "mine": _View(f"{_OWNED} AND snoozed <= :now", "updated", _updated),
+    "live": _View(f"shelf = {LIVE}", "updated", _updated),
+    "snoozed": _View(
+        f"shelf = {LIVE} AND snoozed > :now",
+        "snoozed",
+        lambda summary: summary.notes.snoozed_until,
+        upwards=True,
+    ),
+    "resolved": _View(f"shelf = {RESOLVED}", "updated", _updated),
 }
 
 
@@ -403,14 +443,14 @@ def _row(summary: ConversationSummary) -> tuple[str | int, ...]:
     content = _Content(
         summary.started,
         summary.updated,
-        summary.waiting,
+        summary.ending,
         summary.last,
         summary.last_asked,
         summary.asked,
     )
     return (
         *(summary.id, summary.shelf, int(summary.state.visit.started), ownership.owner, ownership.operator),
-        *(summary.updated, summary.waiting),
+        *(summary.updated, summary.waiting, summary.notes.snoozed_until),
         b"\n".join((_encoder.encode(content), state_of(summary.notes), state_of(summary.state))).decode(),
     )
 
@@ -423,7 +463,7 @@ def _summary(id: str, text: str) -> ConversationSummary:
         id,
         read_state(Conversation, state),
         read_state(DeskNotes, notes),
-        *(found.started, found.updated, found.waiting, found.last, found.last_asked, found.asked),
+        *(found.started, found.updated, found.ending, found.last, found.last_asked, found.asked),
     )
 
 

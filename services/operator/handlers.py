@@ -88,10 +88,10 @@ class Handlers:
         return await self._command("claim", conversation, lambda state: decisions.claim(state, who), still)
 
     async def take_over(
-        self, conversation: str, who: Operator, gone: str, still: Still
+        self, conversation: str, who: Operator, owner: str, still: Still
     ) -> ConversationSummary:
         return await self._command(
-            "take_over", conversation, lambda state: decisions.take_over(state, who, gone), still
+            "take_over", conversation, lambda state: decisions.take_over(state, who, owner), still
         )
 
     async def say(

@@ -86,8 +86,8 @@ class LeaseKeeper:
         try:
             for operator in self._desk.owners():
                 if self._leases.lapsed(operator):
-                    for summary in self._desk.page("mine", operator, AT_ONCE).conversations:
-                        await self._release(summary.id, operator)
+                    for conversation in self._desk.owned(operator, AT_ONCE):
+                        await self._release(conversation, operator)
         except DeskError as error:
             log.warning("leases_not_read", error=str(error))
 

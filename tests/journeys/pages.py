@@ -159,6 +159,8 @@ class ConsolePage(TalkPage):
         self.editor = self.part("say-text")
         self.typing = self.part("typing")
         self.unsent = self.part("unsent")
+        self.notes = self.part("note").locator("p")
+        self.toast = self.part("toast")
 
     # --- what the operator does ---
 
@@ -170,7 +172,7 @@ class ConsolePage(TalkPage):
         await expect(self.part("login")).to_be_hidden()
         await expect(self.connection).to_have_text("")
 
-    async def looks_at(self, view: Literal["queue", "mine", "live", "resolved"]) -> None:
+    async def looks_at(self, view: Literal["queue", "mine", "live", "snoozed", "resolved"]) -> None:
         await self.page.locator(f"[data-role=tab][data-view={view}]").click()
 
     def row(self, conversation: str) -> Locator:
@@ -199,3 +201,17 @@ class ConsolePage(TalkPage):
 
     async def resolves(self) -> None:
         await self.part("resolve").click()
+
+    async def notes_down(self, text: str) -> None:
+        """Write a note for colleagues."""
+        await self.part("kind-note").click()
+        await self.editor.fill(text)
+        await self.editor.press("Enter")
+
+    async def undoes(self) -> None:
+        await self.part("undo").click()
+
+    async def rows_in_list(self) -> list[str]:
+        """The conversations of the list that is shown, in its order."""
+        rows = self.page.locator("[data-role=list] [data-role=row]")
+        return [str(id) for id in await rows.evaluate_all("rows => rows.map(row => row.dataset.id)")]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from pathlib import Path
+from typing import Any
 
 from nats.aio.client import Client
 
 from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
 from shared.contract.entry import Entry, RecordedEntry
-from shared.contract.facts import BotSaid, Fact
+from shared.contract.facts import BotSaid, Fact, VariableSaved
+from shared.contract.roles import Role
 from tests.conftest import connected, declare, log_of
 from tests.processes import TOUR, Service
 from tests.replica import history
@@ -56,8 +59,8 @@ class Stage:
             service.kill()
         self.nats.kill()
 
-    async def account(self, name: str, display: str) -> None:
-        await accounts.add(self._admin, name, display, PASSWORD)
+    async def account(self, name: str, display: str, role: Role = "operator") -> None:
+        await accounts.add(self._admin, name, display, PASSWORD, role)
 
     async def new_password(self, name: str) -> None:
         """The account's password is changed, to the same one: all its logins end."""
@@ -82,6 +85,11 @@ class Stage:
         for text in texts:
             said = Entry(id=text, facts=(BotSaid(text=text),))
             await self._bot.append(conversation, "bot", said)
+
+    async def saves(self, conversation: str, **variables: Any) -> None:
+        """The flow saves these."""
+        facts = tuple(VariableSaved(name=name, value=value) for name, value in variables.items())
+        await self._bot.append(conversation, "bot", Entry(id=str(uuid.uuid4()), facts=facts))
 
     async def size(self) -> int:
         """How many entries the log holds, of all conversations."""

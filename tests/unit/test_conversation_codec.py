@@ -33,9 +33,9 @@ WRITTEN: Final[dict[str, Any]] = {
     '"begun":{"door":"web","flow":"f","language":"de","user":"u"}}': Visit(
         started=True, session=1, begun=Begun(door="web", flow="f", language="de", user="u")
     ),
-    '{"contract":"ownership/1","owner":"operator","status":"open","operator":"ann","operator_name":"Ann",'
-    '"queue":"sales","ended_by_bot":false}': Ownership(
-        owner="operator", operator="ann", operator_name="Ann", queue="sales"
+    '{"contract":"ownership/2","owner":"operator","status":"open","operator":"ann","operator_name":"Ann",'
+    '"queue":"sales","ended_by_bot":false,"waiting":7}': Ownership(
+        owner="operator", operator="ann", operator_name="Ann", queue="sales", waiting=7
     ),
     '{"contract":"inbox/1","unanswered":[{"position":7,"id":"a","fact":{"kind":"ConversationReset"}}],'
     '"ids":["visitor:b","visitor:a"]}': Inbox(
@@ -92,15 +92,15 @@ def test_a_conversation_is_written_with_its_sub_states() -> None:
     ("data", "why"),
     [
         (
-            b'{"contract":"ownership/2","owner":"bot"}',
-            "contract 'ownership/2'; this program reads 'ownership/1'",
+            b'{"contract":"ownership/3","owner":"bot"}',
+            "contract 'ownership/3'; this program reads 'ownership/2'",
         ),
-        (encode(Timers()), "contract 'timers/1'; this program reads 'ownership/1'"),
+        (encode(Timers()), "contract 'timers/1'; this program reads 'ownership/2'"),
         (b'{"owner":"bot"}', "missing required field `contract`"),
-        (b'{"contract":"ownership/1","team":"x"}', "unknown field `team`"),
-        (b'{"contract":"ownership/1","owner":"nobody"}', "Invalid enum value 'nobody'"),
-        (b'{"contract":"ownership/1"', "truncated"),
-        (b"[" * 100_000, "ownership/1"),
+        (b'{"contract":"ownership/2","team":"x"}', "unknown field `team`"),
+        (b'{"contract":"ownership/2","owner":"nobody"}', "Invalid enum value 'nobody'"),
+        (b'{"contract":"ownership/2"', "truncated"),
+        (b"[" * 100_000, "ownership/2"),
         (b"", "truncated"),
     ],
 )

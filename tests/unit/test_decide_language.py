@@ -993,6 +993,26 @@ def test_who_waits_for_a_person_is_not_ended() -> None:
     assert dialogue.state.ownership.owner == "queue"
 
 
+def test_who_waits_for_an_operators_word_is_not_ended_and_who_was_answered_is() -> None:
+    """Neither after a claim nor after a word of their own: it is the operator who is silent."""
+    ended = ConversationEnded(reason="inactivity")
+    claimed = FlowDialogue(WAITING, inactivity=DAY).given(STARTED, CLAIMED)
+    claimed.clock = 2 * DAY
+    [armed] = claimed.when(TimerFired(id="inactivity:1"))
+    assert isinstance(armed, TimerArmed)
+    answered = FlowDialogue(WAITING, inactivity=DAY).given(
+        STARTED, CLAIMED, OperatorSaid(operator="desk-1", text="?")
+    )
+    answered.clock = 2 * DAY
+    assert answered.when(TimerFired(id="inactivity:1")) == (ended,)
+    wrote = FlowDialogue(WAITING, inactivity=DAY).given(
+        STARTED, CLAIMED, OperatorSaid(operator="desk-1", text="?"), text("It broke")
+    )
+    wrote.clock = 2 * DAY
+    [armed] = wrote.when(TimerFired(id="inactivity:1"))
+    assert isinstance(armed, TimerArmed)
+
+
 def test_a_flow_may_have_its_own_time() -> None:
     flow = flow_of(settings={"inactivity": "30m"}, ask=asks(), got=got())
     assert FlowDialogue(flow, inactivity=DAY).when(STARTED)[-1] == TimerArmed(

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 import pytest
 
 from services.operator.desk import Desk
 from services.operator.domain import decisions
+from services.operator.domain.aliases import alias
 from services.operator.domain.decisions import NotYours, Operator
 from services.operator.domain.desk import View
 from services.operator.domain.limits import Failures
 from services.operator.domain.transcript import lines, transcript
 from shared.contract.conversation import NEW
+from shared.contract.desk_facts import ConversationSnoozed
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     BotSaid,
     ChoiceMade,
     ConversationClaimed,
+    ConversationEnded,
     ConversationHandedBack,
     ConversationReset,
     ConversationResolved,
+    ConversationStarted,
     ConversationTransferred,
+    Fact,
     FlowAdvanced,
     HandoffRequested,
     InputRefused,
     OperatorSaid,
     ServiceAnswered,
     TextWritten,
+    VariableSaved,
 )
 from shared.contract.html_text import plain
+from shared.timestamps import format_time
 from tests import examples
 from tests.examples import (
     CHOICE_ASKED,
@@ -106,6 +115,103 @@ def test_who_waits_for_a_person_and_since_when() -> None:
     assert row.waiting == FIRST_TIME + 6 * SECOND
     desk.apply(told.operator(ConversationHandedBack(operator="ada")))
     assert row.waiting == 0
+
+
+def test_who_is_taken_from_the_bot_waits_for_the_operators_word() -> None:
+    told = Story()
+    told.visitor(CONVERSATION_STARTED)
+    desk = desk_of(*told.entries, claimed := told.operator(CLAIMED))
+    row = desk.find(CONVERSATION)
+    assert row is not None
+    assert row.waiting == claimed.time
+    desk.apply(passed := told.operator(ConversationTransferred(operator="ada", to="bob", name="Bob")))
+    assert row.waiting == claimed.time < passed.time  # whoever has it
+    desk.apply(told.operator(OperatorSaid(operator="bob", text="Hello")))
+    assert row.waiting == 0
+    desk.apply(back := told.operator(ConversationTransferred(operator="bob", queue="sales")))
+    assert row.waiting == back.time
+
+
+@pytest.mark.parametrize(
+    ("entries", "ending"),
+    [
+        ((("operator", CLAIMED), ("operator", ConversationResolved(operator="ada"))), "operator"),
+        ((("bot", ConversationEnded(reason="inactivity")),), "silence"),
+        (
+            (
+                ("bot", FlowAdvanced(path=("bye",), ended=True)),
+                ("bot", ConversationEnded(reason="inactivity")),
+            ),
+            "visitor",
+        ),
+    ],
+)
+def test_how_a_conversation_ended(entries: tuple[tuple[str, Fact], ...], ending: str) -> None:
+    told = Story()
+    told.visitor(CONVERSATION_STARTED)
+    for author, fact in entries:
+        told.bot_alone(fact) if author == "bot" else told.operator(fact)
+    desk = desk_of(*told.entries)
+    row = desk.find(CONVERSATION)
+    assert row is not None
+    assert (row.ending, row.state.ownership.status) == (ending, "resolved")
+    desk.apply(told.operator(CLAIMED))
+    assert row.ending is None  # it is open again
+
+
+def test_a_visitor_is_called_as_the_flow_was_told_or_by_an_alias() -> None:
+    named = desk_of(*story().entries).find(CONVERSATION)
+    assert named is not None
+    assert (named.visitor, named.known) == (CONVERSATION_STARTED.user, True)  # the door was told
+    told = Story()
+    told.visitor(ConversationStarted(door="websocket"))
+    desk = desk_of(*told.entries)
+    row = desk.find(CONVERSATION)
+    assert row is not None
+    assert (row.visitor, row.known) == (alias(CONVERSATION), False)
+    for name, value, called in [
+        ("order", "A-1", alias(CONVERSATION)),
+        ("email", "grace@example.org", "grace@example.org"),
+        ("Name", " Grace\n Hopper\u0007 ", "Grace Hopper"),
+        ("name", 7, "grace@example.org"),  # a number is no name
+        ("name", "\u200b", "grace@example.org"),  # nor is what nobody can see
+        ("name", "x" * 500, "x" * 80),
+    ]:
+        desk.apply(told.bot_alone(VariableSaved(name=name, value=value)))
+        assert row.visitor == called, (name, value)
+
+
+def test_an_alias_is_the_same_for_ever_and_hardly_ever_somebody_elses() -> None:
+    assert alias("00" * 16) == "Magenta Bison 25"
+    names = [alias(f"{number:032x}") for number in range(400)]
+    assert len(set(names)) >= 398
+
+
+def test_what_is_snoozed_is_neither_in_the_queue_nor_mine_until_its_time_has_come() -> None:
+    """By the wall's clock: the file is asked, not a timer."""
+    later = format_time(time.time_ns() + 3600 * SECOND)
+    told = story()
+    snoozed = told.desk(ConversationSnoozed(operator="ada", until=later))
+    desk = desk_of(*told.entries, snoozed)
+    assert shown(desk, "queue") == []
+    assert shown(desk, "snoozed") == shown(desk, "live") == [CONVERSATION]
+    past = format_time(time.time_ns() - SECOND)
+    desk.apply(told.desk(ConversationSnoozed(operator="ada", until=past)))
+    assert (shown(desk, "queue"), shown(desk, "snoozed")) == ([CONVERSATION], [])
+    desk.apply(told.operator(CLAIMED))
+    desk.apply(told.desk(ConversationSnoozed(operator="ada", until=later)))
+    assert (shown(desk, "mine"), shown(desk, "snoozed")) == ([], [CONVERSATION])
+    assert desk.owned("ada", 10) == [CONVERSATION]  # if ada is gone, it is not hers for longer
+
+
+def test_a_lapsed_lease_wakes_nothing() -> None:
+    later = format_time(time.time_ns() + 3600 * SECOND)
+    told = story()
+    told.operator(CLAIMED)
+    told.desk(ConversationSnoozed(operator="ada", until=later))
+    told.operator(ConversationTransferred(operator="ada", queue="sales", lapsed=True))
+    desk = desk_of(*told.entries)
+    assert (shown(desk, "queue"), shown(desk, "snoozed")) == ([], [CONVERSATION])
 
 
 def test_the_queue_begins_with_who_waits_longest_and_the_rest_with_the_latest() -> None:

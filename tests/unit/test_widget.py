@@ -1,4 +1,4 @@
-"""The chat button's modules: their own tests, what they build to, how large that is, and its languages."""
+"""The pages' modules: their own tests; what the chat button builds to, how large that is, its languages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def node(*arguments: str, given: str | None = None) -> subprocess.CompletedProce
 
 
 def test_each_module_does_what_its_tests_say() -> None:
-    files = map(str, sorted((ROOT / "tests/widget").glob("*.test.js")))
+    files = map(str, sorted([*ROOT.glob("tests/widget/*.test.js"), *ROOT.glob("tests/console/*.test.js")]))
     done = node("--test", *files)
     assert done.returncode == 0, done.stdout[-5000:]
 

@@ -13,6 +13,7 @@ from shared.contract.facts import (
     OperatorFact,
     OperatorSaid,
 )
+from shared.contract.roles import Role
 
 
 class Operator(msgspec.Struct, frozen=True):
@@ -20,6 +21,7 @@ class Operator(msgspec.Struct, frozen=True):
 
     name: str
     display: str
+    role: Role = "operator"
 
 
 class NotYours(msgspec.Struct, frozen=True):
@@ -40,11 +42,13 @@ def claim(state: Conversation, who: Operator) -> Decision:
     return () if state.ownership.operator == who.name else _not_yours(state)
 
 
-def take_over(state: Conversation, who: Operator, gone: str) -> Decision:
-    """Take the conversation over from ``gone``, an account that cannot log in any more."""
-    if not state.ownership.is_of(gone):
+def take_over(state: Conversation, who: Operator, owner: str) -> Decision:
+    """Take the conversation over from ``owner``: an account that cannot log in any more, or any, for a
+    supervisor. Where somebody else has it by now, it is asked for again.
+    """
+    if not state.ownership.is_of(owner) or owner == who.name:
         return claim(state, who)
-    return (ConversationTransferred(operator=gone, to=who.name, name=who.display),)
+    return (ConversationTransferred(operator=owner, to=who.name, name=who.display),)
 
 
 def say(state: Conversation, who: Operator, text: str) -> Decision:

@@ -7,6 +7,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from services.operator.domain.absent import marked
+from services.operator.domain.aliases import alias
 from services.operator.domain.noted import NotedConversation, step_noted
 from services.operator.domain.notes import DeskNotes
 from services.operator.domain.transcript import Change, spoken, still_asked
@@ -19,20 +20,17 @@ from shared.contract.facts import (
     ChoiceMade,
     ConversationEnded,
     ConversationErased,
-    ConversationHandedBack,
-    ConversationReset,
     ConversationResolved,
-    ConversationTransferred,
     EditorOpened,
     Fact,
     HandoffRequested,
-    HandoffWithdrawn,
     OperatorSaid,
     TextWritten,
 )
 from shared.contract.markdown import plain_markdown
+from shared.contract.visible import cleaned
 
-View = Literal["queue", "mine", "live", "resolved"]
+View = Literal["queue", "mine", "live", "snoozed", "resolved"]
 VIEWS: tuple[View, ...] = get_args(View)
 
 Shelf = Literal[0, 1, 2]
@@ -41,32 +39,29 @@ LIVE: Final = 1
 RESOLVED: Final = 2
 
 #: Raise it when `fold` makes something else of an entry: what was kept before is then made anew.
-VERSION: Final = 3
+VERSION: Final = 4
 
 _SPOKEN = frozenset(
     {TextWritten, ChoiceMade, BotSaid, AssistantSaid, ChoiceAsked, EditorOpened, OperatorSaid}
 )
 _VISITORS = frozenset({TextWritten, ChoiceMade})
-_ANSWERED = frozenset(
-    {
-        *(OperatorSaid, ConversationHandedBack, ConversationResolved, ConversationReset),
-        *(HandoffWithdrawn, ConversationEnded),
-    }
-)
+#: How a resolved conversation ended: an operator closed it; the visitor had come to the flow's end, and was
+#: silent; the visitor was silent before that.
+Ending = Literal["operator", "visitor", "silence"]
+#: Variables of a flow that say who the visitor is, the better one first.
+WHO: Final = ("name", "full_name", "first_name", "email", "e_mail", "mail")
+MAX_WHO: Final = 80
 
 
 class ConversationSummary(msgspec.Struct):
-    """What the desk knows of one conversation. Times in nanoseconds since 1970, UTC.
-
-    ``waiting`` is since when the visitor waits for a person's word (0: does not).
-    """
+    """What the desk knows of one conversation. Times in nanoseconds since 1970, UTC."""
 
     id: str
     state: Conversation = NEW
     notes: DeskNotes = DeskNotes()
     started: int = 0
     updated: int = 0
-    waiting: int = 0
+    ending: Ending | None = None  # how it ended, while it is resolved
     last: Fact | None = None  # the last fact with words in it
     last_asked: ChoiceAsked | None = None  # the choices on offer when that was said
     asked: ChoiceAsked | None = None
@@ -82,6 +77,29 @@ class ConversationSummary(msgspec.Struct):
         if not self.state.visit.started or self.state.engagement is not None:
             return NOWHERE
         return RESOLVED if self.state.ownership.status == "resolved" else LIVE
+
+    @property
+    def waiting(self) -> int:
+        """Since when the visitor waits for a person's word (0: does not)."""
+        return self.state.ownership.waiting
+
+    @property
+    def visitor(self) -> str:
+        """Who the visitor is, as far as the flow has asked or the door was told; else an alias."""
+        return self._name or alias(self.id)
+
+    @property
+    def known(self) -> bool:
+        """Whether that is more than an alias."""
+        return bool(self._name)
+
+    @property
+    def _name(self) -> str:
+        variables = {name.lower(): value for name, value in self.state.progress.variables.items()}
+        for found in (*(variables.get(name) for name in WHO), self.state.visit.begun.user):
+            if isinstance(found, str) and (words := " ".join(cleaned(found).split())):
+                return words[:MAX_WHO]
+        return ""
 
     @property
     def last_line(self) -> str:
@@ -105,8 +123,7 @@ def fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
     facts = marked(entry, facts)
     summary.updated = entry.time
     if any(type(fact) is ConversationErased for fact in facts):
-        summary.last = summary.last_asked = summary.asked = None
-        summary.waiting = 0
+        summary.last = summary.last_asked = summary.asked = summary.ending = None
     elif after.visit.started and (not before.visit.started or after.visit.session != before.visit.session):
         summary.started, summary.last = entry.time, None
     # Who waits in the queue is told apart by the visitor's own words, not by the bot's farewell.
@@ -115,12 +132,11 @@ def fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
         kind = type(fact)
         if kind in _SPOKEN and not farewell and not (isinstance(fact, EditorOpened) and not fact.text):
             summary.last, summary.last_asked = fact, summary.asked
-        released = isinstance(fact, ConversationTransferred) and not fact.to
-        spoke = kind in _VISITORS and after.ownership.owner == "operator"
-        if released or spoke or kind is HandoffRequested:
-            if not summary.waiting:
-                summary.waiting = entry.time
-        elif kind in _ANSWERED:
-            summary.waiting = 0
+        if kind is ConversationEnded:
+            summary.ending = "visitor" if before.progress.ended else "silence"
+        elif kind is ConversationResolved:
+            summary.ending = "operator"
         summary.asked = still_asked(fact, summary.asked)
+    if after.ownership.status == "open":
+        summary.ending = None
     return Change(entry, before, facts, asked)

@@ -7,6 +7,11 @@ A time in which nobody could be heard, because the connection was down, is nobod
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
+
+#: A console answers a heartbeat every ten seconds: whoever misses two of them is no longer said to be here
+#: (seconds).
+PRESENT_SECONDS: Final = 25.0
 
 
 class Leases:
@@ -31,6 +36,10 @@ class Leases:
         """Another replica tells who did something there just now."""
         now = self._clock()
         self._heard.update((operator, now) for operator in operators)
+
+    def present(self, operator: str) -> bool:
+        """Whether the operator was heard of just now."""
+        return operator in self._heard and self._clock() - self._heard[operator] <= PRESENT_SECONDS
 
     def to_tell(self) -> list[str]:
         """Who did something here since this was asked last."""

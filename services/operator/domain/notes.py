@@ -121,6 +121,11 @@ def _taken(state: DeskNotes, recorded: RecordedEntry, fact: Fact) -> DeskNotes:
     return replace(state, assigned=None, snoozed_until=0)
 
 
+def _transferred(state: DeskNotes, recorded: RecordedEntry, fact: ConversationTransferred) -> DeskNotes:
+    """Nobody does anything where a lease lapses: what was snoozed stays so."""
+    return state if fact.lapsed else _taken(state, recorded, fact)
+
+
 def _spam(state: DeskNotes, recorded: RecordedEntry, fact: facts.SpamMarked) -> DeskNotes:
     return replace(state, spam=True)
 
@@ -138,7 +143,8 @@ def _erased(state: DeskNotes, recorded: RecordedEntry, fact: ConversationErased)
 RULES: Final[Rules[DeskNotes]] = {
     **dict.fromkeys((TextWritten, ChoiceMade, ConversationReset, HandoffRequested), _awake),
     **dict.fromkeys((ConversationResolved, ConversationEnded), _taken),
-    **dict.fromkeys((ConversationClaimed, ConversationTransferred), _taken),
+    ConversationClaimed: _taken,
+    ConversationTransferred: _transferred,
     ConversationErased: _erased,
     facts.NoteWritten: _note_written,
     facts.NoteRemoved: _note_removed,

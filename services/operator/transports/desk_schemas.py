@@ -109,15 +109,19 @@ class NotedFields(msgspec.Struct, kw_only=True):
 
 
 class DeskDetail(NotedFields, kw_only=True):
-    """What was noted about a conversation, the oldest note first."""
+    """What was noted about a conversation, the oldest note first, and what its flow has saved."""
 
     conversation: str
     notes: list[NoteLine]
+    variables: dict[str, Any]
 
 
 def desk_detail(summary: ConversationSummary) -> DeskDetail:
     notes = [_note(note) for note in summary.notes.notes]
-    return DeskDetail(conversation=summary.id, notes=notes, **noted_fields(summary.notes))
+    variables = dict(summary.state.progress.variables)
+    return DeskDetail(
+        conversation=summary.id, notes=notes, variables=variables, **noted_fields(summary.notes)
+    )
 
 
 def noted_fields(notes: DeskNotes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Litestar, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, NotAuthorizedException
+from litestar.exceptions import HTTPException, NotAuthorizedException, PermissionDeniedException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import JSONBody, QueryParameter
@@ -18,6 +18,7 @@ from litestar.response import Stream
 from services.operator.desk import Desk
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import View
+from services.operator.domain.leases import Leases
 from services.operator.handlers import CommandRefused, Handlers, Still
 from services.operator.transports import schemas
 from services.operator.transports.desk_routes import desk_routes
@@ -49,7 +50,7 @@ async def login(data: JSONBody[schemas.Login], request: Req, door: Door) -> Resp
     if entered is None:
         raise NotAuthorizedException("name or password is wrong")
     token, operator = entered
-    me = schemas.Me(operator.name, operator.display)
+    me = schemas.Me(operator.name, operator.display, operator.role)
     return Response(me, cookies=[_cookie(request, token, SESSION_HOURS * 3600)])
 
 
@@ -65,14 +66,25 @@ async def logout(request: Req, door: Door, hub: EventHub) -> Response[schemas.Do
 @get("/api/me", responses=answers(401))
 async def me(operator: Operator) -> schemas.Me:
     """Who is logged in."""
-    return schemas.Me(operator.name, operator.display)
+    return schemas.Me(operator.name, operator.display, operator.role)
+
+
+@get("/api/operators", responses=answers(401))
+async def operators(operator: Operator, door: Door, here: Leases) -> schemas.Colleagues:
+    """Everybody who may log in, and who is here: for whom a conversation may be meant."""
+    found = await door.accounts.all()
+    return schemas.Colleagues(
+        [schemas.Colleague(who.name, who.display, who.role, here.present(who.name)) for who in found]
+    )
 
 
 @get("/api/conversations", responses=answers(401))
 async def conversations(
     operator: Operator, desk: Desk, view: View = "queue", limit: Limit = 100, before: Before = None
 ) -> schemas.ConversationPage:
-    """A list: the queue (who waits longest first), mine, live or resolved (the latest first)."""
+    """A list: the queue (who waits longest first), what is snoozed (what comes back first), mine, live or
+    resolved (the latest first). What is snoozed is neither in the queue nor in mine.
+    """
     page = desk.page(view, operator.name, limit, before)
     return schemas.ConversationPage([schemas.row(summary) for summary in page.conversations], page.next)
 
@@ -90,11 +102,23 @@ async def conversation(id: Id, operator: Operator, handlers: Handlers, still: St
     return schemas.detail(summary, messages, await handlers.states(summary.state.progress.version))
 
 
-@post("/api/conversations/{id:str}/claim", **_COMMAND)
-async def claim(id: Id, operator: Operator, handlers: Handlers, still: Still, door: Door) -> schemas.Row:
-    """Take the conversation over: from here on the bot is silent. From another operator only where that
-    account was removed or disabled: nobody is left alone with one who cannot come back.
+@post("/api/conversations/{id:str}/claim", status_code=200, responses=answers(401, 403, 404, 409))
+async def claim(
+    id: Id,
+    operator: Operator,
+    handlers: Handlers,
+    still: Still,
+    door: Door,
+    data: JSONBody[schemas.Claim | None] = None,
+) -> schemas.Row:
+    """Take the conversation over: from here on the bot is silent. From another operator where that account
+    was removed or disabled, since nobody is left alone with one who cannot come back; and, with `take_from`,
+    as a supervisor.
     """
+    if data is not None and data.take_from is not None:
+        if operator.role == "operator":
+            raise PermissionDeniedException("only supervisors may take over from somebody else")
+        return schemas.row(await handlers.take_over(id, operator, data.take_from, still))
     try:
         return schemas.row(await handlers.claim(id, operator, still))
     except CommandRefused as refused:
@@ -190,7 +214,7 @@ def build(
     hub: EventHub,
     handlers: Callable[[], Handlers],
     door: Callable[[], Door],
-    here: Callable[[str], None],
+    here: Leases,
 ) -> Litestar:
     """The ASGI application. ``here`` is told of every operator who asks for something."""
 
@@ -199,7 +223,7 @@ def build(
         found = await door.accounts.who(token) if token else None
         if found is None:
             raise NotAuthorizedException("log in first")
-        here(found.name)
+        here.here(found.name)
         return found
 
     async def still(request: Req, door: Door) -> Still:
@@ -210,7 +234,7 @@ def build(
 
     return Litestar(
         route_handlers=[
-            *(login, logout, me, presence, conversations, conversation, events),
+            *(login, logout, me, operators, presence, conversations, conversation, events),
             *(claim, say, typing, handback, transfer, resolve),
             desk_routes(),
             *pages(),
@@ -222,6 +246,7 @@ def build(
             "door": Provide(door, sync_to_thread=False),
             "operator": Provide(operator),
             "still": Provide(still),
+            "here": Provide(lambda: here, sync_to_thread=False),
         },
         exception_handlers={Exception: as_json},
         request_max_body_size=MAX_BODY,

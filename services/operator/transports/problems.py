@@ -56,6 +56,7 @@ def as_problem(request: Req, error: Exception) -> Response[schemas.ProblemDocume
 _TOLD = {
     400: "not of the form that this page describes",
     401: "not logged in",
+    403: "this account may not do that",
     404: "no such conversation",
     409: "someone else has the conversation, or was quicker",
     422: "what was asked cannot be done",

@@ -7,10 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-from services.operator.domain.desk import ConversationSummary
+from services.operator.domain.desk import ConversationSummary, Ending
 from services.operator.domain.transcript import TranscriptEntry, Who
 from services.operator.transports.desk_schemas import NotedFields, noted_fields
 from shared.contract.conversation import Owner, Status
+from shared.contract.roles import Role
 from shared.timestamps import format_time
 
 #: The longest text an operator may say (bytes of UTF-8).
@@ -29,6 +30,25 @@ class Me(msgspec.Struct):
 
     name: str
     display: str
+    role: Role
+
+
+class Colleague(Me):
+    """An operator who may log in. ``here``: they, or a console of theirs, did something just now."""
+
+    here: bool
+
+
+class Colleagues(msgspec.Struct):
+    """By name."""
+
+    operators: list[Colleague]
+
+
+class Claim(msgspec.Struct, forbid_unknown_fields=True):
+    """``take_from``: the account that has the conversation, for a supervisor who takes it from there."""
+
+    take_from: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] | None = None
 
 
 class Say(msgspec.Struct):
@@ -61,14 +81,24 @@ class Resolve(msgspec.Struct):
 
 
 class Row(NotedFields, kw_only=True):
-    """A conversation in a list. ``waiting_since``: since when the visitor waits for a person's word."""
+    """A conversation in a list.
+
+    ``visitor`` is what the flow or the door knows of who it is, or an alias, which ``known`` tells.
+    ``waiting_since``: since when the visitor waits for a person's word. ``ending``, of one that is resolved:
+    an operator closed it, the visitor had come to the flow's end and said no more, or was silent before that.
+    """
 
     id: str
+    visitor: str
+    known: bool
+    language: str
+    door: str
     owner: Owner
     operator: str
     operator_name: str
     queue: str
     status: Status
+    ending: Ending | None
     flow: str
     place: str | None
     waiting_since: str | None
@@ -169,6 +199,11 @@ def _row(summary: ConversationSummary) -> dict[str, Any]:
     return {
         **noted_fields(summary.notes),
         "id": summary.id,
+        "visitor": summary.visitor,
+        "known": summary.known,
+        "language": state.visit.begun.language,
+        "door": state.visit.begun.door,
+        "ending": summary.ending,
         "owner": state.ownership.owner,
         "operator": state.ownership.operator,
         "operator_name": state.ownership.operator_name,

@@ -355,7 +355,7 @@ class _Decision(TurnBuilder):
         if not limit or self.state.ownership.status == "resolved":
             return ()
         left = limit - (self.moment.now - self.state.active)
-        if self.state.ownership.owner == "queue" and left <= 0:  # who waits for us has not gone
+        if self.state.ownership.waiting and left <= 0:  # who waits for us has not gone
             left = limit
         if left > 0:
             return (self.timer("inactivity", left),)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from shared.contract.conversation.rule import Rules
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
+    ChoiceMade,
     ConversationClaimed,
     ConversationEnded,
     ConversationErased,
@@ -21,6 +22,8 @@ from shared.contract.facts import (
     FlowStarted,
     HandoffRequested,
     HandoffWithdrawn,
+    OperatorSaid,
+    TextWritten,
 )
 
 Owner = Literal["bot", "queue", "operator"]
@@ -28,7 +31,7 @@ Status = Literal["open", "resolved"]
 
 
 class Ownership(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="ownership/1"
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="ownership/2"
 ):
     """Who owns the conversation. At first it is the bot's, and open."""
 
@@ -38,6 +41,7 @@ class Ownership(
     operator_name: str = ""
     queue: str = ""  # where the visitor waits or last waited
     ended_by_bot: bool = False  # "resolved" for want of words, not by an operator
+    waiting: int = 0  # since when the visitor waits for a person's word (ns since 1970, UTC); 0: does not
 
     def is_of(self, operator: str) -> bool:
         """Whether this operator owns the conversation."""
@@ -53,15 +57,34 @@ def _flow_started(state: Ownership, recorded: RecordedEntry, fact: FlowStarted) 
 
 
 def _handoff(state: Ownership, recorded: RecordedEntry, fact: HandoffRequested) -> Ownership:
-    return replace(state, owner="queue", status="open", queue=fact.queue)
+    since = state.waiting or recorded.time
+    return replace(state, owner="queue", status="open", queue=fact.queue, waiting=since)
 
 
 def _handoff_withdrawn(state: Ownership, recorded: RecordedEntry, fact: HandoffWithdrawn) -> Ownership:
-    return replace(state, owner="bot")
+    return replace(state, owner="bot", waiting=0)
 
 
 def _claimed(state: Ownership, recorded: RecordedEntry, fact: ConversationClaimed) -> Ownership:
-    return replace(state, owner="operator", status="open", operator=fact.operator, operator_name=fact.name)
+    """The bot is silent from here on, whoever asked for that: the visitor waits for the operator's word."""
+    return replace(
+        state,
+        owner="operator",
+        status="open",
+        operator=fact.operator,
+        operator_name=fact.name,
+        waiting=state.waiting or recorded.time,
+    )
+
+
+def _wrote(state: Ownership, recorded: RecordedEntry, fact: TextWritten | ChoiceMade) -> Ownership:
+    if state.owner != "operator" or state.waiting:
+        return state
+    return replace(state, waiting=recorded.time)
+
+
+def _answered(state: Ownership, recorded: RecordedEntry, fact: OperatorSaid) -> Ownership:
+    return replace(state, waiting=0) if state.waiting else state
 
 
 def _handed_back(state: Ownership, recorded: RecordedEntry, fact: ConversationHandedBack) -> Ownership:
@@ -71,7 +94,8 @@ def _handed_back(state: Ownership, recorded: RecordedEntry, fact: ConversationHa
 def _transferred(state: Ownership, recorded: RecordedEntry, fact: ConversationTransferred) -> Ownership:
     if fact.to:
         return replace(state, operator=fact.to, operator_name=fact.name)
-    return replace(_released(state), owner="queue", queue=fact.queue)
+    since = state.waiting or recorded.time
+    return replace(_released(state), owner="queue", queue=fact.queue, waiting=since)
 
 
 def _resolved(state: Ownership, recorded: RecordedEntry, fact: ConversationResolved) -> Ownership:
@@ -83,7 +107,7 @@ def _ended(state: Ownership, recorded: RecordedEntry, fact: ConversationEnded) -
 
 
 def _released(state: Ownership) -> Ownership:
-    return replace(state, owner="bot", operator="", operator_name="")
+    return replace(state, owner="bot", operator="", operator_name="", waiting=0)
 
 
 RULES: Final[Rules[Ownership]] = {
@@ -93,6 +117,9 @@ RULES: Final[Rules[Ownership]] = {
     HandoffRequested: _handoff,
     HandoffWithdrawn: _handoff_withdrawn,
     ConversationClaimed: _claimed,
+    TextWritten: _wrote,
+    ChoiceMade: _wrote,
+    OperatorSaid: _answered,
     ConversationHandedBack: _handed_back,
     ConversationTransferred: _transferred,
     ConversationResolved: _resolved,

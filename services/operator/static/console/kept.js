@@ -1,24 +1,28 @@
 // What one operator leaves in this tab: it outlives the page, and another operator never sees it.
 
+/** @template {object} T */
 export class Kept {
+  /** @param {string} key @param {T} empty */
   constructor(key, empty) {
     this.key = key;
     this.empty = empty;
+    /** @type {T & {of: string}} */
+    this.value = { of: "", ...structuredClone(empty) };
     try {
-      this.value = { of: '', ...structuredClone(empty), ...JSON.parse(sessionStorage.getItem(key)) };
+      Object.assign(this.value, JSON.parse(sessionStorage.getItem(key) ?? "{}"));
     } catch {
-      this.value = { of: '', ...structuredClone(empty) }; // nothing there, or no place to keep it
+      // no place to keep it
     }
   }
 
-  // Whose it is.
+  /** Whose it is. @param {string} name */
   of(name) {
     if (this.value.of !== name) this.value = { ...structuredClone(this.empty), of: name };
     this.write();
   }
 
   forget() {
-    this.value = { of: '', ...structuredClone(this.empty) };
+    this.value = { ...structuredClone(this.empty), of: "" };
     this.write();
   }
 

@@ -1,0 +1,173 @@
+// What was said and noted in the open conversation, and what is not sent yet.
+
+import { ConsoleElement, html, nothing } from "./element.js";
+import { linked } from "./links.js";
+import { drawMarkdown } from "./markdown.js";
+import { repeat } from "./vendor/lit.js";
+import { dayOf, exactly, t, timeOf } from "./words.js";
+
+/** @typedef {import("./types").Line} Line */
+/** @typedef {import("./types").Note} Note */
+/** @typedef {import("./types").Unsent} Unsent */
+/** @typedef {{key: string, time: string, line?: Line, note?: Note}} Entry */
+
+/** Whoever is so near to the end reads what comes (px). */
+const NEAR = 80;
+
+export class ConversationTranscript extends ConsoleElement {
+  static properties = {
+    conversation: {},
+    lines: { attribute: false },
+    notes: { attribute: false },
+    unsent: { attribute: false },
+    me: {},
+    far: { state: true },
+  };
+
+  constructor() {
+    super();
+    this.conversation = "";
+    /** @type {Line[]} */
+    this.lines = [];
+    /** @type {Note[]} */
+    this.notes = [];
+    /** @type {Unsent[]} */
+    this.unsent = [];
+    this.me = "";
+    this.far = false; // the newest is out of sight
+    this.atEnd = true;
+    this.place = 0;
+    this.shown = ""; // the conversation whose lines are shown
+  }
+
+  /** @returns {HTMLElement | null} */
+  get list() {
+    return this.find("transcript");
+  }
+
+  get isAtEnd() {
+    const list = this.list;
+    return !list || list.scrollHeight - list.scrollTop - list.clientHeight < NEAR;
+  }
+
+  willUpdate() {
+    const other = this.shown !== this.conversation;
+    this.atEnd = other || this.isAtEnd;
+    this.place = this.list?.scrollTop ?? 0;
+  }
+
+  updated() {
+    if (this.lines.length) this.shown = this.conversation;
+    const list = this.list;
+    if (list) list.scrollTop = this.atEnd ? list.scrollHeight : this.place;
+  }
+
+  toEnd() {
+    const list = this.list;
+    if (list) list.scrollTop = list.scrollHeight;
+  }
+
+  /** Lines and notes in their order. @returns {Entry[]} */
+  entries() {
+    const notes = [...this.notes];
+    /** @type {Entry[]} */
+    const entries = [];
+    let position = 0;
+    let number = 0;
+    for (const line of this.lines) {
+      while (notes.length && notes[0].position < line.position) entries.push(noteEntry(/** @type {Note} */ (notes.shift())));
+      number = line.position === position ? number + 1 : 0;
+      position = line.position;
+      entries.push({ key: `${position}.${number}`, time: line.time, line });
+    }
+    return [...entries, ...notes.map(noteEntry)];
+  }
+
+  render() {
+    let day = "";
+    return html`
+      <ol class="transcript" data-role="transcript" tabindex="0" aria-label=${t("conversation")}
+        @scroll=${() => { this.far = !this.isAtEnd; }}>
+        ${repeat(this.entries(), (entry) => entry.key, (entry) => {
+          const before = day;
+          day = dayOf(entry.time);
+          return html`
+            ${before === day ? nothing : html`<li class="day" data-role="day">${day}</li>`}
+            ${entry.line ? this.line(entry.line) : this.note(/** @type {Note} */ (entry.note))}`;
+        })}
+        ${this.unsent.map((message, at) => this.message(message, this.unsent.slice(0, at).some((one) => one.state !== "sent")))}
+      </ol>
+      <button class="to-end" data-role="to-end" ?hidden=${!this.far} @click=${this.toEnd}>${t("toEnd")}</button>`;
+  }
+
+  /** @param {Line} line */
+  line(line) {
+    if (line.from === "system") {
+      return html`
+        <li data-role="line" data-from="system" data-position=${line.position}>
+          <p dir="auto">${line.text}</p> <small title=${exactly(line.time)}>${timeOf(line.time)}</small>
+        </li>`;
+    }
+    return html`
+      <li data-role="line" data-from=${line.from} data-position=${line.position}>
+        <small title=${exactly(line.time)}><bdi>${line.name || t(line.from === "operator" ? "colleagues" : line.from)}</bdi>, ${timeOf(line.time)}</small>
+        ${line.from === "assistant"
+          ? drawn(line)
+          : html`<p dir="auto">${linked(line.text)}</p>`}
+      </li>`;
+  }
+
+  /** @param {Note} note */
+  note(note) {
+    return html`
+      <li class="note" data-role="note" data-position=${note.position}>
+        <small title=${exactly(note.time)}>${t("noteBy", { name: note.operator })}, ${timeOf(note.time)}</small>
+        <p dir="auto">${linked(note.text)}</p>
+        ${note.operator === this.me
+          ? html`<button class="plain" data-role="remove-note" @click=${() => this.emit("remove-note", note)}>${t("removeNote")}</button>`
+          : nothing}
+      </li>`;
+  }
+
+  /** What is not stored yet stands behind all lines. @param {Unsent} message @param {boolean} waits */
+  message(message, waits) {
+    const failed = message.state === "refused" || message.state === "unknown";
+    const state = {
+      sending: t(waits ? "waitsForOther" : "sending"),
+      sent: t("sent"),
+      refused: t("notSent", { why: message.why }),
+      unknown: t("unknownSent", { why: message.why }),
+    }[message.state];
+    return html`
+      <li data-role="unsent" data-from="operator" data-state=${message.state}>
+        ${failed ? html`<small role="alert">${state}</small>` : html`<small>${state}</small>`}
+        <p dir="auto">${message.text}</p>
+        ${failed ? html`
+          <div class="remedies">
+            <button data-role="again" @click=${() => this.emit("again", message)}>${t("again")}</button>
+            <button data-role="edit" @click=${() => this.emit("edit", message)}>${t("edit")}</button>
+          </div>` : nothing}
+      </li>`;
+  }
+}
+
+/** What is drawn stays, and with it what somebody has selected of it. @type {WeakMap<Line, HTMLElement>} */
+const drawings = new WeakMap();
+
+/** @param {Line} line */
+function drawn(line) {
+  let drawing = drawings.get(line);
+  if (!drawing) {
+    drawing = document.createElement("div");
+    drawing.className = "markdown";
+    drawing.dir = "auto";
+    drawing.append(drawMarkdown(line.text));
+    drawings.set(line, drawing);
+  }
+  return drawing;
+}
+
+/** @param {Note} note @returns {Entry} */
+const noteEntry = (note) => ({ key: note.id, time: note.time, note });
+
+customElements.define("conversation-transcript", ConversationTranscript);

@@ -1,0 +1,235 @@
+// The conversation on the right: its header and acts, its transcript, where the operator writes, and the card.
+
+import "./conversation-transcript.js";
+import "./message-editor.js";
+import "./visitor-card.js";
+import { api, problem } from "./api.js";
+import { ownerOf } from "./conversation-lists.js";
+import { drafts } from "./drafts.js";
+import { ConsoleElement, html, nothing } from "./element.js";
+import { isSnoozed, isUnread } from "./model.js";
+import { outbox } from "./outbox.js";
+import { since, t } from "./words.js";
+
+/** @typedef {import("./types").Row} Row */
+/** @typedef {import("./types").Unsent} Unsent */
+
+/** So long after it was shown a conversation counts as read (ms). */
+const READ_AFTER = 700;
+
+export class ConversationView extends ConsoleElement {
+  static properties = {
+    talk: { attribute: false },
+    version: { type: Number }, // grows with each change of the talk, the outbox and the lists
+    me: { attribute: false },
+    colleagues: { attribute: false },
+    queues: { attribute: false },
+    labels: { attribute: false },
+    next: { attribute: false },
+    acting: { type: Boolean },
+    carded: { state: true },
+  };
+
+  constructor() {
+    super();
+    /** @type {import("./talk.js").Talk} */
+    this.talk = /** @type {any} */ (undefined);
+    this.version = 0;
+    /** @type {import("./types").Me} */
+    this.me = /** @type {any} */ (undefined);
+    /** @type {import("./types").Colleague[]} */
+    this.colleagues = [];
+    /** @type {string[]} */
+    this.queues = [];
+    /** @type {string[]} */
+    this.labels = [];
+    /** Who waits longest of all. @type {Row | undefined} */
+    this.next = undefined;
+    this.acting = false;
+    this.carded = false; // the card is shown where there is no room beside the conversation
+    this.place = ""; // where the bot is to go on
+    this.placed = ""; // of which conversation that is
+    this.reading = 0;
+  }
+
+  get mine() {
+    return this.talk.row?.owner === "operator" && this.talk.row.operator === this.me.name;
+  }
+
+  /** @returns {import("./message-editor.js").MessageEditor} */
+  get editor() {
+    return /** @type {any} */ (this.querySelector("message-editor"));
+  }
+
+  /** @returns {import("./conversation-transcript.js").ConversationTranscript} */
+  get transcript() {
+    return /** @type {any} */ (this.querySelector("conversation-transcript"));
+  }
+
+  /** @param {string} act @param {unknown} [value] */
+  act(act, value) {
+    this.emit("act", { act, value });
+  }
+
+  /** Do with the open conversation what a key or a button stands for, if that can be done now. @param {string} name */
+  press(name) {
+    const button = /** @type {HTMLButtonElement | null} */ (this.querySelector(`[data-role=${name}]`));
+    if (button && !button.hidden && !button.disabled) button.click();
+  }
+
+  willUpdate() {
+    if (this.placed === this.talk.id) return;
+    this.placed = this.talk.id;
+    this.place = "";
+    this.carded = false;
+  }
+
+  updated() {
+    clearTimeout(this.reading);
+    const { row } = this.talk;
+    if (!row || !isUnread(row, this.me.name)) return;
+    this.reading = window.setTimeout(() => this.read(row), READ_AFTER);
+  }
+
+  /** It was seen, if somebody looks at the page. @param {Row} row */
+  async read(row) {
+    if (document.hidden || this.talk.row !== row) return;
+    const desk = await api.note(row.id, "read", { position: row.position }).catch(problem); // once more with the next line
+    if (!(desk instanceof Error)) this.emit("noted", desk);
+  }
+
+  /** Back into the editor, before what was typed since; unless it turns out that it was sent. @param {Unsent} message */
+  async edit(message) {
+    const id = message.conversation;
+    if (message.state === "unknown") {
+      const detail = await api.conversation(id).catch(problem);
+      if (detail instanceof Error) {
+        if (this.talk.id === id) this.notice(t("cannotFindOut", { why: detail.message }));
+        return;
+      }
+      outbox.settle(id, new Set(detail.messages.map((line) => line.id)));
+      if (!outbox.at(id).includes(message) && this.talk.id === id) this.talk.open(id); // it was sent: show its line
+    }
+    if (!outbox.at(id).includes(message) || message.state === "sending") return;
+    drafts.keep(id, [message.text, drafts.at(id)].filter(Boolean).join("\n"));
+    outbox.remove(message);
+    if (this.talk.id !== id) return;
+    this.editor.renew();
+    this.editor.write("reply");
+  }
+
+  /** @param {string} text */
+  notice(text) {
+    this.talk.notice = text;
+    this.talk.changed();
+  }
+
+  render() {
+    const { talk } = this;
+    return html`
+      <section class="conversation" aria-label=${t("conversation")}>
+        <p class="empty" data-role="nothing" ?hidden=${talk.id !== ""}>${t(talk.closed)}</p>
+        ${talk.id ? this.open() : nothing}
+      </section>`;
+  }
+
+  open() {
+    const { talk } = this;
+    const { row } = talk;
+    return html`
+      <div class="open" data-role="conversation">
+        <div class="main">
+          ${this.bar(row)}
+          <p class="notice" data-role="notice" role="alert" ?hidden=${!talk.notice}>${talk.notice}</p>
+          <conversation-transcript .conversation=${talk.id} .lines=${talk.lines} .notes=${talk.notes}
+            .unsent=${[...outbox.at(talk.id)]} .me=${this.me.name}
+            @again=${(/** @type {CustomEvent<Unsent>} */ { detail }) => outbox.again(detail)}
+            @edit=${(/** @type {CustomEvent<Unsent>} */ { detail }) => this.edit(detail)}
+            @remove-note=${(/** @type {CustomEvent<import("./types").Note>} */ { detail }) => this.act("removeNote", detail.id)}>
+          </conversation-transcript>
+          <p class="typing" data-role="typing" ?hidden=${!talk.typing}>${t("visitorTypes")}</p>
+          ${this.offer(row)}
+          <message-editor .conversation=${talk.id} ?known=${row !== null} ?mine=${this.mine} .colleagues=${this.colleagues}
+            @said=${() => this.transcript.toEnd()}
+            @notice=${(/** @type {CustomEvent<string>} */ { detail }) => this.notice(detail)}>
+          </message-editor>
+        </div>
+        <visitor-card @close-card=${() => { this.carded = false; }} class=${this.carded ? "shown" : ""} .row=${row} .variables=${talk.variables} ?busy=${this.acting}
+          .colleagues=${this.colleagues} .queues=${this.queues} .labels=${this.labels}></visitor-card>
+      </div>`;
+  }
+
+  /**
+   * Header and buttons are always those of the conversation whose lines are shown; while it is not known how
+   * that stands, they are off.
+   *
+   * @param {Row | null} row
+   */
+  bar(row) {
+    return html`
+      <div class="bar">
+        <button class="back" data-role="back" aria-label=${t("back")} @click=${() => this.emit("back")}>‹</button>
+        <div class="about">
+          <strong data-role="title"><bdi>${row?.visitor ?? ""}</bdi></strong>
+          <span data-role="owner" data-owner=${row?.owner ?? ""}>${row ? ownerOf(row, this.me.name) : t("loading")}</span>
+        </div>
+        <div class="actions">
+          ${row ? this.buttons(row) : nothing}
+          <button class="card-toggle" data-role="card-toggle" aria-expanded=${this.carded ? "true" : "false"}
+            aria-label=${t("about")} ?disabled=${!row} @click=${() => { this.carded = !this.carded; }}>ⓘ</button>
+        </div>
+      </div>`;
+  }
+
+  /** @param {Row} row */
+  buttons(row) {
+    const { mine } = this;
+    const resolved = row.status === "resolved";
+    const others = row.owner === "operator" && !mine;
+    const takes = others && this.me.role !== "operator";
+    // What ends the talk waits for what is said in it.
+    const waits = this.acting || outbox.sending(row.id);
+    const spam = row.spam ? "unspam" : "spam";
+    return html`
+      ${resolved ? html`<button class="primary" data-role="reopen" ?disabled=${this.acting} @click=${() => this.act("reopen")}>${t("reopen")}</button>` : nothing}
+      <button class="primary" data-role="claim" ?hidden=${mine || resolved} ?disabled=${this.acting}
+        @click=${() => (takes ? this.act("takeFrom", row.operator) : this.act("claim"))}>
+        ${takes ? t("takeFrom", { name: row.operator_name || row.operator }) : t("claim")}</button>
+      <span class="handback" data-role="handback-box" ?hidden=${!mine}>
+        <select data-role="handback-state" aria-label=${t("handbackWhere")}
+          @change=${(/** @type {Event} */ event) => { this.place = /** @type {HTMLSelectElement} */ (event.target).value; }}>
+          <option value="" ?selected=${!this.place}>${t("whereItWas")}</option>
+          ${this.talk.states.map((name) => html`
+            <option value=${name} ?selected=${this.place === name}>${t("atState", { state: name })}</option>`)}
+        </select>
+        <button data-role="handback" ?disabled=${waits} @click=${() => this.act("handback", this.place)}>${t("handback")}</button>
+      </span>
+      <button data-role="release" title=${t("releaseWhy")} ?hidden=${!mine} ?disabled=${waits} @click=${() => this.act("release")}>${t("release")}</button>
+      <button data-role="transfer" ?hidden=${!mine} ?disabled=${waits} @click=${() => this.emit("ask", "transfer")}>${t("transfer")}</button>
+      ${this.snoozing(row)}
+      <button data-role=${spam} class="quiet-button" ?hidden=${resolved && !row.spam} ?disabled=${this.acting}
+        @click=${() => this.act(spam)}>${t(row.spam ? "unmarkSpam" : "markSpam")}</button>
+      <button data-role="resolve" ?hidden=${resolved || others} ?disabled=${waits} @click=${() => this.act("resolve", !mine)}>${t("resolve")}</button>`;
+  }
+
+  /** @param {Row} row */
+  snoozing(row) {
+    if (row.status === "resolved") return nothing;
+    return isSnoozed(row, Date.now())
+      ? html`<button data-role="unsnooze" ?disabled=${this.acting} @click=${() => this.act("unsnooze")}>${t("unsnooze")}</button>`
+      : html`<button data-role="snooze" ?disabled=${this.acting} @click=${() => this.emit("ask", "snooze")}>${t("snooze")}</button>`;
+  }
+
+  /** After a conversation that is done: who waits longest. @param {Row | null} row */
+  offer(row) {
+    const { next } = this;
+    if (!row || row.status !== "resolved" || !next || next.id === row.id) return nothing;
+    return html`
+      <div class="offer">
+        <button data-role="next" @click=${() => this.emit("choose", next.id)}>
+          ${t("next", { visitor: next.visitor, time: since(next.waiting_since ?? next.updated) })}</button>
+      </div>`;
+  }
+}
+
+customElements.define("conversation-view", ConversationView);

@@ -1,0 +1,31 @@
+// One letter does one thing, unless somebody writes, or has switched that off.
+
+import { settings } from "./settings.js";
+
+/** @type {[string, import("./words.js").Name][]} */
+export const KEYS = [
+  ["1 – 5", "keyQueue"],
+  ["j", "keyDown"],
+  ["k", "keyUp"],
+  ["c", "keyClaim"],
+  ["r", "keyReply"],
+  ["n", "keyNote"],
+  ["e", "keyResolve"],
+  ["h", "keyHandback"],
+  ["q", "keyRelease"],
+  ["t", "keyTransfer"],
+  ["s", "keySnooze"],
+  ["l", "keyLabel"],
+  ["p", "keyPriority"],
+  ["u", "keyUndo"],
+  ["?", "keyHelp"],
+];
+
+/** The key that was meant for the console, or "". @param {KeyboardEvent} event */
+export function keyOf(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return "";
+  const { target } = event;
+  if (target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog")) return "";
+  if (!settings.get("keys") && event.key !== "?") return "";
+  return event.key;
+}

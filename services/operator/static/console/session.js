@@ -1,0 +1,276 @@
+// One operator at the desk: one feed of events for the lists and the open conversation, and what is done there.
+
+import { actOf } from "./acts.js";
+import { api, problem } from "./api.js";
+import { tell } from "./attention.js";
+import { drafts } from "./drafts.js";
+import { listen } from "./feed.js";
+import { DeskModel, VIEWS } from "./model.js";
+import { outbox } from "./outbox.js";
+import { Talk } from "./talk.js";
+import { t } from "./words.js";
+
+/** @typedef {import("./types").Row} Row */
+/** @typedef {import("./types").Me} Me */
+/** @typedef {import("./types").DeskDetail} DeskDetail */
+
+const AGAIN = 2000;
+const PAGES = 10; // of a list that is read whole
+const TOASTED = 10000;
+const COLLEAGUES = 30000;
+
+export class DeskSession {
+  constructor() {
+    /** @type {Me | null} */
+    this.me = null;
+    this.known = false; // whether somebody is logged in
+    /** Why the operator is at the door. */
+    this.why = "";
+    this.connection = "";
+    this.reading = false; // on a phone the conversation takes the lists' place
+    this.acting = false;
+    /** What was done, and what undoes it. @type {{text: string, undo?: () => void} | null} */
+    this.toast = null;
+    /** @type {import("./types").Colleague[]} */
+    this.colleagues = [];
+    /** What a screen reader says. */
+    this.announced = "";
+    this.toasting = 0;
+    this.colleaguesRead = 0;
+    this.stop = () => {};
+    this.renew = () => {}; // something has changed
+    this.model = new DeskModel();
+    this.talk = new Talk();
+    this.model.changed = (row, before) => {
+      if (before || !this.model.reading) tell(row, before, this.model.me, (id) => this.choose(id));
+    };
+    this.talk.changed = () => this.renew();
+    this.talk.told = (line) => {
+      if (line.from === "visitor") this.announced = t("newLine", { name: this.talk.row?.visitor ?? t("visitor"), text: line.text });
+    };
+    this.talk.refused = outbox.refused = (refusal) => this.refused(refusal);
+    outbox.changed = () => this.renew();
+    outbox.stored = (row) => this.changed(row);
+  }
+
+  // --- who is here ---
+
+  async start() {
+    this.stop();
+    const me = await api.me().catch(problem);
+    if (!(me instanceof Error)) {
+      this.enter(me);
+    } else if (me.status === 401) {
+      const kept = drafts.any || outbox.any ? ` ${t("kept")}` : "";
+      this.leave(this.me ? `${t("ended")}${kept}` : "");
+    } else {
+      this.connection = me.message;
+      if (!this.me) {
+        this.known = true;
+        this.why = me.message;
+      }
+      window.setTimeout(() => this.start(), AGAIN);
+      this.renew();
+    }
+  }
+
+  /** @param {Me} me */
+  enter(me) {
+    this.stop();
+    this.me = me;
+    this.known = true;
+    this.why = "";
+    this.model.me = me.name;
+    drafts.of(me.name);
+    outbox.of(me.name);
+    const left = drafts.at(drafts.open) || drafts.at(drafts.open, "note") || outbox.at(drafts.open).length;
+    if (left && !this.talk.id) this.choose(drafts.open); // something is to be sent there
+    this.stop = listen({
+      open: () => this.catchUp(),
+      closed: () => {
+        this.connection = t("connecting");
+        this.renew();
+        api.me().catch((refusal) => this.refused(problem(refusal)));
+      },
+      conversation: (row) => this.changed(row),
+      message: (line) => this.talk.add(line),
+      typing: ({ conversation }) => this.talk.visitorTypes(conversation),
+      erased: ({ conversation }) => this.erase(conversation),
+      heartbeat: () => api.present().catch((refusal) => this.refused(problem(refusal))),
+    });
+    this.renew();
+  }
+
+  /** @param {string} why */
+  leave(why) {
+    this.stop();
+    this.stop = () => {};
+    this.model.clear();
+    this.reading = false;
+    this.talk.close(); // whoever sees the page next may not read it
+    this.me = null;
+    this.known = true;
+    this.why = why;
+    this.toast = null;
+    this.colleagues = [];
+    this.announced = "";
+    this.renew();
+  }
+
+  async logout() {
+    const refusal = await api.logout().catch(problem);
+    if (refusal instanceof Error) {
+      this.connection = refusal.message;
+      this.renew();
+      return;
+    }
+    drafts.forget();
+    outbox.forget();
+    this.leave("");
+  }
+
+  /** What somebody should think of before they log out. */
+  get left() {
+    const mine = this.model.list("mine", 0).length;
+    return [
+      ...(outbox.any || drafts.any ? [t("unsentWords")] : []),
+      ...(mine ? [t("stillHave", { count: mine })] : []),
+    ];
+  }
+
+  /** @param {import("./api.js").Problem} refusal */
+  refused(refusal) {
+    if (refusal.status === 401) this.start();
+  }
+
+  /** Of something that was done in the open conversation. @param {import("./api.js").Problem} refusal */
+  refusedHere(refusal) {
+    this.talk.notice = refusal.told;
+    this.refused(refusal);
+    this.renew();
+  }
+
+  // --- what happens ---
+
+  /** What happened while there was no feed is read from the lists. */
+  async catchUp() {
+    this.connection = "";
+    const read = this.model.begin();
+    const refusal = await this.readLists(read).catch(problem);
+    if (refusal) this.refused(refusal);
+    else this.model.end(read);
+    this.renew();
+    this.readColleagues();
+    if (this.talk.id) this.talk.open(this.talk.id);
+  }
+
+  /** @param {Map<string, Row>} read */
+  async readLists(read) {
+    await Promise.all(VIEWS.map(async (view) => {
+      const whole = view !== "live" && view !== "resolved";
+      let next = /** @type {number | null} */ (null);
+      for (let page = 0; page < (whole ? PAGES : 1) && (page === 0 || next !== null); page += 1) {
+        const found = await api.list(view, next);
+        next = this.model.next[view] = found.next;
+        if (this.model.reading !== read) return;
+        for (const row of found.conversations) this.model.put(row);
+      }
+    }));
+  }
+
+  /** @param {import("./types").View} view */
+  async more(view) {
+    const page = await api.list(view, this.model.next[view]).catch(problem);
+    if (page instanceof Error) return this.refused(page);
+    this.model.next[view] = page.next;
+    for (const row of page.conversations) this.model.put(row);
+    this.renew();
+  }
+
+  async readColleagues() {
+    if (Date.now() - this.colleaguesRead < COLLEAGUES) return;
+    const found = await api.operators().catch(problem);
+    if (found instanceof Error) return this.refused(found);
+    this.colleaguesRead = Date.now();
+    this.colleagues = found.operators;
+    this.renew();
+  }
+
+  /** @param {Row} row */
+  changed(row) {
+    this.model.put(row);
+    this.talk.update(row);
+    this.renew();
+  }
+
+  /** @param {DeskDetail} desk */
+  noted(desk) {
+    this.talk.noted(desk);
+    const row = this.model.rows.get(desk.conversation);
+    if (!row || desk.noted < row.noted) return;
+    const { notes: _notes, variables: _variables, conversation: _id, ...noted } = desk;
+    this.changed({ ...row, ...noted });
+  }
+
+  /** @param {string} conversation */
+  erase(conversation) {
+    this.model.remove(conversation);
+    drafts.drop(conversation);
+    outbox.drop(conversation);
+    this.talk.erase(conversation);
+    this.renew();
+  }
+
+  /** @param {string} id */
+  choose(id) {
+    this.reading = true;
+    this.talk.open(id);
+    this.readColleagues();
+  }
+
+  back() {
+    this.reading = false;
+    this.renew();
+  }
+
+  // --- what is done ---
+
+  /** Carry an act out on a conversation. @param {string} id @param {string} name @param {any} [value] */
+  async act(id, name, value) {
+    const kind = actOf(name);
+    const before = this.model.rows.get(id) ?? (this.talk.id === id ? this.talk.row : null);
+    this.acting = true;
+    this.renew();
+    const answer = await kind.run(id, value).catch(problem);
+    this.acting = false;
+    if (answer instanceof Error) {
+      if (this.talk.id === id) this.talk.notice = answer.told;
+      this.refused(answer);
+    } else {
+      if (this.talk.id === id) this.talk.notice = "";
+      if ("conversation" in answer) this.noted(answer);
+      else this.changed(answer);
+      const undo = before && kind.undo?.(before, value);
+      if (kind.done) this.say(kind.done(value), undo ? () => this.act(id, ...undo) : undefined);
+    }
+    this.renew();
+  }
+
+  /** @param {string} text @param {() => void} [undo] */
+  say(text, undo) {
+    clearTimeout(this.toasting);
+    this.toast = { text, undo };
+    this.toasting = window.setTimeout(() => {
+      this.toast = null;
+      this.renew();
+    }, TOASTED);
+    this.renew();
+  }
+
+  undo() {
+    const { toast } = this;
+    this.toast = null;
+    this.renew();
+    toast?.undo?.();
+  }
+}

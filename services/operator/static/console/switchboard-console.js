@@ -1,0 +1,159 @@
+// The console's page: the door, or the desk with its lists, the open conversation, the keys and the questions.
+
+import "./conversation-lists.js";
+import "./conversation-view.js";
+import "./dialogs.js";
+import "./login-form.js";
+import { showCount } from "./attention.js";
+import { ConsoleElement, html, nothing } from "./element.js";
+import { KEYS, keyOf } from "./keys.js";
+import { VIEWS } from "./model.js";
+import { DeskSession } from "./session.js";
+import { t } from "./words.js";
+
+/** @typedef {import("./types").Me} Me */
+/** @typedef {import("./types").DeskDetail} DeskDetail */
+
+export class SwitchboardConsole extends ConsoleElement {
+  static properties = { version: { state: true } };
+
+  constructor() {
+    super();
+    this.version = 0; // grows with each change of the session
+    this.drawing = false;
+    this.door = true; // nobody has left yet: nothing takes the focus
+    this.session = new DeskSession();
+    this.session.renew = () => this.renew();
+    this.pressed = (/** @type {KeyboardEvent} */ event) => this.press(event);
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    document.addEventListener("keydown", this.pressed);
+    this.session.start();
+  }
+
+  /** Many events in one frame are drawn once; a page that nobody sees has no frames. */
+  renew() {
+    if (this.drawing) return;
+    this.drawing = true;
+    const draw = () => {
+      this.drawing = false;
+      this.version += 1;
+    };
+    if (document.hidden) window.setTimeout(draw, 100);
+    else requestAnimationFrame(draw);
+  }
+
+  /** @param {KeyboardEvent} event */
+  press(event) {
+    if (event.key === "Escape" && document.activeElement instanceof HTMLElement && !document.querySelector("dialog[open]")) {
+      document.activeElement.blur(); // from here on letters are keys
+    }
+    const key = this.session.me ? keyOf(event) : "";
+    if (!key) return;
+    const lists = /** @type {import("./conversation-lists.js").ConversationLists} */ (this.child("conversation-lists"));
+    const view = /** @type {import("./conversation-view.js").ConversationView} */ (this.child("conversation-view"));
+    const press = (/** @type {string} */ name) => () => view.press(name);
+    const move = (/** @type {1 | -1} */ step) => () => {
+      const id = lists.neighbour(step);
+      if (id) this.session.choose(id);
+    };
+    /** @type {Record<string, () => void>} */
+    const does = {
+      ...Object.fromEntries(VIEWS.map((name, at) => [String(at + 1), () => lists.show(name)])),
+      j: move(1),
+      k: move(-1),
+      c: press("claim"),
+      r: () => view.editor?.write("reply"),
+      n: () => view.editor?.write("note"),
+      e: press("resolve"),
+      h: press("handback"),
+      q: press("release"),
+      t: press("transfer"),
+      s: press("snooze"),
+      l: () => view.find("label-text")?.focus(),
+      p: () => view.find("priority")?.focus(),
+      u: () => this.session.undo(),
+      "?": () => this.ask("help"),
+    };
+    if (!(key in does)) return;
+    event.preventDefault();
+    does[key]();
+  }
+
+  /** @param {"help" | "transfer" | "snooze"} question */
+  ask(question) {
+    this.session.readColleagues();
+    /** @type {import("./dialogs.js").ConsoleDialog} */ (this.child(`${question}-dialog`)).show();
+  }
+
+  logout() {
+    const { left } = this.session;
+    if (left.length) /** @type {import("./dialogs.js").LeaveDialog} */ (this.child("leave-dialog")).ask(left);
+    else this.session.logout();
+  }
+
+  /** @param {string} tag */
+  child(tag) {
+    return /** @type {unknown} */ (this.querySelector(tag));
+  }
+
+  // --- what is shown ---
+
+  updated() {
+    const { me } = this.session;
+    if (this.door && !me) this.find("login-name")?.focus();
+    this.door = Boolean(me);
+  }
+
+  render() {
+    const { session } = this;
+    if (!session.known) return nothing;
+    if (session.me) return this.desk(session.me);
+    showCount(0);
+    return html`
+      <login-form .why=${session.why} @entered=${(/** @type {CustomEvent<Me>} */ { detail }) => session.enter(detail)}></login-form>`;
+  }
+
+  /** @param {Me} me */
+  desk(me) {
+    const { session } = this;
+    const { model, talk, toast } = session;
+    const now = Date.now();
+    const counts = model.counts(now);
+    showCount(counts.queue + counts.unread);
+    const queues = model.known((row) => [row.queue]);
+    return html`
+      <div class=${session.reading ? "desk reading" : "desk"} data-role="desk"
+        @act=${(/** @type {CustomEvent<{act: string, value: unknown}>} */ { detail }) => session.act(talk.id, detail.act, detail.value)}
+        @choose=${(/** @type {CustomEvent<string>} */ { detail }) => session.choose(detail)}
+        @ask=${(/** @type {CustomEvent<"transfer">} */ { detail }) => this.ask(detail)}
+        @noted=${(/** @type {CustomEvent<import("./types").DeskDetail>} */ { detail }) => session.noted(detail)}
+        @refused=${(/** @type {CustomEvent<import("./api.js").Problem>} */ { detail }) => session.refusedHere(detail)}>
+        <header>
+          <img src="/console/icon.svg" alt="" width="24" height="24">
+          <strong>Switchboard</strong>
+          <span class="connection" data-role="connection" role="status">${session.connection}</span>
+          <span class="me" data-role="me"><bdi>${me.display}</bdi></span>
+          <button data-role="help" aria-label="${t("keys")}, ${t("settings")}" @click=${() => this.ask("help")}>?</button>
+          <button data-role="logout" @click=${this.logout}>${t("logout")}</button>
+        </header>
+        <conversation-lists .model=${model} .version=${this.version} .current=${talk.id}
+          @more=${(/** @type {CustomEvent<import("./types").View>} */ { detail }) => session.more(detail)}></conversation-lists>
+        <conversation-view .talk=${talk} .version=${this.version} .me=${me} .acting=${session.acting}
+          .colleagues=${session.colleagues} .queues=${queues} .labels=${model.known((row) => row.labels)}
+          .next=${model.list("queue", now)[0]} @back=${() => session.back()}></conversation-view>
+        <transfer-dialog .me=${me.name} .colleagues=${session.colleagues} .queues=${queues}></transfer-dialog>
+        <snooze-dialog></snooze-dialog>
+        <help-dialog .keys=${KEYS}></help-dialog>
+        <leave-dialog @leave=${() => session.logout()}></leave-dialog>
+        <p class="toast" data-role="toast" role="status" ?hidden=${!toast}>
+          ${toast?.text} ${toast?.undo ? html`<button data-role="undo" @click=${() => session.undo()}>${t("undo")}</button>` : nothing}
+        </p>
+        <p class="heard" role="log" aria-live="polite" data-role="announced">${session.announced}</p>
+      </div>`;
+  }
+}
+
+customElements.define("switchboard-console", SwitchboardConsole);

@@ -1,0 +1,104 @@
+// What the API gives, as services/operator/transports/schemas.py and desk_schemas.py have it.
+
+export type View = "queue" | "mine" | "live" | "snoozed" | "resolved";
+export type Priority = "low" | "normal" | "high" | "urgent";
+
+export interface Me {
+  name: string;
+  display: string;
+  role: "operator" | "supervisor" | "admin";
+}
+
+export interface Colleague extends Me {
+  here: boolean;
+}
+
+export interface AssignedTo {
+  by: string;
+  operator: string | null;
+  queue: string | null;
+  note: string;
+}
+
+export interface Noted {
+  noted: number;
+  labels: string[];
+  priority: Priority;
+  snoozed_until: string | null;
+  spam: boolean;
+  read: Record<string, number>;
+  assigned: AssignedTo | null;
+}
+
+export interface Row extends Noted {
+  id: string;
+  visitor: string;
+  known: boolean;
+  language: string;
+  door: string;
+  owner: "bot" | "queue" | "operator";
+  operator: string;
+  operator_name: string;
+  queue: string;
+  status: "open" | "resolved";
+  ending: "operator" | "visitor" | "silence" | null;
+  flow: string;
+  place: string | null;
+  waiting_since: string | null;
+  last_line: string;
+  started: string;
+  updated: string;
+  position: number;
+}
+
+export interface Line {
+  position: number;
+  time: string;
+  from: "visitor" | "bot" | "assistant" | "operator" | "system";
+  text: string;
+  name?: string;
+  id?: string;
+}
+
+export interface Told extends Line {
+  conversation: string;
+}
+
+export interface Detail extends Row {
+  messages: Line[];
+  states: string[];
+}
+
+export interface Note {
+  id: string;
+  position: number;
+  time: string;
+  operator: string;
+  text: string;
+  mentions: string[];
+}
+
+export interface DeskDetail extends Noted {
+  conversation: string;
+  notes: Note[];
+  /** What the flow has saved. */
+  variables: Record<string, unknown>;
+}
+
+export interface Page {
+  conversations: Row[];
+  next: number | null;
+}
+
+/** What an operator has sent and is not seen to be stored yet. */
+export interface Unsent {
+  id: string;
+  conversation: string;
+  text: string;
+  /** When it was sent (ms since 1970). */
+  time: number;
+  state: "sending" | "sent" | "refused" | "unknown";
+  why: string;
+  /** An earlier try may have been stored. */
+  doubt?: boolean;
+}

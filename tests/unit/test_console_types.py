@@ -1,0 +1,54 @@
+"""The console's types are those of the API, and its words are all there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from services.operator.transports import desk_schemas, schemas
+
+CONSOLE = Path(__file__).parent.parent.parent / "services/operator/static/console"
+TYPES = (CONSOLE / "types.d.ts").read_text()
+WORDS = (CONSOLE / "texts/en.js").read_text()
+#: Those with another name there.
+PAIRS: dict[str, type[msgspec.Struct]] = {
+    "Me": schemas.Me,
+    "Colleague": schemas.Colleague,
+    "AssignedTo": desk_schemas.AssignedTo,
+    "Noted": desk_schemas.NotedFields,
+    "Row": schemas.Row,
+    "Line": schemas.TranscriptLine,
+    "Told": schemas.Told,
+    "Detail": schemas.Detail,
+    "Note": desk_schemas.NoteLine,
+    "DeskDetail": desk_schemas.DeskDetail,
+    "Page": schemas.ConversationPage,
+}
+
+
+def fields(name: str) -> set[str]:
+    """Those of an interface, with what it extends."""
+    found = re.search(rf"export interface {name}(?: extends (\w+))? {{(.*?)\n}}", TYPES, re.DOTALL)
+    assert found, name
+    own = set(re.findall(r"^  (\w+)\??:", found[2], re.MULTILINE))
+    return own | (fields(found[1]) if found[1] else set())
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_an_interface_has_the_fields_that_the_api_gives(name: str) -> None:
+    assert fields(name) == {field.encode_name for field in msgspec.structs.fields(PAIRS[name])}
+
+
+def test_every_word_is_used_and_every_used_word_is_there() -> None:
+    defined = set(re.findall(r"^  (\w+):", WORDS, re.MULTILINE))
+    sources = "\n".join(path.read_text() for path in CONSOLE.glob("*.js"))
+    assert {name for name in defined if not re.search(rf"""["'.\[ ]?\b{name}\b""", sources)} == set()
+    assert set(re.findall(r"""\bt\(["'](\w+)["']""", sources)) <= defined
+    assert len(defined) > 100
+
+
+def test_no_file_of_the_console_is_longer_than_a_person_keeps_in_mind() -> None:
+    assert {path.name for path in CONSOLE.glob("*.js") if len(path.read_text().splitlines()) > 300} == set()
