@@ -49,6 +49,9 @@ TIDY_SECONDS: Final = 600.0
 #: As many conversations are told at once of those that are to be erased.
 MAX_SILENT: Final = 1_000
 
+#: SQLite has no larger numbers; in nanoseconds it is in the year 2262.
+MAX_INTEGER: Final = 2**63 - 1
+
 _TABLES: Final = """
 CREATE TABLE place (
     maker TEXT NOT NULL, checkpoint TEXT NOT NULL,
@@ -450,7 +453,7 @@ def _row(summary: ConversationSummary) -> tuple[str | int, ...]:
     )
     return (
         *(summary.id, summary.shelf, int(summary.state.visit.started), ownership.owner, ownership.operator),
-        *(summary.updated, summary.waiting, summary.notes.snoozed_until),
+        *(summary.updated, summary.waiting, min(summary.notes.snoozed_until, MAX_INTEGER)),
         b"\n".join((_encoder.encode(content), state_of(summary.notes), state_of(summary.state))).decode(),
     )
 

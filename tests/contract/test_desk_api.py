@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import httpx
@@ -16,12 +18,15 @@ from services.operator.transports.problems import PROBLEM_JSON
 from shared.contract.entry import LEVEL, Entry, RecordedEntry
 from shared.contract.facts import ConversationClaimed, ConversationErased, ConversationResolved
 from shared.service.chat_log import ChatLog
+from shared.timestamps import format_time
 from tests import examples
 from tests.conftest import Connections, Services
 from tests.contract.test_operator_api import Api, WrittenChats, chat, clients  # noqa: F401 (fixtures)
 from tests.processes import Service
 
-TOMORROW = "2999-01-01T08:00:00Z"
+_TOMORROW = time.time_ns() // 10**9 + 86_400
+TOMORROW = format_time(_TOMORROW * 10**9)
+TOMORROW_IN_BERLIN = datetime.fromtimestamp(_TOMORROW, timezone(timedelta(hours=1))).isoformat()
 
 
 @pytest.fixture
@@ -81,8 +86,10 @@ async def test_each_act_is_one_fact_with_its_actor(ada: Api, bob: Api, id: str, 
     await did(ada, id, "label", label="vip")
     await did(ada, id, "unlabel", label="refund")
     await did(bob, id, "priority", priority="urgent")
-    await did(bob, id, "snooze", until="2999-01-01T09:00:00+01:00")
-    await did(ada, id, "read", position=(await ada.shows("queue", id))["position"])
+    await did(bob, id, "snooze", until=TOMORROW_IN_BERLIN)
+    assert await ada.view("queue") == []
+    assert (await ada.shows("snoozed", id))["snoozed_until"] == TOMORROW
+    await did(ada, id, "read", position=(await ada.shows("live", id))["position"])
     await did(ada, id, "assign", operator="bob", note="Knows Sam")
     detail = await did(ada, id, "spam")
 
@@ -91,11 +98,11 @@ async def test_each_act_is_one_fact_with_its_actor(ada: Api, bob: Api, id: str, 
     assert {name: detail[name] for name in ("labels", "priority", "snoozed_until", "spam", "assigned")} == {
         "labels": ["vip"],
         "priority": "urgent",
-        "snoozed_until": "2999-01-01T08:00:00.000Z",
+        "snoozed_until": TOMORROW,
         "spam": True,
         "assigned": {"by": "ada", "operator": "bob", "queue": None, "note": "Knows Sam"},
     }
-    assert detail["read"] == {"ada": (await ada.shows("queue", id))["position"]}
+    assert detail["read"] == {"ada": (await ada.shows("live", id))["position"]}
     assert (await bob.http.get(f"/api/conversations/{id}/desk")).json() == detail
     entries = await noted(log, id)
     assert [len(entry.facts) for entry in entries] == [1] * 9
@@ -186,6 +193,7 @@ async def test_what_cannot_be_done_is_said_with_what_can(ada: Api, bob: Api, id:
         ("label", {"label": "x" * 41}, 400, "length <= 40"),
         ("priority", {"priority": "extreme"}, 400, "Invalid enum value"),
         ("snooze", {"until": "2020-01-01T00:00:00Z"}, 409, "name a time to come"),
+        ("snooze", {"until": "2999-01-01T00:00:00Z"}, 409, "more than a year away"),
         ("snooze", {"until": "2999-01-01T00:00:00"}, 400, "timezone"),
         ("read", {"position": 10**6}, 409, "the last entry is at"),
         ("assign", {"operator": "carol"}, 422, "no operator 'carol'"),

@@ -146,12 +146,12 @@ async def test_login_and_logout(
     api = Api(one, clients)
     assert (await api.http.get("/api/me")).status_code == 401
     answer = await api.http.post("/api/login", json={"name": "ada", "password": PASSWORDS["ada"]})
-    assert answer.json() == {"name": "ada", "display": "Ada"}
+    assert answer.json() == {"name": "ada", "display": "Ada", "role": "operator"}
     cookie = answer.headers["set-cookie"]
     for part in ("switchboard_operator=", "HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"):
         assert part.lower() in cookie.lower()
     assert "secure" not in cookie.lower()
-    assert (await api.http.get("/api/me")).json() == {"name": "ada", "display": "Ada"}
+    assert (await api.http.get("/api/me")).json() == {"name": "ada", "display": "Ada", "role": "operator"}
     # Every replica knows the session, and none after the logout.
     other = Api(two, clients)
     other.http.cookies.update(api.http.cookies)
@@ -317,6 +317,10 @@ async def test_refusals(chat: WrittenChats, services: Services, clients: list[ht
     assert (await ada.http.get("/api/conversations/xyz")).status_code == 400
     assert (await ada.http.get("/api/conversations?view=all")).status_code == 400
     assert (await ada.http.get("/api/conversations?limit=501")).status_code == 400
+    for view in ("queue", "live"):
+        last = await ada.http.get(f"/api/conversations?view={view}&before={2**53 - 1}")
+        assert last.status_code == 200, last.text
+    assert (await ada.http.get(f"/api/conversations?before={2**53}")).status_code == 400
     assert (await ada.http.get("/api/nothing")).status_code == 404
     assert (await ada.do(id, "claim")).status_code == 200
     for command in ("claim", "say", "handback", "resolve"):

@@ -96,8 +96,9 @@ class Stage:
         return await self._log.length()
 
     async def facts(self, conversation: str, kind: type[Fact]) -> list[Fact]:
-        """The conversation's facts of one kind, in order."""
-        entries = await self.entries(conversation)
+        """The conversation's facts of one kind, what was noted beside it too, in order."""
+        windows = self._log.entries(conversation, desk=True)
+        entries = [recorded async for window in windows for recorded in window]
         return [fact for entry in entries for fact in entry.facts if isinstance(fact, kind)]
 
     async def authors(self, conversation: str) -> list[str]:

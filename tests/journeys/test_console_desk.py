@@ -134,11 +134,11 @@ async def test_the_urgent_stands_at_the_top_but_nothing_moves_under_the_pointer(
     ada, bob = await people.operator("ada"), await people.operator("bob")
     _, first = await waiting(people)
     _, second = await waiting(people)
+    _, third = await waiting(people)
     await ada.looks_at("queue")
-    await expect(ada.row(second)).to_be_visible()
+    await expect(ada.row(third)).to_be_visible()
     await ada.row(first).hover()
     before = await ada.rows_in_list()
-    assert before.index(first) < before.index(second)
     await bob.looks_at("queue")
     await bob.opens(second)
     await bob.part("priority").select_option("urgent")
@@ -150,7 +150,9 @@ async def test_the_urgent_stands_at_the_top_but_nothing_moves_under_the_pointer(
     assert await ada.rows_in_list() == before  # what is gone from this list, too
     await ada.part("help").hover()
     await expect(ada.row(first)).to_have_count(0)
-    assert (await ada.rows_in_list())[0] == second
+    after = await ada.rows_in_list()
+    assert after.index(second) < after.index(third)
+    assert before.index(first) < before.index(second) < before.index(third)
 
 
 async def test_what_is_snoozed_comes_back_with_the_visitors_word(people: People) -> None:
@@ -191,7 +193,7 @@ async def test_a_conversation_is_passed_on_to_a_colleague_with_a_note(people: Pe
     await bob.opens(conversation)
     await expect(bob.owner).to_have_text("With you")
     await expect(bob.texts.last).to_have_text("Ada passed this on to Bob: He knows you")
-    await visitor.sees(note("Ada left", "Bob joined"))
+    await visitor.sees(note("Bob joined"))
 
 
 async def test_resolving_without_a_word_and_what_waits_next(people: People) -> None:
@@ -211,7 +213,8 @@ async def test_resolving_without_a_word_and_what_waits_next(people: People) -> N
     await expect(ada.row(other)).to_be_visible()
 
 
-async def test_a_supervisor_takes_over_from_anyone(people: People, stage: Stage) -> None:
+async def test_a_supervisor_takes_over_from_anyone(people: People, stage: Stage, watch: PageWatch) -> None:
+    watch.allow("status of 409")
     await stage.account("sue", "Sue", "supervisor")
     ada, bob, sue = [await people.operator(name) for name in ("ada", "bob", "sue")]
     visitor, conversation = await talking(people, ada)
@@ -225,7 +228,7 @@ async def test_a_supervisor_takes_over_from_anyone(people: People, stage: Stage)
     await sue.page.get_by_role("button", name="Take over from Ada").click()
     await expect(sue.owner).to_have_text("With you")
     await expect(ada.owner).to_have_text("With Sue")
-    await visitor.sees(note("Ada left", "Sue joined"))
+    await visitor.sees(note("Sue joined"))
 
 
 async def test_a_day_with_the_keys_alone(people: People, stage: Stage) -> None:
@@ -234,7 +237,7 @@ async def test_a_day_with_the_keys_alone(people: People, stage: Stage) -> None:
     keys = ada.page.keyboard
     await keys.press("1")
     await expect(ada.row(conversation)).to_be_visible()
-    for _ in range(20):
+    for _ in range(60):
         if await ada.row(conversation).get_attribute("aria-current") == "true":
             break
         await keys.press("j")
@@ -251,6 +254,7 @@ async def test_a_day_with_the_keys_alone(people: People, stage: Stage) -> None:
     await keys.press("?")
     await expect(ada.part("help-dialog")).to_be_visible()
     await keys.press("Escape")
+    await expect(ada.part("help-dialog")).to_be_hidden()
     await keys.press("n")
     await keys.type("with the keys")
     await keys.press("Enter")
@@ -264,6 +268,7 @@ async def test_a_day_with_the_keys_alone(people: People, stage: Stage) -> None:
     await keys.press("s")
     await expect(ada.part("snooze-dialog")).to_be_visible()
     await keys.press("Escape")
+    await expect(ada.part("snooze-dialog")).to_be_hidden()
     await keys.press("e")
     await expect(ada.owner).to_have_text("Resolved by an operator")
     await keys.press("u")
@@ -320,8 +325,9 @@ async def test_links_open_elsewhere_and_take_nothing_along(people: People) -> No
     ada = await people.operator("ada")
     visitor, _ = await talking(people, ada)
     await visitor.types("See https://example.com/a(b)?c=d, please. javascript:alert(1) <b>https://x.test</b>")
-    link = ada.part("transcript").locator("a").first
+    words = ada.rows.filter(has_text="example.com")
+    link = words.locator("a").first
     await expect(link).to_have_attribute("href", "https://example.com/a(b)?c=d")
     await expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
     await expect(link).to_have_attribute("target", "_blank")
-    assert await ada.part("transcript").locator("a").count() == 2
+    assert await words.locator("a").count() == 2

@@ -232,7 +232,7 @@ async def test_a_closed_conversation_is_rated_and_begun_anew(people: People, sta
     await ada.says("Solved, I hope?")
     await visitor.sees(note("Ada joined"), from_operator("Solved, I hope?"))
     await ada.resolves()
-    await expect(ada.owner).to_have_text("Resolved")
+    await expect(ada.owner).to_have_text("Resolved by an operator")
 
     await visitor.sees(note("Ada left"))
     await expect(visitor.closed).to_be_visible()

@@ -204,6 +204,14 @@ def test_what_is_snoozed_is_neither_in_the_queue_nor_mine_until_its_time_has_com
     assert desk.owned("ada", 10) == [CONVERSATION]  # if ada is gone, it is not hers for longer
 
 
+def test_a_snooze_beyond_all_numbers_of_the_file_is_kept_there() -> None:
+    told = story()
+    desk = desk_of(
+        *told.entries, told.desk(ConversationSnoozed(operator="ada", until="2999-01-01T00:00:00Z"))
+    )
+    assert (shown(desk, "queue"), shown(desk, "snoozed")) == ([], [CONVERSATION])
+
+
 def test_a_lapsed_lease_wakes_nothing() -> None:
     later = format_time(time.time_ns() + 3600 * SECOND)
     told = story()

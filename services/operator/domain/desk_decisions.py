@@ -24,6 +24,8 @@ from shared.timestamps import parse_time
 #: How much one conversation may carry.
 MAX_NOTES: Final = 500
 MAX_LABELS: Final = 20
+#: For how long one may be snoozed (nanoseconds): what comes back later than that is as good as lost.
+MAX_SNOOZE: Final = 366 * 86_400 * 10**9
 
 #: The facts to append, none where it holds already; or why not.
 DeskDecision = tuple[DeskFact, ...] | str
@@ -51,6 +53,8 @@ def _refusal(state: NotedConversation, wish: DeskFact, now: int) -> str:
             return "the conversation is resolved: nobody needs to look at it"
         case ConversationSnoozed(until=until) if parse_time(until) <= now:
             return f"{until} is over: name a time to come"
+        case ConversationSnoozed(until=until) if parse_time(until) > now + MAX_SNOOZE:
+            return f"{until} is more than a year away: name an earlier time"
         case ConversationRead(position=position) if position > state.conversation.position:
             return f"nothing is at position {position}: the last entry is at {state.conversation.position}"
         case ConversationAssigned() if ownership.owner == "operator":

@@ -35,7 +35,10 @@ from shared.service.health import VERSION
 MAX_BODY = 64 * 1024
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="at most so many conversations")]
-Before = Annotated[int | None, QueryParameter(ge=0, description="the `next` of the page before")]
+#: JavaScript has no larger whole numbers, and what is kept in nanoseconds none that are much larger.
+Before = Annotated[
+    int | None, QueryParameter(ge=0, le=2**53 - 1, description="the `next` of the page before")
+]
 
 
 _OPEN: dict[str, Any] = {"status_code": 200, "security": []}

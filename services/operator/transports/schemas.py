@@ -45,7 +45,7 @@ class Colleagues(msgspec.Struct):
     operators: list[Colleague]
 
 
-class Claim(msgspec.Struct, forbid_unknown_fields=True):
+class Claim(msgspec.Struct):
     """``take_from``: the account that has the conversation, for a supervisor who takes it from there."""
 
     take_from: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] | None = None

@@ -51,6 +51,7 @@ export class ConversationLists extends ConsoleElement {
 
   /** @param {View} view */
   show(view) {
+    if (this.view === view) return;
     this.view = view;
     this.shown = [];
   }

@@ -21,6 +21,7 @@ export class ConversationTranscript extends ConsoleElement {
     notes: { attribute: false },
     unsent: { attribute: false },
     me: {},
+    colleagues: { attribute: false },
     far: { state: true },
   };
 
@@ -34,6 +35,8 @@ export class ConversationTranscript extends ConsoleElement {
     /** @type {Unsent[]} */
     this.unsent = [];
     this.me = "";
+    /** @type {import("./types").Colleague[]} */
+    this.colleagues = [];
     this.far = false; // the newest is out of sight
     this.atEnd = true;
     this.place = 0;
@@ -65,6 +68,11 @@ export class ConversationTranscript extends ConsoleElement {
   toEnd() {
     const list = this.list;
     if (list) list.scrollTop = list.scrollHeight;
+  }
+
+  /** @param {string} account */
+  nameOf(account) {
+    return this.colleagues.find((colleague) => colleague.name === account)?.display ?? account;
   }
 
   /** Lines and notes in their order. @returns {Entry[]} */
@@ -121,11 +129,13 @@ export class ConversationTranscript extends ConsoleElement {
   note(note) {
     return html`
       <li class="note" data-role="note" data-position=${note.position}>
-        <small title=${exactly(note.time)}>${t("noteBy", { name: note.operator })}, ${timeOf(note.time)}</small>
+        <small title=${exactly(note.time)}>
+          <span>${t("noteBy", { name: this.nameOf(note.operator) })}, ${timeOf(note.time)}</span>
+          ${note.operator === this.me
+            ? html`<button class="plain" data-role="remove-note" @click=${() => this.emit("remove-note", note)}>${t("removeNote")}</button>`
+            : nothing}
+        </small>
         <p dir="auto">${linked(note.text)}</p>
-        ${note.operator === this.me
-          ? html`<button class="plain" data-role="remove-note" @click=${() => this.emit("remove-note", note)}>${t("removeNote")}</button>`
-          : nothing}
       </li>`;
   }
 

@@ -142,7 +142,7 @@ export class ConversationView extends ConsoleElement {
           ${this.bar(row)}
           <p class="notice" data-role="notice" role="alert" ?hidden=${!talk.notice}>${talk.notice}</p>
           <conversation-transcript .conversation=${talk.id} .lines=${talk.lines} .notes=${talk.notes}
-            .unsent=${[...outbox.at(talk.id)]} .me=${this.me.name}
+            .unsent=${[...outbox.at(talk.id)]} .me=${this.me.name} .colleagues=${this.colleagues}
             @again=${(/** @type {CustomEvent<Unsent>} */ { detail }) => outbox.again(detail)}
             @edit=${(/** @type {CustomEvent<Unsent>} */ { detail }) => this.edit(detail)}
             @remove-note=${(/** @type {CustomEvent<import("./types").Note>} */ { detail }) => this.act("removeNote", detail.id)}>
@@ -173,11 +173,9 @@ export class ConversationView extends ConsoleElement {
           <strong data-role="title"><bdi>${row?.visitor ?? ""}</bdi></strong>
           <span data-role="owner" data-owner=${row?.owner ?? ""}>${row ? ownerOf(row, this.me.name) : t("loading")}</span>
         </div>
-        <div class="actions">
-          ${row ? this.buttons(row) : nothing}
-          <button class="card-toggle" data-role="card-toggle" aria-expanded=${this.carded ? "true" : "false"}
-            aria-label=${t("about")} ?disabled=${!row} @click=${() => { this.carded = !this.carded; }}>ⓘ</button>
-        </div>
+        <button class="card-toggle" data-role="card-toggle" aria-expanded=${this.carded ? "true" : "false"}
+          aria-label=${t("about")} ?disabled=${!row} @click=${() => { this.carded = !this.carded; }}>i</button>
+        <div class="actions">${row ? this.buttons(row) : nothing}</div>
       </div>`;
   }
 

@@ -25,7 +25,7 @@ export const KEYS = [
 export function keyOf(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return "";
   const { target } = event;
-  if (target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog")) return "";
+  if (target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog[open]")) return "";
   if (!settings.get("keys") && event.key !== "?") return "";
   return event.key;
 }

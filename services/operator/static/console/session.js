@@ -187,8 +187,9 @@ export class DeskSession {
     this.renew();
   }
 
-  async readColleagues() {
-    if (Date.now() - this.colleaguesRead < COLLEAGUES) return;
+  /** Who else is there. `fresh`: somebody is about to choose one. */
+  async readColleagues(fresh = false) {
+    if (!fresh && Date.now() - this.colleaguesRead < COLLEAGUES) return;
     const found = await api.operators().catch(problem);
     if (found instanceof Error) return this.refused(found);
     this.colleaguesRead = Date.now();

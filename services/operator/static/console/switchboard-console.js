@@ -84,7 +84,7 @@ export class SwitchboardConsole extends ConsoleElement {
 
   /** @param {"help" | "transfer" | "snooze"} question */
   ask(question) {
-    this.session.readColleagues();
+    this.session.readColleagues(true);
     /** @type {import("./dialogs.js").ConsoleDialog} */ (this.child(`${question}-dialog`)).show();
   }
 

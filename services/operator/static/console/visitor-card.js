@@ -60,7 +60,7 @@ export class VisitorCard extends ConsoleElement {
     const { row } = this;
     if (!row) return nothing;
     const facts = [
-      [t("language"), row.language && languageName(row.language)],
+      [t("language"), row.language && languageName(row.language.split(/[,;]/)[0].trim())],
       [t("door"), row.door],
       [t("began"), exactly(row.started)],
       [t("flow"), row.flow && (row.place ? `${row.flow}: ${row.place}` : row.flow)],
