@@ -21,9 +21,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import structlog
 
+from services.operator import word_index
 from services.operator.domain.desk import LIVE, RESOLVED, VERSION, ConversationSummary, Ending, View, fold
 from services.operator.domain.notes import DeskNotes
+from services.operator.domain.search import Search, findable, removed_notes
 from services.operator.domain.transcript import Change
+from services.operator.word_index import Match, WordIndex
 from shared.contract.conversation import Conversation
 from shared.contract.conversation.codec import UnreadableState, contracts
 from shared.contract.conversation.codec import decode as read_state
@@ -36,7 +39,7 @@ from shared.eventlog.checkpoint import Checkpoint
 log = structlog.get_logger()
 
 #: Raise it when a table changes.
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 #: The tables, the fold, and the contracts of the states: a file that was made by others is made anew.
 MAKER: Final = f"schema {SCHEMA}, desk {VERSION}, {', '.join(contracts())}, {DeskNotes.__struct_config__.tag}"
 #: Conversations kept in memory, those folded or asked for last; besides those not written yet.
@@ -49,6 +52,9 @@ TIDY_SECONDS: Final = 600.0
 #: As many conversations are told at once of those that are to be erased.
 MAX_SILENT: Final = 1_000
 
+#: Lines that are looked at at once, and how many of one conversation are shown.
+MATCHES: Final = 200
+MAX_MATCHES: Final = 3
 #: SQLite has no larger numbers; in nanoseconds it is in the year 2262.
 MAX_INTEGER: Final = 2**63 - 1
 
@@ -62,6 +68,8 @@ CREATE TABLE conversations (
     id TEXT PRIMARY KEY, shelf INTEGER NOT NULL, begun INTEGER NOT NULL, owner TEXT NOT NULL,
     operator TEXT NOT NULL, updated INTEGER NOT NULL, waiting INTEGER NOT NULL,
     snoozed INTEGER NOT NULL, -- until then, in nanoseconds since 1970; 0: it is not
+    queue TEXT NOT NULL, status TEXT NOT NULL, rating INTEGER NOT NULL,
+    labels TEXT NOT NULL, -- as JSON
     content TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX by_shelf ON conversations (shelf, updated);
@@ -72,7 +80,7 @@ CREATE INDEX by_silence ON conversations (updated) WHERE begun;
 """
 #: Brings all that was written into the file, and empties the file beside it.
 _TRUNCATE: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
-_WRITE: Final = "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE: Final = "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 #: SQLite's own words for a file that is none, or not whole any more.
@@ -93,12 +101,20 @@ class Page(msgspec.Struct, frozen=True):
     next: int | None
 
 
+class FoundPage(msgspec.Struct, frozen=True):
+    """Conversations with the lines in which it was found. ``next`` goes on behind them; None: that is all."""
+
+    conversations: list[tuple[ConversationSummary, list[Match]]]
+    next: int | None
+
+
 class _Content(msgspec.Struct, array_like=True):
     """A summary but for its id and its states, which have a codec of their own."""
 
     started: int
     updated: int
     ending: Ending | None
+    rating: int
     last: Fact | None
     last_asked: ChoiceAsked | None
     asked: ChoiceAsked | None
@@ -112,6 +128,7 @@ class Desk:
         self._path = path
         self._kept: OrderedDict[str, ConversationSummary] = OrderedDict()
         self._changed: set[str] = set()
+        self._words = WordIndex()
         self._untidy = False  # words were erased since the file was last written anew
         self._tidied = -TIDY_SECONDS
         self._place: Callable[[], Checkpoint | None] = lambda: None
@@ -135,9 +152,11 @@ class Desk:
         """Forget everything: the log is another one. Raises `DeskError`."""
         self._kept.clear()
         self._changed.clear()
+        self._words.written()
         try:
             with self._file:
                 self._file.execute("DELETE FROM conversations")
+                self._words.clear(self._file)
                 self._untidy = True
                 self._note(None)
         except sqlite3.Error as error:
@@ -157,7 +176,13 @@ class Desk:
         change = fold(summary, entry)
         self._kept[summary.id] = summary
         self._changed.add(summary.id)
-        self._untidy |= begun and not summary.state.visit.started
+        if begun and not summary.state.visit.started:
+            self._words.remove(summary.id)
+            self._untidy = True
+        for note in removed_notes(change):
+            self._words.remove(summary.id, note)
+            self._untidy = True
+        self._words.add(summary.id, findable(change))
         return change
 
     def flush(self) -> None:
@@ -180,10 +205,12 @@ class Desk:
             try:
                 with self._file:
                     self._file.executemany(_WRITE, [_row(self._kept[id]) for id in self._changed])
+                    self._words.write(self._file)
                     self._note(checkpoint or self.checkpoint, ahead=checkpoint is None)
             except sqlite3.Error as error:
                 raise self._error(error) from error
             self._changed.clear()
+            self._words.written()
             self.checkpoint = checkpoint or self.checkpoint
             while len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
@@ -263,6 +290,42 @@ class Desk:
         page += self._rows(together, {**values, "first": last * 1000, "end": (last + 1) * 1000})
         return Page(page, last if after(last, 1) else None)
 
+    def search(self, wanted: Search, limit: int, after: int = 0) -> FoundPage:
+        """Conversations in which it is found, the latest first, with the lines; behind the ``next`` of an
+        earlier page. One with many such lines may be on several pages. Raises `DeskError`.
+        """
+        self._flush_changes()
+        where, values = _where(wanted)
+        if not wanted.question:
+            return self._filtered(where, values, limit, after)
+        last = after or MAX_INTEGER
+        found: dict[str, list[Match]] = {}
+        while True:
+            try:
+                matches = WordIndex.find(self._file, wanted.question, where, values, last, MATCHES)
+            except sqlite3.Error as error:
+                raise self._error(error) from error
+            for match in matches:
+                if match.conversation not in found and len(found) == limit:
+                    return self._found(found, last)
+                last = match.id
+                lines = found.setdefault(match.conversation, [])
+                if len(lines) < MAX_MATCHES:
+                    lines.append(match)
+            if len(matches) < MATCHES:
+                return self._found(found, None)
+
+    def _filtered(self, where: str, values: list[Any], limit: int, offset: int) -> FoundPage:
+        """Those that fit, whatever was said; ``offset`` of them are known already."""
+        order = "ORDER BY updated DESC, id LIMIT ? OFFSET ?"
+        rows = self._rows(f"{where} {order}", [*values, limit + 1, offset])
+        more = offset + limit if len(rows) > limit else None
+        return FoundPage([(row, []) for row in rows[:limit]], more)
+
+    def _found(self, found: dict[str, list[Match]], after: int | None) -> FoundPage:
+        summaries = ((self.find(conversation), lines) for conversation, lines in found.items())
+        return FoundPage([(summary, lines) for summary, lines in summaries if summary is not None], after)
+
     # --- the file -----------------------------------------------------------------------------
 
     def _opened(self) -> sqlite3.Connection:
@@ -297,7 +360,7 @@ class Desk:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._path.touch(mode=0o600)
             file = _connect(self._path)
-            file.executescript(_TABLES)
+            file.executescript(_TABLES + word_index.TABLES)
             self._file = file
             with file:
                 self._note(None)
@@ -312,6 +375,8 @@ class Desk:
         """
         self._tidied = time.monotonic()
         try:
+            with self._file:
+                self._words.tidy(self._file)
             self._file.execute("VACUUM")
             self._file.execute(_TRUNCATE)
             with self._file:
@@ -371,7 +436,7 @@ class Desk:
             return None
         return self._keep(id, row[0])
 
-    def _rows(self, where: str, values: Mapping[str, Any]) -> list[ConversationSummary]:
+    def _rows(self, where: str, values: Mapping[str, Any] | list[Any]) -> list[ConversationSummary]:
         self._flush_changes()
         try:
             rows = self._file.execute(
@@ -395,6 +460,26 @@ class Desk:
         except (ValueError, UnreadableState) as error:
             self._throw_away(str(error))
             raise DeskError(f"what is kept of {id} cannot be read: {error}") from error
+
+
+def _where(wanted: Search) -> tuple[str, list[Any]]:
+    """What must hold of a conversation, and with words of the line."""
+    values: list[Any] = []
+    parts = ["shelf > 0"]
+    for part, value in (
+        ("status = ?", wanted.status),
+        ("operator = ?", wanted.operator),
+        ("queue = ?", wanted.queue),
+        ("EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?)", wanted.label),
+        ("rating = ?", wanted.rating),
+        ("updated >= ?", wanted.since),
+        ("updated < ?", wanted.until),
+        ("who = ?", wanted.who if wanted.question else None),
+    ):
+        if value:
+            parts.append(part)
+            values.append(value)
+    return " AND ".join(parts), values
 
 
 class _View(NamedTuple):
@@ -447,6 +532,7 @@ def _row(summary: ConversationSummary) -> tuple[str | int, ...]:
         summary.started,
         summary.updated,
         summary.ending,
+        summary.rating,
         summary.last,
         summary.last_asked,
         summary.asked,
@@ -454,6 +540,7 @@ def _row(summary: ConversationSummary) -> tuple[str | int, ...]:
     return (
         *(summary.id, summary.shelf, int(summary.state.visit.started), ownership.owner, ownership.operator),
         *(summary.updated, summary.waiting, min(summary.notes.snoozed_until, MAX_INTEGER)),
+        *(ownership.queue, ownership.status, summary.rating, _encoder.encode(summary.notes.labels).decode()),
         b"\n".join((_encoder.encode(content), state_of(summary.notes), state_of(summary.state))).decode(),
     )
 
@@ -466,7 +553,15 @@ def _summary(id: str, text: str) -> ConversationSummary:
         id,
         read_state(Conversation, state),
         read_state(DeskNotes, notes),
-        *(found.started, found.updated, found.ending, found.last, found.last_asked, found.asked),
+        *(
+            found.started,
+            found.updated,
+            found.ending,
+            found.rating,
+            found.last,
+            found.last_asked,
+            found.asked,
+        ),
     )
 
 

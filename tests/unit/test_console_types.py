@@ -26,6 +26,10 @@ PAIRS: dict[str, type[msgspec.Struct]] = {
     "Note": desk_schemas.NoteLine,
     "DeskDetail": desk_schemas.DeskDetail,
     "Page": schemas.ConversationPage,
+    "SearchFor": schemas.SearchFor,
+    "Match": schemas.MatchLine,
+    "FoundRow": schemas.FoundRow,
+    "Found": schemas.FoundConversations,
 }
 
 

@@ -20,6 +20,7 @@ from shared.contract.facts import (
     ChoiceMade,
     ConversationEnded,
     ConversationErased,
+    ConversationRated,
     ConversationResolved,
     EditorOpened,
     Fact,
@@ -62,6 +63,7 @@ class ConversationSummary(msgspec.Struct):
     started: int = 0
     updated: int = 0
     ending: Ending | None = None  # how it ended, while it is resolved
+    rating: int = 0  # the visitor's last; 0: there is none
     last: Fact | None = None  # the last fact with words in it
     last_asked: ChoiceAsked | None = None  # the choices on offer when that was said
     asked: ChoiceAsked | None = None
@@ -136,6 +138,8 @@ def fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
             summary.ending = "visitor" if before.progress.ended else "silence"
         elif kind is ConversationResolved:
             summary.ending = "operator"
+        elif isinstance(fact, ConversationRated):
+            summary.rating = fact.score
         summary.asked = still_asked(fact, summary.asked)
     if after.ownership.status == "open":
         summary.ending = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -15,10 +16,11 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
-from services.operator.desk import Desk
+from services.operator.desk import MAX_INTEGER, Desk
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import View
 from services.operator.domain.leases import Leases
+from services.operator.domain.search import Search, question
 from services.operator.handlers import CommandRefused, Handlers, Still
 from services.operator.transports import schemas
 from services.operator.transports.desk_routes import desk_routes
@@ -90,6 +92,38 @@ async def conversations(
     """
     page = desk.page(view, operator.name, limit, before)
     return schemas.ConversationPage([schemas.row(summary) for summary in page.conversations], page.next)
+
+
+@post("/api/search", status_code=200, responses=answers(401, 422))
+async def search(
+    operator: Operator, desk: Desk, data: JSONBody[schemas.SearchFor]
+) -> schemas.FoundConversations:
+    """Conversations in which all words of `words` stand in one text that was written, noted, or saved by the
+    flow: each as the beginning of a word, "in quotes" one after the other. Without `words` all that fit the
+    rest, the latest first. It changes nothing; a POST, since what is looked for belongs into no access log.
+    """
+    words = question(data.words)
+    if data.words.strip() and not words:
+        raise HTTPException("words: there is no word in it to look for", status_code=422)
+    wanted = Search(
+        question=words,
+        who=data.who,
+        status=data.status,
+        operator=data.operator,
+        queue=data.queue,
+        label=data.label,
+        rating=data.rating,
+        since=_nanoseconds(data.since),
+        until=_nanoseconds(data.until),
+    )
+    return schemas.found(desk.search(wanted, data.limit, data.after), data.words)
+
+
+def _nanoseconds(moment: datetime | None) -> int:
+    """Times that no file can hold are those at its ends."""
+    if moment is None:
+        return 0
+    return min(max(int(moment.timestamp()) * 10**9, 1), MAX_INTEGER)
 
 
 @get("/api/conversations/{id:str}", responses=answers(401, 404))
@@ -237,7 +271,7 @@ def build(
 
     return Litestar(
         route_handlers=[
-            *(login, logout, me, operators, presence, conversations, conversation, events),
+            *(login, logout, me, operators, presence, conversations, search, conversation, events),
             *(claim, say, typing, handback, transfer, resolve),
             desk_routes(),
             *pages(),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 import msgspec
 
+from services.operator.desk import FoundPage
 from services.operator.domain.desk import ConversationSummary, Ending
+from services.operator.domain.search import MAX_QUESTION, Writer, excerpt
 from services.operator.domain.transcript import TranscriptEntry, Who
 from services.operator.transports.desk_schemas import NotedFields, noted_fields
+from services.operator.word_index import Match
 from shared.contract.conversation import Owner, Status
+from shared.contract.markdown import plain_markdown
 from shared.contract.roles import Role
 from shared.timestamps import format_time
 
@@ -115,6 +120,50 @@ class ConversationPage(msgspec.Struct):
     next: int | None
 
 
+Filter = Annotated[str, msgspec.Meta(max_length=64)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True, examples=["2026-12-01T08:00:00Z"])]
+
+
+class SearchFor(msgspec.Struct, forbid_unknown_fields=True):
+    """What is empty does not matter. ``who``: whose words; ``operator``: an account; ``since`` and ``until``:
+    when something happened last.
+    """
+
+    words: Annotated[str, msgspec.Meta(max_length=MAX_QUESTION, examples=['refund "next monday"'])] = ""
+    who: Writer | None = None
+    status: Status | None = None
+    operator: Filter = ""
+    queue: Filter = ""
+    label: Filter = ""
+    rating: Annotated[int, msgspec.Meta(ge=0, le=5)] = 0
+    since: Moment | None = None
+    until: Moment | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 30
+    after: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1, description="the `next` of the page before")] = 0
+
+
+class MatchLine(msgspec.Struct, kw_only=True):
+    """A line in which it was found; ``text`` is the part around that."""
+
+    position: int
+    time: str
+    who: Writer = msgspec.field(name="from")
+    text: str
+
+
+class FoundRow(Row, kw_only=True):
+    """A conversation in which it was found; ``matches`` are the latest such lines."""
+
+    matches: list[MatchLine]
+
+
+class FoundConversations(msgspec.Struct):
+    """``next`` is the ``after`` of the next page, null on the last."""
+
+    conversations: list[FoundRow]
+    next: int | None
+
+
 class TranscriptLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A line of the transcript, plain text. ``id`` is the one with which an operator said it."""
 
@@ -188,6 +237,25 @@ def message(line: TranscriptEntry) -> msgspec.Raw:
 def detail(summary: ConversationSummary, messages: list[msgspec.Raw], states: list[str]) -> Detail:
     """``messages`` as `message` makes them."""
     return Detail(**_row(summary), messages=cast(list[TranscriptLine], messages), states=states)
+
+
+def found(page: FoundPage, asked: str) -> FoundConversations:
+    """``asked`` as the operator wrote it."""
+    rows = [
+        FoundRow(**_row(summary), matches=[_match(match, asked) for match in matches])
+        for summary, matches in page.conversations
+    ]
+    return FoundConversations(rows, page.next)
+
+
+def _match(match: Match, asked: str) -> MatchLine:
+    text = plain_markdown(match.text) if match.who == "assistant" else match.text
+    return MatchLine(
+        position=match.position,
+        time=format_time(match.time),
+        who=cast(Writer, match.who),
+        text=excerpt(text, asked),
+    )
 
 
 def told(conversation: str, line: TranscriptEntry) -> Told:

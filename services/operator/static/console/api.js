@@ -95,6 +95,8 @@ export const api = {
   /** @param {import("./types").View} view @param {number | null} [before] @returns {Promise<import("./types").Page>} */
   list: (view, before) =>
     request("GET", `/api/conversations?view=${view}&limit=100${before === null || before === undefined ? "" : `&before=${before}`}`),
+  /** @param {import("./types").SearchFor} wanted @returns {Promise<import("./types").Found>} */
+  search: (wanted) => request("POST", "/api/search", wanted),
   /** @param {string} id @returns {Promise<import("./types").Detail>} */
   conversation: (id) => request("GET", path(id)),
   /** @param {string} id @returns {Promise<import("./types").DeskDetail>} */

@@ -1,5 +1,6 @@
 // The lists on the left.
 
+import "./conversation-search.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { VIEWS, isUnread } from "./model.js";
 import { repeat } from "./vendor/lit.js";
@@ -18,6 +19,10 @@ export class ConversationLists extends ConsoleElement {
     model: { attribute: false },
     current: {},
     version: { type: Number }, // grows with each change of the model
+    wanted: { attribute: false },
+    found: { attribute: false },
+    why: {},
+    colleagues: { attribute: false },
     view: { state: true },
     queue: { state: true },
     label: { state: true },
@@ -29,6 +34,13 @@ export class ConversationLists extends ConsoleElement {
     this.model = /** @type {any} */ (undefined);
     this.current = "";
     this.version = 0;
+    /** What is looked for. @type {import("./types").SearchFor | null} */
+    this.wanted = null;
+    /** @type {import("./types").Found | null} */
+    this.found = null;
+    this.why = ""; // it could not be looked for
+    /** @type {import("./types").Colleague[]} */
+    this.colleagues = [];
     /** @type {View} */
     this.view = "queue";
     this.queue = "";
@@ -51,6 +63,7 @@ export class ConversationLists extends ConsoleElement {
 
   /** @param {View} view */
   show(view) {
+    if (this.wanted) this.emit("search", null);
     if (this.view === view) return;
     this.view = view;
     this.shown = [];
@@ -86,16 +99,47 @@ export class ConversationLists extends ConsoleElement {
   }
 
   render() {
+    const queues = this.model.known((row) => [row.queue]);
+    const labels = this.model.known((row) => row.labels);
+    return html`
+      <nav class="lists" aria-label=${t("conversations")}>
+        <conversation-search .wanted=${this.wanted} .queues=${queues} .labels=${labels} .colleagues=${this.colleagues}></conversation-search>
+        ${this.wanted ? this.results() : this.list(queues, labels)}
+      </nav>`;
+  }
+
+  /** What was found, in place of the lists. */
+  results() {
+    const rows = this.found?.conversations ?? [];
+    this.shown = rows.map((row) => row.id);
+    const said = this.why || t(this.found ? "foundIn" : "searching", { count: `${rows.length}${this.found?.next ? "+" : ""}` });
+    return html`
+      <div class="results">
+        <p role="status" data-role="found">${said}</p>
+        <button data-role="search-close" @click=${this.stopSearch}>${t("backToLists")}</button>
+      </div>
+      <ul data-role="list">
+        ${repeat(rows, (row) => row.id, (row) => this.item(this.model.rows.get(row.id) ?? row, true, row.matches))}
+      </ul>
+      <button class="more" data-role="more" ?hidden=${!this.found?.next} @click=${() => this.emit("more-found")}>${t("more")}</button>`;
+  }
+
+  stopSearch() {
+    /** @type {import("./conversation-search.js").ConversationSearch} */ (
+      /** @type {unknown} */ (this.querySelector("conversation-search"))).clear();
+  }
+
+  /** @param {string[]} queues @param {string[]} labels */
+  list(queues, labels) {
     const rows = this.drawn();
     const here = new Set(this.held ? this.rows().map((row) => row.id) : rows.map((row) => row.id));
     this.shown = rows.map((row) => row.id);
     const counts = this.model.counts(Date.now());
     return html`
-      <nav class="lists" aria-label=${t("conversations")}>
         <div class="tabs" role="tablist">
           ${VIEWS.map((view) => this.tab(view, counts))}
         </div>
-        ${this.filters()}
+        ${this.filters(queues, labels)}
         <ul data-role="list"
           @pointerenter=${(/** @type {PointerEvent} */ event) => event.pointerType === "mouse" && this.hold(true)}
           @pointerdown=${() => this.hold(true)}
@@ -110,8 +154,7 @@ export class ConversationLists extends ConsoleElement {
           ${this.queue || this.label ? t("noFiltered") : t(EMPTY[this.view])}
         </p>
         <button class="more" data-role="more" ?hidden=${(this.model.next[this.view] ?? null) === null}
-          @click=${() => this.emit("more", this.view)}>${t("more")}</button>
-      </nav>`;
+          @click=${() => this.emit("more", this.view)}>${t("more")}</button>`;
   }
 
   /** @param {View} view @param {ReturnType<import("./model.js").DeskModel["counts"]>} counts */
@@ -124,9 +167,8 @@ export class ConversationLists extends ConsoleElement {
       </button>`;
   }
 
-  filters() {
-    const queues = this.model.known((row) => [row.queue]);
-    const labels = this.model.known((row) => row.labels);
+  /** @param {string[]} queues @param {string[]} labels */
+  filters(queues, labels) {
     if (queues.length < 2 && !labels.length && !this.queue && !this.label) return nothing;
     return html`
       <div class="filters">
@@ -147,8 +189,12 @@ export class ConversationLists extends ConsoleElement {
       </select>`;
   }
 
-  /** @param {Row} row @param {boolean} here whether it belongs into this list still */
-  item(row, here) {
+  /**
+   * @param {Row} row
+   * @param {boolean} here whether it belongs into this list still
+   * @param {import("./types").Match[]} [matches] where in it something was found
+   */
+  item(row, here, matches = []) {
     const unread = isUnread(row, this.model.me);
     const snoozed = this.view === "snoozed" && row.snoozed_until;
     const when = snoozed ? t("until", { time: shortly(row.snoozed_until ?? "") })
@@ -162,7 +208,9 @@ export class ConversationLists extends ConsoleElement {
             <bdi>${row.visitor}</bdi>
           </span>
           <span class=${row.waiting_since && !snoozed ? "when waits" : "when"} data-role="row-when">${when}</span>
-          <span class="line" data-role="last-line" dir="auto">${row.last_line || "…"}</span>
+          ${matches.length
+            ? matches.map((match) => html`<span class="match" data-role="match" dir="auto">${match.text}</span>`)
+            : html`<span class="line" data-role="last-line" dir="auto">${row.last_line || "…"}</span>`}
           <span class="state" data-role="row-owner">${ownerOf(row, this.model.me)}</span>
           ${this.marks(row)}
         </button>

@@ -18,6 +18,7 @@ export const KEYS = [
   ["l", "keyLabel"],
   ["p", "keyPriority"],
   ["u", "keyUndo"],
+  ["f", "keyFind"],
   ["?", "keyHelp"],
 ];
 

@@ -5,6 +5,7 @@ import { api, problem } from "./api.js";
 import { tell } from "./attention.js";
 import { drafts } from "./drafts.js";
 import { listen } from "./feed.js";
+import { Finder } from "./finder.js";
 import { DeskModel, VIEWS } from "./model.js";
 import { outbox } from "./outbox.js";
 import { Talk } from "./talk.js";
@@ -39,6 +40,7 @@ export class DeskSession {
     this.colleaguesRead = 0;
     this.stop = () => {};
     this.renew = () => {}; // something has changed
+    this.finder = new Finder();
     this.model = new DeskModel();
     this.talk = new Talk();
     this.model.changed = (row, before) => {
@@ -48,7 +50,8 @@ export class DeskSession {
     this.talk.told = (line) => {
       if (line.from === "visitor") this.announced = t("newLine", { name: this.talk.row?.visitor ?? t("visitor"), text: line.text });
     };
-    this.talk.refused = outbox.refused = (refusal) => this.refused(refusal);
+    this.finder.changed = () => this.renew();
+    this.talk.refused = this.finder.refused = outbox.refused = (refusal) => this.refused(refusal);
     outbox.changed = () => this.renew();
     outbox.stored = (row) => this.changed(row);
   }
@@ -114,6 +117,7 @@ export class DeskSession {
     this.toast = null;
     this.colleagues = [];
     this.announced = "";
+    this.finder.forget();
     this.renew();
   }
 
@@ -162,6 +166,7 @@ export class DeskSession {
     this.renew();
     this.readColleagues();
     if (this.talk.id) this.talk.open(this.talk.id);
+    this.finder.resume();
   }
 
   /** @param {Map<string, Row>} read */
@@ -215,6 +220,7 @@ export class DeskSession {
 
   /** @param {string} conversation */
   erase(conversation) {
+    this.finder.erase(conversation);
     this.model.remove(conversation);
     drafts.drop(conversation);
     outbox.drop(conversation);

@@ -75,6 +75,7 @@ export class SwitchboardConsole extends ConsoleElement {
       l: () => view.find("label-text")?.focus(),
       p: () => view.find("priority")?.focus(),
       u: () => this.session.undo(),
+      f: () => lists.find("search")?.focus(),
       "?": () => this.ask("help"),
     };
     if (!(key in does)) return;
@@ -119,7 +120,7 @@ export class SwitchboardConsole extends ConsoleElement {
   /** @param {Me} me */
   desk(me) {
     const { session } = this;
-    const { model, talk, toast } = session;
+    const { model, talk, toast, finder } = session;
     const now = Date.now();
     const counts = model.counts(now);
     showCount(counts.queue + counts.unread);
@@ -140,7 +141,9 @@ export class SwitchboardConsole extends ConsoleElement {
           <button data-role="logout" @click=${this.logout}>${t("logout")}</button>
         </header>
         <conversation-lists .model=${model} .version=${this.version} .current=${talk.id}
-          @more=${(/** @type {CustomEvent<import("./types").View>} */ { detail }) => session.more(detail)}></conversation-lists>
+          .wanted=${finder.wanted} .found=${finder.found} .why=${finder.why} .colleagues=${session.colleagues}
+          @search=${(/** @type {CustomEvent<import("./types").SearchFor | null>} */ { detail }) => finder.look(detail)}
+          @more-found=${() => finder.more()} @more=${(/** @type {CustomEvent<import("./types").View>} */ { detail }) => session.more(detail)}></conversation-lists>
         <conversation-view .talk=${talk} .version=${this.version} .me=${me} .acting=${session.acting}
           .colleagues=${session.colleagues} .queues=${queues} .labels=${model.known((row) => row.labels)}
           .next=${model.list("queue", now)[0]} @back=${() => session.back()}></conversation-view>

@@ -85,6 +85,36 @@ export interface DeskDetail extends Noted {
   variables: Record<string, unknown>;
 }
 
+export interface SearchFor {
+  words?: string;
+  who?: "visitor" | "assistant" | "operator" | "note" | "variable" | "rating";
+  status?: "open" | "resolved";
+  operator?: string;
+  queue?: string;
+  label?: string;
+  rating?: number;
+  since?: string;
+  until?: string;
+  limit?: number;
+  after?: number;
+}
+
+export interface Match {
+  position: number;
+  time: string;
+  from: "visitor" | "assistant" | "operator" | "note" | "variable" | "rating";
+  text: string;
+}
+
+export interface FoundRow extends Row {
+  matches: Match[];
+}
+
+export interface Found {
+  conversations: FoundRow[];
+  next: number | null;
+}
+
 export interface Page {
   conversations: Row[];
   next: number | null;
