@@ -92,3 +92,22 @@ async def test_times_beyond_all_are_answered(ada: Api) -> None:
 async def test_only_operators_look(ada: Api) -> None:
     await ada.http.post("/api/logout")
     assert (await ada.http.post("/api/search", json={"words": "refund"})).status_code == 401
+
+
+async def test_a_conversation_is_saved_as_a_file(chat: WrittenChats, ada: Api) -> None:  # noqa: F811
+    id = await chat.waiting("visitor 1")
+    await ada.shows("queue", id)
+    await ada.do(id, "note", text="Ask the bank")
+    path = f"/api/conversations/{id}/export"
+    for form, media in (("text", "text/plain"), ("html", "text/html"), ("json", "application/json")):
+        answer = await ada.http.get(path, params={"format": form, "notes": "true"})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].startswith(media)
+        assert answer.headers["content-disposition"].startswith("attachment;")
+        assert "I need help" in answer.text
+        assert "Ask the bank" in answer.text
+        assert "Ask the bank" not in (await ada.http.get(path, params={"format": form})).text
+    assert (await ada.http.get(path, params={"format": "pdf"})).status_code == 400
+    assert (await ada.http.get(f"/api/conversations/{'0' * 32}/export")).status_code == 404
+    await ada.http.post("/api/logout")
+    assert (await ada.http.get(path)).status_code == 401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ from litestar.response import Stream
 from services.operator.desk import MAX_INTEGER, Desk
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import View
+from services.operator.domain.export import MEDIA, Format, exported
 from services.operator.domain.leases import Leases
 from services.operator.domain.search import Search, question
 from services.operator.handlers import CommandRefused, Handlers, Still
@@ -137,6 +139,28 @@ async def conversation(id: Id, operator: Operator, handlers: Handlers, still: St
     await still()  # a long one takes a while
     summary = await handlers.find(id)
     return schemas.detail(summary, messages, await handlers.states(summary.state.progress.version))
+
+
+@get("/api/conversations/{id:str}/export", responses=answers(401, 404))
+async def export(
+    id: Id,
+    operator: Operator,
+    handlers: Handlers,
+    still: Still,
+    form: Annotated[Format, QueryParameter(name="format", description="of which kind the file is")] = "text",
+    notes: Annotated[bool, QueryParameter(description="with what colleagues noted")] = False,
+) -> Response[bytes]:
+    """A conversation as a file, with what was said since the visitor last began anew."""
+    transcript = await handlers.transcript(id)
+    summary = await handlers.find(id)
+    await still()  # a long one takes a while
+    media, ending = MEDIA[form]
+    name = f"conversation-{id[:8]}.{ending}"
+    return Response(
+        await asyncio.to_thread(exported, form, summary, transcript, notes),
+        media_type=media,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 @post("/api/conversations/{id:str}/claim", status_code=200, responses=answers(401, 403, 404, 409))
@@ -271,7 +295,7 @@ def build(
 
     return Litestar(
         route_handlers=[
-            *(login, logout, me, operators, presence, conversations, search, conversation, events),
+            *(login, logout, me, operators, presence, conversations, search, conversation, export, events),
             *(claim, say, typing, handback, transfer, resolve),
             desk_routes(),
             *pages(),

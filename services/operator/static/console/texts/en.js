@@ -136,6 +136,8 @@ export default {
   nobody: "Nobody",
   collected: "What the flow knows",
   nothingCollected: "Nothing yet.",
+  save: "Save with the notes",
+  asText: "Text",
   colleagues: "Operators",
   queues: "Queues",
 
