@@ -57,6 +57,7 @@ STREAMS = (
     f"KV_{subjects.RELEASES}",
     f"KV_{subjects.OPERATORS}",
     f"KV_{subjects.OPERATOR_SESSIONS}",
+    f"KV_{subjects.ANSWERS}",
 )
 
 
@@ -179,6 +180,7 @@ async def declare(
     await declare_stream(client, flows_stream(replicas))
     await declare_stream(client, bucket_stream(subjects.OPERATORS, replicas))
     await declare_stream(client, bucket_stream(subjects.OPERATOR_SESSIONS, replicas, SESSION_HOURS))
+    await declare_stream(client, bucket_stream(subjects.ANSWERS, replicas))
     await declare_stream(client, bucket_stream(subjects.RELEASES, replicas))
     await declare_stream(client, drafts_stream())
     await declare_stream(client, timers_stream(replicas))

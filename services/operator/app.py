@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from services.operator.accounts import Accounts
+from services.operator.answers import CannedAnswers
 from services.operator.desk import Desk, DeskError
 from services.operator.domain.leases import Leases
 from services.operator.domain.transcript import lines
@@ -65,6 +66,7 @@ class OperatorApp:
         subscribe(self._broker, health, self._typing, self._present)
         self._handlers: Handlers | None = None
         self._door: Door | None = None
+        self._answers: CannedAnswers | None = None
         self._erasure: Erasure | None = None
         self._replica = secrets.token_hex(8)
         self._subscription: Subscription | None = None
@@ -87,7 +89,9 @@ class OperatorApp:
         Gauge(
             "switchboard_operator_listeners", "Consoles that listen", registry=health.registry
         ).set_function(lambda: len(self._hub))
-        application = http.build(self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases)
+        application = http.build(
+            self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases, self._get_answers
+        )
         self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]
 
     async def start(self) -> None:
@@ -132,6 +136,7 @@ class OperatorApp:
             room=self._room,
         )
         desk.follow(self._place)
+        self._answers = CannedAnswers(client)
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
         self._handlers = Handlers(desk, stream, self._subscription, entries, self._commands)
         await listen(self._broker, self._health)
@@ -247,6 +252,10 @@ class OperatorApp:
     def _get_handlers(self) -> Handlers:
         assert self._handlers is not None, "the gate opens when the log has been read"
         return self._handlers
+
+    def _get_answers(self) -> CannedAnswers:
+        assert self._answers is not None, "the gate opens when the log has been read"
+        return self._answers
 
     def _get_door(self) -> Door:
         assert self._door is not None, "the gate opens when the log has been read"

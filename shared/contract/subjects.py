@@ -48,6 +48,9 @@ OPERATORS: Final = "OPERATORS"
 OPERATOR_SESSIONS: Final = "OPERATOR_SESSIONS"
 SESSION_HOURS: Final = 12
 
+#: What operators say often: a key-value bucket, a key for those of all and one for each operator's own.
+ANSWERS: Final = "ANSWERS"
+
 #: Schedules of armed timers, and what they fire; apart, since schedules switch off a stream's `deny_purge`.
 TIMERS: Final = "TIMERS"
 TIMERS_DUE: Final = "timer.due.*.*"

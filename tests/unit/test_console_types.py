@@ -8,7 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from services.operator.answers import CannedAnswer
 from services.operator.transports import desk_schemas, schemas
+from services.operator.transports.answer_routes import Answers
 
 CONSOLE = Path(__file__).parent.parent.parent / "services/operator/static/console"
 TYPES = (CONSOLE / "types.d.ts").read_text()
@@ -26,6 +28,8 @@ PAIRS: dict[str, type[msgspec.Struct]] = {
     "Note": desk_schemas.NoteLine,
     "DeskDetail": desk_schemas.DeskDetail,
     "Page": schemas.ConversationPage,
+    "CannedAnswer": CannedAnswer,
+    "Answers": Answers,
     "SearchFor": schemas.SearchFor,
     "Match": schemas.MatchLine,
     "FoundRow": schemas.FoundRow,

@@ -17,6 +17,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
+from services.operator.answers import CannedAnswers
 from services.operator.desk import MAX_INTEGER, Desk
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import View
@@ -25,6 +26,7 @@ from services.operator.domain.leases import Leases
 from services.operator.domain.search import Search, question
 from services.operator.handlers import CommandRefused, Handlers, Still
 from services.operator.transports import schemas
+from services.operator.transports.answer_routes import answer_routes
 from services.operator.transports.desk_routes import desk_routes
 from services.operator.transports.events import EventHub
 from services.operator.transports.login import COOKIE, Door
@@ -276,6 +278,7 @@ def build(
     handlers: Callable[[], Handlers],
     door: Callable[[], Door],
     here: Leases,
+    canned: Callable[[], CannedAnswers],
 ) -> Litestar:
     """The ASGI application. ``here`` is told of every operator who asks for something."""
 
@@ -298,6 +301,7 @@ def build(
             *(login, logout, me, operators, presence, conversations, search, conversation, export, events),
             *(claim, say, typing, handback, transfer, resolve),
             desk_routes(),
+            answer_routes(),
             *pages(),
         ],
         dependencies={
@@ -307,6 +311,7 @@ def build(
             "door": Provide(door, sync_to_thread=False),
             "operator": Provide(operator),
             "still": Provide(still),
+            "canned": Provide(canned, sync_to_thread=False),
             "here": Provide(lambda: here, sync_to_thread=False),
         },
         exception_handlers={Exception: as_json},

@@ -12,6 +12,7 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
 from services.operator.accounts import Unavailable
+from services.operator.answers import TooManyAnswers
 from services.operator.desk import DeskError
 from services.operator.desk_commands import NoteRefused
 from services.operator.handlers import Busy, CommandRefused, NoSuchState, NotFound
@@ -117,7 +118,7 @@ def _http_problem(error: Exception) -> HttpProblem:
         case CommandRefused(why=why):
             names = {"operator": why.operator or None, "operator_name": why.operator_name or None}
             return HttpProblem(409, schemas.ProblemDetail(error=why.error, **names), {})
-        case IdReused() | NoteRefused():
+        case IdReused() | NoteRefused() | TooManyAnswers():
             return HttpProblem(409, said, {})
         case NoSuchState():
             return HttpProblem(422, said, {})

@@ -97,6 +97,12 @@ export const api = {
     request("GET", `/api/conversations?view=${view}&limit=100${before === null || before === undefined ? "" : `&before=${before}`}`),
   /** @param {import("./types").SearchFor} wanted @returns {Promise<import("./types").Found>} */
   search: (wanted) => request("POST", "/api/search", wanted),
+  /** @returns {Promise<import("./types").Answers>} */
+  answers: () => request("GET", "/api/answers"),
+  /** @param {{title: string, text: string, shared: boolean, id?: string}} answer @returns {Promise<import("./types").Answers>} */
+  saveAnswer: (answer) => persist("/api/answers", { ...answer, id: answer.id ?? newId() }),
+  /** @param {string} id @param {boolean} shared @returns {Promise<import("./types").Answers>} */
+  removeAnswer: (id, shared) => persist("/api/answers/remove", { id, shared }),
   /** @param {string} id @returns {Promise<import("./types").Detail>} */
   conversation: (id) => request("GET", path(id)),
   /** @param {string} id @returns {Promise<import("./types").DeskDetail>} */

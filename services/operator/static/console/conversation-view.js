@@ -26,6 +26,7 @@ export class ConversationView extends ConsoleElement {
     queues: { attribute: false },
     labels: { attribute: false },
     next: { attribute: false },
+    answers: { attribute: false },
     acting: { type: Boolean },
     carded: { state: true },
   };
@@ -43,6 +44,8 @@ export class ConversationView extends ConsoleElement {
     this.queues = [];
     /** @type {string[]} */
     this.labels = [];
+    /** @type {import("./types").Answers} */
+    this.answers = { shared: [], own: [] };
     /** Who waits longest of all. @type {Row | undefined} */
     this.next = undefined;
     this.acting = false;
@@ -118,6 +121,11 @@ export class ConversationView extends ConsoleElement {
     this.editor.write("reply");
   }
 
+  /** What a canned answer may name. @param {Row | null} row @returns {Record<string, unknown>} */
+  values(row) {
+    return { ...this.talk.variables, me: this.me.display, ...(row?.known ? { visitor: row.visitor } : {}) };
+  }
+
   /** @param {string} text */
   notice(text) {
     this.talk.notice = text;
@@ -150,7 +158,7 @@ export class ConversationView extends ConsoleElement {
           <p class="typing" data-role="typing" ?hidden=${!talk.typing}>${t("visitorTypes")}</p>
           ${this.offer(row)}
           <message-editor .conversation=${talk.id} ?known=${row !== null} ?mine=${this.mine} .colleagues=${this.colleagues}
-            @said=${() => this.transcript.toEnd()}
+            .answers=${this.answers} .values=${this.values(row)} @said=${() => this.transcript.toEnd()}
             @notice=${(/** @type {CustomEvent<string>} */ { detail }) => this.notice(detail)}>
           </message-editor>
         </div>

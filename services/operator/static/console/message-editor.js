@@ -1,6 +1,7 @@
 // Where an operator writes: to the visitor, or a note for colleagues.
 
 import { api, newId, problem } from "./api.js";
+import { BLANK, asked, filled, fitting } from "./canned.js";
 import { drafts } from "./drafts.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { outbox } from "./outbox.js";
@@ -18,6 +19,10 @@ export class MessageEditor extends ConsoleElement {
     known: { type: Boolean },
     mine: { type: Boolean },
     colleagues: { attribute: false },
+    answers: { attribute: false },
+    values: { attribute: false },
+    active: { state: true },
+    closed: { state: true },
     kind: { state: true },
     saving: { state: true },
   };
@@ -29,6 +34,12 @@ export class MessageEditor extends ConsoleElement {
     this.mine = false;
     /** @type {import("./types").Colleague[]} */
     this.colleagues = [];
+    /** @type {import("./types").Answers} */
+    this.answers = { shared: [], own: [] };
+    /** What a canned answer may name. @type {Record<string, unknown>} */
+    this.values = {};
+    this.active = 0; // of the canned answers that are offered
+    this.closed = false; // they are not wanted for what stands there
     /** @type {Kind} */
     this.kind = "reply";
     this.saving = false; // a note is on its way
@@ -60,6 +71,11 @@ export class MessageEditor extends ConsoleElement {
 
   /** @param {KeyboardEvent} event */
   key(event) {
+    if (this.choose(event)) {
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       this.send();
@@ -68,8 +84,44 @@ export class MessageEditor extends ConsoleElement {
 
   input() {
     drafts.keep(this.conversation, this.field.value, this.kind);
-    if (this.kind === "reply") this.tellTyping();
-    else this.requestUpdate();
+    this.active = 0;
+    this.closed = false;
+    this.requestUpdate();
+    if (this.kind === "reply" && asked(this.field.value) === null) this.tellTyping();
+  }
+
+  /** The canned answers that are offered for what stands there. */
+  offered() {
+    const query = this.kind === "reply" && this.mine && !this.closed ? asked(drafts.at(this.conversation)) : null;
+    return query === null ? [] : fitting([...this.answers.own, ...this.answers.shared], query);
+  }
+
+  /** A key among the offers; whether it was one. @param {KeyboardEvent} event */
+  choose(event) {
+    const offered = this.offered();
+    if (!offered.length || event.isComposing) return false;
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      this.active = (this.active + (event.key === "ArrowDown" ? 1 : offered.length - 1)) % offered.length;
+    } else if (event.key === "Enter" || event.key === "Tab") {
+      this.insert(offered[this.active]);
+    } else if (event.key === "Escape") {
+      this.closed = true;
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  /** Put a canned answer into the field; what is not known in it is selected, to be filled in. @param {import("./types").CannedAnswer} answer */
+  insert(answer) {
+    const { field } = this;
+    const text = filled(answer.text, this.values);
+    field.value = text;
+    drafts.keep(this.conversation, text);
+    this.requestUpdate();
+    field.focus();
+    const blank = BLANK.exec(text);
+    if (blank) field.setSelectionRange(blank.index, blank.index + blank[0].length);
   }
 
   tellTyping() {
@@ -153,6 +205,19 @@ export class MessageEditor extends ConsoleElement {
     return this.colleagues.filter((colleague) => colleague.name.startsWith(begun[1]) && colleague.name !== begun[1]).slice(0, 6);
   }
 
+  offers() {
+    const offered = this.offered();
+    if (!offered.length) return nothing;
+    return html`
+      <div class="canned" role="listbox" id="canned" aria-label=${t("cannedAnswers")} data-role="canned">
+        ${offered.map((answer, at) => html`
+          <button type="button" role="option" tabindex="-1" data-role="canned-answer" aria-selected=${at === this.active ? "true" : "false"}
+            @mousedown=${(/** @type {Event} */ event) => event.preventDefault()} @click=${() => this.insert(answer)}>
+            <strong>${answer.title}</strong> <span>${filled(answer.text, this.values)}</span>
+          </button>`)}
+      </div>`;
+  }
+
   render() {
     const note = this.kind === "note";
     const suggested = this.suggested();
@@ -163,7 +228,9 @@ export class MessageEditor extends ConsoleElement {
           ${/** @type {Kind[]} */ (["reply", "note"]).map((kind) => html`
             <button type="button" role="radio" class="plain" data-role="kind-${kind}"
               aria-checked=${this.kind === kind ? "true" : "false"} @click=${() => this.write(kind)}>${t(kind)}</button>`)}
+          <button type="button" class="plain" data-role="answers" title=${t("cannedKey")} @click=${() => this.emit("ask", "answers")}>${t("cannedAnswers")}</button>
         </div>
+        ${this.offers()}
         ${suggested.length ? html`
           <div class="suggested">${suggested.map((colleague) => html`
             <button type="button" data-role="suggested" aria-label=${t("mention", { name: colleague.display })}

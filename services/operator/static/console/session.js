@@ -34,6 +34,8 @@ export class DeskSession {
     this.toast = null;
     /** @type {import("./types").Colleague[]} */
     this.colleagues = [];
+    /** @type {import("./types").Answers} */
+    this.answers = { shared: [], own: [] };
     /** What a screen reader says. */
     this.announced = "";
     this.toasting = 0;
@@ -116,6 +118,7 @@ export class DeskSession {
     this.why = why;
     this.toast = null;
     this.colleagues = [];
+    this.answers = { shared: [], own: [] };
     this.announced = "";
     this.finder.forget();
     this.renew();
@@ -165,6 +168,7 @@ export class DeskSession {
     else this.model.end(read);
     this.renew();
     this.readColleagues();
+    this.readAnswers();
     if (this.talk.id) this.talk.open(this.talk.id);
     this.finder.resume();
   }
@@ -199,6 +203,18 @@ export class DeskSession {
     if (found instanceof Error) return this.refused(found);
     this.colleaguesRead = Date.now();
     this.colleagues = found.operators;
+    this.renew();
+  }
+
+  async readAnswers() {
+    const found = await api.answers().catch(problem);
+    if (found instanceof Error) this.refused(found);
+    else this.answered(found);
+  }
+
+  /** The canned answers as they are by now. @param {import("./types").Answers} answers */
+  answered(answers) {
+    this.answers = answers;
     this.renew();
   }
 

@@ -4,6 +4,7 @@ import "./conversation-lists.js";
 import "./conversation-view.js";
 import "./dialogs.js";
 import "./login-form.js";
+import "./answers-dialog.js";
 import { showCount } from "./attention.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { KEYS, keyOf } from "./keys.js";
@@ -83,9 +84,10 @@ export class SwitchboardConsole extends ConsoleElement {
     does[key]();
   }
 
-  /** @param {"help" | "transfer" | "snooze"} question */
+  /** @param {"help" | "transfer" | "snooze" | "answers"} question */
   ask(question) {
     this.session.readColleagues(true);
+    if (question === "answers") this.session.readAnswers();
     /** @type {import("./dialogs.js").ConsoleDialog} */ (this.child(`${question}-dialog`)).show();
   }
 
@@ -146,9 +148,11 @@ export class SwitchboardConsole extends ConsoleElement {
           @more-found=${() => finder.more()} @more=${(/** @type {CustomEvent<import("./types").View>} */ { detail }) => session.more(detail)}></conversation-lists>
         <conversation-view .talk=${talk} .version=${this.version} .me=${me} .acting=${session.acting}
           .colleagues=${session.colleagues} .queues=${queues} .labels=${model.known((row) => row.labels)}
-          .next=${model.list("queue", now)[0]} @back=${() => session.back()}></conversation-view>
+          .answers=${session.answers} .next=${model.list("queue", now)[0]} @back=${() => session.back()}></conversation-view>
         <transfer-dialog .me=${me.name} .colleagues=${session.colleagues} .queues=${queues}></transfer-dialog>
         <snooze-dialog></snooze-dialog>
+        <answers-dialog .answers=${session.answers}
+          @answers=${(/** @type {CustomEvent<import("./types").Answers>} */ { detail }) => session.answered(detail)}></answers-dialog>
         <help-dialog .keys=${KEYS}></help-dialog>
         <leave-dialog @leave=${() => session.logout()}></leave-dialog>
         <p class="toast" data-role="toast" role="status" ?hidden=${!toast}>

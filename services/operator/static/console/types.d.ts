@@ -85,6 +85,18 @@ export interface DeskDetail extends Noted {
   variables: Record<string, unknown>;
 }
 
+export interface CannedAnswer {
+  id: string;
+  title: string;
+  text: string;
+  by: string;
+}
+
+export interface Answers {
+  shared: CannedAnswer[];
+  own: CannedAnswer[];
+}
+
 export interface SearchFor {
   words?: string;
   who?: "visitor" | "assistant" | "operator" | "note" | "variable" | "rating";

@@ -17,7 +17,7 @@ const LANGUAGES = navigator.languages;
 export function t(name, values = {}) {
   const found = words[name];
   const text = typeof found === "string" ? found : found[plurals.select(Number(values.count))] ?? found.other;
-  return text.replace(/\{(\w+)\}/g, (_, value) => String(values[value] ?? ""));
+  return text.replace(/\{(\w+)\}/g, (whole, value) => String(values[value] ?? whole));
 }
 
 const time = new Intl.DateTimeFormat(LANGUAGES, { hour: "2-digit", minute: "2-digit" });
