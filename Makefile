@@ -22,10 +22,10 @@ run: setup ## start everything: make run [FLOW=file.json] [WORKFLOWS=2] [PROXIES
 # What is run once more over a log of one stream; all else over one of four.
 ONE_STREAM := $(addprefix tests/contract/,test_log.py test_subscription.py test_workflow.py)
 
-# Two files at once: much of a test is waiting. In this order, since the longest files must not come last.
+# Three files at once: much of a test is waiting. In this order, since the longest files must not come last.
 test: setup browser check ## check and test everything
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/faults tests/journeys tests/bench tests/contract tests/properties tests/unit
-	SWITCHBOARD_TEST_STREAMS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ONE_STREAM)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/faults tests/journeys tests/bench tests/contract tests/properties tests/unit
+	SWITCHBOARD_TEST_STREAMS=1 $(BIN)/python -m pytest -n 3 --dist loadfile $(ONE_STREAM)
 
 bench: setup ## measure turns and idle connections: under 5 minutes
 	@$(BIN)/python -m tests.bench

@@ -245,7 +245,7 @@ def _kind(job: Job) -> Callable[[Job, Counts, int, Callable[[], None]], Any]:
 
 
 async def turns(job: Job) -> Result:
-    """Play the visitors, count a window of ``seconds``."""
+    """Play the visitors, count a window of ``seconds``; one without an answer lasts until there is one."""
     counts = Counts()
     places = [ClientPlace(job, counts) for _ in range(job.clients)]
     # Visits begin at different points, so that comings and goings spread over the window.
@@ -255,6 +255,8 @@ async def turns(job: Job) -> Result:
     began, own = perf_counter(), cpu_seconds(os.getpid())
     before = [cpu_seconds(pid) for pid in job.pids]
     await asyncio.sleep(job.seconds)
+    while not counts.turns and perf_counter() - began < PATIENCE:
+        await asyncio.sleep(job.seconds)
     seconds = perf_counter() - began
     cpu = [cpu_seconds(pid) - was for pid, was in zip(job.pids, before, strict=True)]
     own = cpu_seconds(os.getpid()) - own

@@ -610,6 +610,9 @@ async def test_a_long_answer_that_only_looks_like_reasoning_is_given_away_in_tim
     async with aclosing(client(limits=limits).stream(PROMPT)) as answer:
         assert await anext(answer) == StreamPiece("We need ")
         go_on.set()
+        assert await anext(answer) == StreamPiece(
+            "your number."
+        )  # it was not the provider's time that was up
 
 
 async def test_settings_may_say_that_all_words_wait_or_none(llm: LlmServer) -> None:

@@ -6,17 +6,19 @@ import pytest
 from playwright.async_api import expect
 
 from tests.journeys.conftest import People
-from tests.journeys.pages import from_operator
+from tests.journeys.pages import from_operator, note
 from tests.journeys.stage import Stage
-from tests.journeys.test_console_outbox import talking
+from tests.journeys.test_console_desk import looks_at_waiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_an_answer_is_made_used_and_removed(people: People, stage: Stage) -> None:
     ada, bob = await people.operator("ada"), await people.operator("bob")
-    visitor, conversation = await talking(people, ada)
+    visitor, conversation = await looks_at_waiting(people, ada)
     await stage.saves(conversation, email="grace@example.org")
+    await ada.takes_over()
+    await visitor.sees(note("Ada joined"))
     await ada.part("answers").click()
     await ada.part("answer-new").click()
     await ada.part("answer-title").fill("Refund sent")
@@ -42,8 +44,8 @@ async def test_an_answer_is_made_used_and_removed(people: People, stage: Stage) 
     await ada.editor.press("Enter")  # whoever means it may say it
     await visitor.sees(from_operator("/sent"))
 
-    ada.lines.clear()
-    await talking(people, bob)
+    await looks_at_waiting(people, bob)
+    await bob.takes_over()
     await bob.part("answers").click()  # it is everybody's
     await bob.part("answer-remove").click()
     await expect(bob.part("answer")).to_have_count(0)

@@ -42,7 +42,7 @@ class RemoveAnswer(msgspec.Struct, forbid_unknown_fields=True):
     shared: bool = False
 
 
-@get("", responses=problems())
+@get("", responses=problems(missing=""))
 async def answers(operator: Operator, canned: CannedAnswers) -> Answers:
     """All that the operator may use."""
     return Answers(await canned.shared(), await canned.of(operator.name))
@@ -51,7 +51,9 @@ async def answers(operator: Operator, canned: CannedAnswers) -> Answers:
 @post(
     "",
     status_code=200,
-    responses=problems("there are 500 already: remove some first", "title: there is nothing"),
+    responses=problems(
+        "there are 500 already: remove some first", "title: there is nothing to see in it", ""
+    ),
 )
 async def save(data: JSONBody[SaveAnswer], operator: Operator, canned: CannedAnswers) -> Answers:
     """Add an answer, or change one."""
@@ -64,7 +66,7 @@ async def save(data: JSONBody[SaveAnswer], operator: Operator, canned: CannedAns
     return Answers(await canned.shared(), await canned.of(operator.name))
 
 
-@post("/remove", status_code=200, responses=problems())
+@post("/remove", status_code=200, responses=problems(missing=""))
 async def remove(data: JSONBody[RemoveAnswer], operator: Operator, canned: CannedAnswers) -> Answers:
     """Remove an answer."""
     await canned.remove(str(data.id), None if data.shared else operator.name)

@@ -74,15 +74,17 @@ def answers(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
-def problems(conflict: str = "", invalid: str = "") -> dict[int, ResponseSpec]:
+def problems(
+    conflict: str = "", invalid: str = "", missing: str = "no such conversation"
+) -> dict[int, ResponseSpec]:
     """What can go wrong at a route in the form of RFC 9457, each with an example.
 
-    ``conflict`` is that of 409 and ``invalid`` that of 422, for a route that answers so.
+    ``conflict`` is that of 409, ``invalid`` that of 422, ``missing`` that of 404, for a route that answers so.
     """
     details = {
         400: "id: Invalid UUID",
         401: "log in first",
-        404: "no such conversation",
+        404: missing,
         409: conflict,
         422: invalid,
         503: "the log does not answer in time, try again",

@@ -428,7 +428,10 @@ async def _pieces(
             if held:
                 reading = asyncio.create_task(_read(events, answer))
                 await asyncio.wait([reading], timeout=max(0.0, until - now()))
-                if (now() >= until or not reading.done()) and doubtful():
+                while not reading.done() and doubtful():
+                    until = trusted
+                    await asyncio.wait([reading], timeout=max(0.0, until - now()))
+                if reading.done() and now() >= until and doubtful():
                     until = trusted
                 elif now() >= until or not reading.done():
                     grace = 0.0

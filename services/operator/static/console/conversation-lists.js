@@ -63,7 +63,7 @@ export class ConversationLists extends ConsoleElement {
 
   /** @param {View} view */
   show(view) {
-    if (this.wanted) this.emit("search", null);
+    if (this.wanted) this.emit("look", null);
     if (this.view === view) return;
     this.view = view;
     this.shown = [];

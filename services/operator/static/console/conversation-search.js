@@ -46,13 +46,13 @@ export class ConversationSearch extends ConsoleElement {
       if (name === "since" || name === "until") wanted[name] = dayStart(text, name === "until" ? 1 : 0);
       else wanted[name] = name === "rating" ? Number(text) : text;
     }
-    this.emit("search", Object.keys(wanted).length ? wanted : null);
+    this.emit("look", Object.keys(wanted).length ? wanted : null);
   }
 
   clear() {
     /** @type {HTMLFormElement} */ (this.find("search-form")).reset();
     this.open = false;
-    this.emit("search", null);
+    this.emit("look", null);
   }
 
   render() {

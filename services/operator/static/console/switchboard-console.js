@@ -144,7 +144,7 @@ export class SwitchboardConsole extends ConsoleElement {
         </header>
         <conversation-lists .model=${model} .version=${this.version} .current=${talk.id}
           .wanted=${finder.wanted} .found=${finder.found} .why=${finder.why} .colleagues=${session.colleagues}
-          @search=${(/** @type {CustomEvent<import("./types").SearchFor | null>} */ { detail }) => finder.look(detail)}
+          @look=${(/** @type {CustomEvent<import("./types").SearchFor | null>} */ { detail }) => finder.look(detail)}
           @more-found=${() => finder.more()} @more=${(/** @type {CustomEvent<import("./types").View>} */ { detail }) => session.more(detail)}></conversation-lists>
         <conversation-view .talk=${talk} .version=${this.version} .me=${me} .acting=${session.acting}
           .colleagues=${session.colleagues} .queues=${queues} .labels=${model.known((row) => row.labels)}

@@ -151,6 +151,7 @@ export class Talk {
     this.lines = [...this.lines, line];
     this.last = this.live = line.position; // an entry's several lines come one after the other
     if (line.from === "visitor") this.typing = false;
+    if (line.from === "system") this.renew(this.id); // it may tell of something that was saved
     this.told(line);
     this.changed();
   }
