@@ -79,7 +79,7 @@ def problems(
 ) -> dict[int, ResponseSpec]:
     """What can go wrong at a route in the form of RFC 9457, each with an example.
 
-    ``conflict`` is that of 409, ``invalid`` that of 422, ``missing`` that of 404, for a route that answers so.
+    ``conflict`` is that of 409, ``invalid`` that of 422, ``missing`` that of 404, for routes that answer so.
     """
     details = {
         400: "id: Invalid UUID",
