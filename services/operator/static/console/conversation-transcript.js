@@ -41,6 +41,17 @@ export class ConversationTranscript extends ConsoleElement {
     this.atEnd = true;
     this.place = 0;
     this.shown = ""; // the conversation whose lines are shown
+    // Whoever is at the end stays there when a keyboard opens or the window changes.
+    this.resized = new ResizeObserver(() => !this.far && this.toEnd());
+  }
+
+  firstUpdated() {
+    this.resized.observe(/** @type {HTMLElement} */ (this.list));
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.resized.disconnect();
   }
 
   /** @returns {HTMLElement | null} */
