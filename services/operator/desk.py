@@ -26,7 +26,7 @@ from services.operator.domain.desk import LIVE, RESOLVED, VERSION, ConversationS
 from services.operator.domain.notes import DeskNotes
 from services.operator.domain.search import Search, findable, removed_notes
 from services.operator.domain.transcript import Change
-from services.operator.word_index import Match, WordIndex
+from services.operator.word_index import IndexMatch, WordIndex
 from shared.contract.conversation import Conversation
 from shared.contract.conversation.codec import UnreadableState, contracts
 from shared.contract.conversation.codec import decode as read_state
@@ -52,8 +52,7 @@ TIDY_SECONDS: Final = 600.0
 #: As many conversations are told at once of those that are to be erased.
 MAX_SILENT: Final = 1_000
 
-#: Lines that are looked at at once, and how many of one conversation are shown.
-MATCHES: Final = 200
+#: So many of the lines in which it was found are shown of one conversation.
 MAX_MATCHES: Final = 3
 #: SQLite has no larger numbers; in nanoseconds it is in the year 2262.
 MAX_INTEGER: Final = 2**63 - 1
@@ -76,6 +75,9 @@ CREATE INDEX by_shelf ON conversations (shelf, updated);
 CREATE INDEX by_queue ON conversations (waiting) WHERE shelf = 1 AND owner = 'queue';
 CREATE INDEX by_operator ON conversations (operator, updated) WHERE shelf = 1 AND owner = 'operator';
 CREATE INDEX by_snooze ON conversations (snoozed) WHERE shelf = 1 AND snoozed > 0;
+-- Whoever looks for conversations reads this, and not their content.
+CREATE INDEX by_filters ON conversations
+    (updated, id, shelf, status, operator, queue, rating, labels) WHERE shelf > 0;
 CREATE INDEX by_silence ON conversations (updated) WHERE begun;
 """
 #: Brings all that was written into the file, and empties the file beside it.
@@ -104,7 +106,7 @@ class Page(msgspec.Struct, frozen=True):
 class FoundPage(msgspec.Struct, frozen=True):
     """Conversations with the lines in which it was found. ``next`` goes on behind them; None: that is all."""
 
-    conversations: list[tuple[ConversationSummary, list[Match]]]
+    conversations: list[tuple[ConversationSummary, list[IndexMatch]]]
     next: int | None
 
 
@@ -299,30 +301,29 @@ class Desk:
         if not wanted.question:
             return self._filtered(where, values, limit, after)
         last = after or MAX_INTEGER
-        found: dict[str, list[Match]] = {}
-        while True:
-            try:
-                matches = WordIndex.find(self._file, wanted.question, where, values, last, MATCHES)
-            except sqlite3.Error as error:
-                raise self._error(error) from error
-            for match in matches:
-                if match.conversation not in found and len(found) == limit:
-                    return self._found(found, last)
-                last = match.id
-                lines = found.setdefault(match.conversation, [])
-                if len(lines) < MAX_MATCHES:
-                    lines.append(match)
-            if len(matches) < MATCHES:
-                return self._found(found, None)
+        found: dict[str, list[IndexMatch]] = {}
+        try:
+            matches, behind = WordIndex.find(self._file, wanted.question, where, values, last)
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        for match in matches:
+            if match.conversation not in found and len(found) == limit:
+                return self._found(found, last)
+            last = match.id
+            lines = found.setdefault(match.conversation, [])
+            if len(lines) < MAX_MATCHES:
+                lines.append(match)
+        return self._found(found, behind)
 
     def _filtered(self, where: str, values: list[Any], limit: int, offset: int) -> FoundPage:
         """Those that fit, whatever was said; ``offset`` of them are known already."""
-        order = "ORDER BY updated DESC, id LIMIT ? OFFSET ?"
-        rows = self._rows(f"{where} {order}", [*values, limit + 1, offset])
+        order = "ORDER BY updated DESC, id DESC"
+        ids = f"SELECT id FROM conversations WHERE {where} {order} LIMIT ? OFFSET ?"
+        rows = self._rows(f"id IN ({ids}) {order}", [*values, limit + 1, offset])
         more = offset + limit if len(rows) > limit else None
         return FoundPage([(row, []) for row in rows[:limit]], more)
 
-    def _found(self, found: dict[str, list[Match]], after: int | None) -> FoundPage:
+    def _found(self, found: dict[str, list[IndexMatch]], after: int | None) -> FoundPage:
         summaries = ((self.find(conversation), lines) for conversation, lines in found.items())
         return FoundPage([(summary, lines) for summary, lines in summaries if summary is not None], after)
 
@@ -470,7 +471,7 @@ def _where(wanted: Search) -> tuple[str, list[Any]]:
         ("status = ?", wanted.status),
         ("operator = ?", wanted.operator),
         ("queue = ?", wanted.queue),
-        ("EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?)", wanted.label),
+        ("instr(labels, ?)", wanted.label and _encoder.encode(wanted.label).decode()),  # as it stands there
         ("rating = ?", wanted.rating),
         ("updated >= ?", wanted.since),
         ("updated < ?", wanted.until),

@@ -20,12 +20,15 @@ CREATE TABLE lines (
 CREATE INDEX lines_of ON lines (conversation);
 CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize="unicode61 remove_diacritics 2");
 """
+#: Lines with the words that are looked at for one answer, and how many of them it may hold.
+MAX_LOOKED_AT: Final = 5_000
+MAX_MATCHES: Final = 500
 _ADD: Final = "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INDEX: Final = "INSERT INTO words (rowid, text) VALUES (?, ?)"
 _UNINDEX: Final = "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)"
 
 
-class Match(NamedTuple):
+class IndexMatch(NamedTuple):
     """A line in which it was found."""
 
     id: int
@@ -90,16 +93,33 @@ class WordIndex:
 
     @staticmethod
     def find(
-        file: sqlite3.Connection, question: str, where: str, values: Sequence[Any], before: int, limit: int
-    ) -> list[Match]:
-        """Lines that match, the latest first, of conversations for which ``where`` holds."""
+        file: sqlite3.Connection, question: str, where: str, values: Sequence[Any], before: int
+    ) -> tuple[list[IndexMatch], int | None]:
+        """Lines that match, the latest first, of conversations for which ``where`` holds.
+
+        And behind which line to look further (None: that is all): `MAX_LOOKED_AT` are looked at, since others
+        wait meanwhile.
+        """
+        looked_at = [
+            id
+            for (id,) in file.execute(
+                "SELECT rowid FROM words WHERE words MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?",
+                [question, before, MAX_LOOKED_AT],
+            )
+        ]
+        if not looked_at:
+            return [], None
         found = file.execute(
             "SELECT lines.id, conversation, position, time, who, lines.text FROM words"
             " JOIN lines ON lines.id = words.rowid JOIN conversations ON conversations.id = conversation"
-            f" WHERE words MATCH ? AND words.rowid < ? AND {where} ORDER BY words.rowid DESC LIMIT ?",
-            [question, before, *values, limit],
+            f" WHERE words MATCH ? AND words.rowid < ? AND words.rowid >= ? AND {where}"
+            " ORDER BY words.rowid DESC LIMIT ?",
+            [question, before, looked_at[-1], *values, MAX_MATCHES],
         ).fetchall()
-        return [Match(*row) for row in found]
+        matches = [IndexMatch(*row) for row in found]
+        if len(matches) == MAX_MATCHES:
+            return matches, matches[-1].id
+        return matches, looked_at[-1] if len(looked_at) == MAX_LOOKED_AT else None
 
 
 def _row(line: FoundLine) -> tuple[int, int, str, str, str]:

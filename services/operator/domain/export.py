@@ -48,7 +48,7 @@ small, .system, dt {{ color: #555; }}
 """
 
 
-class _Line(msgspec.Struct, kw_only=True):
+class _ExportedLine(msgspec.Struct, kw_only=True):
     time: str
     who: str = msgspec.field(name="from")
     name: str
@@ -62,7 +62,7 @@ class _Exported(msgspec.Struct, kw_only=True):
     status: str
     labels: tuple[str, ...]
     variables: dict[str, Any]
-    lines: list[_Line]
+    lines: list[_ExportedLine]
 
 
 def exported(
@@ -81,7 +81,7 @@ def exported(
             return msgspec.json.format(msgspec.json.encode(found))
 
 
-def _merged(transcript: Sequence[TranscriptEntry], notes: Sequence[Note]) -> list[_Line]:
+def _merged(transcript: Sequence[TranscriptEntry], notes: Sequence[Note]) -> list[_ExportedLine]:
     both = [
         *(
             (line.position, line.time, line.who, line.name or _WHO.get(line.who, ""), _plain(line))
@@ -90,7 +90,10 @@ def _merged(transcript: Sequence[TranscriptEntry], notes: Sequence[Note]) -> lis
         *((note.position, note.time, "note", note.operator, note.text) for note in notes),
     ]
     both.sort(key=lambda each: each[0])
-    return [_Line(time=format_time(time), who=who, name=name, text=text) for _, time, who, name, text in both]
+    return [
+        _ExportedLine(time=format_time(time), who=who, name=name, text=text)
+        for _, time, who, name, text in both
+    ]
 
 
 def _plain(line: TranscriptEntry) -> str:
@@ -115,7 +118,7 @@ def _said(summary: ConversationSummary) -> list[tuple[str, str]]:
     ]
 
 
-def _text(summary: ConversationSummary, lines: Sequence[_Line]) -> str:
+def _text(summary: ConversationSummary, lines: Sequence[_ExportedLine]) -> str:
     head = [f"{name}: {value}" for name, value in _said(summary)]
     body = []
     for line in lines:
@@ -124,7 +127,7 @@ def _text(summary: ConversationSummary, lines: Sequence[_Line]) -> str:
     return "\n".join([*head, "", *body, ""])
 
 
-def _html(summary: ConversationSummary, lines: Sequence[_Line]) -> str:
+def _html(summary: ConversationSummary, lines: Sequence[_ExportedLine]) -> str:
     facts = "".join(
         f"<dt>{html.escape(name)}</dt><dd dir=auto>{html.escape(value)}</dd>"
         for name, value in _said(summary)

@@ -13,7 +13,7 @@ from services.operator.domain.desk import ConversationSummary, Ending
 from services.operator.domain.search import MAX_QUESTION, Writer, excerpt
 from services.operator.domain.transcript import TranscriptEntry, Who
 from services.operator.transports.desk_schemas import NotedFields, noted_fields
-from services.operator.word_index import Match
+from services.operator.word_index import IndexMatch
 from shared.contract.conversation import Owner, Status
 from shared.contract.markdown import plain_markdown
 from shared.contract.roles import Role
@@ -248,7 +248,7 @@ def found(page: FoundPage, asked: str) -> FoundConversations:
     return FoundConversations(rows, page.next)
 
 
-def _match(match: Match, asked: str) -> MatchLine:
+def _match(match: IndexMatch, asked: str) -> MatchLine:
     text = plain_markdown(match.text) if match.who == "assistant" else match.text
     return MatchLine(
         position=match.position,
