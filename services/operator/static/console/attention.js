@@ -1,6 +1,6 @@
 // What tells an operator who looks elsewhere: the page's title, a sound, a notification of the browser.
 
-import { isIn } from "./model.js";
+import { isIn, isSnoozed } from "./model.js";
 import { settings } from "./settings.js";
 import { t } from "./words.js";
 
@@ -35,25 +35,26 @@ function ring() {
 }
 
 /**
- * Of a row that has changed: whether it is news for this operator, and what it is.
+ * Of a row that has changed, or whose snooze is over: whether it is news for this operator, and what it is.
  *
- * @param {Row} row @param {Row | undefined} before @param {string} me @param {number} now
+ * @param {Row} row @param {Row | undefined} before @param {string} me
+ * @param {number} now @param {number} then when `before` was looked at
  */
-function news(row, before, me, now) {
-  if (isIn("queue", row, me, now) && !(before && isIn("queue", before, me, now)) && !row.spam) {
+export function news(row, before, me, now, then = now) {
+  if (isIn("queue", row, me, now) && !(before && isIn("queue", before, me, then)) && !row.spam) {
     return t("someoneWaits", { visitor: row.visitor, queue: row.queue });
   }
-  const mine = isIn("mine", row, me, now);
-  return mine && row.waiting_since && !before?.waiting_since && before ? t("someoneWrites", { visitor: row.visitor }) : "";
+  if (!before || !isIn("mine", row, me, now)) return "";
+  if (row.waiting_since && !before.waiting_since) return t("someoneWrites", { visitor: row.visitor });
+  return isSnoozed(before, then) ? t("snoozeOver", { visitor: row.visitor }) : "";
 }
 
 /**
- * Tell the operator of a row that has changed, as they wish.
+ * Tell the operator of it, as they wish.
  *
- * @param {Row} row @param {Row | undefined} before @param {string} me @param {(id: string) => void} choose
+ * @param {Row} row @param {string} text what is news of it, or "" @param {(id: string) => void} choose
  */
-export function tell(row, before, me, choose) {
-  const text = news(row, before, me, Date.now());
+export function tell(row, text, choose) {
   if (!text) return;
   if (settings.get("sound")) ring();
   if (!settings.get("notices") || !document.hidden || !("Notification" in window)) return;

@@ -2,13 +2,14 @@
 
 import { actOf } from "./acts.js";
 import { api, problem } from "./api.js";
-import { tell } from "./attention.js";
+import { news, tell } from "./attention.js";
 import { drafts } from "./drafts.js";
 import { listen } from "./feed.js";
 import { Finder } from "./finder.js";
 import { DeskModel, VIEWS } from "./model.js";
 import { outbox } from "./outbox.js";
 import { Talk } from "./talk.js";
+import { Team } from "./team.js";
 import { t } from "./words.js";
 
 /** @typedef {import("./types").Row} Row */
@@ -18,7 +19,7 @@ import { t } from "./words.js";
 const AGAIN = 2000;
 const PAGES = 10; // of a list that is read whole
 const TOASTED = 10000;
-const COLLEAGUES = 30000;
+const LOOK = 5000;
 
 export class DeskSession {
   constructor() {
@@ -32,28 +33,25 @@ export class DeskSession {
     this.acting = false;
     /** What was done, and what undoes it. @type {{text: string, undo?: () => void} | null} */
     this.toast = null;
-    /** @type {import("./types").Colleague[]} */
-    this.colleagues = [];
-    /** @type {import("./types").Answers} */
-    this.answers = { shared: [], own: [] };
     /** What a screen reader says. */
     this.announced = "";
     this.toasting = 0;
-    this.colleaguesRead = 0;
+    this.looked = Date.now(); // up to then ends of snoozes were looked for
     this.stop = () => {};
     this.renew = () => {}; // something has changed
     this.finder = new Finder();
+    this.team = new Team();
     this.model = new DeskModel();
     this.talk = new Talk();
     this.model.changed = (row, before) => {
-      if (before || !this.model.reading) tell(row, before, this.model.me, (id) => this.choose(id));
+      if (before || !this.model.reading) this.tell(row, news(row, before, this.model.me, Date.now()));
     };
     this.talk.changed = () => this.renew();
     this.talk.told = (line) => {
       if (line.from === "visitor") this.announced = t("newLine", { name: this.talk.row?.visitor ?? t("visitor"), text: line.text });
     };
-    this.finder.changed = () => this.renew();
-    this.talk.refused = this.finder.refused = outbox.refused = (refusal) => this.refused(refusal);
+    this.finder.changed = this.team.changed = () => this.renew();
+    this.talk.refused = this.finder.refused = this.team.refused = outbox.refused = (refusal) => this.refused(refusal);
     outbox.changed = () => this.renew();
     outbox.stored = (row) => this.changed(row);
   }
@@ -103,6 +101,12 @@ export class DeskSession {
       erased: ({ conversation }) => this.erase(conversation),
       heartbeat: () => api.present().catch((refusal) => this.refused(problem(refusal))),
     });
+    const looking = window.setInterval(() => this.look(), LOOK);
+    const { stop } = this;
+    this.stop = () => {
+      clearInterval(looking);
+      stop();
+    };
     this.renew();
   }
 
@@ -117,9 +121,8 @@ export class DeskSession {
     this.known = true;
     this.why = why;
     this.toast = null;
-    this.colleagues = [];
-    this.answers = { shared: [], own: [] };
     this.announced = "";
+    this.team.forget();
     this.finder.forget();
     this.renew();
   }
@@ -167,8 +170,8 @@ export class DeskSession {
     if (refusal) this.refused(refusal);
     else this.model.end(read);
     this.renew();
-    this.readColleagues();
-    this.readAnswers();
+    this.team.readColleagues();
+    this.team.readAnswers();
     if (this.talk.id) this.talk.open(this.talk.id);
     this.finder.resume();
   }
@@ -196,25 +199,18 @@ export class DeskSession {
     this.renew();
   }
 
-  /** Who else is there. `fresh`: somebody is about to choose one. */
-  async readColleagues(fresh = false) {
-    if (!fresh && Date.now() - this.colleaguesRead < COLLEAGUES) return;
-    const found = await api.operators().catch(problem);
-    if (found instanceof Error) return this.refused(found);
-    this.colleaguesRead = Date.now();
-    this.colleagues = found.operators;
-    this.renew();
+  /** @param {Row} row @param {string} text */
+  tell(row, text) {
+    tell(row, text, (id) => this.choose(id));
   }
 
-  async readAnswers() {
-    const found = await api.answers().catch(problem);
-    if (found instanceof Error) this.refused(found);
-    else this.answered(found);
-  }
-
-  /** The canned answers as they are by now. @param {import("./types").Answers} answers */
-  answered(answers) {
-    this.answers = answers;
+  /** Snoozes end without an event. */
+  look() {
+    const now = Date.now();
+    for (const row of this.model.rows.values()) {
+      if (row.snoozed_until) this.tell(row, news(row, row, this.model.me, now, this.looked));
+    }
+    this.looked = now;
     this.renew();
   }
 
@@ -248,7 +244,7 @@ export class DeskSession {
   choose(id) {
     this.reading = true;
     this.talk.open(id);
-    this.readColleagues();
+    this.team.readColleagues();
   }
 
   back() {

@@ -86,8 +86,8 @@ export class SwitchboardConsole extends ConsoleElement {
 
   /** @param {"help" | "transfer" | "snooze" | "answers"} question */
   ask(question) {
-    this.session.readColleagues(true);
-    if (question === "answers") this.session.readAnswers();
+    this.session.team.readColleagues(true);
+    if (question === "answers") this.session.team.readAnswers();
     /** @type {import("./dialogs.js").ConsoleDialog} */ (this.child(`${question}-dialog`)).show();
   }
 
@@ -122,7 +122,7 @@ export class SwitchboardConsole extends ConsoleElement {
   /** @param {Me} me */
   desk(me) {
     const { session } = this;
-    const { model, talk, toast, finder } = session;
+    const { model, talk, toast, finder, team } = session;
     const now = Date.now();
     const counts = model.counts(now);
     showCount(counts.queue + counts.unread);
@@ -143,16 +143,16 @@ export class SwitchboardConsole extends ConsoleElement {
           <button data-role="logout" @click=${this.logout}>${t("logout")}</button>
         </header>
         <conversation-lists .model=${model} .version=${this.version} .current=${talk.id}
-          .wanted=${finder.wanted} .found=${finder.found} .why=${finder.why} .colleagues=${session.colleagues}
+          .wanted=${finder.wanted} .found=${finder.found} .why=${finder.why} .colleagues=${team.colleagues}
           @look=${(/** @type {CustomEvent<import("./types").SearchFor | null>} */ { detail }) => finder.look(detail)}
           @more-found=${() => finder.more()} @more=${(/** @type {CustomEvent<import("./types").View>} */ { detail }) => session.more(detail)}></conversation-lists>
         <conversation-view .talk=${talk} .version=${this.version} .me=${me} .acting=${session.acting}
-          .colleagues=${session.colleagues} .queues=${queues} .labels=${model.known((row) => row.labels)}
-          .answers=${session.answers} .next=${model.list("queue", now)[0]} @back=${() => session.back()}></conversation-view>
-        <transfer-dialog .me=${me.name} .colleagues=${session.colleagues} .queues=${queues}></transfer-dialog>
+          .colleagues=${team.colleagues} .queues=${queues} .labels=${model.known((row) => row.labels)}
+          .answers=${team.answers} .next=${model.list("queue", now)[0]} @back=${() => session.back()}></conversation-view>
+        <transfer-dialog .me=${me.name} .colleagues=${team.colleagues} .queues=${queues}></transfer-dialog>
         <snooze-dialog></snooze-dialog>
-        <answers-dialog .answers=${session.answers}
-          @answers=${(/** @type {CustomEvent<import("./types").Answers>} */ { detail }) => session.answered(detail)}></answers-dialog>
+        <answers-dialog .answers=${team.answers}
+          @answers=${(/** @type {CustomEvent<import("./types").Answers>} */ { detail }) => team.answered(detail)}></answers-dialog>
         <help-dialog .keys=${KEYS}></help-dialog>
         <leave-dialog @leave=${() => session.logout()}></leave-dialog>
         <p class="toast" data-role="toast" role="status" ?hidden=${!toast}>

@@ -179,6 +179,7 @@ export default {
   noticesRefused: "The browser does not allow them for this page.",
   keysOn: "Keys of one letter",
   someoneWaits: "{visitor} waits in “{queue}”",
+  snoozeOver: "{visitor} is no longer snoozed",
   someoneWrites: "{visitor} has written",
 
   // what was done, and can be undone

@@ -1,0 +1,53 @@
+// Who else is at the desk, and the answers that operators have written down.
+
+import { api, problem } from "./api.js";
+
+/** For so long it is known who is there (ms). */
+const KNOWN = 30000;
+
+export class Team {
+  constructor() {
+    /** @type {import("./types").Colleague[]} */
+    this.colleagues = [];
+    /** @type {import("./types").Answers} */
+    this.answers = { shared: [], own: [] };
+    this.read = 0; // when the colleagues were
+    this.turn = 0; // grows with each operator
+    this.changed = () => {};
+    this.refused = /** @param {import("./api.js").Problem} _problem */ (_problem) => {};
+  }
+
+  /** `fresh`: somebody is about to choose one. */
+  async readColleagues(fresh = false) {
+    if (!fresh && Date.now() - this.read < KNOWN) return;
+    const { turn } = this;
+    const found = await api.operators().catch(problem);
+    if (turn !== this.turn) return;
+    if (found instanceof Error) return this.refused(found);
+    this.read = Date.now();
+    this.colleagues = found.operators;
+    this.changed();
+  }
+
+  async readAnswers() {
+    const { turn } = this;
+    const found = await api.answers().catch(problem);
+    if (turn !== this.turn) return;
+    if (found instanceof Error) this.refused(found);
+    else this.answered(found);
+  }
+
+  /** The canned answers as they are by now. @param {import("./types").Answers} answers */
+  answered(answers) {
+    this.answers = answers;
+    this.changed();
+  }
+
+  /** Whoever comes next is somebody else. */
+  forget() {
+    this.colleagues = [];
+    this.answers = { shared: [], own: [] };
+    this.read = 0;
+    this.turn += 1;
+  }
+}
