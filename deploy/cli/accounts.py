@@ -7,6 +7,7 @@ its hash begins with ``!``, as in /etc/shadow, so that no password fits, at serv
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import time
@@ -21,7 +22,7 @@ from nats.js.kv import KeyValue
 
 from deploy.local.embedded import write_secret
 from shared.contract.roles import Role
-from shared.contract.subjects import OPERATORS
+from shared.contract.subjects import ANSWERS, ANSWERS_OF, OPERATORS
 from shared.timestamps import format_time
 
 FIRST = "operator"
@@ -115,6 +116,9 @@ async def remove(client: Client, name: str) -> None:
         await bucket.delete(name, last=revision)
     except KeyWrongLastSequenceError:
         raise AccountError(_CHANGED.format(name)) from None
+    # Whoever has an account of this name later is somebody else.
+    with contextlib.suppress(NotFoundError):
+        await (await client.jetstream().key_value(ANSWERS)).delete(f"{ANSWERS_OF}.{name}")
 
 
 async def accounts(client: Client) -> list[Account]:

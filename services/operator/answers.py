@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
 from services.operator.accounts import Unavailable
-from shared.contract.subjects import ANSWERS
+from shared.contract.subjects import ANSWERS, ANSWERS_OF
 
 SHARED: Final = "shared"
 #: In one list, and how large all of one may be together (bytes).
@@ -107,7 +107,7 @@ class CannedAnswers:
 
 
 def _key(account: str) -> str:
-    return f"of.{account}"
+    return f"{ANSWERS_OF}.{account}"
 
 
 _encoder = msgspec.json.Encoder()

@@ -24,7 +24,7 @@ import structlog
 from services.operator import word_index
 from services.operator.domain.desk import LIVE, RESOLVED, VERSION, ConversationSummary, Ending, View, fold
 from services.operator.domain.notes import DeskNotes
-from services.operator.domain.search import Search, findable, removed_notes
+from services.operator.domain.search import Search, findable
 from services.operator.domain.transcript import Change
 from services.operator.word_index import IndexMatch, WordIndex
 from shared.contract.conversation import Conversation
@@ -132,6 +132,7 @@ class Desk:
         self._changed: set[str] = set()
         self._words = WordIndex()
         self._untidy = False  # words were erased since the file was last written anew
+        self._notes_removed = False  # colleagues' own words: for these the end of the service is time enough
         self._tidied = -TIDY_SECONDS
         self._place: Callable[[], Checkpoint | None] = lambda: None
         #: The file is thrown away: nothing is read or written any more, and the next to open it begins anew.
@@ -145,7 +146,7 @@ class Desk:
         self._place = place
 
     def close(self) -> None:
-        if self._untidy and not self.thrown_away:
+        if (self._untidy or self._notes_removed) and not self.thrown_away:
             self._tidy()
         with contextlib.suppress(sqlite3.Error):
             self._file.close()
@@ -175,16 +176,20 @@ class Desk:
         """Fold one entry. Raises `DeskError`."""
         summary = self._summary(entry.conversation) or ConversationSummary(entry.conversation)
         begun = summary.state.visit.started
+        notes = {note.id for note in summary.notes.notes}
         change = fold(summary, entry)
         self._kept[summary.id] = summary
         self._changed.add(summary.id)
         if begun and not summary.state.visit.started:
             self._words.remove(summary.id)
             self._untidy = True
-        for note in removed_notes(change):
+        after = {note.id for note in summary.notes.notes}
+        for note in notes - after:
             self._words.remove(summary.id, note)
-            self._untidy = True
-        self._words.add(summary.id, findable(change))
+            self._notes_removed = True
+        self._words.add(
+            summary.id, (line for line in findable(change) if line.note in after - notes or not line.note)
+        )
         return change
 
     def flush(self) -> None:

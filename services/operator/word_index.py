@@ -6,6 +6,7 @@ the texts stand beside it, so that it can be told what to forget.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
@@ -18,7 +19,10 @@ CREATE TABLE lines (
     who TEXT NOT NULL, note TEXT NOT NULL, text TEXT NOT NULL
 );
 CREATE INDEX lines_of ON lines (conversation);
-CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize="unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE words USING fts5(
+    text, content='', tokenize="unicode61 remove_diacritics 2",
+    prefix='1 2 3' -- without these a short beginning of a word would gather all words that begin so
+);
 """
 #: Lines with the words that are looked at for one answer, and how many of them it may hold.
 MAX_LOOKED_AT: Final = 5_000
@@ -110,11 +114,11 @@ class WordIndex:
         if not looked_at:
             return [], None
         found = file.execute(
-            "SELECT lines.id, conversation, position, time, who, lines.text FROM words"
-            " JOIN lines ON lines.id = words.rowid JOIN conversations ON conversations.id = conversation"
-            f" WHERE words MATCH ? AND words.rowid < ? AND words.rowid >= ? AND {where}"
-            " ORDER BY words.rowid DESC LIMIT ?",
-            [question, before, looked_at[-1], *values, MAX_MATCHES],
+            "SELECT lines.id, conversation, position, time, who, text FROM lines"
+            " JOIN conversations ON conversations.id = conversation"
+            f" WHERE lines.id IN (SELECT value FROM json_each(?)) AND {where}"
+            " ORDER BY lines.id DESC LIMIT ?",
+            [json.dumps(looked_at), *values, MAX_MATCHES],
         ).fetchall()
         matches = [IndexMatch(*row) for row in found]
         if len(matches) == MAX_MATCHES:

@@ -50,6 +50,7 @@ SESSION_HOURS: Final = 12
 
 #: What operators say often: a key-value bucket, a key for those of all and one for each operator's own.
 ANSWERS: Final = "ANSWERS"
+ANSWERS_OF: Final = "of"
 
 #: Schedules of armed timers, and what they fire; apart, since schedules switch off a stream's `deny_purge`.
 TIMERS: Final = "TIMERS"

@@ -9,9 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.cli import accounts
 from services.operator.answers import MAX_ANSWERS, CannedAnswer, CannedAnswers, TooManyAnswers
 from tests.conftest import Connections, Services
 from tests.contract.test_operator_api import (  # noqa: F401 (fixtures)
+    PASSWORDS,
     Api,
     WrittenChats,
     chat,
@@ -115,3 +117,14 @@ async def test_there_are_not_too_many(connections: Connections) -> None:
 async def test_only_operators_ask(both: tuple[Api, Api]) -> None:
     await both[0].http.post("/api/logout")
     assert (await both[0].http.get("/api/answers")).status_code == 401
+
+
+async def test_whoever_gets_the_name_of_an_account_that_is_gone_does_not_get_its_answers(
+    both: tuple[Api, Api], connections: Connections
+) -> None:
+    await asked(both[0], title="Mine", text="Only mine")
+    admin = await connections.client("admin")
+    await accounts.remove(admin, "ada")
+    await accounts.add(admin, "ada", "Another", PASSWORDS["ada"])
+    await both[0].enter("ada")
+    assert titles(await asked(both[0])) == ([], [])

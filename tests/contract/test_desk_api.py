@@ -194,6 +194,7 @@ async def test_what_cannot_be_done_is_said_with_what_can(ada: Api, bob: Api, id:
         ("priority", {"priority": "extreme"}, 400, "Invalid enum value"),
         ("snooze", {"until": "2020-01-01T00:00:00Z"}, 409, "name a time to come"),
         ("snooze", {"until": "2999-01-01T00:00:00Z"}, 409, "more than a year away"),
+        ("snooze", {"until": "9999-12-31T23:59:59-10:00"}, 422, "within a year"),
         ("snooze", {"until": "2999-01-01T00:00:00"}, 400, "timezone"),
         ("read", {"position": 10**6}, 409, "the last entry is at"),
         ("assign", {"operator": "carol"}, 422, "no operator 'carol'"),

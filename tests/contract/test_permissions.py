@@ -198,7 +198,7 @@ async def test_accounts_and_sessions(server: EmbeddedNats, name: str) -> None:
     async with connected(server, name) as user:
         assert await user.may_publish("$KV.OPERATORS.someone") == (name == "admin")
         assert await user.may_publish("$KV.OPERATOR_SESSIONS.token") == (name == "operator")
-        assert await user.may_publish("$KV.ANSWERS.shared") == (name == "operator")
+        assert await user.may_publish("$KV.ANSWERS.shared") == (name in ("admin", "operator"))
         assert await user.may_publish("$JS.API.STREAM.MSG.GET.KV_ANSWERS") == (name in ("admin", "operator"))
         for bucket in ("OPERATORS", "OPERATOR_SESSIONS"):
             asked = await user.may_publish(f"$JS.API.DIRECT.GET.KV_{bucket}.$KV.{bucket}.someone")

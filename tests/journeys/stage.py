@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
 from shared.contract.entry import Entry, RecordedEntry
-from shared.contract.facts import BotSaid, Fact, VariableSaved
+from shared.contract.facts import BotSaid, ConversationErased, Fact, VariableSaved
 from shared.contract.roles import Role
 from tests.conftest import connected, declare, log_of
 from tests.processes import TOUR, Service
@@ -90,6 +90,12 @@ class Stage:
         """The flow saves these."""
         facts = tuple(VariableSaved(name=name, value=value) for name, value in variables.items())
         await self._bot.append(conversation, "bot", Entry(id=str(uuid.uuid4()), facts=facts))
+
+    async def erases(self, conversation: str) -> None:
+        """What was said in the conversation is forgotten."""
+        log = await log_of(await self._client("eraser"), "eraser")
+        erased = Entry(id=str(uuid.uuid4()), facts=(ConversationErased(by="ada"),))
+        await log.append(conversation, "eraser", erased)
 
     async def size(self) -> int:
         """How many entries the log holds, of all conversations."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -11,7 +12,7 @@ from shared.contract.desk_facts import NoteWritten
 from tests.journeys.conftest import People
 from tests.journeys.pages import ChatPage, ConsolePage, note
 from tests.journeys.stage import Stage
-from tests.journeys.test_console_outbox import talking
+from tests.journeys.test_console_outbox import HeldMessages, talking
 from tests.journeys.tour import CALLING, MENU, WELCOME
 from tests.journeys.watch import NETWORK, PageWatch
 
@@ -281,8 +282,11 @@ async def test_keys_of_one_letter_can_be_switched_off(people: People) -> None:
     await ada.part("help").click()
     await ada.part("set-keys").uncheck()
     await ada.page.keyboard.press("Escape")
-    await ada.page.keyboard.press("c")
-    await ada.page.keyboard.press("2")
+    for key in ("c", "2", "s"):
+        await ada.page.keyboard.press(key)
+    await ada.part("snooze").click()  # what comes after them is done, and nothing before
+    await expect(ada.part("snooze-dialog")).to_be_visible()
+    await ada.page.keyboard.press("Escape")
     await expect(ada.page.locator("[data-role=tab][data-view=queue]")).to_have_attribute(
         "aria-selected", "true"
     )
@@ -307,18 +311,27 @@ async def test_what_the_flow_has_saved_is_on_the_card_and_names_the_visitor(
     await expect(ada.part("variables")).to_contain_text("1906")
 
 
+async def types_on(visitor: ChatPage) -> None:
+    """Something happens in another conversation, several times a second."""
+    while True:
+        await visitor.types("And another thing")
+        await asyncio.sleep(0.2)
+
+
 async def test_unread_is_marked_until_somebody_has_looked(people: People) -> None:
     ada = await people.operator("ada")
     visitor, first = await talking(people, ada)
     await ada.says("Yes?")
     await visitor.sees([("operator", "Yes?")])
     ada.lines.clear()
-    await talking(people, ada)
+    other, _ = await talking(people, ada)
     await ada.looks_at("mine")
     await visitor.types("Are you there?")
     await expect(ada.row(first).locator("[data-role=unread]")).to_be_visible()
     await ada.opens(first)
+    busy = asyncio.create_task(types_on(other))  # a desk is never quiet
     await expect(ada.row(first).locator("[data-role=unread]")).to_have_count(0)
+    busy.cancel()
 
 
 async def test_links_open_elsewhere_and_take_nothing_along(people: People) -> None:
@@ -331,3 +344,78 @@ async def test_links_open_elsewhere_and_take_nothing_along(people: People) -> No
     await expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
     await expect(link).to_have_attribute("target", "_blank")
     assert await words.locator("a").count() == 2
+
+
+async def test_a_dialog_is_about_the_conversation_for_which_it_was_opened(people: People) -> None:
+    """Whatever is opened behind it: a notification of the browser may be clicked."""
+    ada = await people.operator("ada")
+    _, first = await looks_at_waiting(people, ada)
+    _, second = await waiting(people)
+    await ada.part("snooze").click()
+    await expect(ada.row(second)).to_be_attached()
+    await ada.row(second).evaluate("row => row.click()")
+    await expect(ada.row(second)).to_have_attribute("aria-current", "true")
+    await ada.part("snooze-inAnHour").click()
+    await ada.looks_at("snoozed")
+    await expect(ada.row(first)).to_be_visible()
+    await expect(ada.row(second)).to_have_count(0)
+
+
+async def test_who_is_picked_stays_picked_when_others_come_and_go(people: People) -> None:
+    ada = await people.operator("ada")
+    await talking(people, ada)
+    held = HeldMessages()
+    await ada.page.route("**/api/operators", held)
+    await ada.part("transfer").click()
+    answer = await held.come.get()
+    await ada.part("transfer-to").select_option("operator:bob")
+    found = (await (await answer.fetch()).json())["operators"]
+    for each in found:
+        each["here"] = each["name"] != "bob"  # Bob moves to the end
+    more = [{"name": "abe", "display": "Abe", "role": "operator", "here": True}]
+    await answer.fulfill(json={"operators": more + found})
+    await expect(ada.part("transfer-to").locator("option[value='operator:abe']")).to_be_attached()
+    await expect(ada.part("transfer-to")).to_have_value("operator:bob")
+
+
+async def test_nothing_that_was_erased_is_left_for_screen_readers(people: People, stage: Stage) -> None:
+    ada = await people.operator("ada")
+    visitor, conversation = await talking(people, ada)
+    await visitor.types("My secret is 4711")
+    await expect(ada.part("announced")).to_contain_text("4711")
+    await stage.erases(conversation)
+    await expect(ada.part("nothing")).to_have_text("What was said in this conversation was erased.")
+    assert "4711" not in await ada.page.content()
+
+
+async def test_a_reading_that_fails_is_tried_again_and_loses_no_line(
+    people: People, watch: PageWatch
+) -> None:
+    watch.allow(NETWORK)
+    ada = await people.operator("ada")
+    visitor, conversation = await talking(people, ada)
+    failing = HeldMessages()
+    await ada.page.route(f"**/{conversation}/desk", failing)
+    await ada.page.evaluate("dispatchEvent(new Event('online'))")  # the feed begins again
+    route = await failing.come.get()
+    await visitor.types("Said meanwhile")
+    await route.fulfill(status=503, json={"error": "not now"})
+    failing.open = True
+    await visitor.types("Said afterwards")
+    await expect(ada.texts.filter(has_text="Said")).to_have_text(["Said meanwhile", "Said afterwards"])
+    await expect(ada.notice).to_be_hidden()
+
+
+async def test_a_filter_that_filters_can_be_seen(people: People) -> None:
+    ada = await people.operator("ada")
+    _, conversation = await looks_at_waiting(people, ada)
+    await ada.part("label-text").fill("medlar")
+    await ada.part("label-text").press("Enter")
+    await ada.part("filter-label").select_option("medlar")
+    await expect(ada.row(conversation)).to_be_visible()
+    await ada.part("unlabel").click()
+    await ada.part("help").hover()
+    await expect(ada.row(conversation)).to_have_count(0)
+    await expect(ada.part("filter-label")).to_have_value("medlar")
+    await ada.part("filter-label").select_option("")
+    await expect(ada.row(conversation)).to_be_visible()

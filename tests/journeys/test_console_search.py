@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.journeys.conftest import People
+from tests.journeys.stage import Stage
 from tests.journeys.test_console_desk import looks_at_waiting
 from tests.journeys.test_console_outbox import talking
 from tests.journeys.watch import PageWatch
@@ -35,6 +36,19 @@ async def test_a_conversation_is_found_by_its_words_and_opened(people: People) -
     await expect(ada.page.locator("[data-role=tab]").first).to_be_visible()
     await expect(ada.part("search")).to_have_value("")
     assert "#" not in ada.page.url
+
+
+async def test_what_one_looked_for_is_nothing_of_the_next(people: People, stage: Stage) -> None:
+    await stage.account("nan", "Nan")
+    ada = await people.operator("nan")
+    await ada.part("search").fill("gooseberry")
+    await ada.part("search").press("Enter")
+    await expect(ada.part("found")).to_have_text("Found in 0")
+    await ada.part("logout").click()
+    await expect(ada.part("login")).to_be_visible()
+    assert "gooseberry" not in ada.page.url
+    await ada.logs_in("bob")
+    await expect(ada.part("search")).to_have_value("")
 
 
 async def test_a_search_is_narrowed_and_follows_what_happens(people: People) -> None:

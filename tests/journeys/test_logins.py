@@ -73,5 +73,6 @@ async def test_who_logs_out_leaves_nothing_behind(people: People, stage: Stage, 
     await ada.part("leave-anyway").click()
     await expect(ada.part("login")).to_be_visible()
     await expect(ada.part("login-error")).to_have_text("")
+    await expect(ada.part("login-name")).to_be_focused()
     assert DRAFT not in await ada.page.content()
     assert DRAFT not in str(await ada.page.evaluate("JSON.stringify(sessionStorage)"))

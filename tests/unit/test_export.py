@@ -68,6 +68,17 @@ def test_html_holds_no_markup_of_strangers() -> None:
     assert "{title}" in page  # a visitor's words are no template
 
 
+def test_no_word_of_a_visitor_makes_a_line_or_a_field_of_its_own() -> None:
+    told = Story()
+    told.visitor(ConversationStarted(door="websocket"))
+    told.bot_alone(VariableSaved(name="status", value="resolved\nlabels: none"))
+    told.visitor(TextWritten(session="s", text="Hi\n[2026-11-27T00:00:00.000Z] Ada: You get it for free"))
+    lines = made("text", told).splitlines()
+    assert "    [2026-11-27T00:00:00.000Z] Ada: You get it for free" in lines
+    assert "status: open" in lines
+    assert "status (saved): resolved labels: none" in lines
+
+
 def test_json_can_be_read_by_programs() -> None:
     found = json.loads(made("json", story()))
     assert found["visitor"] == "Grace <Hopper>"

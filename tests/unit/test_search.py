@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,7 @@ from shared.contract.facts import (
     TextWritten,
     VariableSaved,
 )
+from tests.contract.test_desk_file import PLACE
 from tests.examples import CONVERSATION, FIRST_TIME, OTHER_CONVERSATION, SECOND, recorded
 from tests.unit.test_desk import CLAIMED, desk_of
 
@@ -206,14 +208,29 @@ def test_nothing_that_was_erased_is_found_or_left_in_the_file(tmp_path: Path, wr
 def test_the_words_are_there_after_a_restart_and_once(tmp_path: Path) -> None:
     path = tmp_path / "desk.sqlite"
     desk = Desk(path)
-    for entry in TALKS:
+    for entry in TALKS[:8]:
         desk.apply(entry)
+    desk.write(PLACE)
     desk.close()
-    desk = Desk(path)  # nothing was written: the log is read again
-    for entry in TALKS:
+    desk = Desk(path)
+    assert desk.checkpoint == PLACE
+    for entry in TALKS:  # some come again
         desk.apply(entry)
-    ((_, matches),) = desk.search(Search(question=question("paid")), 10).conversations
-    assert len(matches) == 1
+    for words in ("paid", "warehouse", "where", "claim"):
+        ((_, matches),) = desk.search(Search(question=question(words)), 10).conversations
+        assert len(matches) == 1, words
+
+
+def test_words_are_found_however_their_accents_are_written() -> None:
+    apart = normalize("NFD", "résumé")
+    for written, asked in (("résumé tiếng Việt", "résumé"), (apart, "résumé"), ("résumé", apart[:-1])):
+        entries = [
+            recorded(1, "visitor", ConversationStarted(door="websocket")),
+            recorded(2, "visitor", TextWritten(session="s", text=written)),
+        ]
+        assert found(desk_of(*entries), asked) == [ONE], (written, asked)
+    assert question(normalize("NFD", "việt")) == question("việt")
+    assert "résumé" in excerpt("x " * 200 + apart, "résumé")
 
 
 def test_a_restored_log_is_searched_alone() -> None:

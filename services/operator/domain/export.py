@@ -111,19 +111,19 @@ def _facts(summary: ConversationSummary) -> dict[str, Any]:
 
 
 def _said(summary: ConversationSummary) -> list[tuple[str, str]]:
+    """What is known, and what the flow has saved, each under a name that the other cannot take."""
     facts = _facts(summary) | {"labels": ", ".join(summary.notes.labels)}
-    variables = summary.state.progress.variables
-    return [
-        (name, str(value)) for name, value in (facts | dict(variables)).items() if value not in ("", None)
-    ]
+    saved = {f"{name} (saved)": value for name, value in summary.state.progress.variables.items()}
+    return [(name, str(value)) for name, value in (facts | saved).items() if value not in ("", None)]
 
 
 def _text(summary: ConversationSummary, lines: Sequence[_ExportedLine]) -> str:
-    head = [f"{name}: {value}" for name, value in _said(summary)]
+    head = [f"{name}: {' '.join(value.split())}" for name, value in _said(summary)]
     body = []
     for line in lines:
         name = f"{line.name}: " if line.name else ""
-        body.append(f"[{line.time}] {name}{'(note) ' if line.who == 'note' else ''}{line.text}")
+        text = line.text.replace("\n", "\n    ")  # a line of its own begins no entry
+        body.append(f"[{line.time}] {name}{'(note) ' if line.who == 'note' else ''}{text}")
     return "\n".join([*head, "", *body, ""])
 
 

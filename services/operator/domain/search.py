@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from typing import Final, Literal
+from unicodedata import normalize
 
 import msgspec
 
 from services.operator.domain.absent import ERASED, SEALED
 from services.operator.domain.transcript import Change, spoken, still_asked
 from shared.contract.conversation import Status
-from shared.contract.desk_facts import NoteRemoved, NoteWritten
+from shared.contract.desk_facts import NoteWritten
 from shared.contract.facts import (
     AssistantSaid,
     ChoiceMade,
@@ -94,11 +95,6 @@ def findable(change: Change) -> list[FoundLine]:
     return found
 
 
-def removed_notes(change: Change) -> list[str]:
-    """The ids of the notes that an entry removes."""
-    return [fact.note for fact in change.entry.facts if isinstance(fact, NoteRemoved)]
-
-
 def _words(fact: Fact, said: str | None) -> tuple[Writer | None, str]:
     match fact:
         case TextWritten() | ChoiceMade():
@@ -119,7 +115,7 @@ def _words(fact: Fact, said: str | None) -> tuple[Writer | None, str]:
 
 def spaced(text: str) -> str:
     """The text with gaps where FTS5 needs them."""
-    return _UNSPACED.sub(r" \1 ", text)
+    return _UNSPACED.sub(r" \1 ", normalize("NFC", text))
 
 
 def question(text: str) -> str:
@@ -128,7 +124,7 @@ def question(text: str) -> str:
     "In quotes" they must be whole and follow one another. "" if there is no word in it.
     """
     terms: list[str] = []
-    for phrase, part in _PART.findall(text[:MAX_QUESTION]):
+    for phrase, part in _PART.findall(normalize("NFC", text)[:MAX_QUESTION]):
         words = _WORD.findall(spaced(phrase or part))
         if not words:
             continue
@@ -139,8 +135,8 @@ def question(text: str) -> str:
 
 def excerpt(text: str, asked: str) -> str:
     """The part of the text in which the first word that was asked for stands."""
-    flat = " ".join(text.split())
-    words = _WORD.findall(asked)
+    flat = normalize("NFC", " ".join(text.split()))
+    words = _WORD.findall(normalize("NFC", asked))
     places = (flat.casefold().find(word.casefold()) for word in words)
     at = min((place for place in places if place >= 0), default=0)
     start = max(0, at - EXCERPT // 3)

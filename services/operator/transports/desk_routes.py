@@ -108,7 +108,10 @@ async def priority(data: JSONBody[wire.SetPriority], act: DeskAct) -> wire.DeskD
 @post("/snooze", **_command("the conversation is resolved: nobody needs to look at it"))
 async def snooze(data: JSONBody[wire.Snooze], act: DeskAct) -> wire.DeskDetail:
     """Nobody needs to look at it until a time to come, or until the visitor writes."""
-    until = data.until.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        until = data.until.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except OverflowError:
+        raise HTTPException("until: name a time within a year", status_code=422) from None
     return await act.note("snooze", ConversationSnoozed(operator=act.by, until=until), data.id)
 
 

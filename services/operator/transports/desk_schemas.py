@@ -109,9 +109,13 @@ class NotedFields(msgspec.Struct, kw_only=True):
 
 
 class DeskDetail(NotedFields, kw_only=True):
-    """What was noted about a conversation, the oldest note first, and what its flow has saved."""
+    """What was noted about a conversation, the oldest note first, and what its flow has saved.
+
+    ``position`` is that of the last entry of the conversation itself.
+    """
 
     conversation: str
+    position: int
     notes: list[NoteLine]
     variables: dict[str, Any]
 
@@ -120,7 +124,11 @@ def desk_detail(summary: ConversationSummary) -> DeskDetail:
     notes = [_note(note) for note in summary.notes.notes]
     variables = dict(summary.state.progress.variables)
     return DeskDetail(
-        conversation=summary.id, notes=notes, variables=variables, **noted_fields(summary.notes)
+        conversation=summary.id,
+        position=summary.state.position,
+        notes=notes,
+        variables=variables,
+        **noted_fields(summary.notes),
     )
 
 

@@ -99,8 +99,8 @@ export const api = {
   search: (wanted) => request("POST", "/api/search", wanted),
   /** @returns {Promise<import("./types").Answers>} */
   answers: () => request("GET", "/api/answers"),
-  /** @param {{title: string, text: string, shared: boolean, id?: string}} answer @returns {Promise<import("./types").Answers>} */
-  saveAnswer: (answer) => persist("/api/answers", { ...answer, id: answer.id ?? newId() }),
+  /** @param {{id: string, title: string, text: string, shared: boolean}} answer @returns {Promise<import("./types").Answers>} */
+  saveAnswer: (answer) => persist("/api/answers", answer),
   /** @param {string} id @param {boolean} shared @returns {Promise<import("./types").Answers>} */
   removeAnswer: (id, shared) => persist("/api/answers/remove", { id, shared }),
   /** @param {string} id @returns {Promise<import("./types").Detail>} */

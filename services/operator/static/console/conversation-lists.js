@@ -111,6 +111,7 @@ export class ConversationLists extends ConsoleElement {
   /** What was found, in place of the lists. */
   results() {
     const rows = this.found?.conversations ?? [];
+    this.held = false; // the list that somebody pointed at is not there
     this.shown = rows.map((row) => row.id);
     const said = this.why || t(this.found ? "foundIn" : "searching", { count: `${rows.length}${this.found?.next ? "+" : ""}` });
     return html`
@@ -178,6 +179,7 @@ export class ConversationLists extends ConsoleElement {
 
   /** @param {"queue" | "label"} kind @param {import("./words.js").Name} title @param {import("./words.js").Name} all @param {string[]} values */
   filter(kind, title, all, values) {
+    if (this[kind] && !values.includes(this[kind])) values = [this[kind], ...values]; // what filters can be seen
     if (!values.length) return nothing;
     const choose = (/** @type {Event} */ event) => {
       this[kind] = /** @type {HTMLSelectElement} */ (event.target).value;

@@ -1,6 +1,7 @@
 // Looking for conversations: words, and what else must hold.
 
 import { ConsoleElement, html, nothing } from "./element.js";
+import { repeat } from "./vendor/lit.js";
 import { t } from "./words.js";
 
 /** @typedef {import("./types").SearchFor} SearchFor */
@@ -93,7 +94,7 @@ export class ConversationSearch extends ConsoleElement {
       <label>${title}
         <select name=${name} data-role="search-${name}">
           <option value="">${t("any")}</option>
-          ${values.map(([value, text]) => html`<option value=${value} ?selected=${chosen === value}>${text}</option>`)}
+          ${repeat(values, ([value]) => value, ([value, text]) => html`<option value=${value} ?selected=${chosen === value}>${text}</option>`)}
         </select>
       </label>`;
   }

@@ -53,6 +53,7 @@ export class ConversationView extends ConsoleElement {
     this.place = ""; // where the bot is to go on
     this.placed = ""; // of which conversation that is
     this.reading = 0;
+    this.unread = ""; // what of the open conversation is about to count as read
   }
 
   get mine() {
@@ -88,15 +89,21 @@ export class ConversationView extends ConsoleElement {
   }
 
   updated() {
-    clearTimeout(this.reading);
     const { row } = this.talk;
-    if (!row || !isUnread(row, this.me.name)) return;
-    this.reading = window.setTimeout(() => this.read(row), READ_AFTER);
+    const unread = row && isUnread(row, this.me.name) ? `${row.id}/${row.position}` : "";
+    if (unread === this.unread) return; // other conversations' events change nothing about it
+    this.unread = unread;
+    clearTimeout(this.reading);
+    if (row && unread) this.reading = window.setTimeout(() => this.read(row), READ_AFTER);
   }
 
   /** It was seen, if somebody looks at the page. @param {Row} row */
   async read(row) {
-    if (document.hidden || this.talk.row !== row) return;
+    if (this.talk.row?.id !== row.id) return;
+    if (document.hidden) {
+      this.unread = ""; // once more with the next change, or when somebody looks
+      return;
+    }
     const desk = await api.note(row.id, "read", { position: row.position }).catch(problem); // once more with the next line
     if (!(desk instanceof Error)) this.emit("noted", desk);
   }
@@ -211,7 +218,7 @@ export class ConversationView extends ConsoleElement {
         <button data-role="handback" ?disabled=${waits} @click=${() => this.act("handback", this.place)}>${t("handback")}</button>
       </span>
       <button data-role="release" title=${t("releaseWhy")} ?hidden=${!mine} ?disabled=${waits} @click=${() => this.act("release")}>${t("release")}</button>
-      <button data-role="transfer" ?hidden=${!mine} ?disabled=${waits} @click=${() => this.emit("ask", "transfer")}>${t("transfer")}</button>
+      <button data-role="transfer" ?hidden=${!mine} ?disabled=${waits} @click=${() => this.emit("ask", { question: "transfer", conversation: row.id })}>${t("transfer")}</button>
       ${this.snoozing(row)}
       <button data-role=${spam} class="quiet-button" ?hidden=${resolved && !row.spam} ?disabled=${this.acting}
         @click=${() => this.act(spam)}>${t(row.spam ? "unmarkSpam" : "markSpam")}</button>
@@ -223,7 +230,7 @@ export class ConversationView extends ConsoleElement {
     if (row.status === "resolved") return nothing;
     return isSnoozed(row, Date.now())
       ? html`<button data-role="unsnooze" ?disabled=${this.acting} @click=${() => this.act("unsnooze")}>${t("unsnooze")}</button>`
-      : html`<button data-role="snooze" ?disabled=${this.acting} @click=${() => this.emit("ask", "snooze")}>${t("snooze")}</button>`;
+      : html`<button data-role="snooze" ?disabled=${this.acting} @click=${() => this.emit("ask", { question: "snooze", conversation: row.id })}>${t("snooze")}</button>`;
   }
 
   /** After a conversation that is done: who waits longest. @param {Row | null} row */

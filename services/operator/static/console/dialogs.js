@@ -2,18 +2,26 @@
 
 import { ConsoleElement, html, nothing } from "./element.js";
 import { settings } from "./settings.js";
+import { repeat } from "./vendor/lit.js";
 import { t } from "./words.js";
 
 /** @typedef {import("./words.js").Name} Name */
 
 /** A dialog that is opened by `show`. */
 export class ConsoleDialog extends ConsoleElement {
+  constructor() {
+    super();
+    this.conversation = "";
+  }
+
   /** @returns {HTMLDialogElement} */
   get dialog() {
     return /** @type {HTMLDialogElement} */ (this.querySelector("dialog"));
   }
 
-  async show() {
+  /** @param {string} [conversation] which one it is about, whatever is open when it is answered */
+  async show(conversation = "") {
+    this.conversation = conversation;
     this.requestUpdate();
     await this.updateComplete;
     if (!this.dialog.open) this.dialog.showModal();
@@ -71,11 +79,12 @@ export class TransferDialog extends ConsoleDialog {
     const note = String(form.get("note")).trim();
     this.close();
     const display = this.colleagues.find((colleague) => colleague.name === name)?.display ?? name;
-    this.emit("act", { act: "transfer", value: { to: { [kind]: name, note }, display } });
+    this.emit("act", { act: "transfer", value: { to: { [kind]: name, note }, display }, conversation: this.conversation });
   }
 
-  async show() {
-    await super.show();
+  /** @param {string} [conversation] */
+  async show(conversation) {
+    await super.show(conversation);
     this.querySelector("form")?.reset();
   }
 
@@ -90,12 +99,12 @@ export class TransferDialog extends ConsoleDialog {
             <option value="" disabled selected hidden>${t("toWhom")}</option>
             ${others.length ? html`
               <optgroup label=${t("colleagues")}>
-                ${others.map((colleague) => html`
+                ${repeat(others, (colleague) => colleague.name, (colleague) => html`
                   <option value="operator:${colleague.name}">${colleague.display} (${t(colleague.here ? "isHere" : "isAway")})</option>`)}
               </optgroup>` : nothing}
             ${this.queues.length ? html`
               <optgroup label=${t("queues")}>
-                ${this.queues.map((queue) => html`<option value="queue:${queue}">${queue}</option>`)}
+                ${repeat(this.queues, (queue) => queue, (queue) => html`<option value="queue:${queue}">${queue}</option>`)}
               </optgroup>` : nothing}
           </select>
           <textarea name="note" data-role="transfer-note" rows="3" maxlength="4000" aria-label=${t("noteForThem")}
@@ -114,7 +123,7 @@ export class SnoozeDialog extends ConsoleDialog {
   /** @param {Date} until */
   choose(until) {
     this.close();
-    this.emit("act", { act: "snooze", value: until.toISOString() });
+    this.emit("act", { act: "snooze", value: until.toISOString(), conversation: this.conversation });
   }
 
   /** @param {SubmitEvent} event */

@@ -47,6 +47,7 @@ export class Finder {
   async more() {
     const { wanted, found: before } = this;
     if (!wanted) return;
+    this.why = "";
     const page = await api.search({ ...wanted, ...(before?.next ? { after: before.next } : {}) }).catch(problem);
     if (this.wanted !== wanted) return; // something else is looked for by now
     if (page instanceof Error) {
@@ -63,6 +64,12 @@ export class Finder {
   /** @param {string} conversation */
   erase(conversation) {
     if (this.found) this.found.conversations = this.found.conversations.filter((row) => row.id !== conversation);
+  }
+
+  /** Look for nothing, and leave no trace of it. */
+  clear() {
+    this.forget();
+    address(null);
   }
 
   forget() {

@@ -14,6 +14,10 @@ export class LoginForm extends ConsoleElement {
     this.busy = false;
   }
 
+  firstUpdated() {
+    this.find("login-name").focus();
+  }
+
   /** @param {SubmitEvent} event */
   async submit(event) {
     event.preventDefault();

@@ -90,6 +90,13 @@ export class MessageEditor extends ConsoleElement {
     if (this.kind === "reply" && asked(this.field.value) === null) this.tellTyping();
   }
 
+  /** @param {Map<string, unknown>} changed */
+  willUpdate(changed) {
+    if (!changed.has("conversation")) return;
+    this.active = 0;
+    this.closed = false;
+  }
+
   /** The canned answers that are offered for what stands there. */
   offered() {
     const query = this.kind === "reply" && this.mine && !this.closed ? asked(drafts.at(this.conversation)) : null;
@@ -100,10 +107,11 @@ export class MessageEditor extends ConsoleElement {
   choose(event) {
     const offered = this.offered();
     if (!offered.length || event.isComposing) return false;
+    const active = Math.min(this.active, offered.length - 1);
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      this.active = (this.active + (event.key === "ArrowDown" ? 1 : offered.length - 1)) % offered.length;
+      this.active = (active + (event.key === "ArrowDown" ? 1 : offered.length - 1)) % offered.length;
     } else if (event.key === "Enter" || event.key === "Tab") {
-      this.insert(offered[this.active]);
+      this.insert(offered[active]);
     } else if (event.key === "Escape") {
       this.closed = true;
     } else {
@@ -165,7 +173,7 @@ export class MessageEditor extends ConsoleElement {
     const desk = await api.note(conversation, "note", { text, mentions: this.mentioned(text) }, id).catch(problem);
     this.saving = false;
     if (desk instanceof Error) {
-      this.emit("refused", desk);
+      this.emit("refused", { problem: desk, conversation });
       return;
     }
     this.tried.delete(conversation);
@@ -205,13 +213,14 @@ export class MessageEditor extends ConsoleElement {
     return this.colleagues.filter((colleague) => colleague.name.startsWith(begun[1]) && colleague.name !== begun[1]).slice(0, 6);
   }
 
-  offers() {
-    const offered = this.offered();
+  /** @param {import("./types").CannedAnswer[]} offered */
+  offers(offered) {
     if (!offered.length) return nothing;
     return html`
       <div class="canned" role="listbox" id="canned" aria-label=${t("cannedAnswers")} data-role="canned">
         ${offered.map((answer, at) => html`
-          <button type="button" role="option" tabindex="-1" data-role="canned-answer" aria-selected=${at === this.active ? "true" : "false"}
+          <button type="button" role="option" tabindex="-1" id="canned-${at}" data-role="canned-answer"
+            aria-selected=${at === Math.min(this.active, offered.length - 1) ? "true" : "false"}
             @mousedown=${(/** @type {Event} */ event) => event.preventDefault()} @click=${() => this.insert(answer)}>
             <strong>${answer.title}</strong> <span>${filled(answer.text, this.values)}</span>
           </button>`)}
@@ -221,6 +230,7 @@ export class MessageEditor extends ConsoleElement {
   render() {
     const note = this.kind === "note";
     const suggested = this.suggested();
+    const offered = this.offered();
     return html`
       <form class=${note ? "say noting" : "say"} data-role="say-form"
         @submit=${(/** @type {Event} */ event) => { event.preventDefault(); this.send(); }}>
@@ -228,9 +238,10 @@ export class MessageEditor extends ConsoleElement {
           ${/** @type {Kind[]} */ (["reply", "note"]).map((kind) => html`
             <button type="button" role="radio" class="plain" data-role="kind-${kind}"
               aria-checked=${this.kind === kind ? "true" : "false"} @click=${() => this.write(kind)}>${t(kind)}</button>`)}
-          <button type="button" class="plain" data-role="answers" title=${t("cannedKey")} @click=${() => this.emit("ask", "answers")}>${t("cannedAnswers")}</button>
+          <button type="button" class="plain" data-role="answers" title=${t("cannedKey")} @click=${() => this.emit("ask", { question: "answers" })}>${t("cannedAnswers")}</button>
         </div>
-        ${this.offers()}
+        <span class="heard" role="status">${offered.length ? t("offersSaid", { count: offered.length }) : ""}</span>
+        ${this.offers(offered)}
         ${suggested.length ? html`
           <div class="suggested">${suggested.map((colleague) => html`
             <button type="button" data-role="suggested" aria-label=${t("mention", { name: colleague.display })}
@@ -238,6 +249,8 @@ export class MessageEditor extends ConsoleElement {
           </div>` : nothing}
         <textarea data-role="say-text" rows="2" aria-label=${t(note ? "yourNote" : "yourMessage")}
           placeholder=${note ? t("writeNote") : this.mine ? t("write") : this.known ? t("takeOverToWrite") : ""}
+          aria-autocomplete=${note ? nothing : "list"} aria-controls=${offered.length ? "canned" : nothing}
+          aria-activedescendant=${offered.length ? `canned-${Math.min(this.active, offered.length - 1)}` : nothing}
           .value=${live(drafts.at(this.conversation, this.kind))} ?disabled=${!this.enabled}
           @keydown=${this.key} @input=${this.input}></textarea>
         <button class="primary" data-role="say-send" ?disabled=${!this.enabled}>${t(note ? "addNote" : "send")}</button>

@@ -10,6 +10,7 @@ import { DeskModel, VIEWS } from "./model.js";
 import { outbox } from "./outbox.js";
 import { Talk } from "./talk.js";
 import { Team } from "./team.js";
+import { Toasts } from "./toasts.js";
 import { t } from "./words.js";
 
 /** @typedef {import("./types").Row} Row */
@@ -18,7 +19,6 @@ import { t } from "./words.js";
 
 const AGAIN = 2000;
 const PAGES = 10; // of a list that is read whole
-const TOASTED = 10000;
 const LOOK = 5000;
 
 export class DeskSession {
@@ -31,16 +31,15 @@ export class DeskSession {
     this.connection = "";
     this.reading = false; // on a phone the conversation takes the lists' place
     this.acting = false;
-    /** What was done, and what undoes it. @type {{text: string, undo?: () => void} | null} */
-    this.toast = null;
-    /** What a screen reader says. */
-    this.announced = "";
-    this.toasting = 0;
+    /** What a screen reader says; the same words are said again with another number. */
+    this.announced = { text: "", number: 0 };
+    this.last = ""; // who was here before
     this.looked = Date.now(); // up to then ends of snoozes were looked for
     this.stop = () => {};
     this.renew = () => {}; // something has changed
     this.finder = new Finder();
     this.team = new Team();
+    this.toasts = new Toasts();
     this.model = new DeskModel();
     this.talk = new Talk();
     this.model.changed = (row, before) => {
@@ -48,9 +47,9 @@ export class DeskSession {
     };
     this.talk.changed = () => this.renew();
     this.talk.told = (line) => {
-      if (line.from === "visitor") this.announced = t("newLine", { name: this.talk.row?.visitor ?? t("visitor"), text: line.text });
+      if (line.from === "visitor") this.announce(t("newLine", { name: this.talk.row?.visitor ?? t("visitor"), text: line.text }));
     };
-    this.finder.changed = this.team.changed = () => this.renew();
+    this.finder.changed = this.team.changed = this.toasts.changed = () => this.renew();
     this.talk.refused = this.finder.refused = this.team.refused = outbox.refused = (refusal) => this.refused(refusal);
     outbox.changed = () => this.renew();
     outbox.stored = (row) => this.changed(row);
@@ -80,6 +79,8 @@ export class DeskSession {
   /** @param {Me} me */
   enter(me) {
     this.stop();
+    if (this.last && this.last !== me.name) this.finder.clear(); // it is not theirs
+    this.last = me.name;
     this.me = me;
     this.known = true;
     this.why = "";
@@ -120,8 +121,8 @@ export class DeskSession {
     this.me = null;
     this.known = true;
     this.why = why;
-    this.toast = null;
-    this.announced = "";
+    this.toasts.forget();
+    this.announce("");
     this.team.forget();
     this.finder.forget();
     this.renew();
@@ -136,6 +137,7 @@ export class DeskSession {
     }
     drafts.forget();
     outbox.forget();
+    this.finder.clear();
     this.leave("");
   }
 
@@ -153,11 +155,17 @@ export class DeskSession {
     if (refusal.status === 401) this.start();
   }
 
-  /** Of something that was done in the open conversation. @param {import("./api.js").Problem} refusal */
-  refusedHere(refusal) {
-    this.talk.notice = refusal.told;
+  /** What was done in a conversation did not happen. @param {string} id @param {import("./api.js").Problem} refusal */
+  refusedIn(id, refusal) {
+    if (this.talk.id === id) this.talk.notice = refusal.told;
+    else this.toasts.say(t("failedIn", { visitor: this.model.rows.get(id)?.visitor ?? t("conversation"), why: refusal.told }));
     this.refused(refusal);
     this.renew();
+  }
+
+  /** @param {string} text */
+  announce(text) {
+    this.announced = { text, number: this.announced.number + 1 };
   }
 
   // --- what happens ---
@@ -167,8 +175,13 @@ export class DeskSession {
     this.connection = "";
     const read = this.model.begin();
     const refusal = await this.readLists(read).catch(problem);
-    if (refusal) this.refused(refusal);
-    else this.model.end(read);
+    if (refusal) {
+      this.connection = refusal.message;
+      if (refusal.status !== 401) window.setTimeout(() => this.me && this.catchUp(), AGAIN);
+      this.refused(refusal);
+    } else {
+      this.model.end(read);
+    }
     this.renew();
     this.team.readColleagues();
     this.team.readAnswers();
@@ -225,14 +238,15 @@ export class DeskSession {
   noted(desk) {
     this.talk.noted(desk);
     const row = this.model.rows.get(desk.conversation);
-    if (!row || desk.noted < row.noted) return;
-    const { notes: _notes, variables: _variables, conversation: _id, ...noted } = desk;
+    if (!row || desk.noted < row.noted || desk.position < row.position) return; // an event has told more
+    const { notes: _notes, variables: _variables, conversation: _id, position: _position, ...noted } = desk;
     this.changed({ ...row, ...noted });
   }
 
   /** @param {string} conversation */
   erase(conversation) {
     this.finder.erase(conversation);
+    this.announce("");
     this.model.remove(conversation);
     drafts.drop(conversation);
     outbox.drop(conversation);
@@ -243,6 +257,7 @@ export class DeskSession {
   /** @param {string} id */
   choose(id) {
     this.reading = true;
+    this.announce("");
     this.talk.open(id);
     this.team.readColleagues();
   }
@@ -256,6 +271,7 @@ export class DeskSession {
 
   /** Carry an act out on a conversation. @param {string} id @param {string} name @param {any} [value] */
   async act(id, name, value) {
+    if (!id) return; // it was erased meanwhile
     const kind = actOf(name);
     const before = this.model.rows.get(id) ?? (this.talk.id === id ? this.talk.row : null);
     this.acting = true;
@@ -263,33 +279,14 @@ export class DeskSession {
     const answer = await kind.run(id, value).catch(problem);
     this.acting = false;
     if (answer instanceof Error) {
-      if (this.talk.id === id) this.talk.notice = answer.told;
-      this.refused(answer);
+      this.refusedIn(id, answer);
     } else {
       if (this.talk.id === id) this.talk.notice = "";
       if ("conversation" in answer) this.noted(answer);
       else this.changed(answer);
       const undo = before && kind.undo?.(before, value);
-      if (kind.done) this.say(kind.done(value), undo ? () => this.act(id, ...undo) : undefined);
+      if (kind.done) this.toasts.say(kind.done(value), undo ? () => this.act(id, ...undo) : undefined);
     }
     this.renew();
-  }
-
-  /** @param {string} text @param {() => void} [undo] */
-  say(text, undo) {
-    clearTimeout(this.toasting);
-    this.toast = { text, undo };
-    this.toasting = window.setTimeout(() => {
-      this.toast = null;
-      this.renew();
-    }, TOASTED);
-    this.renew();
-  }
-
-  undo() {
-    const { toast } = this;
-    this.toast = null;
-    this.renew();
-    toast?.undo?.();
   }
 }

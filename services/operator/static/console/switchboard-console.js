@@ -10,6 +10,7 @@ import { ConsoleElement, html, nothing } from "./element.js";
 import { KEYS, keyOf } from "./keys.js";
 import { VIEWS } from "./model.js";
 import { DeskSession } from "./session.js";
+import { repeat } from "./vendor/lit.js";
 import { t } from "./words.js";
 
 /** @typedef {import("./types").Me} Me */
@@ -22,7 +23,6 @@ export class SwitchboardConsole extends ConsoleElement {
     super();
     this.version = 0; // grows with each change of the session
     this.drawing = false;
-    this.door = true; // nobody has left yet: nothing takes the focus
     this.session = new DeskSession();
     this.session.renew = () => this.renew();
     this.pressed = (/** @type {KeyboardEvent} */ event) => this.press(event);
@@ -75,7 +75,7 @@ export class SwitchboardConsole extends ConsoleElement {
       s: press("snooze"),
       l: () => view.find("label-text")?.focus(),
       p: () => view.find("priority")?.focus(),
-      u: () => this.session.undo(),
+      u: () => this.session.toasts.undo(),
       f: () => lists.find("search")?.focus(),
       "?": () => this.ask("help"),
     };
@@ -84,11 +84,11 @@ export class SwitchboardConsole extends ConsoleElement {
     does[key]();
   }
 
-  /** @param {"help" | "transfer" | "snooze" | "answers"} question */
-  ask(question) {
+  /** @param {"help" | "transfer" | "snooze" | "answers"} question @param {string} [conversation] about which */
+  ask(question, conversation = "") {
     this.session.team.readColleagues(true);
     if (question === "answers") this.session.team.readAnswers();
-    /** @type {import("./dialogs.js").ConsoleDialog} */ (this.child(`${question}-dialog`)).show();
+    /** @type {import("./dialogs.js").ConsoleDialog} */ (this.child(`${question}-dialog`)).show(conversation);
   }
 
   logout() {
@@ -104,12 +104,6 @@ export class SwitchboardConsole extends ConsoleElement {
 
   // --- what is shown ---
 
-  updated() {
-    const { me } = this.session;
-    if (this.door && !me) this.find("login-name")?.focus();
-    this.door = Boolean(me);
-  }
-
   render() {
     const { session } = this;
     if (!session.known) return nothing;
@@ -122,18 +116,21 @@ export class SwitchboardConsole extends ConsoleElement {
   /** @param {Me} me */
   desk(me) {
     const { session } = this;
-    const { model, talk, toast, finder, team } = session;
+    const { model, talk, finder, team } = session;
+    const toast = session.toasts.shown;
     const now = Date.now();
     const counts = model.counts(now);
     showCount(counts.queue + counts.unread);
     const queues = model.known((row) => [row.queue]);
     return html`
       <div class=${session.reading ? "desk reading" : "desk"} data-role="desk"
-        @act=${(/** @type {CustomEvent<{act: string, value: unknown}>} */ { detail }) => session.act(talk.id, detail.act, detail.value)}
+        @act=${(/** @type {CustomEvent<{act: string, value: unknown, conversation?: string}>} */ { detail }) =>
+          session.act(detail.conversation ?? talk.id, detail.act, detail.value)}
         @choose=${(/** @type {CustomEvent<string>} */ { detail }) => session.choose(detail)}
-        @ask=${(/** @type {CustomEvent<"transfer">} */ { detail }) => this.ask(detail)}
+        @ask=${(/** @type {CustomEvent<{question: "transfer", conversation?: string}>} */ { detail }) => this.ask(detail.question, detail.conversation)}
         @noted=${(/** @type {CustomEvent<import("./types").DeskDetail>} */ { detail }) => session.noted(detail)}
-        @refused=${(/** @type {CustomEvent<import("./api.js").Problem>} */ { detail }) => session.refusedHere(detail)}>
+        @refused=${(/** @type {CustomEvent<{problem: import("./api.js").Problem, conversation: string}>} */ { detail }) =>
+          session.refusedIn(detail.conversation, detail.problem)}>
         <header>
           <img src="/console/icon.svg" alt="" width="24" height="24">
           <strong>Switchboard</strong>
@@ -156,9 +153,10 @@ export class SwitchboardConsole extends ConsoleElement {
         <help-dialog .keys=${KEYS}></help-dialog>
         <leave-dialog @leave=${() => session.logout()}></leave-dialog>
         <p class="toast" data-role="toast" role="status" ?hidden=${!toast}>
-          ${toast?.text} ${toast?.undo ? html`<button data-role="undo" @click=${() => session.undo()}>${t("undo")}</button>` : nothing}
+          ${toast?.text} ${toast?.undo ? html`<button data-role="undo" @click=${() => session.toasts.undo()}>${t("undo")}</button>` : nothing}
         </p>
-        <p class="heard" role="log" aria-live="polite" data-role="announced">${session.announced}</p>
+        <p class="heard" role="log" aria-live="polite" data-role="announced">
+          ${repeat([session.announced], (said) => said.number, (said) => html`<span>${said.text}</span>`)}</p>
       </div>`;
   }
 }

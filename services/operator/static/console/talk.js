@@ -9,6 +9,7 @@ import { outbox } from "./outbox.js";
 /** @typedef {import("./types").Told} Told */
 
 const TYPING_SHOWN = 5000;
+const AGAIN = 3000;
 
 export class Talk {
   constructor() {
@@ -62,6 +63,8 @@ export class Talk {
     const failed = [detail, desk].find((found) => found instanceof Error);
     if (failed || detail instanceof Error || desk instanceof Error) {
       if (missed && this.row) this.update(missed);
+      if (this.row) for (const line of early) this.add(line);
+      if (failed && ![401, 404].includes(failed.status)) window.setTimeout(() => this.id === id && this.open(id), AGAIN);
       if (failed?.status === 404) this.erase(id);
       else this.notice = failed?.message ?? "";
       if (failed) this.refused(failed);
@@ -132,10 +135,10 @@ export class Talk {
   /** What is noted about a conversation by now. @param {import("./types").DeskDetail} desk */
   noted(desk) {
     if (this.id !== desk.conversation || !this.row || desk.noted < this.row.noted) return;
-    const { notes, variables, conversation: _, ...noted } = desk;
+    const { notes, variables, conversation: _, position, ...noted } = desk;
     this.notes = notes;
     this.variables = variables;
-    this.row = { ...this.row, ...noted };
+    if (position >= this.row.position) this.row = { ...this.row, ...noted }; // else an event has told more
     this.changed();
   }
 

@@ -80,6 +80,8 @@ export interface Note {
 
 export interface DeskDetail extends Noted {
   conversation: string;
+  /** That of the last entry of the conversation itself. */
+  position: number;
   notes: Note[];
   /** What the flow has saved. */
   variables: Record<string, unknown>;

@@ -108,6 +108,7 @@ export default {
   addNote: "Add note",
   mention: "Mention {name}",
   cannedAnswers: "Canned answers",
+  offersSaid: { one: "{count} answer: Enter takes it", other: "{count} answers: arrows choose, Enter takes one" },
   cannedKey: "Type / in an empty reply",
   cannedHint: "Type / in an empty reply to use one. {{visitor}}, {{me}} and what the flow has saved, such as {{email}}, are filled in.",
   ofAll: "Of all operators",
@@ -184,6 +185,7 @@ export default {
 
   // what was done, and can be undone
   undo: "Undo",
+  failedIn: "{visitor}: {why}",
   didHandback: "Handed back to the bot",
   didRelease: "Back in the queue",
   didTransfer: "Passed on to {name}",
