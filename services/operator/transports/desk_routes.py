@@ -105,7 +105,12 @@ async def priority(data: JSONBody[wire.SetPriority], act: DeskAct) -> wire.DeskD
     return await act.note("priority", PrioritySet(operator=act.by, priority=data.priority), data.id)
 
 
-@post("/snooze", **_command("the conversation is resolved: nobody needs to look at it"))
+@post(
+    "/snooze",
+    **_command(
+        "the conversation is resolved: nobody needs to look at it", "until: name a time within a year"
+    ),
+)
 async def snooze(data: JSONBody[wire.Snooze], act: DeskAct) -> wire.DeskDetail:
     """Nobody needs to look at it until a time to come, or until the visitor writes."""
     try:
