@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import sqlite3
 from pathlib import Path
@@ -270,10 +271,18 @@ def test_where_the_process_is_killed_before_it_tidied_up_the_next_one_does(
     monkeypatch.setattr(desk, "_tidy", lambda: None)
     desk.write(replace(PLACE, "b"))
     desk.close()  # as one that is killed: what it has to do it does not
+    assert to_be_tidied(path)
     again = Desk(path)
     again.write(again.checkpoint)
-    assert SECRET.encode() not in _bytes(tmp_path)
     again.close()
+    assert not to_be_tidied(path)
+    assert SECRET.encode() not in _bytes(tmp_path)
+
+
+def to_be_tidied(path: Path) -> bool:
+    """Whether the file says that words were erased since it was last written anew."""
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        return bool(file.execute("SELECT untidy FROM place").fetchone()[0])
 
 
 def test_a_file_that_cannot_be_written_anew_is_still_written(

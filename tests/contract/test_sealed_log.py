@@ -7,6 +7,8 @@ import contextlib
 
 import pytest
 
+from services.workflow.state_cache import StateCache
+from shared.contract.conversation import Conversation
 from shared.contract.entry import Entry, RecordedEntry, encode
 from shared.contract.facts import BotSaid, ChoiceMade, ConversationErased, OperatorSaid, TextWritten
 from shared.contract.sealing import DataKey, key_id
@@ -337,9 +339,18 @@ async def test_an_input_that_waits_for_its_key_is_answered_when_it_comes(
     replica.keys.reset()
     asked_at = await visitor.append(A, "visitor", said("1", long("Are you there?")))
     await asked.wait()
+    looked, at_hand = 0, StateCache.at_hand
+
+    def counted(folds: StateCache, conversation: str) -> Conversation | None:
+        nonlocal looked
+        looked += 1
+        return at_hand(folds, conversation)
+
+    monkeypatch.setattr(StateCache, "at_hand", counted)
     for _ in range(20):
         await asyncio.sleep(0.01)
     assert await visitor.last(A) == asked_at
+    assert looked == 0  # nobody asks again and again
     gate.set()
     assert asked_at in causes(await answered(visitor))
     await replica.crash()
