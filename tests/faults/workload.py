@@ -362,7 +362,7 @@ def _outcome(answer: httpx.Response | None) -> str:
 
 
 async def serve_until_done(
-    clerks: Sequence[Clerk], work: Sequence[asyncio.Task[None]], takeovers: float = 0.1
+    clerks: Sequence[Clerk], work: Sequence[asyncio.Task[Any]], takeovers: float = 0.1
 ) -> None:
     """Let the clerks serve while the visitors' tasks run; raises what any of them raised."""
     serving = [asyncio.create_task(clerk.work(takeovers)) for clerk in clerks]
