@@ -95,3 +95,28 @@ async def test_a_role_is_changed_and_one_from_before_is_an_operator(connections:
     await accounts.change_role(admin, "old", "supervisor")
     [account] = await accounts.accounts(admin)
     assert (account.role, account.hash) == ("supervisor", "!x")
+
+
+async def test_a_claim_needs_no_body_however_it_is_sent(
+    chat: WrittenChats,  # noqa: F811
+    services: Services,
+    clients: list[httpx.AsyncClient],  # noqa: F811
+) -> None:
+    """Clients from before there was anything to say in it send what their libraries send."""
+    api = await Api(await services.start("operator"), clients).enter("ada")
+    id = await chat.waiting("visitor 1")
+    await api.shows("queue", id)
+    for content, kind in (
+        (b"", "application/json"),
+        (b"", "application/x-www-form-urlencoded"),
+        (b"{}", "application/json"),
+        (b"null", "application/json"),
+        (b'{"text": "x"}', "application/json"),
+        (b"", ""),
+    ):
+        headers = {"Content-Type": kind} if kind else {}
+        for command in ("claim", "resolve", "reopen"):
+            answer = await api.http.post(
+                f"/api/conversations/{id}/{command}", content=content, headers=headers
+            )
+            assert answer.status_code == 200, (command, content, kind, answer.text)
