@@ -1,6 +1,6 @@
 """The pictures of docs/operators.md are of the console as it is.
 
-`SWITCHBOARD_PICTURES=docs pytest tests/journeys/test_pictures.py` makes them anew, in that folder.
+`SWITCHBOARD_TEST_PICTURES=docs pytest tests/journeys/test_pictures.py` makes them anew, in that folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def size(picture: Path) -> tuple[int, int]:
 async def test_the_console_in_pictures(
     people: People, stage: Stage, watch: PageWatch, tmp_path: Path
 ) -> None:
-    folder = Path(os.environ.get("SWITCHBOARD_PICTURES") or tmp_path)
+    folder = Path(os.environ.get("SWITCHBOARD_TEST_PICTURES") or tmp_path)
     ada = await people.operator("ada")
     await ada.page.set_viewport_size({"width": SIZE[0], "height": SIZE[1]})
     for name in ("Sam Rivers", ""):

@@ -163,7 +163,7 @@ def test_every_reason_is_explained() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_only_settings_that_exist(name: str) -> None:
     known = {name for kind in SETTINGS for name in variables(kind).values()} | PASSWORD_VARIABLES
-    tests_only = {"SWITCHBOARD_TEST_SEED", "SWITCHBOARD_TEST_STREAMS"}
+    tests_only = {"SWITCHBOARD_TEST_PICTURES", "SWITCHBOARD_TEST_SEED", "SWITCHBOARD_TEST_STREAMS"}
     named = set(re.findall(r"SWITCHBOARD_[A-Z_]+[A-Z](?!_?[\w$])", text(name)))
     assert named <= known | tests_only
 
