@@ -236,13 +236,19 @@ async def test_a_day_with_the_keys_alone(people: People, stage: Stage) -> None:
     ada = await people.operator("ada")
     visitor, conversation = await waiting(people)
     keys = ada.page.keyboard
-    await keys.press("1")
-    await expect(ada.row(conversation)).to_be_visible()
-    for _ in range(60):
-        if await ada.row(conversation).get_attribute("aria-current") == "true":
-            break
-        await keys.press("j")
+    await stage.saves(conversation, name="Keyes Keyboard")
+    await keys.press("f")
+    await keys.type("keyes keyb")
+    await keys.press("Enter")
+    await expect(ada.part("found")).to_have_text("Found in 1")
+    await keys.press("Tab")  # out of the field: letters are keys again
+    await keys.press("j")
+    await expect(ada.row(conversation)).to_have_attribute("aria-current", "true")
     await expect(ada.part("claim")).to_be_visible()
+    await keys.press("1")
+    await expect(ada.page.locator("[data-role=tab][data-view=queue]")).to_have_attribute(
+        "aria-selected", "true"
+    )
     await keys.press("c")
     await expect(ada.owner).to_have_text("With you")
     await keys.press("r")
