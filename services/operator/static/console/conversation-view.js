@@ -101,11 +101,12 @@ export class ConversationView extends ConsoleElement {
   async read(row) {
     if (this.talk.row?.id !== row.id) return;
     if (document.hidden) {
-      this.unread = ""; // once more with the next change, or when somebody looks
+      this.unread = ""; // once more with the next change
       return;
     }
-    const desk = await api.note(row.id, "read", { position: row.position }).catch(problem); // once more with the next line
-    if (!(desk instanceof Error)) this.emit("noted", desk);
+    const desk = await api.note(row.id, "read", { position: row.position }).catch(problem);
+    if (desk instanceof Error) this.unread = ""; // once more with the next change
+    else this.emit("noted", desk);
   }
 
   /** Back into the editor, before what was typed since; unless it turns out that it was sent. @param {Unsent} message */
