@@ -56,6 +56,7 @@ from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import (
     DeclareError,
     api,
+    create_stream,
     declare_consumer,
     find_layout,
     log_stream,
@@ -292,7 +293,8 @@ class _Resharding:
             leaving=_digest(self._leaving),
         )
         for number in range(plan.streams):
-            await self._create(
+            await create_stream(
+                self._client,
                 {
                     "name": f"{NEXT}-{number}",
                     "subjects": [f"{_STAGED}.{number}.>"],
@@ -302,7 +304,7 @@ class _Resharding:
                     "first_seq": first,
                     "num_replicas": self._replicas,
                     "metadata": _metadata(plan) if number == 0 else {},
-                }
+                },
             )
         length = sum(tail.length for tail in tails)
         self._tell(f"Copying {length:,} entries from {plan.old} stream(s) to {plan.streams}.")
@@ -484,7 +486,7 @@ class _Resharding:
                 config["mirror"] = {"name": source, "subject_transforms": list(transforms)}
             else:  # of nothing a mirror learns no sequence
                 config |= {"first_seq": wanted["last_seq"] + 1, "subjects": [f"closed.{target}"]}
-            await self._create(config)
+            await create_stream(self._client, config)
         loop = asyncio.get_running_loop()
         seen, since = -1, loop.time()
         while True:
@@ -503,11 +505,6 @@ class _Resharding:
     async def _promote(self, name: str, wanted: dict[str, Any]) -> None:
         """A mirror becomes a stream of its own."""
         await self._update(name, wanted, without=("mirror", "mirror_direct"))
-
-    async def _create(self, config: dict[str, Any]) -> None:
-        answer = await api(self._client, f"STREAM.CREATE.{config['name']}", config)
-        if "config" not in answer:
-            raise DeclareError(f"the stream {config['name']} could not be made: {reason(answer)}")
 
     async def _update(self, name: str, wanted: dict[str, Any], without: Sequence[str] = ()) -> None:
         found = await stream_config(self._client, name)

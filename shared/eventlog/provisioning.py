@@ -7,6 +7,7 @@ off.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -22,6 +23,13 @@ SECOND: Final = 1_000_000_000
 
 #: Messages of a replay on their way: the server cuts off a client with 64 MB pending.
 MAX_REPLAY_PENDING: Final = 8_192
+
+#: In a stream's metadata: which request created it.
+CREATION: Final = "creation"
+#: The server's errors: there is another stream with this name; its folder could not be made (this one has no
+#: code of its own).
+_IN_USE: Final = 10058
+_NO_STORE: Final = "error creating store for stream"
 
 #: Nothing is dropped for its age or its number. Said, since what is not is left as somebody else set it.
 FOR_EVER: Final[Mapping[str, Any]] = {"max_age": 0, "max_msgs": -1, "max_msgs_per_subject": -1}
@@ -153,18 +161,53 @@ async def declare_stream(
     """
     name, minted = wanted["name"], minted or {}
     found = await stream_config(client, name)
-    answer: dict[str, Any] = {"config": found}
     if found is None:
-        answer = await api(client, f"STREAM.CREATE.{name}", {**wanted, "metadata": dict(minted)})
+        found = await create_stream(client, {**wanted, "metadata": dict(minted)})
     elif _differs(wanted, found) or _lacks(minted, found):
         metadata = {**minted, **(found.get("metadata") or {})}
         # Settings that are not ours to know (a placement, a mirror's compression) stay as they are.
         answer = await api(client, f"STREAM.UPDATE.{name}", {**found, **wanted, "metadata": metadata})
-    if "config" not in answer:
-        raise DeclareError(f"the stream {name} could not be declared: {reason(answer)}")
-    wrong = _differs(wanted, answer["config"]) + _lacks(minted, answer["config"])
+        if "config" not in answer:
+            raise DeclareError(f"the stream {name} could not be declared: {reason(answer)}")
+        found = answer["config"]
+    wrong = _differs(wanted, found) + _lacks(minted, found)
     if wrong:
         raise DeclareError(f"the server did not keep these settings of the stream {name}: {', '.join(wrong)}")
+
+
+async def create_stream(client: Client, config: dict[str, Any], patience: float = 30.0) -> dict[str, Any]:
+    """Create a stream, empty; its configuration, also where somebody else has just created it.
+
+    A server still clears away what it has removed when it has answered already (nats-server 2.15,
+    `fileStore.Delete` and `stream.stop`): for moments it cannot make the folder of a new stream, and a second
+    removal of the same name may fail behind its back, so that a new stream begins with the old one's messages.
+    Both are tried again for ``patience`` seconds. Raises `DeclareError`.
+    """
+    name = config["name"]
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    while True:
+        creation = secrets.token_hex(8)
+        metadata = {**(config.get("metadata") or {}), CREATION: creation}
+        answer = await api(client, f"STREAM.CREATE.{name}", {**config, "metadata": metadata})
+        found: dict[str, Any] | None = answer.get("config")
+        error = answer.get("error", {})
+        if found is None and error.get("err_code") == _IN_USE:
+            found = await stream_config(client, name)
+        if found is not None:
+            if (found.get("metadata") or {}).get(CREATION) != creation:
+                return found  # somebody else's
+            if answer["state"]["last_seq"] < max(config.get("first_seq", 0), 1):
+                return found
+            await remove_streams(client, [name])
+        elif error.get("err_code") != _IN_USE and error.get("description") != _NO_STORE:
+            raise DeclareError(f"the stream {name} could not be declared: {reason(answer)}")
+        if loop.time() > deadline:
+            raise DeclareError(
+                f"the stream {name} could not be created: the server still holds what was removed under this "
+                "name, or cannot write its folder. Look at its log, restart it, and run this again."
+            )
+        await asyncio.sleep(0.1)
 
 
 async def declare_consumer(client: Client, stream: str, wanted: dict[str, Any]) -> None:
