@@ -46,7 +46,7 @@ class PageWatch:
             self.problems.append(f"console: {text}")
 
     def _script(self, error: WebError) -> None:
-        self.problems.append(f"script: {error.error}")
+        self.problems.append(f"script: {getattr(error.error, 'stack', None) or error.error}")
 
     async def _dialog(self, dialog: Dialog) -> None:
         self.problems.append(f"dialog: {dialog.message}")

@@ -37,6 +37,7 @@ export const slow = new EventTarget();
  */
 async function request(method, path, body) {
   let response;
+  let answer;
   const patience = setTimeout(() => slow.dispatchEvent(new Event("slow")), SLOW);
   try {
     response = await fetch(path, {
@@ -45,13 +46,15 @@ async function request(method, path, body) {
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
+    answer = await response.json().catch((error) => {
+      if (response.ok) throw error; // the link broke within the answer, or something in between has answered
+    });
   } catch {
     throw new Problem(0, { error: "the service cannot be reached" });
   } finally {
     clearTimeout(patience);
   }
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(response.status, answer);
+  if (!response.ok) throw new Problem(response.status, answer ?? {});
   return answer;
 }
 
