@@ -180,7 +180,7 @@ async def create_stream(client: Client, config: dict[str, Any], patience: float 
 
     A server still clears away what it has removed when it has answered already (nats-server 2.15,
     `fileStore.Delete` and `stream.stop`): for moments it cannot make the folder of a new stream, and a second
-    removal of the same name may fail behind its back, so that a new stream begins with the old one's messages.
+    removal of the same name may fail behind its back, so that a new stream begins with what the old one had.
     Both are tried again for ``patience`` seconds. Raises `DeclareError`.
     """
     name = config["name"]

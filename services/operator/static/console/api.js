@@ -36,7 +36,9 @@ export const slow = new EventTarget();
  * @returns {Promise<any>}
  */
 async function request(method, path, body) {
+  /** @type {Response} */
   let response;
+  /** @type {any} */
   let answer;
   const patience = setTimeout(() => slow.dispatchEvent(new Event("slow")), SLOW);
   try {
