@@ -14,11 +14,14 @@ import httpx
 
 from deploy.local.embedded import EmbeddedNats
 from deploy.local.processes import die_with_parent
+from tests.forks import ForkedProcess, ForkServer
 
 ROOT = Path(__file__).parent.parent
 #: Wraps the keys of all that tests say.
 MASTER_KEY = "5e" * 64
 TOUR = "services/workflow/flows/tour.json"
+#: Under pytest services are forked; the laboratory and the benchmark start them as everybody does.
+FORKS = ForkServer(ROOT) if "PYTEST_VERSION" in os.environ and sys.platform == "linux" else None
 
 
 def free_port() -> int:
@@ -58,7 +61,7 @@ class Service:
             **({} if name == "analytics" else {"SWITCHBOARD_MASTER_KEY": MASTER_KEY}),
             **settings,
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
 
     @property
     def url(self) -> str:
@@ -75,6 +78,9 @@ class Service:
     def launch(self) -> None:
         """Start without waiting."""
         with self._log.open("ab") as log:
+            if FORKS is not None:
+                self.process = FORKS.fork(self.module, self._environment, log.fileno())
+                return
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *self.module],
                 cwd=ROOT,
