@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.workflow.domain.decide import Effect, Generated, GenerationFailed, Moment, respond
-from services.workflow.domain.language.diagnostics import Diagnostic
-from services.workflow.domain.language.flow import Flow, parse
 from shared.contract.conversation import Conversation, evolve
 from shared.contract.entry import MAX_ENTRY, Entry
 from shared.contract.facts import (
@@ -26,6 +23,9 @@ from shared.contract.facts import (
     TextWritten,
     TimerFired,
 )
+from shared.flow.decide import Effect, Generated, GenerationFailed, Moment, respond
+from shared.flow.language.diagnostics import Diagnostic
+from shared.flow.language.flow import Flow, parse
 from tests import examples
 from tests.examples import Story, recorded
 

@@ -15,7 +15,6 @@ from services.workflow.assistant.profiles import Provider
 from services.workflow.assistant_runner import AssistantRunner
 from services.workflow.backends import Backends
 from services.workflow.decision import Decision, EffectLimits
-from services.workflow.domain.language.flow import Flow, parse
 from services.workflow.effect_runner import EffectRunner
 from services.workflow.failpoints import FaultPoint, no_fault
 from services.workflow.flow_catalog import FlowCatalog
@@ -45,6 +44,7 @@ from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import SECOND
 from shared.eventlog.stream import Stream
 from shared.eventlog.subscription import Subscription
+from shared.flow.language.flow import Flow, parse
 from shared.service.broker import listen
 from shared.service.chat_log import ChatLog, open_log
 from shared.service.conversation_keys import keys_of

@@ -9,8 +9,8 @@ import msgspec
 
 from services.workflow.domain.authoring.drawing import drawing, mermaid
 from services.workflow.domain.authoring.svg import svg
-from services.workflow.domain.language.flow import Diagnostic, FlowError, parse
 from services.workflow.flow_files import NO_FLOWS, BrokenFlow, beside, read_flow, told
+from shared.flow.language.flow import Diagnostic, FlowError, parse
 
 
 class _CheckResult(msgspec.Struct, frozen=True):

@@ -20,8 +20,6 @@ from deploy.cli.settings import Local
 from deploy.cli.words import known_masters, log_with
 from services.workflow import releases
 from services.workflow.domain import releases as rules
-from services.workflow.domain.effects import Moment
-from services.workflow.domain.language.flow import Flow, FlowError, parse
 from services.workflow.domain.migration import NoPlace, migrated, unknown_states
 from services.workflow.domain.releases import ReleaseError
 from services.workflow.flow_files import BrokenFlow, read_flow
@@ -31,6 +29,8 @@ from shared.contract.entry import Entry, EntryTooLarge
 from shared.eventlog.command import execute
 from shared.eventlog.errors import Conflict, Unknown
 from shared.eventlog.master_keys import KeyringError
+from shared.flow.effects import Moment
+from shared.flow.language.flow import Flow, FlowError, parse
 from shared.service.chat_log import ChatLog, flow_store
 from shared.service.settings import environment, load
 

@@ -15,10 +15,10 @@ from deploy.cli.settings import Local
 from deploy.cli.words import opened_log
 from services.workflow.domain.authoring.backtest import Verdict, compare
 from services.workflow.domain.authoring.backtest_report import as_json, lines, report
-from services.workflow.domain.language.flow import Flow
 from services.workflow.flow_files import read_flow
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import FlowStarted
+from shared.flow.language.flow import Flow
 from shared.service.chat_log import ChatLog
 from shared.service.settings import environment, load
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from services.workflow.domain.authoring.dialogue_runner import Mismatch, perform
 from services.workflow.domain.authoring.dialogues import Dialogue, read_dialogues
-from services.workflow.domain.language.flow import Flow, FlowError
 from services.workflow.flow_files import BrokenFlow, read_flow, told
+from shared.flow.language.flow import Flow, FlowError
 
 #: What follows a flow's name in the name of its dialogues' file.
 ENDING = ".test.json"

@@ -31,16 +31,6 @@ from services.workflow.domain.authoring.simulator import (
     RehearsalError,
     Simulator,
 )
-from services.workflow.domain.decide import (
-    CallService,
-    Generate,
-    Generated,
-    GenerationFailed,
-    GoTo,
-    HandoffRequest,
-)
-from services.workflow.domain.language import schema
-from services.workflow.domain.language.flow import Flow
 from services.workflow.domain.prompt_history import so_far
 from services.workflow.flow_files import read_flow
 from services.workflow.settings import WorkflowSettings
@@ -54,6 +44,16 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.contract.html_text import plain
+from shared.flow.decide import (
+    CallService,
+    Generate,
+    Generated,
+    GenerationFailed,
+    GoTo,
+    HandoffRequest,
+)
+from shared.flow.language import schema
+from shared.flow.language.flow import Flow
 from shared.service.settings import environment, load
 from shared.timestamps import parse_time
 

@@ -14,8 +14,8 @@ from services.workflow.assistant.client import Anew, AssistantClient, AssistantF
 from services.workflow.domain import assistant
 from services.workflow.domain.assistant import Prompt, PromptLine, ToolCall
 from services.workflow.domain.completion import Finished
-from services.workflow.domain.decide import Generate, Generated, GenerationFailed, GoTo, HandoffRequest
 from services.workflow.drafts import DraftPublisher
+from shared.flow.decide import Generate, Generated, GenerationFailed, GoTo, HandoffRequest
 
 #: The reason of a failure where no assistant is configured.
 NOT_CONFIGURED = "not_configured"

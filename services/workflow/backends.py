@@ -22,9 +22,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from services.workflow.domain.decide import CallService
-from services.workflow.domain.language.values import picked
 from shared.contract.subjects import SERVICES
+from shared.flow.decide import CallService
+from shared.flow.language.values import picked
 
 log = structlog.get_logger()
 

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 import structlog
 
 from services.workflow.domain.agents import BUILT_IN, respond_agent
-from services.workflow.domain.decide import Effect, Moment, begins, failed, respond
-from services.workflow.domain.language.diagnostics import Diagnostic
-from services.workflow.domain.language.flow import Flow
 from services.workflow.flow_catalog import FlowCatalog
 from services.workflow.mailboxes import TurnProgress
 from services.workflow.presence import Presence
@@ -19,6 +16,9 @@ from shared.contract.agents import Agent
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import MAX_ENTRY, Entry
 from shared.eventlog.mailbox import WakeUp
+from shared.flow.decide import Effect, Moment, begins, failed, respond
+from shared.flow.language.diagnostics import Diagnostic
+from shared.flow.language.flow import Flow
 
 log = structlog.get_logger()
 

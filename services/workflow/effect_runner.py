@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from services.workflow.assistant_runner import AssistantRunner
 from services.workflow.backends import Backends
 from services.workflow.domain.assistant import PromptLine
-from services.workflow.domain.decide import CallService, Effect, Generate, Generated, GenerationFailed
 from services.workflow.domain.prompt_history import so_far
 from services.workflow.drafts import DraftPublisher
 from services.workflow.failpoints import FaultPoint, no_fault
@@ -27,6 +26,7 @@ from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import Entry, EntryTooLarge
 from shared.contract.facts import AnswerStarted, ServiceAnswered, TimerArmed
 from shared.eventlog.errors import Conflict, LogError
+from shared.flow.decide import CallService, Effect, Generate, Generated, GenerationFailed
 
 log = structlog.get_logger()
 

@@ -12,10 +12,10 @@ import structlog
 from nats.aio.client import Client
 
 from services.workflow import releases
-from services.workflow.domain.language.flow import Flow, FlowError, parse
 from services.workflow.domain.releases import Release, chosen
 from shared.contract import sealing
 from shared.eventlog.errors import LogError
+from shared.flow.language.flow import Flow, FlowError, parse
 from shared.service.chat_log import ChatLog, flow_store
 
 logger = structlog.get_logger()

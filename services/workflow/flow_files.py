@@ -11,9 +11,9 @@ from pathlib import Path
 
 import structlog
 
-from services.workflow.domain.language.diagnostics import shown
-from services.workflow.domain.language.flow import Diagnostic, Flow, FlowError, parse
 from services.workflow.domain.releases import is_name
+from shared.flow.language.diagnostics import shown
+from shared.flow.language.flow import Diagnostic, Flow, FlowError, parse
 from shared.service.settings import SettingError
 
 log = structlog.get_logger()

@@ -8,12 +8,12 @@ from time import perf_counter
 
 from nats.aio.msg import Msg
 
-from services.workflow.domain.decide import Generated, GenerationFailed
 from services.workflow.drafts import DraftPublisher
 from shared.contract import subjects
 from shared.contract.conversation import Conversation, Input
 from shared.contract.facts import ServiceAnswered, TimerFired
 from shared.eventlog.mailbox import Mailbox, WakeUp
+from shared.flow.decide import Generated, GenerationFailed
 
 
 class Firing(WakeUp):

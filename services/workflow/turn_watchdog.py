@@ -9,7 +9,6 @@ import asyncio
 
 import structlog
 
-from services.workflow.domain.decide import failed
 from services.workflow.drafts import last_word
 from services.workflow.mailboxes import Firing
 from services.workflow.repository import SECOND, Repository, interim
@@ -18,6 +17,7 @@ from shared.contract.conversation import Conversation
 from shared.contract.entry import LEVEL, Entry, needed
 from shared.contract.facts import TimerArmed
 from shared.eventlog.errors import LogError
+from shared.flow.decide import failed
 
 log = structlog.get_logger()
 

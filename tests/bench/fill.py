@@ -15,12 +15,12 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
-from services.workflow.domain.decide import Moment, respond
-from services.workflow.domain.language.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.conversation import NEW, evolve
 from shared.contract.entry import Entry, RecordedEntry, encode
 from shared.contract.facts import Author, ChoiceMade, ConversationStarted, Fact
+from shared.flow.decide import Moment, respond
+from shared.flow.language.flow import Flow, parse
 from shared.service.chat_log import ChatLog, flow_store, open_log
 from tests.bench.stage import FLOW
 

@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from nats.aio.msg import Msg
 
-from services.workflow.domain.language.flow import Flow, parse
 from services.workflow.drafts import last_word
 from shared.contract import subjects
 from shared.contract.conversation import Conversation
@@ -28,6 +27,7 @@ from shared.contract.facts import (
     OperatorSaid,
 )
 from shared.eventlog.errors import Unreachable
+from shared.flow.language.flow import Flow, parse
 from shared.service.chat_log import ChatLog
 from tests.conftest import Connections, Services, flushed
 from tests.examples import OTHER_CONVERSATION

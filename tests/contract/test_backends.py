@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from services.workflow import backends
 from services.workflow.backends import MAX_ANSWER, BackendAnswer, Backends
-from services.workflow.domain.decide import CallService
+from shared.flow.decide import CallService
 from tests.backend import Backend, Request, says
 from tests.conftest import Connections, flushed
 from tests.examples import CONVERSATION as C

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from deploy.cli.flow_migrate import Migration
-from services.workflow.domain.language.flow import parse
 from shared.contract.entry import Entry
 from shared.contract.facts import (
     ChoiceAsked,
@@ -22,6 +21,7 @@ from shared.contract.facts import (
 )
 from shared.eventlog.append import APPEND_SECONDS
 from shared.eventlog.connection import ConnectionState
+from shared.flow.language.flow import parse
 from shared.service.chat_log import ChatLog
 from shared.service.conversation_keys import keys_of
 from shared.service.health import Health

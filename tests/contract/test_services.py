@@ -11,9 +11,9 @@ import pytest
 from nats.aio.msg import Msg
 
 from services.workflow import handlers
-from services.workflow.domain.language.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.facts import BotSaid, DecisionFailed, ServiceAnswered, VariableSaved
+from shared.flow.language.flow import Flow, parse
 from shared.service.chat_log import ChatLog
 from tests.backend import Backend, Request, Respond, response, says
 from tests.conftest import Connections, Services, flushed

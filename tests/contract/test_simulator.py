@@ -14,8 +14,6 @@ from msgspec.structs import replace
 from nats.aio.msg import Msg
 
 from services.workflow.domain.authoring.simulator import NOT_CONFIGURED, Simulator
-from services.workflow.domain.effects import GenerationFailed
-from services.workflow.domain.language.flow import parse
 from services.workflow.settings import WorkflowSettings
 from shared.contract.entry import Entry, RecordedEntry, needed
 from shared.contract.facts import (
@@ -29,6 +27,8 @@ from shared.contract.facts import (
     TextWritten,
     TimerArmed,
 )
+from shared.flow.effects import GenerationFailed
+from shared.flow.language.flow import parse
 from shared.service.chat_log import ChatLog
 from tests import examples
 from tests.conftest import Connections, Services, flushed

@@ -10,7 +10,6 @@ from time import time_ns
 import pytest
 
 from services.workflow import repository
-from services.workflow.domain.language.flow import Flow, parse
 from shared.contract import subjects
 from shared.contract.entry import Entry
 from shared.contract.facts import (
@@ -26,6 +25,7 @@ from shared.contract.facts import (
     RequestMade,
     TimerFired,
 )
+from shared.flow.language.flow import Flow, parse
 from shared.service.chat_log import ChatLog
 from tests.conftest import Connections, Services
 from tests.replica import (

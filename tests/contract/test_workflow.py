@@ -12,7 +12,6 @@ import pytest
 
 from deploy.provisioning import wipe
 from services.workflow import decision, handlers
-from services.workflow.domain.language.flow import parse
 from shared.contract import subjects
 from shared.contract.conversation import NEW
 from shared.contract.entry import Entry
@@ -25,6 +24,7 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.eventlog.messages import StoredMessage
+from shared.flow.language.flow import parse
 from shared.service.chat_log import ChatLog
 from tests import examples
 from tests import replica as replicas

@@ -1322,7 +1322,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "What depends on the visitor is not said to everybody",
-        "services/workflow/domain/language/flow.py",
+        "shared/flow/language/flow.py",
         "if state.speech is None and isinstance",
         "if isinstance",
         ("tests/unit/test_sealing.py",),
@@ -1577,7 +1577,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Who waits for a person's word is not ended by silence",
-        "services/workflow/domain/decide.py",
+        "shared/flow/decide.py",
         "if self.state.ownership.waiting and left <= 0:",
         "if False and left <= 0:",
         ("tests/unit/test_decide_language.py",),

@@ -11,20 +11,6 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.workflow.domain.decide import (
-    CallService,
-    Effect,
-    Generated,
-    GenerationFailed,
-    GoTo,
-    HandoffRequest,
-    Moment,
-    respond,
-)
-from services.workflow.domain.language.flow import Flow, FlowError, parse
-from services.workflow.domain.language.locales import lookup, wishes
-from services.workflow.domain.language.templates import Voice, html, plain, template, url
-from services.workflow.domain.language.values import Kind, Misfit, Save, captured, found, written
 from shared.contract.conversation import Begun, Input
 from shared.contract.entry import MAX_ENTRY, Entry, decode, encode, needed
 from shared.contract.facts import (
@@ -38,6 +24,20 @@ from shared.contract.facts import (
     TextWritten,
     TimerFired,
 )
+from shared.flow.decide import (
+    CallService,
+    Effect,
+    Generated,
+    GenerationFailed,
+    GoTo,
+    HandoffRequest,
+    Moment,
+    respond,
+)
+from shared.flow.language.flow import Flow, FlowError, parse
+from shared.flow.language.locales import lookup, wishes
+from shared.flow.language.templates import Voice, html, plain, template, url
+from shared.flow.language.values import Kind, Misfit, Save, captured, found, written
 from tests import examples
 from tests.dialogue import FlowDialogue
 

@@ -9,8 +9,6 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.workflow.domain.decide import Moment, decide, respond
-from services.workflow.domain.language.flow import Flow, FlowError, parse
 from shared.contract.conversation import NEW, Conversation, Input, evolve, step
 from shared.contract.entry import Entry, RecordedEntry, decode, encode
 from shared.contract.facts import (
@@ -36,6 +34,8 @@ from shared.contract.facts import (
     TextWritten,
     TimerFired,
 )
+from shared.flow.decide import Moment, decide, respond
+from shared.flow.language.flow import Flow, FlowError, parse
 from tests import examples
 from tests.examples import Story, recorded
 

@@ -17,8 +17,6 @@ from msgspec.structs import replace
 
 from services.operator.domain import decisions
 from services.operator.domain.decisions import NotYours, Operator
-from services.workflow.domain.decide import Moment, respond
-from services.workflow.domain.language.flow import parse
 from shared.contract.conversation import NEW, Conversation, evolve, step
 from shared.contract.entry import Entry, RecordedEntry, decode, encode
 from shared.contract.facts import (
@@ -32,6 +30,8 @@ from shared.contract.facts import (
     Fact,
     TextWritten,
 )
+from shared.flow.decide import Moment, respond
+from shared.flow.language.flow import parse
 from tests import examples
 
 SEEDS = int(os.environ.get("SWITCHBOARD_SIMULATIONS", "2000"))

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from services.workflow.domain.agents import BUILT_IN, STATE, respond_agent
 from services.workflow.domain.agents.emoji import contains_emoji
-from services.workflow.domain.effects import Generate, Generated, GenerationFailed, Moment
 from shared.contract.agents import (
     CONFIGURATIONS,
     Agent,
@@ -36,6 +35,7 @@ from shared.contract.facts import (
     RequestMade,
     TextWritten,
 )
+from shared.flow.effects import Generate, Generated, GenerationFailed, Moment
 
 NOW = Moment(now=1_700_000_000_000_000_000)
 

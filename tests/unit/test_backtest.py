@@ -11,8 +11,6 @@ import pytest
 from services.workflow.domain.authoring.backtest import Ending, Verdict, compare
 from services.workflow.domain.authoring.backtest_report import lines, report
 from services.workflow.domain.authoring.simulator import Simulator
-from services.workflow.domain.effects import Generated, GoTo
-from services.workflow.domain.language.flow import Flow, parse
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     ChoiceMade,
@@ -21,6 +19,8 @@ from shared.contract.facts import (
     Fact,
     TextWritten,
 )
+from shared.flow.effects import Generated, GoTo
+from shared.flow.language.flow import Flow, parse
 from tests import examples
 
 OLD: dict[str, Any] = {

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from services.workflow.domain.language.templates import Voice
-from services.workflow.domain.language.values import Kind, Misfit, Save, captured
 from shared.contract.conversation import Begun
 from shared.contract.facts import AskedAgain, ConversationStarted, Fact, VariableSaved
+from shared.flow.language.templates import Voice
+from shared.flow.language.values import Kind, Misfit, Save, captured
 from tests.dialogue import FlowDialogue, asks, flow_of, got, said, text
 from tests.growth import growth
 from tests.processes import ROOT
@@ -288,7 +288,7 @@ def test_a_name_of_two_months_is_none() -> None:
 def test_names_of_months_do_not_depend_on_which_language_was_asked_for_first() -> None:
     """Babel keeps what it resolved for one language as another's."""
     script = (
-        "from services.workflow.domain.language.formats import months_of;"
+        "from shared.flow.language.formats import months_of;"
         "languages = {order};"
         "found = {{each: sorted(months_of(each).items()) for each in languages}};"
         "print(sorted(found.items()))"
@@ -559,7 +559,7 @@ def test_a_long_answer_costs_no_more_than_its_length(what: str) -> None:
 
 def test_nothing_large_is_imported_before_an_answer_needs_it() -> None:
     script = (
-        "import sys; from services.workflow.domain.language.values import Save, captured;"
+        "import sys; from shared.flow.language.values import Save, captured;"
         "import services.workflow.app;"
         "captured(Save('x'), 'hello'); captured(Save('x', 'email'), 'a@b.de');"
         "large = {'babel', 'phonenumbers', 'langcodes'};"

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from services.workflow.domain.language.choices import Option, meant
 from shared.contract.facts import (
     AskedAgain,
     ChoiceAsked,
@@ -15,6 +14,7 @@ from shared.contract.facts import (
     HandoffRequested,
     VariableSaved,
 )
+from shared.flow.language.choices import Option, meant
 from tests.dialogue import FlowDialogue, flow_of, picked, said, text
 from tests.growth import growth
 

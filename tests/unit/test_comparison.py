@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.workflow.domain.language.comparison import comparable, unified
 from shared.contract.visible import IGNORABLES, cleaned, is_visible
+from shared.flow.language.comparison import comparable, unified
 from tests.growth import growth
 
 

@@ -36,13 +36,6 @@ from services.proxy.domain.turns import Turns
 from services.proxy.transports.websocket import _asked, _secret
 from services.workflow.domain.agents.emoji import contains_emoji
 from services.workflow.domain.assistant import PromptLine, conversation
-from services.workflow.domain.decide import Moment, respond
-from services.workflow.domain.language import days, numbers
-from services.workflow.domain.language.choices import Option, meant
-from services.workflow.domain.language.comparison import comparable
-from services.workflow.domain.language.emails import email
-from services.workflow.domain.language.flow import Flow
-from services.workflow.domain.language.phones import phone
 from shared.contract import cursor as cursors
 from shared.contract import entry as codec
 from shared.contract.agents import CONFIGURATIONS, MatchConfiguration
@@ -61,6 +54,13 @@ from shared.contract.facts import (
 from shared.contract.html_text import plain
 from shared.contract.markdown import plain_markdown
 from shared.contract.visible import cleaned, cleaned_json
+from shared.flow.decide import Moment, respond
+from shared.flow.language import days, numbers
+from shared.flow.language.choices import Option, meant
+from shared.flow.language.comparison import comparable
+from shared.flow.language.emails import email
+from shared.flow.language.flow import Flow
+from shared.flow.language.phones import phone
 from tests import examples
 from tests.dialogue import asks, flow_of, got, offers, picked, says
 from tests.examples import Story

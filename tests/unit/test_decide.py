@@ -5,10 +5,6 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from services.workflow.domain.decide import Moment, decide, failed, respond
-from services.workflow.domain.language.flow import MAX_WALK, Flow, parse
-from services.workflow.domain.language.flow_file import MAX_FILE
-from services.workflow.domain.language.state import FlowState
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import MAX_ENTRY, Entry
 from shared.contract.facts import (
@@ -30,6 +26,10 @@ from shared.contract.facts import (
     HandoffRequested,
     InputRefused,
 )
+from shared.flow.decide import Moment, decide, failed, respond
+from shared.flow.language.flow import MAX_WALK, Flow, parse
+from shared.flow.language.flow_file import MAX_FILE
+from shared.flow.language.state import FlowState
 from tests import examples
 from tests.dialogue import FlowDialogue, asks, choice, flow_of, says, text
 from tests.examples import Story

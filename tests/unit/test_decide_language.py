@@ -8,19 +8,6 @@ from typing import Any
 
 import pytest
 
-from services.workflow.domain.decide import (
-    MAX_FIRED,
-    CallService,
-    Generate,
-    Generated,
-    GenerationFailed,
-    GoTo,
-    HandoffRequest,
-    begins,
-    decide,
-)
-from services.workflow.domain.language.flow import Flow, parse
-from services.workflow.domain.turn import MAX_NEEDS, MAX_UNTOLD
 from shared.contract.conversation import Input
 from shared.contract.entry import needed
 from shared.contract.facts import (
@@ -50,6 +37,19 @@ from shared.contract.facts import (
     TimerFired,
     VariableSaved,
 )
+from shared.flow.decide import (
+    MAX_FIRED,
+    CallService,
+    Generate,
+    Generated,
+    GenerationFailed,
+    GoTo,
+    HandoffRequest,
+    begins,
+    decide,
+)
+from shared.flow.language.flow import Flow, parse
+from shared.flow.turn import MAX_NEEDS, MAX_UNTOLD
 from tests.dialogue import FlowDialogue, asks, choice, flow_of, got, offers, path, picked, said, says, text
 
 FLOWS = Path(__file__).parents[2] / "services" / "workflow" / "flows"

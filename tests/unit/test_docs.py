@@ -16,12 +16,12 @@ from deploy.cli.run import SETTINGS
 from deploy.cli.settings import PASSWORD_VARIABLES
 from services.proxy.domain import close_codes, frames
 from services.workflow.assistant.profiles import PROFILES
-from services.workflow.domain.decide import Failure, Refusal
-from services.workflow.domain.language.flow import FlowError, parse
 from services.workflow.domain.provider_errors import PASSING, Reason
 from services.workflow.settings import WorkflowSettings
 from shared.contract.entry import Entry
 from shared.contract.facts import MAY_WRITE
+from shared.flow.decide import Failure, Refusal
+from shared.flow.language.flow import FlowError, parse
 from shared.service.settings import load, variables
 
 ROOT = Path(__file__).parents[2]

@@ -10,10 +10,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from services.workflow.domain.language.flow import FlowError, parse
-from services.workflow.domain.language.flow_file import MAX_FILE
-from services.workflow.domain.language.state import ExpectedAnswer
 from shared.contract.facts import BotSaid, EditorOpened, HandoffRequested
+from shared.flow.language.flow import FlowError, parse
+from shared.flow.language.flow_file import MAX_FILE
+from shared.flow.language.state import ExpectedAnswer
 from tests import examples
 
 FLOWS = Path(__file__).parents[2] / "services" / "workflow" / "flows"

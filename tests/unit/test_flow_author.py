@@ -19,7 +19,7 @@ from services.workflow.domain.authoring.drawing import drawing, mermaid
 from services.workflow.domain.authoring.json_positions import parse as parse_lines
 from services.workflow.domain.authoring.layout import LayoutEdge, Size, layout
 from services.workflow.domain.authoring.svg import svg
-from services.workflow.domain.language.flow import Flow, FlowError, parse
+from shared.flow.language.flow import Flow, FlowError, parse
 from tests import examples
 from tests.processes import ROOT
 

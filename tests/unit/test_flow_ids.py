@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from services.proxy.domain.flow_ids import FlowIds, Unread, binds, flow_ids, unknown
 from services.proxy.domain.session import Append, ClientSession, Send
-from services.workflow.domain.language.flow import parse
 from shared.contract.conversation import NEW, Conversation, Ownership, Progress, Visit
 from shared.contract.facts import ChoiceMade, ConversationReset, Fact, FlowAdvanced, TextWritten
+from shared.flow.language.flow import parse
 from tests import examples
 from tests.examples import Story
 

@@ -9,12 +9,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from services.workflow.domain.decide import CallService
-from services.workflow.domain.language.flow import Flow, FlowError, parse
-from services.workflow.domain.language.flow_file import MAX_FILE
-from services.workflow.domain.language.graph import Edge
-from services.workflow.domain.language.validation import DEEPEST_CALL
 from shared.contract.facts import ConversationStarted, DecisionFailed
+from shared.flow.decide import CallService
+from shared.flow.language.flow import Flow, FlowError, parse
+from shared.flow.language.flow_file import MAX_FILE
+from shared.flow.language.graph import Edge
+from shared.flow.language.validation import DEEPEST_CALL
 from tests.dialogue import FlowDialogue, asks, got, offers, picked, says
 
 FLOWS = Path(__file__).parents[2] / "services" / "workflow" / "flows"

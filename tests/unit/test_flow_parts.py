@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from services.workflow.domain.language.conditions import BadCondition, Unclear, condition
-from services.workflow.domain.language.locales import lookup, wishes
-from services.workflow.domain.language.patterns import BadPattern, pattern, words
-from services.workflow.domain.language.schema import seconds
-from services.workflow.domain.language.templates import (
+from shared.contract.conversation import Begun
+from shared.contract.entry import MAX_ENTRY
+from shared.flow.language.conditions import BadCondition, Unclear, condition
+from shared.flow.language.locales import lookup, wishes
+from shared.flow.language.patterns import BadPattern, pattern, words
+from shared.flow.language.schema import seconds
+from shared.flow.language.templates import (
     TooLong,
     Voice,
     header,
@@ -20,9 +22,7 @@ from services.workflow.domain.language.templates import (
     template,
     url,
 )
-from services.workflow.domain.language.values import Kind, Misfit, Save, captured, picked, written
-from shared.contract.conversation import Begun
-from shared.contract.entry import MAX_ENTRY
+from shared.flow.language.values import Kind, Misfit, Save, captured, picked, written
 
 
 def voice(language: str = "", **variables: Any) -> Voice:

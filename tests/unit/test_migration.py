@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from services.workflow.domain.authoring.simulator import Simulator
-from services.workflow.domain.effects import Moment
-from services.workflow.domain.language.flow import Flow, parse
 from services.workflow.domain.migration import NoPlace, destination, migrated
 from services.workflow.domain.releases import (
     Release,
@@ -39,6 +37,8 @@ from shared.contract.facts import (
     TextWritten,
     TimerArmed,
 )
+from shared.flow.effects import Moment
+from shared.flow.language.flow import Flow, parse
 from tests import examples
 
 MOMENT = Moment(examples.FIRST_TIME)

@@ -8,7 +8,6 @@ import jsonschema
 import msgspec
 import pytest
 
-from services.workflow.domain.language.flow import parse
 from shared.contract import sealing
 from shared.contract.entry import (
     MAX_ENTRY,
@@ -34,6 +33,7 @@ from shared.contract.facts import (
     VariableSaved,
 )
 from shared.contract.sealing import KEY_BYTES, DataKey, _plan, key_id, put_back, seal, split, take_out
+from shared.flow.language.flow import parse
 from tests import examples
 
 KEY = DataKey(b"block-1 \x05", bytes(range(KEY_BYTES)))

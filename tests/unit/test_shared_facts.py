@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from services.workflow.domain.agents import respond_agent
-from services.workflow.domain.effects import Moment
 from shared.contract.agents import AgentRequest, Answered, Ask
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import HOLD_ANY, Entry, RecordedEntry, decode, encode
 from shared.contract.facts import BotFact, EngagementBegan, RequestAnswered, RequestMade
+from shared.flow.effects import Moment
 from tests import examples
 
 

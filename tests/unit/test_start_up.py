@@ -68,7 +68,7 @@ def test_checking_a_flow_waits_for_no_connection() -> None:
 
 def test_a_workflow_waits_for_the_language_of_conditions_when_a_flow_has_some() -> None:
     assert "cel" not in imported("import services.workflow.app")
-    condition = "from services.workflow.domain.language.conditions import condition; condition('1 < 2')"
+    condition = "from shared.flow.language.conditions import condition; condition('1 < 2')"
     assert "cel" in imported(condition)
 
 
@@ -78,9 +78,9 @@ def test_a_proxy_waits_for_ciphers_when_it_takes_tokens() -> None:
 
 def test_a_workflow_waits_for_word_breaks_and_near_languages_when_a_flow_needs_them() -> None:
     assert imported("import services.workflow.app").isdisjoint({"icu4py", "langcodes"})
-    words = "from services.workflow.domain.language.patterns import words; "
+    words = "from shared.flow.language.patterns import words; "
     assert "icu4py" not in imported(f"{words}words(['yes']).takes('yes please')")
     assert "icu4py" in imported(f"{words}words(['退款']).takes('我要退款')")
-    lookup = "from services.workflow.domain.language.locales import lookup; "
+    lookup = "from shared.flow.language.locales import lookup; "
     assert "langcodes" not in imported(f"{lookup}lookup(['de'], ['en', 'de'])")
     assert "langcodes" in imported(f"{lookup}lookup(['nb'], ['en', 'no'])")

@@ -11,7 +11,7 @@ import pytest
 from langcodes.data_dicts import LIKELY_SUBTAGS
 
 from services.proxy.transports.pages import STATIC, manifest
-from services.workflow.domain.language.locales import lookup
+from shared.flow.language.locales import lookup
 from tests.javascript import NODE, ROOT, packages
 
 WIDGET = ROOT / "services/proxy/widget"

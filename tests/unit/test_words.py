@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from services.workflow.domain.language.patterns import pattern, words
-from services.workflow.domain.language.words import SaidText, Words, best
 from shared.contract.facts import (
     AskedAgain,
     ConversationStarted,
@@ -16,6 +14,8 @@ from shared.contract.facts import (
     InputRefused,
     VariableSaved,
 )
+from shared.flow.language.patterns import pattern, words
+from shared.flow.language.words import SaidText, Words, best
 from tests.dialogue import FlowDialogue, asks, flow_of, got, says, text
 from tests.growth import growth
 

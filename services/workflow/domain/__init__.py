@@ -1,1 +1,1 @@
-"""What the workflow decides, without I/O: the flow and its checks, and the decisions."""
+"""What the workflow decides besides flows, without I/O: agents, the assistant, releases, authors' tools."""

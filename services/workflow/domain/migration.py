@@ -10,15 +10,15 @@ from collections.abc import Mapping
 
 import msgspec
 
-from services.workflow.domain.effects import NO_RESULTS, Moment
-from services.workflow.domain.language.diagnostics import shown
-from services.workflow.domain.language.flow import Flow
-from services.workflow.domain.language.state import FlowState
-from services.workflow.domain.language.templates import TooLong
-from services.workflow.domain.turn import Endless, Needed, TurnBuilder
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import Entry, needed
 from shared.contract.facts import ConversationHandedBack, EditorClosed, EditorOpened, Fact, FlowMigrated
+from shared.flow.effects import NO_RESULTS, Moment
+from shared.flow.language.diagnostics import shown
+from shared.flow.language.flow import Flow
+from shared.flow.language.state import FlowState
+from shared.flow.language.templates import TooLong
+from shared.flow.turn import Endless, Needed, TurnBuilder
 
 
 class NoPlace(Exception):

@@ -1,5 +1,5 @@
 // In which of its languages the chat shows its own words. It is CLDR's matching, as the bot's flows have it
-// (services/workflow/domain/language/locales.py): a test compares the two.
+// (shared/flow/language/locales.py): a test compares the two.
 
 /** Languages with texts of their own, besides English. Chinese has two, told apart by their script. */
 const OWN = new Set("en de es fr pt it nl pl tr ar he hi ja ko".split(" "));

@@ -1,4 +1,4 @@
-"""What the engaged agent answers: pure, like what a flow answers (`domain.decide`)."""
+"""What the engaged agent answers: pure, like what a flow answers (`shared.flow.decide`)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ from msgspec.structs import replace
 from services.workflow.domain.agents.assistant import AssistantAgent
 from services.workflow.domain.agents.emoji import Emoji
 from services.workflow.domain.agents.match import Match
-from services.workflow.domain.effects import (
-    NO_RESULTS,
-    Effect,
-    Generate,
-    Generated,
-    GenerationFailed,
-    Moment,
-    Results,
-)
 from shared.contract.agents import Agent, AgentRequest, Answered, Ask, BadConfiguration, configured
 from shared.contract.conversation import Conversation, Engagement, Input
 from shared.contract.entry import MAX_ENTRY, Entry, EntryTooLarge, encode, needed
@@ -33,6 +24,15 @@ from shared.contract.facts import (
     Interjected,
     RequestAnswered,
     RequestMade,
+)
+from shared.flow.effects import (
+    NO_RESULTS,
+    Effect,
+    Generate,
+    Generated,
+    GenerationFailed,
+    Moment,
+    Results,
 )
 
 __all__ = ["BUILT_IN", "STATE", "respond_agent"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from services.workflow.domain.language.comparison import unified
-from services.workflow.domain.language.patterns import TextMatch as Matcher
-from services.workflow.domain.language.patterns import pattern, words
-from services.workflow.domain.language.words import holds_no_word
 from shared.contract.agents import AgentRequest, Answered, MatchConfiguration
+from shared.flow.language.comparison import unified
+from shared.flow.language.patterns import TextMatch as Matcher
+from shared.flow.language.patterns import pattern, words
+from shared.flow.language.words import holds_no_word
 
 
 class Match:

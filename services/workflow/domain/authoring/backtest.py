@@ -12,17 +12,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from services.workflow.domain.decide import begins, failed, respond
-from services.workflow.domain.effects import (
-    CallService,
-    Generate,
-    Generated,
-    GenerationFailed,
-    GoTo,
-    HandoffRequest,
-    Moment,
-)
-from services.workflow.domain.language.flow import Flow
 from shared.contract.conversation import NEW, Conversation, Input, step
 from shared.contract.entry import Entry, RecordedEntry, needed
 from shared.contract.facts import (
@@ -50,6 +39,17 @@ from shared.contract.facts import (
     TimerArmed,
     TimerFired,
 )
+from shared.flow.decide import begins, failed, respond
+from shared.flow.effects import (
+    CallService,
+    Generate,
+    Generated,
+    GenerationFailed,
+    GoTo,
+    HandoffRequest,
+    Moment,
+)
+from shared.flow.language.flow import Flow
 from shared.timestamps import parse_time
 
 #: Where a conversation stands before its flow has begun.

@@ -34,16 +34,6 @@ from services.workflow.domain.authoring.rendered_messages import (
     utterances,
 )
 from services.workflow.domain.authoring.simulator import RehearsalError, Simulator
-from services.workflow.domain.effects import (
-    CallService,
-    Generate,
-    Generated,
-    GenerationFailed,
-    GoTo,
-    HandoffRequest,
-)
-from services.workflow.domain.language.flow import Flow
-from services.workflow.domain.language.patterns import pattern
 from shared.contract.facts import (
     ChoiceMade,
     ConversationClaimed,
@@ -55,6 +45,16 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.contract.html_text import plain
+from shared.flow.effects import (
+    CallService,
+    Generate,
+    Generated,
+    GenerationFailed,
+    GoTo,
+    HandoffRequest,
+)
+from shared.flow.language.flow import Flow
+from shared.flow.language.patterns import pattern
 
 OPERATOR = "operator"
 

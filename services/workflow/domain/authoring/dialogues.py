@@ -12,9 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from services.workflow.domain.authoring.json_positions import JsonNode, parse
-from services.workflow.domain.language import schema
-from services.workflow.domain.language.diagnostics import Diagnostic, FlowError, quoted, similar
-from services.workflow.domain.language.patterns import BadPattern, pattern
+from shared.flow.language import schema
+from shared.flow.language.diagnostics import Diagnostic, FlowError, quoted, similar
+from shared.flow.language.patterns import BadPattern, pattern
 
 #: Any number of utterances, whatever they are.
 ANYTHING: Final = "..."

@@ -12,11 +12,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from services.workflow.domain.language.flow import Flow
-from services.workflow.domain.language.graph import Edge
-from services.workflow.domain.language.state import FlowState
 from shared.contract.facts import BotSaid, ChoiceAsked, EditorClosed, EditorOpened
 from shared.contract.html_text import plain
+from shared.flow.language.flow import Flow
+from shared.flow.language.graph import Edge
+from shared.flow.language.state import FlowState
 
 Look = Literal["says", "asks", "handoff", "service", "assistant", "call", "end", "plain"]
 

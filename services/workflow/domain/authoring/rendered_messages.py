@@ -7,8 +7,6 @@ from typing import Literal
 
 import msgspec
 
-from services.workflow.domain.language import choices
-from services.workflow.domain.language.locales import wishes
 from shared.contract.conversation import Conversation
 from shared.contract.facts import (
     AssistantSaid,
@@ -26,6 +24,8 @@ from shared.contract.facts import (
     TextWritten,
 )
 from shared.contract.html_text import plain
+from shared.flow.language import choices
+from shared.flow.language.locales import wishes
 
 Kind = Literal["bot", "assistant", "handoff", "withdrawn", "refused", "failed", "ended"]
 

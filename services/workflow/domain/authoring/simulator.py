@@ -11,10 +11,6 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from services.workflow.domain.decide import Moment, begins, failed, respond
-from services.workflow.domain.effects import CallService, Effect, Generate, Generated, GenerationFailed
-from services.workflow.domain.language.diagnostics import Diagnostic
-from services.workflow.domain.language.flow import Flow
 from shared.contract.conversation import NEW, Conversation, Timer, step
 from shared.contract.entry import Entry, RecordedEntry, needed
 from shared.contract.facts import (
@@ -26,6 +22,10 @@ from shared.contract.facts import (
     TimerArmed,
     TimerFired,
 )
+from shared.flow.decide import Moment, begins, failed, respond
+from shared.flow.effects import CallService, Effect, Generate, Generated, GenerationFailed
+from shared.flow.language.diagnostics import Diagnostic
+from shared.flow.language.flow import Flow
 from shared.timestamps import format_time, parse_time
 
 SECOND: Final = 1_000_000_000

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from services.workflow.domain.language import days, emails, numbers, phones
-from services.workflow.domain.language.formats import in_figures, in_words
+from shared.flow.language import days, emails, numbers, phones
+from shared.flow.language.formats import in_figures, in_words
 
 Kind = Literal["text", "email", "number", "phone", "date"]
 Wrong = Literal[

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
-from services.workflow.domain.language.locales import lookup, wishes
-from services.workflow.domain.language.values import found, written
 from shared.contract.conversation import Begun
 from shared.contract.entry import MAX_ENTRY
+from shared.flow.language.locales import lookup, wishes
+from shared.flow.language.values import found, written
 
 Escape = Callable[[str], str]
 

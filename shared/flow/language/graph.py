@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from services.workflow.domain.language.state import ExpectedAnswer, FlowState
+from shared.flow.language.state import ExpectedAnswer, FlowState
 
 Kind = Literal["next", "when", "answer", "fallback", "after", "nobody", "onError", "goTo", "call"]
 

@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from services.workflow.domain.language.diagnostics import Diagnostic, quoted, shown, similar
-from services.workflow.domain.language.field_reader import FlowSettings
-from services.workflow.domain.language.graph import Edge, named, reached, walked, ways
-from services.workflow.domain.language.state import ExpectedAnswer, FlowState
-from services.workflow.domain.language.templates import VISITOR
-from services.workflow.domain.language.values import MEANINGS
-from services.workflow.domain.language.words import Words, overlap, shared
 from shared.contract.facts import ChoiceAsked
+from shared.flow.language.diagnostics import Diagnostic, quoted, shown, similar
+from shared.flow.language.field_reader import FlowSettings
+from shared.flow.language.graph import Edge, named, reached, walked, ways
+from shared.flow.language.state import ExpectedAnswer, FlowState
+from shared.flow.language.templates import VISITOR
+from shared.flow.language.values import MEANINGS
+from shared.flow.language.words import Words, overlap, shared
 
 #: The most states that one input may lead through.
 MAX_WALK: Final = 1_000

@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from services.workflow.domain.language import schema
-from services.workflow.domain.language.days import Day, iso
-from services.workflow.domain.language.diagnostics import quoted
-from services.workflow.domain.language.field_reader import MemberReader
-from services.workflow.domain.language.patterns import BadPattern, TextMatch, pattern, words
-from services.workflow.domain.language.phones import is_region
-from services.workflow.domain.language.schema import MEANING
-from services.workflow.domain.language.state import AfterSilence, ExpectedAnswer, Fallback
-from services.workflow.domain.language.values import Kind, Save
+from shared.flow.language import schema
+from shared.flow.language.days import Day, iso
+from shared.flow.language.diagnostics import quoted
+from shared.flow.language.field_reader import MemberReader
+from shared.flow.language.patterns import BadPattern, TextMatch, pattern, words
+from shared.flow.language.phones import is_region
+from shared.flow.language.schema import MEANING
+from shared.flow.language.state import AfterSilence, ExpectedAnswer, Fallback
+from shared.flow.language.values import Kind, Save
 
 #: How many timers a state may have.
 MAX_TIMERS: Final = 20

@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from services.workflow.domain.language.compiler import FlowCompiler
-from services.workflow.domain.language.diagnostics import Diagnostic, FlowError, quoted
-from services.workflow.domain.language.field_reader import FlowSettings, Notes, saves_anything
-from services.workflow.domain.language.flow_file import FLOWS, MAX_FILE, JsonMember, canonical, faults, read
-from services.workflow.domain.language.graph import Edge, ways
-from services.workflow.domain.language.state import ExpectedAnswer, Fallback, FlowState
-from services.workflow.domain.language.templates import Text
-from services.workflow.domain.language.validation import MAX_WALK, Checks
 from shared.contract.facts import BotSaid, ChoiceAsked, EditorOpened
+from shared.flow.language.compiler import FlowCompiler
+from shared.flow.language.diagnostics import Diagnostic, FlowError, quoted
+from shared.flow.language.field_reader import FlowSettings, Notes, saves_anything
+from shared.flow.language.flow_file import FLOWS, MAX_FILE, JsonMember, canonical, faults, read
+from shared.flow.language.graph import Edge, ways
+from shared.flow.language.state import ExpectedAnswer, Fallback, FlowState
+from shared.flow.language.templates import Text
+from shared.flow.language.validation import MAX_WALK, Checks
 
 __all__ = ["MAX_WALK", "Diagnostic", "Flow", "FlowError", "parse"]
 

@@ -5,23 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Never
 
-from services.workflow.domain.effects import (
-    CallService,
-    Effect,
-    Generate,
-    Generated,
-    GenerationFailed,
-    GoTo,
-    HandoffRequest,
-    Moment,
-    Results,
-)
-from services.workflow.domain.language.conditions import Unclear
-from services.workflow.domain.language.diagnostics import Diagnostic, shown
-from services.workflow.domain.language.flow import Flow
-from services.workflow.domain.language.state import Branch, FlowState, HandoffSpec, ServiceSpec
-from services.workflow.domain.language.templates import Text, Voice, header, plain, url
-from services.workflow.domain.language.validation import MAX_WALK
 from shared.contract.conversation import Conversation, Input
 from shared.contract.facts import (
     AnswerFailed,
@@ -37,6 +20,23 @@ from shared.contract.facts import (
     TimerArmed,
     VariableSaved,
 )
+from shared.flow.effects import (
+    CallService,
+    Effect,
+    Generate,
+    Generated,
+    GenerationFailed,
+    GoTo,
+    HandoffRequest,
+    Moment,
+    Results,
+)
+from shared.flow.language.conditions import Unclear
+from shared.flow.language.diagnostics import Diagnostic, shown
+from shared.flow.language.flow import Flow
+from shared.flow.language.state import Branch, FlowState, HandoffSpec, ServiceSpec
+from shared.flow.language.templates import Text, Voice, header, plain, url
+from shared.flow.language.validation import MAX_WALK
 from shared.timestamps import format_time
 
 #: The most questions to backends and the assistant that one input may lead to.

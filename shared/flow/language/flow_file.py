@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from services.workflow.domain.language.diagnostics import Diagnostic, FlowError, quoted
+from shared.flow.language.diagnostics import Diagnostic, FlowError, quoted
 
 #: The largest flow file (bytes): the log keeps each flow's content as one message.
 MAX_FILE: Final = 448 * 1024

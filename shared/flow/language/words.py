@@ -24,7 +24,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 import re2
 
-from services.workflow.domain.language.comparison import comparable, is_turkic, whole
+from shared.flow.language.comparison import comparable, is_turkic, whole
 
 Span = tuple[int, int]
 T = TypeVar("T")

@@ -15,8 +15,8 @@ from unicodedata import normalize
 import msgspec
 import re2
 
-from services.workflow.domain.language.comparison import comparable, is_turkic, unified
-from services.workflow.domain.language.words import SaidText, Words, best, holds_no_word
+from shared.flow.language.comparison import comparable, is_turkic, unified
+from shared.flow.language.words import SaidText, Words, best, holds_no_word
 
 #: The longest pattern (characters), and what one may take when compiled (bytes).
 MAX_LENGTH: Final = 1_000

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
-from services.workflow.domain.language.comparison import unified
-from services.workflow.domain.language.formats import (
+from shared.flow.language.comparison import unified
+from shared.flow.language.formats import (
     bare,
     beside_days,
     locale_of,

@@ -5,32 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from services.workflow.domain.effects import (
-    NO_RESULTS,
-    CallService,
-    Effect,
-    Generate,
-    Generated,
-    GenerationFailed,
-    GoTo,
-    HandoffRequest,
-    Moment,
-    Results,
-)
-from services.workflow.domain.language.choices import Option, meant
-from services.workflow.domain.language.diagnostics import Diagnostic
-from services.workflow.domain.language.flow import Flow
-from services.workflow.domain.language.state import ExpectedAnswer, Fallback, FlowState, same
-from services.workflow.domain.language.templates import Text, TooLong, template
-from services.workflow.domain.language.values import (
-    AMBIGUOUS,
-    INVALID,
-    MEANINGS,
-    Misfit,
-    captured,
-)
-from services.workflow.domain.language.words import SaidText, best
-from services.workflow.domain.turn import Endless, Needed, TurnBuilder
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import MAX_ENTRY, Entry, EntryTooLarge, encode, needed
 from shared.contract.facts import (
@@ -56,6 +30,32 @@ from shared.contract.facts import (
 )
 from shared.contract.html_text import plain
 from shared.contract.visible import is_visible
+from shared.flow.effects import (
+    NO_RESULTS,
+    CallService,
+    Effect,
+    Generate,
+    Generated,
+    GenerationFailed,
+    GoTo,
+    HandoffRequest,
+    Moment,
+    Results,
+)
+from shared.flow.language.choices import Option, meant
+from shared.flow.language.diagnostics import Diagnostic
+from shared.flow.language.flow import Flow
+from shared.flow.language.state import ExpectedAnswer, Fallback, FlowState, same
+from shared.flow.language.templates import Text, TooLong, template
+from shared.flow.language.values import (
+    AMBIGUOUS,
+    INVALID,
+    MEANINGS,
+    Misfit,
+    captured,
+)
+from shared.flow.language.words import SaidText, best
+from shared.flow.turn import Endless, Needed, TurnBuilder
 
 __all__ = [
     "CallService",

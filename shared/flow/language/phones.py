@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from services.workflow.domain.language.comparison import unified
-from services.workflow.domain.language.formats import with_plain_digits
+from shared.flow.language.comparison import unified
+from shared.flow.language.formats import with_plain_digits
 
 #: Longer texts are no numbers (characters).
 _MAX_LENGTH: Final = 80

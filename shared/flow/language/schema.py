@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from services.workflow.domain.language.locales import TAG
-from services.workflow.domain.language.state import is_id
-from services.workflow.domain.language.values import NAME, RESERVED
+from shared.flow.language.locales import TAG
+from shared.flow.language.state import is_id
+from shared.flow.language.values import NAME, RESERVED
 
 #: The fields of an object and their types; "?" marks those that may be left out.
 Fields = Mapping[str, str]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 from unicodedata import category, combining, decomposition, normalize, numeric
 
-from services.workflow.domain.language.comparison import comparable, unified
+from shared.flow.language.comparison import comparable, unified
 
 #: "1", "1.", "1)", "(1)", "[1]", "1:", "1!", "Nº 1", "#1": a number as lists and people write it.
 _NUMBER: Final = re.compile(

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from services.workflow.domain.language.comparison import comparable
-from services.workflow.domain.language.formats import Marks, marks_of, with_plain_digits
+from shared.flow.language.comparison import comparable
+from shared.flow.language.formats import Marks, marks_of, with_plain_digits
 
 #: Larger whole numbers are no longer exact everywhere that reads the log.
 MAX_LENGTH: Final = 2**53 - 1

@@ -7,10 +7,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.workflow.domain.language.conditions import Condition
-from services.workflow.domain.language.patterns import TextMatch
-from services.workflow.domain.language.templates import Json, Text, Voice, plain, texts_of
-from services.workflow.domain.language.values import Save
 from shared.contract.facts import (
     BotSaid,
     Choice,
@@ -20,6 +16,10 @@ from shared.contract.facts import (
     FlowId,
     HandoffRequested,
 )
+from shared.flow.language.conditions import Condition
+from shared.flow.language.patterns import TextMatch
+from shared.flow.language.templates import Json, Text, Voice, plain, texts_of
+from shared.flow.language.values import Save
 
 Effect = BotSaid | ChoiceAsked | EditorOpened | EditorClosed | HandoffRequested
 

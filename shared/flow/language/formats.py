@@ -13,7 +13,7 @@ from unicodedata import category, combining, decimal, normalize
 
 import msgspec
 
-from services.workflow.domain.language.comparison import comparable
+from shared.flow.language.comparison import comparable
 
 if TYPE_CHECKING:
     from babel import Locale

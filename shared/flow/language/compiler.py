@@ -8,14 +8,23 @@ from typing import Any, Final
 
 import msgspec
 
-from services.workflow.domain.language import schema
-from services.workflow.domain.language.answers import AnswerReader
-from services.workflow.domain.language.conditions import BadCondition, condition
-from services.workflow.domain.language.diagnostics import quoted, similar
-from services.workflow.domain.language.field_reader import FlowSettings
-from services.workflow.domain.language.phones import is_region
-from services.workflow.domain.language.schema import MEANING
-from services.workflow.domain.language.state import (
+from shared.contract.facts import (
+    ASSISTANT_SESSION,
+    BotSaid,
+    Choice,
+    ChoiceAsked,
+    EditorClosed,
+    EditorOpened,
+    HandoffRequested,
+)
+from shared.flow.language import schema
+from shared.flow.language.answers import AnswerReader
+from shared.flow.language.conditions import BadCondition, condition
+from shared.flow.language.diagnostics import quoted, similar
+from shared.flow.language.field_reader import FlowSettings
+from shared.flow.language.phones import is_region
+from shared.flow.language.schema import MEANING
+from shared.flow.language.state import (
     Asked,
     AssistantSpec,
     Branch,
@@ -28,16 +37,7 @@ from services.workflow.domain.language.state import (
     ServiceSpec,
     Speech,
 )
-from services.workflow.domain.language.templates import Text, json_template, template
-from shared.contract.facts import (
-    ASSISTANT_SESSION,
-    BotSaid,
-    Choice,
-    ChoiceAsked,
-    EditorClosed,
-    EditorOpened,
-    HandoffRequested,
-)
+from shared.flow.language.templates import Text, json_template, template
 
 #: The editor in which the assistant is spoken with, unless the state names another.
 #: The longest time a backend may take (seconds).

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from services.workflow.domain.language.diagnostics import Diagnostic, quoted, similar
-from services.workflow.domain.language.flow_file import JsonMember
-from services.workflow.domain.language.locales import TAG
-from services.workflow.domain.language.schema import MEANING, Fields, is_of
-from services.workflow.domain.language.state import Fallback
-from services.workflow.domain.language.templates import Text, split
-from services.workflow.domain.language.values import Kind
+from shared.flow.language.diagnostics import Diagnostic, quoted, similar
+from shared.flow.language.flow_file import JsonMember
+from shared.flow.language.locales import TAG
+from shared.flow.language.schema import MEANING, Fields, is_of
+from shared.flow.language.state import Fallback
+from shared.flow.language.templates import Text, split
+from shared.flow.language.values import Kind
 
 
 class FlowSettings(msgspec.Struct, frozen=True):

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
-from services.workflow.domain.language.arithmetic import HELPERS, fractional, in_fractions
-from services.workflow.domain.language.patterns import MAX_LENGTH as MAX_PATTERN
-from services.workflow.domain.language.templates import Voice
-from services.workflow.domain.language.values import NAME
+from shared.flow.language.arithmetic import HELPERS, fractional, in_fractions
+from shared.flow.language.patterns import MAX_LENGTH as MAX_PATTERN
+from shared.flow.language.templates import Voice
+from shared.flow.language.values import NAME
 
 #: The longest condition (characters).
 MAX_LENGTH: Final = 500

@@ -6,7 +6,7 @@ import re
 from typing import Final
 from unicodedata import category
 
-from services.workflow.domain.language.comparison import unified
+from shared.flow.language.comparison import unified
 
 #: A "valid e-mail address" of the HTML standard, but with a dot in its domain, and letters of any script.
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[^\W_]([\w-]{0,61}[^\W_])?(\.[^\W_]([\w-]{0,61}[^\W_])?)+")
