@@ -47,6 +47,7 @@ def _told() -> tuple[type[Exception], ...]:
     from deploy.cli.accounts import AccountError
     from deploy.cli.connection import ConnectionFailed
     from deploy.cli.erase import EraseError
+    from deploy.cli.replay_bundle import ReplayError
     from deploy.local.embedded import ServerError
     from deploy.local.ports import PortError
     from deploy.local.processes import FolderError
@@ -62,7 +63,7 @@ def _told() -> tuple[type[Exception], ...]:
     return (
         *(AccountError, ConnectionFailed, ServerError, ProcessError, PortError, FolderError),
         *(ReleaseError, BrokenFlow, DeclareError, LogError, KeyringError),
-        *(ReshardError, Unmovable, EraseError),
+        *(ReshardError, Unmovable, EraseError, ReplayError),
     )
 
 
@@ -168,6 +169,15 @@ def parser() -> argparse.ArgumentParser:
     )
 
     flows.add_parser(commands)
+
+    bundle = commands.add_parser(
+        "replay-bundle", help="replay a conversation that was saved as a test: docs/flow-tools.md"
+    )
+    bundle.add_argument("file", metavar="FILE", help="what the console saved")
+    bundle.add_argument("--flow", metavar="FLOW", help="decide by this flow's file, not by the one of then")
+    bundle.add_argument("--name", default="", help="the flow's name, if its file is called otherwise")
+    bundle.add_argument("--json", action="store_true", help="the report as JSON")
+    bundle.set_defaults(command=LazyCommand("replay_bundle", "replay_bundle"))
     return parser
 
 

@@ -121,6 +121,18 @@ def take_out(facts: Sequence[Fact]) -> tuple[tuple[Fact, ...], bytes]:
     return tuple(left), b"[" + b",".join(words) + b"]"
 
 
+def bare(fact: Fact) -> Fact:
+    """The fact with nothing where personal values are, whoever else is told the same."""
+    plan = _PLANS.get(type(fact))
+    return fact if plan is None else _without(fact, plan)
+
+
+def masked(fact: Fact, mark: str, all: bool = False) -> Fact:
+    """The fact with ``mark`` for each personal value, if there is one, or for ``all``; {} for an object."""
+    plan = _PLANS.get(type(fact))
+    return fact if plan is None else _with_marks(fact, plan, mark, all)
+
+
 def put_back(
     facts: Sequence[Fact | None], words: bytes, again: bool = False
 ) -> tuple[Fact | None, ...] | None:
@@ -258,6 +270,19 @@ def _without(struct: S, plan: _Plan) -> S:
         for name, within in plan.within.items()
     }
     return replace(struct, **plan.absent, **inner)
+
+
+def _with_marks(struct: S, plan: _Plan, mark: str, all: bool) -> S:
+    marks = {
+        name: absent if isinstance(absent, dict) else mark
+        for name, absent in plan.absent.items()
+        if all or getattr(struct, name) not in (absent, None, "")
+    }
+    inner = {
+        name: tuple(_with_marks(each, within, mark, all) for each in getattr(struct, name))
+        for name, within in plan.within.items()
+    }
+    return replace(struct, **marks, **inner)
 
 
 def _lenient(raw: msgspec.Raw) -> Fact | None:

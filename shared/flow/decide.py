@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from shared.contract.conversation import Conversation, Input
 from shared.contract.entry import MAX_ENTRY, Entry, EntryTooLarge, encode, needed
@@ -29,7 +29,9 @@ from shared.contract.facts import (
     TimerFired,
 )
 from shared.contract.html_text import plain
+from shared.contract.left_out import LeftOut, NeedsWords
 from shared.contract.visible import is_visible
+from shared.flow.considered import Considered
 from shared.flow.effects import (
     NO_RESULTS,
     CallService,
@@ -45,6 +47,7 @@ from shared.flow.effects import (
 from shared.flow.language.choices import Option, meant
 from shared.flow.language.diagnostics import Diagnostic
 from shared.flow.language.flow import Flow
+from shared.flow.language.patterns import TextMatch
 from shared.flow.language.state import ExpectedAnswer, Fallback, FlowState, same
 from shared.flow.language.templates import Text, TooLong, template
 from shared.flow.language.values import (
@@ -52,9 +55,10 @@ from shared.flow.language.values import (
     INVALID,
     MEANINGS,
     Misfit,
+    Save,
     captured,
 )
-from shared.flow.language.words import SaidText, best
+from shared.flow.language.words import SaidText, Words, best
 from shared.flow.turn import Endless, Needed, TurnBuilder
 
 __all__ = [
@@ -101,9 +105,10 @@ def respond(
     results: Results = NO_RESULTS,
     max_entry: int = MAX_ENTRY,
     remarks: list[Diagnostic] | None = None,
+    looked: list[Considered] | None = None,
 ) -> Entry | Effect:
     """The entry that answers ``item``: what `decide` says, if it fits into ``max_entry`` bytes."""
-    decided = decide(state, item, flow, moment, results, remarks)
+    decided = decide(state, item, flow, moment, results, remarks, looked)
     if not isinstance(decided, tuple):
         return decided
     entry = _entry(item, decided)
@@ -127,16 +132,18 @@ def decide(
     moment: Moment,
     results: Results = NO_RESULTS,
     remarks: list[Diagnostic] | None = None,
+    looked: list[Considered] | None = None,
 ) -> tuple[Fact, ...] | Effect:
     """The outcome of ``item`` (an answer, a refusal, a handoff, or a failure), or what it takes first.
 
     ``flow`` is the one that the conversation is bound to (``state.version``); where `begins` says so,
     the one that it shall begin with. ``results`` is what the assistant answered in this turn. What a
-    flow's author should hear of (a condition that says neither yes nor no) is added to ``remarks``.
+    flow's author should hear of (a condition that says neither yes nor no) is added to ``remarks``,
+    the rules that were looked at, to ``looked``. Raises `NeedsWords` only where words were left out.
     A timer that means nothing any more has an outcome without facts.
     """
     try:
-        return _Decision(state, item, flow, moment, results, remarks).outcome()
+        return _Decision(state, item, flow, moment, results, remarks, looked).outcome()
     except Needed as needed:
         return needed.need
     except Endless:
@@ -217,6 +224,7 @@ class _Decision(TurnBuilder):
 
     def _choice(self, place: FlowState, group: str, item: str) -> tuple[Fact, ...]:
         taken_by = self.flow.answers.get(ExpectedAnswer(group, item, place.scope))
+        self.look(place, "choice", item, taken_by is not None, to=taken_by)
         if taken_by is None:
             return _refused("no_transition")
         taker = self.flow.states[taken_by]
@@ -226,6 +234,7 @@ class _Decision(TurnBuilder):
 
     def _named(self, place: FlowState, group: str, text: str) -> tuple[Fact, ...]:
         """A choice by its words, its id or its number, from who has no buttons."""
+        self._readable(place, text)
         asked = self.effect(place)
         assert isinstance(asked, ChoiceAsked)
         options = [Option(str(choice.item), plain(choice.text)) for choice in asked.choices]
@@ -248,16 +257,22 @@ class _Decision(TurnBuilder):
         takers = self.flow.takers.get(ExpectedAnswer(session, None, place.scope), ())
         shows = is_visible(text)
         surest: tuple[FlowState, ...] | None = None  # of those with words, found out when the first is met
+        if isinstance(text, LeftOut) and not shows:  # nobody knows whether there was anything
+            self._readable(place, text)
         for taker in takers:
+            if taker.match is not None:
+                self._readable(taker, text, self.voice.begun.language)
             groups: Mapping[str, str] | None = {} if shows else None  # nothing is no answer
             if taker.match is not None and taker.match.words is not None:
                 if surest is None:
                     worded = [(each, each.match.words) for each in takers if each.match and each.match.words]
                     surest = best(worded, SaidText(text, self.language))
                 if len(surest) != 1 or surest[0] is not taker:  # of several nobody can tell which is meant
+                    self._looked_at(taker, False)
                     continue
             elif taker.match is not None:
                 groups = taker.match.takes(text, self.language)
+            self._looked_at(taker, groups is not None)
             if groups is not None:
                 return self._taken(place, taker, groups, text)
         if place.assistant is not None and shows:
@@ -265,11 +280,28 @@ class _Decision(TurnBuilder):
             return self.speak(place)
         return self._unmatched(place, "no_transition")
 
+    def _readable(self, at: FlowState, *words: str) -> None:
+        """Raises `NeedsWords` where some of them were left out."""
+        if any(isinstance(each, LeftOut) for each in words):
+            raise NeedsWords(f'the state "{at.name}" compares what the visitor wrote')
+
+    def _looked_at(self, taker: FlowState, fits: bool) -> None:
+        """Whether a state takes the text."""
+        if self.looked is None:
+            return
+        match taker.match:
+            case TextMatch(words=Words(options=options)):
+                self.look(taker, "words", ", ".join(options), fits, to=taker.name)
+            case TextMatch(pattern=pattern):
+                self.look(taker, "pattern", pattern.pattern, fits, to=taker.name)
+            case _:
+                self.look(taker, "text", "", fits, to=taker.name)
+
     def _taken(
         self, place: FlowState, taker: FlowState, groups: Mapping[str, str], text: str
     ) -> tuple[Fact, ...]:
         if taker.save is not None:
-            value = captured(taker.save, text, self.voice.languages)
+            value = self._captured(taker, taker.save, text)
             if isinstance(value, Misfit):
                 if value.reason == "ambiguous":
                     say = taker.ambiguous or template(AMBIGUOUS)
@@ -280,6 +312,16 @@ class _Decision(TurnBuilder):
         for name, found in groups.items():
             self.save(name, found)
         return self._walk(taker.name)
+
+    def _captured(self, taker: FlowState, save: Save, text: str) -> Any:
+        """What is kept of the text, or a `Misfit`."""
+        if save.kind == "text" and save.least is None and save.most is None:
+            return text if isinstance(text, LeftOut) else captured(save, text)
+        self._readable(taker, text)
+        value = captured(save, text, self.voice.languages)
+        why = value.reason if isinstance(value, Misfit) else ""
+        self.look(taker, "value", save.kind, not why, why)
+        return value
 
     def _unmatched(self, place: FlowState, refusal: Refusal) -> tuple[Fact, ...]:
         fallback = self._fallback(place)
@@ -297,6 +339,11 @@ class _Decision(TurnBuilder):
     ) -> tuple[Fact, ...]:
         """Ask once more, or give it up. ``meanings`` are what an answer that is not clear may mean."""
         tries = self.state.progress.tries + 1
+        if fallback is not None:
+            more = fallback.next is None or tries <= fallback.times
+            self.look(
+                place, "tries", f"{tries} of {fallback.times}", more, to=None if more else fallback.next
+            )
         if fallback is not None and fallback.next is not None and tries > fallback.times:
             return self._walk(fallback.next)
         self.effects.append(AskedAgain(reason=reason, tries=tries))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, Never
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Never
 
 from shared.contract.conversation import Conversation, Input
 from shared.contract.facts import (
@@ -20,6 +20,7 @@ from shared.contract.facts import (
     TimerArmed,
     VariableSaved,
 )
+from shared.flow.considered import Considered, Rule
 from shared.flow.effects import (
     CallService,
     Effect,
@@ -49,6 +50,7 @@ MAX_UNTOLD: Final = 8
 MAX_REASON: Final = 500
 
 _SECOND: Final = 1_000_000_000
+_NO_VALUES: Final[Mapping[str, Any]] = {}
 
 
 class Endless(Exception):
@@ -68,7 +70,7 @@ class TurnBuilder:
 
     ``stack`` are the states that called the sub-flows it stands in; ``waits`` says whether it has come to
     where somebody is waited for. ``untold`` are the conditions that said neither yes nor no: facts for the
-    flow's author, who is told the same in ``remarks``.
+    flow's author, who is told the same in ``remarks``. ``looked`` gets the rules that were looked at.
     """
 
     __slots__ = (
@@ -76,6 +78,7 @@ class TurnBuilder:
         "effects",
         "flow",
         "item",
+        "looked",
         "moment",
         "remarks",
         "results",
@@ -93,6 +96,7 @@ class TurnBuilder:
         moment: Moment,
         results: Results,
         remarks: list[Diagnostic] | None,
+        looked: list[Considered] | None = None,
     ) -> None:
         self.state = state
         self.item = item
@@ -100,6 +104,7 @@ class TurnBuilder:
         self.moment = moment
         self.results = results
         self.remarks = remarks
+        self.looked = looked
         self.effects: list[Fact] = []
         self.untold: dict[ConditionUntold, None] = {}
         self.stack: list[str] = []
@@ -163,12 +168,37 @@ class TurnBuilder:
 
     def _chosen(self, state: FlowState) -> str | None:
         for branch in state.branches:
+            holds: bool | None
+            why = ""
             try:
-                if branch.when.holds(self.voice):
-                    return branch.next
+                holds = branch.when.holds(self.voice)
             except Unclear as error:
-                self._cannot_tell(state, branch, str(error))
+                holds, why = None, str(error)
+                self._cannot_tell(state, branch, why)
+            if self.looked is not None:
+                values = branch.when.values(self.voice)
+                self.look(state, "condition", branch.when.source, holds, why, values, branch.next)
+            if holds:
+                return branch.next
+        if state.branches:
+            self.look(state, "otherwise", to=state.next)
         return state.next
+
+    def look(
+        self,
+        state: FlowState,
+        rule: Rule,
+        text: str = "",
+        holds: bool | None = True,
+        why: str = "",
+        values: Mapping[str, Any] = _NO_VALUES,
+        to: str | None = None,
+    ) -> None:
+        """A rule was looked at, if anybody wants to know."""
+        if self.looked is not None:
+            self.looked.append(
+                Considered(state=state.name, rule=rule, text=text, holds=holds, why=why, values=values, to=to)
+            )
 
     def _cannot_tell(self, state: FlowState, branch: Branch, why: str) -> None:
         """A condition that cannot be told counts as false, but not in silence."""
@@ -216,6 +246,9 @@ class TurnBuilder:
     def hand_over(self, desk: HandoffSpec, reason: str = "") -> str | None:
         """Ask for a person; where the flow goes instead, if nobody is there and it wants to go on."""
         greeting = desk.waiting
+        if desk.nobody is not None and self.looked is not None:
+            here, at = self.moment.operators, self.state.progress.place or ""
+            self.looked.append(Considered(state=at, rule="people", holds=None if here < 0 else here > 0))
         if desk.nobody is not None and self.moment.operators == 0:
             if desk.nobody.next is not None:
                 self.say(desk.nobody.say)
@@ -259,6 +292,8 @@ class TurnBuilder:
                     pick=service.pick,
                 )
             )
+        answered = {"answer": answer.value}
+        self.look(state, "backend", "", not answer.failure, answer.failure, answered)
         if answer.failure and service.on_error is not None:
             return service.on_error
         if service.save:
@@ -300,17 +335,22 @@ class TurnBuilder:
             )
         match result:
             case GenerationFailed(reason=reason, attempt=attempt):
+                self.look(state, "assistant", "", False, reason, to=assistant.on_error)
                 return self._could_not(assistant.on_error, reason, attempt)
             case Generated(tool=GoTo(state=wanted)) if wanted in assistant.go_to:
+                self.look(state, "assistant", to=wanted)
                 self._said(result)
                 return wanted
             case Generated(tool=HandoffRequest(reason=reason)) if assistant.desk is not None:
+                self.look(state, "assistant")
                 self._said(result)
                 return self.hand_over(assistant.desk, reason)
             case Generated(tool=None) if result.text:
+                self.look(state, "assistant")
                 self._said(result)
                 return None
             case _:  # it called what it was not given, or said nothing
+                self.look(state, "assistant", "", False, "broken", to=assistant.on_error)
                 return self._could_not(assistant.on_error, "broken", result.attempt)
 
     def _could_not(self, on_error: str, reason: str, attempt: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.contract.left_out import LeftOut, NeedsWords
 from shared.flow.language.arithmetic import HELPERS, fractional, in_fractions
 from shared.flow.language.patterns import MAX_LENGTH as MAX_PATTERN
 from shared.flow.language.templates import Voice
@@ -95,11 +96,19 @@ class Condition(msgspec.Struct, frozen=True):
     most: int = 0
     longest: int = 0
 
-    def holds(self, voice: Voice) -> bool:
-        """Whether it is true; what is not saved yet is null. Raises `Unclear`."""
-        values = {
+    def values(self, voice: Voice) -> dict[str, Any]:
+        """What it looks at; what is not saved yet is null."""
+        return {
             name: voice.visitor if name == "visitor" else voice.variables.get(name) for name in self.names
         }
+
+    def holds(self, voice: Voice) -> bool:
+        """Whether it is true. Raises `Unclear`, and `NeedsWords` where it looks at what was left out."""
+        values = self.values(voice)
+        for name, value in values.items():
+            parts = value.values() if name == "visitor" else (value,)
+            if any(isinstance(part, LeftOut) for part in parts):
+                raise NeedsWords(f'the condition "{self.source}" looks at "{name}"')
         self._weigh(values)
         result = self._told(values)
         if not isinstance(result, bool):

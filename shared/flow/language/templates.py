@@ -15,6 +15,7 @@ import msgspec
 
 from shared.contract.conversation import Begun
 from shared.contract.entry import MAX_ENTRY
+from shared.contract.left_out import LeftOut
 from shared.flow.language.locales import lookup, wishes
 from shared.flow.language.values import found, written
 
@@ -112,6 +113,8 @@ class Voice:
         wanted = wishes(self.begun.language)
         own = lookup(wanted, self.settled) or next(iter(self.settled or wanted), "")
         begun = self.begun
+        if isinstance(begun.language, LeftOut):
+            own = begun.language
         return {"language": own, "door": begun.door, "flow": begun.flow, "user": begun.user}
 
 

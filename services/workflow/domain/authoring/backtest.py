@@ -13,12 +13,10 @@ from typing import Final, Literal
 import msgspec
 
 from shared.contract.conversation import NEW, Conversation, Input, step
-from shared.contract.entry import Entry, RecordedEntry, needed
+from shared.contract.entry import RecordedEntry, needed
 from shared.contract.facts import (
-    AnswerFailed,
     AnswerStarted,
     AskedAgain,
-    AssistantSaid,
     BotSaid,
     ChoiceAsked,
     ChoiceMade,
@@ -39,16 +37,8 @@ from shared.contract.facts import (
     TimerArmed,
     TimerFired,
 )
-from shared.flow.decide import begins, failed, respond
-from shared.flow.effects import (
-    CallService,
-    Generate,
-    Generated,
-    GenerationFailed,
-    GoTo,
-    HandoffRequest,
-    Moment,
-)
+from shared.flow.again import decided_again, is_of_silence, is_own
+from shared.flow.decide import begins, failed
 from shared.flow.language.flow import Flow
 from shared.timestamps import parse_time
 
@@ -56,11 +46,6 @@ from shared.timestamps import parse_time
 START: Final = "(start)"
 #: A timer may be so late that the visitor is quicker (ns).
 _GRACE: Final = 2_000_000_000
-#: The most questions to backends and the assistant in one turn.
-_MAX_NEEDS: Final = 8
-
-#: Failures that say nothing about the flow.
-_MACHINERY: Final = frozenset({"session_timeout", "too_many_deliveries", "internal", "flow_missing"})
 
 Kind = Literal["other", "stuck", "unknown"]
 
@@ -226,7 +211,7 @@ class _Hindsight:
         if item is None:
             self._known = False
             return Divergence(self._place, "something", _told(recorded.facts), "nothing", "unknown")
-        if _is_service_own(item.fact, recorded.facts):
+        if is_own(item.fact, recorded.facts):
             self._take(recorded)
             return None
         place, said = self._place, _said(item.fact, before)
@@ -236,8 +221,8 @@ class _Hindsight:
             return Divergence(place, said, _told(recorded.facts), decided, "unknown")
         self.untold |= {fact: None for fact in decided if isinstance(fact, ConditionUntold)}
         then, now = _shape(recorded.facts), _shape(decided)
-        silent = [fact for fact in recorded.facts if _is_inactivity(fact)]
-        self._take(recorded, (*(fact for fact in decided if not _is_inactivity(fact)), *silent))
+        silent = [fact for fact in recorded.facts if is_of_silence(fact)]
+        self._take(recorded, (*(fact for fact in decided if not is_of_silence(fact)), *silent))
         words = _texts(recorded.facts) != _texts(decided)
         if then == now and not (words and _path(recorded.facts) != _path(decided)):
             if words:
@@ -260,40 +245,7 @@ class _Hindsight:
     def _decided(self, item: Input, recorded: RecordedEntry, operators: int) -> tuple[Fact, ...] | str:
         if not begins(self._state, item) and self._state.progress.version != self._flow.version:
             return failed("flow_missing")
-        moment = Moment(recorded.time, operators)
-        results: dict[str, Generated | GenerationFailed] = {}
-        spoken = [fact for fact in recorded.facts if isinstance(fact, AssistantSaid | AnswerFailed)]
-        for _ in range(_MAX_NEEDS + 1):
-            decided = respond(self._state, item, self._flow, moment, results)
-            match decided:
-                case Entry():
-                    return decided.facts
-                case CallService(state=state):
-                    return f'asks the backend of "{state}", which was not asked then'
-                case Generate(state=state):
-                    result = _result(decided, spoken, recorded.facts)
-                    if result is None:
-                        return f'asks the assistant of "{state}", which was not asked then'
-                    results[state] = result
-        return failed("endless_flow")
-
-
-def _result(
-    need: Generate, spoken: list[AssistantSaid | AnswerFailed], facts: tuple[Fact, ...]
-) -> Generated | GenerationFailed | None:
-    """What the assistant said in the record, the next of it."""
-    said = spoken.pop(0) if spoken else None
-    if isinstance(said, AnswerFailed):
-        return GenerationFailed(reason=said.reason, attempt=said.attempt)
-    tool: GoTo | HandoffRequest | None = None
-    for fact in facts:  # which tool it called is told by what followed
-        if isinstance(fact, FlowAdvanced) and fact.path and fact.path[0] in need.go_to:
-            tool = GoTo(fact.path[0])
-        elif isinstance(fact, HandoffRequested) and need.handoff and not isinstance(tool, GoTo):
-            tool = HandoffRequest(fact.reason)
-    if said is None:
-        return None if tool is None else Generated(text="", tool=tool)
-    return Generated(text=said.text, tool=tool, model=said.model, attempt=said.attempt)
+        return decided_again(self._state, item, self._flow, recorded, operators)
 
 
 def _ending(state: Conversation, handed_off: bool) -> Ending:
@@ -348,17 +300,6 @@ def _texts(facts: Iterable[Fact]) -> list[str]:
 
 def _unfit(facts: Iterable[Fact]) -> bool:
     return any(isinstance(fact, InputRefused | DecisionFailed | AskedAgain) for fact in facts)
-
-
-def _is_service_own(fact: Fact, facts: tuple[Fact, ...]) -> bool:
-    """Whether the outcome is none of the flow's: silence for long, or a failure of the machinery."""
-    if isinstance(fact, TimerFired) and fact.id.startswith("inactivity:"):
-        return True
-    return any(isinstance(each, DecisionFailed) and each.reason in _MACHINERY for each in facts)
-
-
-def _is_inactivity(fact: Fact) -> bool:
-    return isinstance(fact, TimerArmed) and fact.id.startswith("inactivity:")
 
 
 def _said(fact: Fact, before: Conversation) -> str:
