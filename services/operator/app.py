@@ -27,6 +27,7 @@ from services.operator.transports.events import EventHub
 from services.operator.transports.login import Door
 from services.operator.transports.middleware import OperatorMiddleware
 from shared.contract.entry import RecordedEntry
+from shared.contract.facts import ConversationErased
 from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.messages import StoredMessage
@@ -217,6 +218,8 @@ class OperatorApp:
             raise
         if self._handlers is not None:
             self._handlers.pace.others()
+            if any(isinstance(fact, ConversationErased) for fact in recorded.facts):
+                self._handlers.histories.forget(message.key)
         if not len(self._hub):
             return
         summary = desk.find(message.key)
@@ -231,6 +234,8 @@ class OperatorApp:
         """The log is another one: so are the lists."""
         if self._entries is not None:
             self._entries.reset()
+        if self._handlers is not None:
+            self._handlers.histories.clear()
         try:
             self._get_desk().clear()
         except DeskError as error:

@@ -17,6 +17,7 @@ from services.operator.domain import decisions
 from services.operator.domain.decisions import Decision, NotYours, Operator
 from services.operator.domain.desk import ConversationSummary
 from services.operator.domain.transcript import Transcript, TranscriptEntry
+from services.operator.history import Histories
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import LEVEL, Entry, needed
@@ -83,6 +84,7 @@ class Handlers:
         self._states: dict[str, list[str]] = {}
         #: Of all the long work in this process.
         self.pace = Pace()
+        self.histories = Histories(stream, self.pace)
 
     async def claim(self, conversation: str, who: Operator, still: Still) -> ConversationSummary:
         return await self._command("claim", conversation, lambda state: decisions.claim(state, who), still)

@@ -29,6 +29,7 @@ from services.operator.transports import schemas
 from services.operator.transports.answer_routes import answer_routes
 from services.operator.transports.desk_routes import desk_routes
 from services.operator.transports.events import EventHub
+from services.operator.transports.history_routes import history_routes
 from services.operator.transports.login import COOKIE, Door
 from services.operator.transports.pages import OfflineSwagger, pages
 from services.operator.transports.parameters import Id, Req
@@ -301,6 +302,7 @@ def build(
             *(login, logout, me, operators, presence, conversations, search, conversation, export, events),
             *(claim, say, typing, handback, transfer, resolve),
             desk_routes(),
+            history_routes(),
             answer_routes(),
             *pages(),
         ],

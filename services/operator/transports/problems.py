@@ -16,6 +16,7 @@ from services.operator.answers import TooManyAnswers
 from services.operator.desk import DeskError
 from services.operator.desk_commands import NoteRefused
 from services.operator.handlers import Busy, CommandRefused, NoSuchState, NotFound
+from services.operator.history import NothingThere
 from services.operator.transports import schemas
 from services.operator.transports.login import TooMany
 from services.operator.transports.parameters import Req
@@ -115,6 +116,8 @@ def _http_problem(error: Exception) -> HttpProblem:
     """What is unforeseen goes to our log, never to the client."""
     said, again = schemas.ProblemDetail(error=str(error)), {"Retry-After": "1"}
     match error:
+        case NothingThere():
+            return HttpProblem(404, said, {})
         case NotFound():
             return HttpProblem(404, schemas.ProblemDetail(error="no such conversation"), {})
         case CommandRefused(why=why):

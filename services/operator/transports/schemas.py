@@ -229,9 +229,13 @@ def row(summary: ConversationSummary) -> Row:
     return Row(**_row(summary))
 
 
+def transcript_line(line: TranscriptEntry) -> TranscriptLine:
+    return TranscriptLine(**_line(line))
+
+
 def message(line: TranscriptEntry) -> msgspec.Raw:
     """A line as JSON. Made one by one: of tens of thousands, the others' requests come in between."""
-    return msgspec.Raw(_encoder.encode(TranscriptLine(**_line(line))))
+    return msgspec.Raw(_encoder.encode(transcript_line(line)))
 
 
 def detail(summary: ConversationSummary, messages: list[msgspec.Raw], states: list[str]) -> Detail:
