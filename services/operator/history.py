@@ -45,7 +45,7 @@ class HistoryPlace(NamedTuple):
     next: int | None
 
 
-class _Known:
+class _KeptHistory:
     """What is kept of a conversation."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Histories:
     def __init__(self, log: ChatLog, pace: Pace) -> None:
         self._log = log
         self._pace = pace
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: OrderedDict[str, _KeptHistory] = OrderedDict()
         self._flows: OrderedDict[tuple[str, str], Flow | None] = OrderedDict()
 
     def forget(self, conversation: str) -> None:
@@ -145,7 +145,7 @@ class Histories:
         return self._bundled(conversation, known, position, writer, head)
 
     async def _bundled(
-        self, conversation: str, known: _Known, position: int, writer: BundleWriter, head: bytes
+        self, conversation: str, known: _KeptHistory, position: int, writer: BundleWriter, head: bytes
     ) -> AsyncIterator[bytes]:
         yield head
         flows = set[str]()
@@ -169,11 +169,11 @@ class Histories:
                 break
         yield writer.end()
 
-    async def _read(self, conversation: str) -> _Known:
+    async def _read(self, conversation: str) -> _KeptHistory:
         """What is known, with all that is stored by now."""
         known = self._known.get(conversation)
         if known is None:
-            known = self._known[conversation] = _Known()
+            known = self._known[conversation] = _KeptHistory()
             if len(self._known) > MAX_KEPT:
                 self._known.popitem(last=False)
         self._known.move_to_end(conversation)
@@ -185,7 +185,9 @@ class Histories:
             raise NothingThere("this conversation was erased")
         return known
 
-    async def _steps(self, conversation: str, known: _Known, index: int, count: int) -> list[HistoryStep]:
+    async def _steps(
+        self, conversation: str, known: _KeptHistory, index: int, count: int
+    ) -> list[HistoryStep]:
         """Folded from the state that is kept before ``index``, which counts from 0."""
         block = index // EVERY
         number, state = block * EVERY, known.states[block]
@@ -225,7 +227,7 @@ class Histories:
         return self._flows[name, version]
 
 
-def _begins(known: _Known) -> str:
+def _begins(known: _KeptHistory) -> str:
     begins = f"at position {known.positions[0]}" if known.positions else "later"
     return f"what can be shown of this conversation begins {begins}"
 

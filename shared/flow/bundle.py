@@ -154,7 +154,7 @@ def replayed(lines: Iterable[bytes], instead: Flow | None = None) -> BundleRepor
 
     ``instead`` decides in place of the flow of its name. Raises `BadBundle`.
     """
-    reading = _Reading(lines)
+    reading = _BundleReader(lines)
     left_out = WordsLeftOut(not reading.head.words)
     report = BundleReport(conversation=reading.head.conversation, named=[])
     state = NEW
@@ -183,7 +183,7 @@ def replayed(lines: Iterable[bytes], instead: Flow | None = None) -> BundleRepor
     return report
 
 
-class _Reading:
+class _BundleReader:
     """The lines of a bundle. ``flows`` are those so far, by version; None for one that cannot run here."""
 
     def __init__(self, lines: Iterable[bytes]) -> None:

@@ -355,7 +355,7 @@ async def test_the_description_has_an_example_of_each(ada: Api) -> None:
     assert set(routes) == {
         *("desk", "note", "remove-note", "label", "unlabel", "priority", "snooze", "unsnooze"),
         *("read", "assign", "spam", "unspam", "reopen"),
-        *("answers", "remove"),
+        *("answers", "remove", "history", "{position}", "bundle"),
     }
     components = schema["components"]["schemas"]
     for name, route in routes.items():

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from services.operator.answers import CannedAnswer
-from services.operator.transports import desk_schemas, schemas
+from services.operator.domain.history import VariableThen
+from services.operator.transports import desk_schemas, history_schemas, schemas
 from services.operator.transports.answer_routes import Answers
 
 CONSOLE = Path(__file__).parent.parent.parent / "services/operator/static/console"
@@ -34,6 +35,14 @@ PAIRS: dict[str, type[msgspec.Struct]] = {
     "Match": schemas.MatchLine,
     "FoundRow": schemas.FoundRow,
     "Found": schemas.FoundConversations,
+    "HistoryEntry": history_schemas.HistoryEntry,
+    "HistoryPage": history_schemas.HistoryPage,
+    "HistoryPoint": history_schemas.HistoryPoint,
+    "StateThen": history_schemas.StateThen,
+    "TimerThen": history_schemas.TimerThen,
+    "RuleThen": history_schemas.RuleThen,
+    "Explanation": history_schemas.Explanation,
+    "VariableThen": VariableThen,
 }
 
 

@@ -112,6 +112,10 @@ export const api = {
   conversation: (id) => request("GET", path(id)),
   /** @param {string} id @returns {Promise<import("./types").DeskDetail>} */
   desk: (id) => request("GET", path(id, "/desk")),
+  /** @param {string} id @param {number} first @param {number} limit @returns {Promise<import("./types").HistoryPage>} */
+  history: (id, first, limit) => request("GET", path(id, `/history?from=${first}&limit=${limit}`)),
+  /** @param {string} id @param {number} position @returns {Promise<import("./types").HistoryPoint>} */
+  historyAt: (id, position) => request("GET", path(id, `/history/${position}`)),
   /** @param {string} id @param {string} [from] whom a supervisor takes it from @returns {Promise<Row>} */
   claim: (id, from) => request("POST", path(id, "/claim"), from ? { take_from: from } : {}),
   /** @param {string} id @param {string} [state] @returns {Promise<Row>} */

@@ -233,7 +233,7 @@ export class ConversationLists extends ConsoleElement {
   }
 }
 
-/** Who has it, or how it ended. @param {Row} row @param {string} me */
+/** Who has it, or how it ended. @param {Pick<Row, "status" | "ending" | "owner" | "operator" | "operator_name" | "queue" | "place">} row @param {string} me */
 export function ownerOf(row, me) {
   if (row.status === "resolved") {
     return t(row.ending === "visitor" ? "byVisitor" : row.ending === "silence" ? "bySilence" : "byOperator");

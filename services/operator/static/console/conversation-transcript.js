@@ -129,11 +129,18 @@ export class ConversationTranscript extends ConsoleElement {
     }
     return html`
       <li data-role="line" data-from=${line.from} data-position=${line.position}>
-        <small title=${exactly(line.time)}><bdi>${line.name || t(line.from === "operator" ? "colleagues" : line.from)}</bdi>, ${timeOf(line.time)}</small>
+        <small title=${exactly(line.time)}><bdi>${line.name || t(line.from === "operator" ? "colleagues" : line.from)}</bdi>, ${timeOf(line.time)}
+          ${line.from === "bot" || line.from === "assistant" ? this.why(line) : nothing}</small>
         ${line.from === "assistant"
           ? drawn(line)
           : html`<p dir="auto">${linked(line.text)}</p>`}
       </li>`;
+  }
+
+  /** Hundreds of these are no stops of the keyboard: the key `w` leads to the same. @param {Line} line */
+  why(line) {
+    return html`<button class="plain why" data-role="why" tabindex="-1"
+      @click=${() => this.emit("ask", { question: "history", conversation: this.conversation, position: line.position })}>${t("whyThis")}</button>`;
   }
 
   /** @param {Note} note */

@@ -19,8 +19,11 @@ export class ConsoleDialog extends ConsoleElement {
     return /** @type {HTMLDialogElement} */ (this.querySelector("dialog"));
   }
 
-  /** @param {string} [conversation] which one it is about, whatever is open when it is answered */
-  async show(conversation = "") {
+  /**
+   * @param {string} [conversation] which one it is about, whatever is open when it is answered
+   * @param {number} [_position] where in it
+   */
+  async show(conversation = "", _position) {
     this.conversation = conversation;
     this.requestUpdate();
     await this.updateComplete;

@@ -19,6 +19,7 @@ export const KEYS = [
   ["p", "keyPriority"],
   ["u", "keyUndo"],
   ["f", "keyFind"],
+  ["w", "keyHistory"],
   ["?", "keyHelp"],
 ];
 

@@ -3,6 +3,7 @@
 import "./conversation-lists.js";
 import "./conversation-view.js";
 import "./dialogs.js";
+import "./history-dialog.js";
 import "./login-form.js";
 import "./answers-dialog.js";
 import { showCount } from "./attention.js";
@@ -77,6 +78,7 @@ export class SwitchboardConsole extends ConsoleElement {
       p: () => view.find("priority")?.focus(),
       u: () => this.session.toasts.undo(),
       f: () => lists.find("search")?.focus(),
+      w: press("history"),
       "?": () => this.ask("help"),
     };
     if (!(key in does)) return;
@@ -84,11 +86,14 @@ export class SwitchboardConsole extends ConsoleElement {
     does[key]();
   }
 
-  /** @param {"help" | "transfer" | "snooze" | "answers"} question @param {string} [conversation] about which */
-  ask(question, conversation = "") {
+  /**
+   * @param {"help" | "transfer" | "snooze" | "answers" | "history"} question
+   * @param {string} [conversation] about which @param {number} [position] where in it
+   */
+  ask(question, conversation = "", position) {
     this.session.team.readColleagues(true);
     if (question === "answers") this.session.team.readAnswers();
-    /** @type {import("./dialogs.js").ConsoleDialog} */ (this.child(`${question}-dialog`)).show(conversation);
+    /** @type {import("./dialogs.js").ConsoleDialog} */ (this.child(`${question}-dialog`)).show(conversation, position);
   }
 
   logout() {
@@ -127,7 +132,8 @@ export class SwitchboardConsole extends ConsoleElement {
         @act=${(/** @type {CustomEvent<{act: string, value: unknown, conversation?: string}>} */ { detail }) =>
           session.act(detail.conversation ?? talk.id, detail.act, detail.value)}
         @choose=${(/** @type {CustomEvent<string>} */ { detail }) => session.choose(detail)}
-        @ask=${(/** @type {CustomEvent<{question: "transfer", conversation?: string}>} */ { detail }) => this.ask(detail.question, detail.conversation)}
+        @ask=${(/** @type {CustomEvent<{question: "transfer", conversation?: string, position?: number}>} */ { detail }) =>
+          this.ask(detail.question, detail.conversation, detail.position)}
         @noted=${(/** @type {CustomEvent<import("./types").DeskDetail>} */ { detail }) => session.noted(detail)}
         @refused=${(/** @type {CustomEvent<{problem: import("./api.js").Problem, conversation: string}>} */ { detail }) =>
           session.refusedIn(detail.conversation, detail.problem)}>
@@ -150,6 +156,7 @@ export class SwitchboardConsole extends ConsoleElement {
         <snooze-dialog></snooze-dialog>
         <answers-dialog .answers=${team.answers}
           @answers=${(/** @type {CustomEvent<import("./types").Answers>} */ { detail }) => team.answered(detail)}></answers-dialog>
+        <history-dialog .current=${talk.id} .me=${me.name}></history-dialog>
         <help-dialog .keys=${KEYS}></help-dialog>
         <leave-dialog @leave=${() => session.logout()}></leave-dialog>
         <p class="toast" data-role="toast" role="status" ?hidden=${!toast}>

@@ -1,4 +1,4 @@
-// What the API gives, as services/operator/transports/schemas.py and desk_schemas.py have it.
+// What the API gives, as services/operator/transports/schemas.py and those beside it have it.
 
 export type View = "queue" | "mine" | "live" | "snoozed" | "resolved";
 export type Priority = "low" | "normal" | "high" | "urgent";
@@ -132,6 +132,85 @@ export interface Found {
 export interface Page {
   conversations: Row[];
   next: number | null;
+}
+
+export interface HistoryEntry {
+  /** It counts the conversation's entries from 1. */
+  number: number;
+  position: number;
+  time: string;
+  author: "visitor" | "bot" | "operator" | "eraser";
+  facts: string[];
+}
+
+export interface HistoryPage {
+  total: number;
+  entries: HistoryEntry[];
+}
+
+export interface TimerThen {
+  id: string;
+  at: string;
+}
+
+export interface StateThen {
+  flow: string;
+  version: string;
+  place: string | null;
+  ended: boolean;
+  stack: string[];
+  tries: number;
+  owner: "bot" | "queue" | "operator";
+  operator: string;
+  operator_name: string;
+  queue: string;
+  status: "open" | "resolved";
+  waiting_since: string | null;
+  started_over: number;
+  unanswered: number[];
+  timers: TimerThen[];
+}
+
+export interface RuleThen {
+  state: string;
+  rule: "condition" | "otherwise" | "choice" | "words" | "pattern" | "text" | "value" | "tries" | "backend" | "assistant" | "people";
+  text: string;
+  /** null: nobody can tell, which counts as no. */
+  holds: boolean | null;
+  why: string;
+  values: Record<string, string>;
+  to: string | null;
+}
+
+export interface Explanation {
+  answers: number;
+  place: string | null;
+  verdict: "same" | "other" | "untold" | "own";
+  why: string;
+  path: string[];
+  rules: RuleThen[];
+  more: number;
+}
+
+export interface VariableThen {
+  name: string;
+  value?: unknown;
+  change: "same" | "new" | "changed" | "gone";
+  before?: unknown;
+  /** Only the beginning of its JSON is here. */
+  cut?: boolean;
+}
+
+export interface HistoryPoint extends HistoryEntry {
+  conversation: string;
+  total: number;
+  previous: number | null;
+  next: number | null;
+  lines: Line[];
+  state: StateThen;
+  changed: string[];
+  variables: VariableThen[];
+  explanation: Explanation | null;
 }
 
 /** What an operator has sent and is not seen to be stored yet. */

@@ -80,6 +80,8 @@ export class VisitorCard extends ConsoleElement {
         ${this.assignment()}
         <h3>${t("collected")}</h3>
         ${this.collected()}
+        <h3>${t("history")}</h3>
+        <button data-role="history" @click=${() => this.emit("ask", { question: "history", conversation: row.id })}>${t("lookBack")}</button>
         <h3>${t("save")}</h3>
         <p class="inline">${/** @type {["text" | "html" | "json", string][]} */ ([["text", t("asText")], ["html", "HTML"], ["json", "JSON"]]).map(([format, name]) => html`
           <a data-role="export-${format}" href="/api/conversations/${row.id}/export?format=${format}&notes=true" download>${name}</a>`)}
