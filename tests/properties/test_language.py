@@ -24,6 +24,7 @@ from shared.contract.facts import (
     TextWritten,
     TimerFired,
 )
+from shared.flow.bundle import replayed
 from shared.flow.decide import (
     CallService,
     Effect,
@@ -40,6 +41,7 @@ from shared.flow.language.templates import Voice, html, plain, template, url
 from shared.flow.language.values import Kind, Misfit, Save, captured, found, written
 from tests import examples
 from tests.dialogue import FlowDialogue
+from tests.unit.test_retrace import bundle
 
 quick = settings(max_examples=200, deadline=None)
 FLOWS = Path(__file__).parents[2] / "services" / "workflow" / "flows"
@@ -307,6 +309,11 @@ def test_whoever_talks_to_whatever_flow_gets_outcomes(
             and state.progress.place is not None
         ):
             assert flow.states[state.progress.place].waits  # it never stands where nothing is to come
+    if not dialogue.clock:  # the entries' times are those of the decisions
+        for words in (True, False):
+            report = replayed(bundle(dialogue.story.entries, flow, words=words))
+            assert report.difference is None, report
+            assert words is False or not report.untold
 
 
 @given(files)
