@@ -16,6 +16,7 @@ from services.operator.desk import Desk
 from services.operator.domain import decisions
 from services.operator.domain.decisions import Decision, NotYours, Operator
 from services.operator.domain.desk import ConversationSummary
+from services.operator.domain.places import NOWHERE, FlowPlaces, places_of
 from services.operator.domain.transcript import Transcript, TranscriptEntry
 from services.operator.history import Histories
 from shared.contract import subjects
@@ -81,7 +82,7 @@ class Handlers:
         self._subscription = subscription
         self._entries = entries
         self._commands = commands
-        self._states: dict[str, list[str]] = {}
+        self._places: dict[str, FlowPlaces] = {}
         #: Of all the long work in this process.
         self.pace = Pace()
         self.histories = Histories(stream, self.pace)
@@ -179,19 +180,18 @@ class Handlers:
         return told.lines
 
     async def _has(self, summary: ConversationSummary, place: str) -> bool:
-        return place in await self.states(summary.state.progress.version)
+        return place in (await self.places(summary.state.progress.version)).states
 
-    async def states(self, version: str) -> list[str]:
-        """The names of a flow's states, in its author's order; none for a flow that is not known."""
-        if version not in self._states:
+    async def places(self, version: str) -> FlowPlaces:
+        """Where in a flow a conversation can stand; nowhere for a flow that is not known."""
+        if version not in self._places:
             content = await flow_store(self.log).get(version) if version else None
             if content is None:
-                return []
-            while len(self._states) >= 32:
-                del self._states[next(iter(self._states))]
-            flow = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-            self._states[version] = [name for name in flow if not name.startswith("$")]
-        return self._states[version]
+                return NOWHERE
+            while len(self._places) >= 32:
+                del self._places[next(iter(self._places))]
+            self._places[version] = places_of(msgspec.json.decode(content))
+        return self._places[version]
 
     async def _command(
         self, command: str, conversation: str, decide: Decide, still: Still, id: uuid.UUID | None = None

@@ -42,6 +42,8 @@ from tests.replica import history
 
 PASSWORDS = {"ada": "a long password", "bob": "another password"}
 VERSION = "0123456789abcdef0123456789abcdef"
+#: With a place to which operators may hand back.
+OFFERED = FLOW.replace(b"{", b'{"$settings": {"handback": {"pick": "Pick once more"}}, ', 1)
 
 
 class WrittenChats:
@@ -90,7 +92,7 @@ async def chat(connections: Connections) -> WrittenChats:
     for name, password in PASSWORDS.items():
         await accounts.add(admin, name, name.capitalize(), password)
     chat = WrittenChats(await connections.log("proxy"), await connections.log("workflow"))
-    await flow_store(chat.bot).put(VERSION, FLOW)
+    await flow_store(chat.bot).put(VERSION, OFFERED)
     return chat
 
 
@@ -233,6 +235,7 @@ async def test_a_conversation_from_queue_to_resolved(
     ]
     detail = await api.read(id)
     assert detail["states"][:2] == ["hello", "pick"]
+    assert detail["entry_points"] == [{"state": "pick", "title": "Pick once more"}]
     assert [(line["from"], line["text"]) for line in detail["messages"]][:5] == [
         ("bot", "Hi"),
         ("visitor", "I need help"),

@@ -118,6 +118,8 @@ async def test_choices_rest_while_a_person_has_the_conversation(people: People) 
     for choice in await visitor.choices.all():
         await expect(choice).to_be_disabled()
 
+    offered = ada.part("handback-state").locator("option")
+    await expect(offered).to_have_text(["where it was", "The menu", "Good-bye"])
     await ada.hands_back("bye")  # somewhere else in the flow
     await visitor.sees(note("Ada left"), from_bot(BYE))
 

@@ -11,6 +11,7 @@ import pytest
 
 from shared.contract.facts import ConversationStarted, DecisionFailed
 from shared.flow.decide import CallService
+from shared.flow.entry_points import entry_points
 from shared.flow.language.flow import Flow, FlowError, parse
 from shared.flow.language.flow_file import MAX_FILE
 from shared.flow.language.graph import Edge
@@ -789,8 +790,8 @@ def test_a_sub_flow_that_nothing_calls() -> None:
 
 def test_settings_of_others_are_let_pass() -> None:
     assert warnings({"$settings": {"theme": "dark"}, "a": {}}) == [
-        '$settings: "theme" is not used. Known here: "fallback", "inactivity", "invalid", "language", '
-        '"region".'
+        '$settings: "theme" is not used. Known here: "fallback", "handback", "inactivity", "invalid", '
+        '"language", "region".'
     ]
     for region in ("Europe", "XX", 7):
         assert warnings({"$settings": {"region": region}, "a": {}}) == [
@@ -798,6 +799,39 @@ def test_settings_of_others_are_let_pass() -> None:
             "Write one, or remove it."
         ]
     assert warnings({"$settings": "mine", "a": {}}) == ["$settings: $settings is no object. It is not used."]
+
+
+REMEDY = 'Write {"menu": "Back to the menu"}: states, and what operators read.'
+
+
+@pytest.mark.parametrize(
+    "handback, warning",
+    [
+        ({"lost": "Lost property"}, None),
+        ("lost", f"$settings: handback in $settings is not used: it is no object. {REMEDY}"),
+        ({"lost": " "}, '$settings: "lost" of handback in $settings is not used: it has no title.'),
+        ({"lost": "x" * 81}, '$settings: "lost" of handback in $settings is not used: it has no title.'),
+        ({"lots": "Lots"}, '$settings: handback in $settings names "lots", which is no state.'),
+        ({"got": "Got"}, "got: operators hand back to it, but a matchResponse asks nothing."),
+    ],
+)
+def test_where_operators_may_hand_back_to_is_named_with_titles(handback: Any, warning: str | None) -> None:
+    """A state that only operators lead to is not out of reach; files may have had a key of this name."""
+    flow = {
+        "$settings": {"handback": handback},
+        "ask": asks(),
+        "got": got(),
+        "lost": says("Where was it?"),
+    }
+    found = warnings(flow)
+    unreached = 'lost: nothing leads to this state. Name it in a "next", or remove it.'
+    if warning is None:
+        assert unreached not in found
+        assert list(entry_points(flow)) == [("lost", "Lost property")]
+    else:
+        assert any(each.startswith(warning) for each in found), found
+        assert unreached in found
+        assert not [state for state, _ in entry_points(flow) if state != "got"]
 
 
 # --- the graph --------------------------------------------------------------------------------

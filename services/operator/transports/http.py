@@ -141,7 +141,7 @@ async def conversation(id: Id, operator: Operator, handlers: Handlers, still: St
         pass
     await still()  # a long one takes a while
     summary = await handlers.find(id)
-    return schemas.detail(summary, messages, await handlers.states(summary.state.progress.version))
+    return schemas.detail(summary, messages, await handlers.places(summary.state.progress.version))
 
 
 @get("/api/conversations/{id:str}/export", responses=answers(401, 404))

@@ -10,6 +10,7 @@ import msgspec
 
 from services.operator.desk import FoundPage
 from services.operator.domain.desk import ConversationSummary, Ending
+from services.operator.domain.places import FlowPlaces
 from services.operator.domain.search import MAX_QUESTION, Writer, excerpt
 from services.operator.domain.transcript import TranscriptEntry, Who
 from services.operator.transports.desk_schemas import NotedFields, noted_fields
@@ -175,11 +176,19 @@ class TranscriptLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     id: str = ""
 
 
+class EntryPoint(msgspec.Struct):
+    """A state of the flow that its author offers for handing back, and its title for operators."""
+
+    state: str
+    title: str
+
+
 class Detail(Row, kw_only=True):
-    """A conversation with its transcript, and the states of its flow."""
+    """A conversation with its transcript, the states of its flow, and which of them are offered."""
 
     messages: list[TranscriptLine]
     states: list[str]
+    entry_points: list[EntryPoint]
 
 
 _encoder = msgspec.json.Encoder()
@@ -238,9 +247,14 @@ def message(line: TranscriptEntry) -> msgspec.Raw:
     return msgspec.Raw(_encoder.encode(transcript_line(line)))
 
 
-def detail(summary: ConversationSummary, messages: list[msgspec.Raw], states: list[str]) -> Detail:
+def detail(summary: ConversationSummary, messages: list[msgspec.Raw], places: FlowPlaces) -> Detail:
     """``messages`` as `message` makes them."""
-    return Detail(**_row(summary), messages=cast(list[TranscriptLine], messages), states=states)
+    return Detail(
+        **_row(summary),
+        messages=cast(list[TranscriptLine], messages),
+        states=places.states,
+        entry_points=[EntryPoint(state, title) for state, title in places.entry_points],
+    )
 
 
 def found(page: FoundPage, asked: str) -> FoundConversations:

@@ -17,6 +17,7 @@ from shared.contract.facts import (
     EditorOpened,
     HandoffRequested,
 )
+from shared.flow.entry_points import MAX_TITLE, is_title
 from shared.flow.language import schema
 from shared.flow.language.answers import AnswerReader
 from shared.flow.language.conditions import BadCondition, condition
@@ -43,6 +44,7 @@ from shared.flow.language.templates import Text, json_template, template
 #: The longest time a backend may take (seconds).
 MAX_TIMEOUT: Final = 25
 
+_HANDBACK: Final = 'Write {"menu": "Back to the menu"}: states, and what operators read.'
 _ADDRESS = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#{}\\@:\[\]]+)(:(?P<port>[0-9]{1,5}))?(?=[/?#]|$)")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 #: They say where a request ends, or which one it is: another value would break it.
@@ -299,6 +301,7 @@ class FlowCompiler(AnswerReader):
             reason = f'"region" in $settings is not used: it is no {meaning}.'
             self._warning(reason, "Write one, or remove it.")
             del value["region"]
+        handback = self._handback(value.pop("handback", None) or {})
         fields = self._object(value, "$settings", schema.SETTINGS)
         self._settings = FlowSettings(language=fields.get("language", ""))
         invalid = self._object(
@@ -319,8 +322,19 @@ class FlowCompiler(AnswerReader):
             region=fields.get("region", ""),
             invalid=said,  # type: ignore[arg-type]
             inactivity=schema.seconds(fields.get("inactivity", "")),
+            handback=handback,
             line=self._member.line,
         )
+
+    def _handback(self, value: Any) -> tuple[str, ...]:
+        """States with a title. What is none is no error, for the reason that a strange region is none."""
+        if not isinstance(value, dict):
+            self._warning("handback in $settings is not used: it is no object.", _HANDBACK)
+            return ()
+        for state in (state for state, title in value.items() if not is_title(title)):
+            reason = f"{quoted([state])} of handback in $settings is not used: it has no title."
+            self._warning(reason, f"A title has 1 to {MAX_TITLE} characters. {_HANDBACK}")
+        return tuple(state for state, title in value.items() if is_title(title))
 
 
 def _is_region(value: Any) -> bool:

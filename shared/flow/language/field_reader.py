@@ -19,7 +19,8 @@ from shared.flow.language.values import Kind
 class FlowSettings(msgspec.Struct, frozen=True):
     """What ``$settings`` says for the whole flow.
 
-    ``inactivity`` in seconds; None leaves it to the service.
+    ``inactivity`` in seconds; None leaves it to the service. ``handback`` names states to which operators
+    may hand a conversation back.
     """
 
     language: str = ""
@@ -28,6 +29,7 @@ class FlowSettings(msgspec.Struct, frozen=True):
     ambiguous: Text | None = None
     region: str = ""
     inactivity: int | None = None
+    handback: tuple[str, ...] = ()
     line: int = 0
 
 

@@ -98,6 +98,7 @@ SETTINGS: Final[Fields] = {
     "invalid?": "object",
     "inactivity?": "delay",
     "region?": "region",
+    "handback?": "object",
 }
 
 KINDS: Final = ("text", "email", "number", "phone", "date")

@@ -84,6 +84,13 @@ class Checks:
             reason = f'"next" in fallback names {quoted([fallback.next])}, which is no state.'
             yield Diagnostic("$settings", reason, remedy, self._settings.line)
 
+    def _unknown_entry_points(self) -> Iterator[Diagnostic]:
+        for name in self._settings.handback:
+            if name not in self._states:
+                remedy = similar(name, self._states, "Name a state of the flow.")
+                reason = f"handback in $settings names {quoted([name])}, which is no state."
+                yield Diagnostic("$settings", reason, remedy, self._settings.line)
+
     def _unknown(self, state: FlowState, key: str, target: str) -> Diagnostic:
         self._hints += 1
         near = (each for each in self._states.values() if each.scope == state.scope)
@@ -206,6 +213,7 @@ class Checks:
             warning.state for warning in unmatched if self._states[warning.state].answer
         }  # once is enough
         yield from unmatched
+        yield from self._unknown_entry_points()
         yield from (more for more in self._unreached() if more.state not in told)
         yield from self._unsaved()
         yield from self._clockwork()
@@ -285,6 +293,14 @@ class Checks:
                 return _local(taker)
         return None
 
+    def _comes_to(self, name: str, before: Mapping[str, str]) -> str:
+        """By what way a conversation comes to a state without an answer, in words; "" for none."""
+        if name == next(iter(self._states)):
+            return "the flow begins here"
+        if name in before:
+            return f"{quoted([before[name]])} leads here"
+        return "operators hand back to it" if name in self._settings.handback else ""
+
     def _unreached(self) -> Iterator[Diagnostic]:
         """States that no conversation comes to, and answers that it comes to without being answered."""
         first = next(iter(self._states))
@@ -292,6 +308,9 @@ class Checks:
         fallback = self._settings.fallback
         every = list(ways(self._states, takers, fallback.next if fallback else None))
         known = reached(first, every)
+        for name in self._settings.handback:
+            if name in self._states:
+                known |= reached(name, every)
         before = {way.target: way.source for way in every if way.kind != "answer"}
         for state in self._states.values():
             if state.name not in known:
@@ -300,12 +319,7 @@ class Checks:
                         yield _on(state, "nothing calls this sub-flow.", 'Name it in a "call", or remove it.')
                 else:
                     yield _on(state, "nothing leads to this state.", 'Name it in a "next", or remove it.')
-            elif state.answer and (state.name == first or state.name in before):
-                came = (
-                    "the flow begins here"
-                    if state.name == first
-                    else f"{quoted([before[state.name]])} leads here"
-                )
+            elif state.answer and (came := self._comes_to(state.name, before)):
                 remedy = f"The flow passes through at once; put a question before it, a state {_NO_NEXT}."
                 yield _on(state, f"{came}, but a matchResponse asks nothing.", remedy)
 

@@ -195,6 +195,12 @@ export class ConversationView extends ConsoleElement {
       </div>`;
   }
 
+  /** Where the bot may go on: where the flow's author says so, or else anywhere. */
+  places() {
+    const { entryPoints, states } = this.talk;
+    return entryPoints.length ? entryPoints : states.map((state) => ({ state, title: t("atState", { state }) }));
+  }
+
   /** @param {Row} row */
   buttons(row) {
     const { mine } = this;
@@ -213,8 +219,8 @@ export class ConversationView extends ConsoleElement {
         <select data-role="handback-state" aria-label=${t("handbackWhere")}
           @change=${(/** @type {Event} */ event) => { this.place = /** @type {HTMLSelectElement} */ (event.target).value; }}>
           <option value="" ?selected=${!this.place}>${t("whereItWas")}</option>
-          ${this.talk.states.map((name) => html`
-            <option value=${name} ?selected=${this.place === name}>${t("atState", { state: name })}</option>`)}
+          ${this.places().map(({ state, title }) => html`
+            <option value=${state} ?selected=${this.place === state}>${title}</option>`)}
         </select>
         <button data-role="handback" ?disabled=${waits} @click=${() => this.act("handback", this.place)}>${t("handback")}</button>
       </span>

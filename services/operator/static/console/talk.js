@@ -22,6 +22,8 @@ export class Talk {
     this.notes = [];
     /** @type {string[]} */
     this.states = [];
+    /** Those that the flow's author offers for handing back. @type {import("./types").EntryPoint[]} */
+    this.entryPoints = [];
     /** @type {Record<string, unknown>} */
     this.variables = {};
     /** Why nothing is open. @type {"choose" | "erased"} */
@@ -75,6 +77,7 @@ export class Talk {
     this.lines = detail.messages;
     this.notes = desk.notes;
     this.states = detail.states;
+    this.entryPoints = detail.entry_points;
     this.variables = desk.variables;
     outbox.settle(id, new Set(detail.messages.map((line) => line.id)), true);
     this.last = detail.messages.at(-1)?.position ?? 0;
@@ -99,6 +102,7 @@ export class Talk {
     this.lines = [];
     this.notes = [];
     this.states = [];
+    this.entryPoints = [];
     this.variables = {};
     this.typing = false;
     this.notice = "";

@@ -64,9 +64,15 @@ export interface Told extends Line {
   conversation: string;
 }
 
+export interface EntryPoint {
+  state: string;
+  title: string;
+}
+
 export interface Detail extends Row {
   messages: Line[];
   states: string[];
+  entry_points: EntryPoint[];
 }
 
 export interface Note {
