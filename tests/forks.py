@@ -116,16 +116,17 @@ def serve(line: socket.socket) -> None:
             line.send(pid)
             continue
         os.close(told)
+        # Asked for here: the new process may run only when this one has ended, and would name another.
+        parent = os.getpid()
         if pid_of_service := os.fork():
             os.write(tell, str(pid_of_service).encode())
             os._exit(0)
         os.close(tell)
-        _become(request, files[0], line)
+        _become(request, files[0], line, parent)
         return
 
 
-def _become(request: dict[str, object], output: int, line: socket.socket) -> None:
-    between = os.getppid()
+def _become(request: dict[str, object], output: int, line: socket.socket, between: int) -> None:
     line.close()
     for number in (1, 2):
         os.dup2(output, number)
