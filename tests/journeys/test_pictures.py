@@ -14,6 +14,7 @@ from playwright.async_api import expect
 from tests.journeys.conftest import People
 from tests.journeys.stage import Stage
 from tests.journeys.test_console_desk import looks_at_waiting, waiting
+from tests.journeys.tour import CALLING
 from tests.journeys.watch import PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -60,5 +61,12 @@ async def test_the_console_in_pictures(
     await ada.page.emulate_media(color_scheme="dark")
     await ada.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     await ada.page.screenshot(path=folder / "console-phone.png")
-    for name, wanted in (("console.png", SIZE), ("console-phone.png", PHONE)):
+    await ada.page.emulate_media(color_scheme="light")
+    await ada.page.set_viewport_size({"width": SIZE[0], "height": SIZE[1]})
+    asked = ada.page.locator("[data-role=line]", has_text=CALLING)
+    await asked.hover()
+    await asked.locator("[data-role=why]").click()
+    await expect(ada.part("history-path")).to_contain_text("calling")
+    await ada.page.screenshot(path=folder / "console-history.png")
+    for name, wanted in (("console.png", SIZE), ("console-phone.png", PHONE), ("console-history.png", SIZE)):
         assert size(folder / name) == size(DOCS / name) == wanted

@@ -129,8 +129,8 @@ export class ConversationTranscript extends ConsoleElement {
     }
     return html`
       <li data-role="line" data-from=${line.from} data-position=${line.position}>
-        <small title=${exactly(line.time)}><bdi>${line.name || t(line.from === "operator" ? "colleagues" : line.from)}</bdi>, ${timeOf(line.time)}
-          ${line.from === "bot" || line.from === "assistant" ? this.why(line) : nothing}</small>
+        <small title=${exactly(line.time)}>${line.from === "bot" || line.from === "assistant" ? this.why(line) : nothing}
+          <bdi>${line.name || t(line.from === "operator" ? "colleagues" : line.from)}</bdi>, ${timeOf(line.time)}</small>
         ${line.from === "assistant"
           ? drawn(line)
           : html`<p dir="auto">${linked(line.text)}</p>`}
