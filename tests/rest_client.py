@@ -11,9 +11,9 @@ import httpx
 import msgspec
 from httpx_sse import aconnect_sse
 
-from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.turns import Turns
 from shared.contract import subjects
+from shared.contract.drafts import DraftPiece
 from shared.contract.entry import Entry, needed
 from shared.contract.facts import AnswerStarted, Author, Fact
 from shared.contract.subjects import conversation_of

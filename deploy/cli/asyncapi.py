@@ -12,12 +12,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from services.proxy.domain.drafts import DraftPiece
 from services.workflow.domain.releases import Release
 from services.workflow.presence import OperatorsPresent
 from shared.contract import subjects
+from shared.contract.drafts import DraftPiece
 from shared.contract.entry import Entry
 from shared.contract.facts import MAY_WRITE
+from shared.contract.presence import VisitorReport, WatchAsked
 from shared.service.version import VERSION
 
 #: Users that read the log and its feed.
@@ -164,12 +165,26 @@ CHANNELS: Final = {
         publish=("operator",),
         subscribe=("operator", "workflow"),
     ),
+    "watched": Channel(
+        "watch.{shard}.{conversation}.operator",
+        "An operator's console shows the conversation, told every few seconds while it does.",
+        ("watch",),
+        publish=("operator",),
+        subscribe=("operator", "proxy"),
+    ),
+    "visitorPresence": Channel(
+        "watch.{shard}.{conversation}.visitor",
+        "Where the visitor is, told by each replica of the proxy while an operator looks.",
+        ("visitor",),
+        publish=("proxy",),
+        subscribe=("operator",),
+    ),
     "drafts": Channel(
         "draft.{shard}.{conversation}",
         "The assistant's words while they are made. A fact replaces them.",
         ("draft",),
         publish=("workflow",),
-        subscribe=("proxy",),
+        subscribe=("proxy", "operator"),
     ),
     "timerSchedules": Channel(
         "timer.at.{conversation}.{timer}",
@@ -409,6 +424,8 @@ def _messages() -> dict[str, Any]:
         },
         "typing": {"summary": "The subject says it all.", "payload": _JSON},
         "presence": {"summary": "How many are there.", "payload": ref("OperatorsPresent")},
+        "watch": {"summary": "Which console asks.", "payload": ref("WatchAsked")},
+        "visitor": {"summary": "What is known of the visitor.", "payload": ref("VisitorReport")},
         "draft": {"summary": "A piece of an answer in the making.", "payload": ref("DraftPiece")},
         "time": {
             "summary": "The time that the timer was armed for (RFC 3339, UTC).",
@@ -423,7 +440,8 @@ def _messages() -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     """The types of payloads, in the form that AsyncAPI gives JSON Schema."""
     _, components = msgspec.json.schema_components(
-        [Entry, DraftPiece, OperatorsPresent, Release], ref_template="#/components/schemas/{name}"
+        [Entry, DraftPiece, OperatorsPresent, Release, VisitorReport, WatchAsked],
+        ref_template="#/components/schemas/{name}",
     )
     schemas: dict[str, Any] = {name: _in_asyncapi(schema) for name, schema in components.items()}
     for author, facts in MAY_WRITE.items():

@@ -26,8 +26,10 @@ from services.operator.transports import http, schemas
 from services.operator.transports.events import EventHub
 from services.operator.transports.login import Door
 from services.operator.transports.middleware import OperatorMiddleware
+from services.operator.watches import Watches
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import ConversationErased
+from shared.contract.presence import VisitorReport, WatchAsked
 from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.messages import StoredMessage
@@ -35,6 +37,7 @@ from shared.eventlog.subscription import After, Start, Subscription
 from shared.service.broker import listen
 from shared.service.chat_log import await_log
 from shared.service.conversation_keys import keys_of, masters_of
+from shared.service.drafts import Drafts
 from shared.service.health import Health, Receive, Scope, Send
 from shared.service.live_entries import LiveEntries
 
@@ -64,7 +67,8 @@ class OperatorApp:
         self._broken = False
         self._hub = EventHub()
         self._leases = Leases(settings.lease_seconds, time.monotonic)
-        subscribe(self._broker, health, self._typing, self._present)
+        self._watches = Watches(self._hub)
+        subscribe(self._broker, health, self._typing, self._present, self._watched)
         self._handlers: Handlers | None = None
         self._door: Door | None = None
         self._answers: CannedAnswers | None = None
@@ -107,6 +111,7 @@ class OperatorApp:
                 await asyncio.gather(task, return_exceptions=True)
         if self._erasure is not None:
             await self._erasure.stop()
+        self._watches.stop()
         if self._subscription is not None:
             await self._subscription.stop()
         if self._desk is not None:
@@ -138,6 +143,7 @@ class OperatorApp:
         )
         desk.follow(self._place)
         self._answers = CannedAnswers(client)
+        self._watches.begin(Drafts(client))
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
         self._handlers = Handlers(desk, stream, self._subscription, entries, self._commands)
         await listen(self._broker, self._health)
@@ -155,6 +161,7 @@ class OperatorApp:
         self._giving_back = asyncio.create_task(keeper.run())
         while True:
             await keeper.tell()
+            self._watches.expire()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TELL_SECONDS):
                     await self._hub.changed()
@@ -227,8 +234,10 @@ class OperatorApp:
             self._hub.publish("conversation", schemas.row(summary))
             for line in lines(change):
                 self._hub.publish("message", schemas.told(summary.id, line))
+            self._watches.changed(summary.id, summary.state.answer.generating)
         elif change.before.visit.started:
             self._hub.publish("erased", schemas.ErasedEvent(message.key))
+            self._watches.forget(message.key)
 
     def _replaced(self) -> None:
         """The log is another one: so are the lists."""
@@ -249,6 +258,12 @@ class OperatorApp:
     def _typing(self, conversation: str) -> None:
         if self._desk is not None and self._desk.find(conversation) is not None:
             self._hub.publish("typing", schemas.TypingEvent(conversation))
+
+    def _watched(self, conversation: str, said: WatchAsked | VisitorReport) -> None:
+        if isinstance(said, VisitorReport):
+            self._watches.reported(conversation, said)
+        elif self._desk is not None:
+            self._watches.asked(conversation, said.console, self._desk)
 
     def _get_desk(self) -> Desk:
         assert self._desk is not None, "the gate opens when the log has been read"

@@ -22,6 +22,7 @@ from services.operator.history import Histories
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.entry import LEVEL, Entry, needed
+from shared.contract.presence import WatchAsked
 from shared.eventlog.command import execute
 from shared.eventlog.errors import Conflict, IdReused
 from shared.eventlog.subscription import Subscription
@@ -152,6 +153,13 @@ class Handlers:
             raise CommandRefused(decision)
         payload = msgspec.json.encode({"name": who.display})
         await self.log.client.publish(subjects.typing(conversation, "operator"), payload)
+
+    async def watch(self, conversation: str, console: str) -> None:
+        """Ask what there is to tell of the visitor, and say to which console. Never on the log."""
+        await self.find(conversation)
+        if self.log.client.is_connected:  # later, another console may be asking
+            payload = msgspec.json.encode(WatchAsked(console))
+            await self.log.client.publish(subjects.watch(conversation, "operator"), payload)
 
     async def find(self, conversation: str) -> ConversationSummary:
         """The conversation as the desk knows it. Raises `NotFound`, `Busy` and `LogError`."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from faststream.nats import NatsBroker
 from nats.aio.msg import Msg
 
 from services.operator.leases import PresentOperators
 from shared.contract import subjects
+from shared.contract.presence import VisitorReport, WatchAsked
 from shared.eventlog.observer import Observer
 from shared.service.broker import JsonCodec, UnreadCodec, Watch
 
@@ -21,6 +23,7 @@ def subscribe(
     health: Observer,
     on_typing: Callable[[str], None],
     on_presence: Callable[[PresentOperators], None],
+    on_watch: Callable[[str, WatchAsked | VisitorReport], None],
 ) -> None:
     """Declare the subscribers; they listen from the broker's start on."""
     broker.add_middleware(Watch(health))
@@ -32,3 +35,13 @@ def subscribe(
     @broker.subscriber(subjects.PRESENCE, codec=JsonCodec(PresentOperators), no_reply=True)
     async def operators_present(told: PresentOperators) -> None:
         on_presence(told)
+
+    # One subscription for both: a proxy answers at once, and its answer must not overtake what was asked.
+    @broker.subscriber(subjects.WATCHES, codec=UnreadCodec(), no_reply=True)
+    async def conversation_watched(message: Msg) -> None:
+        conversation, who = subjects.address(message.subject)
+        on_watch(conversation, (_report if who == "visitor" else _asked).decode(message.data))
+
+
+_asked = msgspec.json.Decoder(WatchAsked)
+_report = msgspec.json.Decoder(VisitorReport)

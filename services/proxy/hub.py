@@ -10,15 +10,15 @@ from typing import Protocol
 import structlog
 from prometheus_client import Gauge
 
-from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.flow_ids import unknown
-from services.proxy.drafts import Drafts
 from services.proxy.history import History, Reading
 from services.proxy.known_flows import KnownFlows
+from services.proxy.presence import VisitorsPresent
 from services.proxy.settings import ProxySettings
 from services.proxy.subscriptions import subscribe
 from shared.contract import subjects
 from shared.contract.conversation import Generating
+from shared.contract.drafts import DraftPiece
 from shared.contract.entry import Entry, RecordedEntry
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.errors import Unreachable
@@ -27,6 +27,7 @@ from shared.eventlog.subscription import Subscription
 from shared.service.broker import listen
 from shared.service.chat_log import ChatLog, await_log, flow_store
 from shared.service.conversation_keys import keys_of, masters_of
+from shared.service.drafts import Drafts
 from shared.service.health import Health
 from shared.service.live_entries import LiveEntries
 from shared.service.pace import ArrivalTurns, Pace
@@ -70,8 +71,10 @@ class Hub:
         self._health = health
         self._masters, self._sealing = masters_of(settings), settings.sealing
         self._broker = make_broker(settings, "proxy", self._link)
-        subscribe(self._broker, health, self._typing)
         self._rooms: dict[str, tuple[HubReader, ...]] = {}  # mostly of one: a set has 216 bytes
+        #: What clients tell of their visitors.
+        self.present = VisitorsPresent(lambda conversation: self._rooms.get(conversation, ()), self._publish)
+        subscribe(self._broker, health, self._typing, self.present.watch)
         self._log: ChatLog | None = None
         self._entries: LiveEntries | None = None
         self._subscription: Subscription | None = None
@@ -216,6 +219,7 @@ class Hub:
             self._rooms[conversation] = others
         else:
             self._rooms.pop(conversation, None)
+        self.present.leaves(conversation, reader)
 
     async def _flow(self, version: str) -> bytes | None:
         if self._log is None:
@@ -249,8 +253,12 @@ class Hub:
 
     async def tell_typing(self, conversation: str) -> None:
         """Core NATS, never on the log: the visitor is typing right now."""
+        await self._publish(subjects.typing(conversation, "visitor"), b"")
+
+    async def _publish(self, subject: str, message: bytes) -> None:
+        """Core NATS: what is said while the connection is down is worth nothing later."""
         if self._log is not None and self._log.client.is_connected:
-            await self._log.client.publish(subjects.typing(conversation, "visitor"))
+            await self._log.client.publish(subject, message)
 
     def _wanted(self, message: StoredMessage) -> bool:
         self.pace.others()

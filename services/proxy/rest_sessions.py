@@ -12,11 +12,11 @@ import contextlib
 import time
 from collections import OrderedDict
 
-from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.rest_state import State, state_of
 from services.proxy.domain.turns import Turns
 from services.proxy.door_queues import ClientInbox
 from services.proxy.hub import Hub
+from shared.contract.drafts import DraftPiece
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import ConversationStarted, TextWritten
 from shared.eventlog.command import execute

@@ -66,6 +66,10 @@ OPERATORS_TYPING: Final = "typing.*.*.operator"
 #: service every few seconds.
 PRESENCE: Final = "typing.presence"
 
+#: Core NATS: which conversations operators look at, and what the proxies then tell of their visitors.
+WATCHES: Final = "watch.*.*.*"
+WATCHES_ASKED: Final = "watch.*.*.operator"
+
 #: Core NATS: what a flow's ``service`` may ask; a backend subscribes to one of these.
 SERVICES: Final = "service"
 
@@ -92,7 +96,7 @@ def chat(conversation: str, author: Author) -> str:
 
 
 def address(subject: str) -> Address:
-    """Read ``chat.<s>.<c>.<author>``, ``desk.<s>.<c>.desk`` or ``typing.<s>.<c>.<author>``."""
+    """Read ``chat.<s>.<c>.<author>``, and likewise what begins with ``desk``, ``typing`` or ``watch``."""
     _, conversation, author = subject.rsplit(".", 2)
     return Address(conversation, author)
 
@@ -126,3 +130,8 @@ def due_timer(subject: str) -> tuple[str, str]:
 def typing(conversation: str, who: Author) -> str:
     """Core NATS: who is typing right now. Never on the log."""
     return f"typing.{shard_of(conversation)}.{conversation}.{who}"
+
+
+def watch(conversation: str, who: Author) -> str:
+    """Core NATS: the operator looks at the conversation, or what there is to see of the visitor."""
+    return f"watch.{shard_of(conversation)}.{conversation}.{who}"

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from services.proxy.domain.drafts import DraftPiece
 from services.proxy.door_queues import MAX_EARLY, ClientInbox
 from services.proxy.history import History
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
 from shared.contract import entry, subjects
+from shared.contract.drafts import DraftPiece
 from shared.contract.entry import Entry, RecordedEntry
 from shared.eventlog.errors import Unreachable
 from shared.eventlog.messages import StoredMessage

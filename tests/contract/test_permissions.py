@@ -235,6 +235,18 @@ async def test_who_types(server: EmbeddedNats, name: str) -> None:
         assert await user.may_subscribe("typing.*.*.operator") == (name == "proxy")
 
 
+@pytest.mark.parametrize("name", USERS)
+async def test_who_looks_at_a_conversation_and_who_tells_of_its_visitor(
+    server: EmbeddedNats, name: str
+) -> None:
+    async with connected(server, name) as user:
+        assert await user.may_publish(subjects.watch(CONVERSATION, "visitor")) == (name == "proxy")
+        assert await user.may_publish(subjects.watch(CONVERSATION, "operator")) == (name == "operator")
+        assert await user.may_subscribe(subjects.WATCHES) == (name == "operator")
+        assert await user.may_subscribe(subjects.watch(CONVERSATION, "visitor")) == (name == "operator")
+        assert await user.may_subscribe(subjects.WATCHES_ASKED) == (name in ("proxy", "operator"))
+
+
 @pytest.mark.parametrize("name", SERVICES)
 async def test_everyone_reads_the_log(server: EmbeddedNats, name: str) -> None:
     conversation = subjects.conversation_of(f"read by {name}", "web")
@@ -329,7 +341,7 @@ async def test_only_the_workflow_writes_drafts_and_timers(server: EmbeddedNats, 
         # Only the server fires.
         assert not await user.may_publish(subjects.timer_due(CONVERSATION, "after:1:0"))
         assert not await user.may_publish(subjects.TIMERS_DELIVERY)
-        assert await user.may_subscribe(subjects.draft(CONVERSATION)) == (name == "proxy")
+        assert await user.may_subscribe(subjects.draft(CONVERSATION)) == (name in ("proxy", "operator"))
 
 
 @pytest.mark.parametrize("name", USERS)

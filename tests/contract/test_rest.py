@@ -18,7 +18,7 @@ import httpx
 import pytest
 from joserfc import jwk, jwt
 
-from services.proxy.domain.drafts import DraftPiece
+from shared.contract.drafts import DraftPiece
 from shared.contract.entry import Entry
 from shared.contract.facts import (
     AssistantSaid,

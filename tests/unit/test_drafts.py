@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.proxy.domain.drafts import MAX_CHARACTERS, DraftAssembly, DraftPiece
+from shared.contract.drafts import MAX_CHARACTERS, DraftAssembly, DraftPiece
 
 CAUSE, ATTEMPT = 7, 2
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from services.proxy.domain import sse_events
-from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.turns import Turns
 from services.proxy.transports.event_stream import EventStream
+from shared.contract.drafts import DraftPiece
 from shared.contract.facts import AnswerStarted, BotSaid, ConversationStarted, TextWritten
 from tests.examples import Story
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.markdown_html import markdown_as_html
 from services.proxy.domain.plain_text import text as shown
 from services.proxy.domain.turns import Heard
+from shared.contract.drafts import DraftPiece
 from shared.contract.facts import AssistantSaid
 from shared.contract.markdown import PlainMarkdown, plain_markdown
 from tests.growth import growth

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.proxy.domain import close_codes
-from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.limits import MAX_UNANSWERED
 from services.proxy.domain.session import Append, ClientSession, Listen, Look, Output, Send, Typed
 from shared.contract import cursor as cursors
+from shared.contract.drafts import DraftPiece
 from shared.contract.facts import (
     AnswerStarted,
     AssistantSaid,

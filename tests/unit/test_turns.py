@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.proxy.domain import sse_events
-from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.rest_state import MOVES, State, path, state_of
 from services.proxy.domain.sse_events import SseEvent, StreamPlace, newest, place_of, tell
 from services.proxy.domain.turns import Turns
+from shared.contract.drafts import DraftPiece
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AnswerFailed,

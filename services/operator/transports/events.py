@@ -38,6 +38,7 @@ class EventHub:
 
     def __init__(self) -> None:
         self._listeners: dict[asyncio.Queue[bytes | None], asyncio.Event] = {}  # and what makes it be asked
+        self._consoles: dict[str, asyncio.Queue[bytes | None]] = {}
         self._change = asyncio.Event()
 
     async def changed(self) -> None:
@@ -52,12 +53,25 @@ class EventHub:
         """Send an event to all who listen. Never waits."""
         if not self._listeners:
             return
-        frame = b"event: " + event.encode() + b"\ndata: " + _encoder.encode(data) + b"\n\n"
+        frame = _frame(event, data)
         for queue in list(self._listeners):
-            try:
-                queue.put_nowait(frame)
-            except asyncio.QueueFull:
-                self._end(queue)
+            self._put(queue, frame)
+
+    def has(self, console: str) -> bool:
+        """Whether the console with this name listens here."""
+        return console in self._consoles
+
+    def tell(self, console: str, event: str, data: msgspec.Struct) -> None:
+        """Send an event to one console. Never waits."""
+        queue = self._consoles.get(console)
+        if queue is not None:
+            self._put(queue, _frame(event, data))
+
+    def _put(self, queue: asyncio.Queue[bytes | None], frame: bytes) -> None:
+        try:
+            queue.put_nowait(frame)
+        except asyncio.QueueFull:
+            self._end(queue)
 
     def close(self) -> None:
         """End every stream: the service stops, or the log was replaced."""
@@ -69,13 +83,18 @@ class EventHub:
         for asked in self._listeners.values():
             asked.set()
 
-    async def listen(self, still_welcome: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+    async def listen(
+        self, still_welcome: Callable[[], Awaitable[bool]], console: str = ""
+    ) -> AsyncIterator[bytes]:
         """The frames for one listener, until it goes, is dropped, or is no longer welcome.
 
+        ``console`` is a name for `tell`; of two listeners with one name the later has it.
         ``still_welcome`` was true when this was called; it raises where that cannot be told.
         """
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING)
         self._listeners[queue] = asyncio.Event()
+        if console:
+            self._consoles[console] = queue
         self._change.set()
         guard = asyncio.create_task(self._guard(queue, still_welcome))
         loop = asyncio.get_running_loop()
@@ -94,6 +113,8 @@ class EventHub:
         finally:
             guard.cancel()
             self._listeners.pop(queue, None)
+            if self._consoles.get(console) is queue:
+                del self._consoles[console]
             self._change.set()
 
     async def _guard(
@@ -129,3 +150,7 @@ class EventHub:
         while not queue.empty():
             queue.get_nowait()
         queue.put_nowait(None)
+
+
+def _frame(event: str, data: msgspec.Struct) -> bytes:
+    return b"event: " + event.encode() + b"\ndata: " + _encoder.encode(data) + b"\n\n"

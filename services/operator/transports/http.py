@@ -212,6 +212,17 @@ async def typing(id: Id, operator: Operator, handlers: Handlers) -> schemas.Done
     return schemas.Done()
 
 
+@post("/api/conversations/{id:str}/watch", status_code=200, responses=answers(401, 404))
+async def watch(
+    id: Id, data: JSONBody[schemas.Watch], operator: Operator, handlers: Handlers
+) -> schemas.Done:
+    """Say that a console shows the conversation. For the next 25 s its feed has `presence` and `draft` events
+    of it, and of no other: where the visitor is, and what the assistant is saying.
+    """
+    await handlers.watch(id, data.console)
+    return schemas.Done()
+
+
 @post("/api/presence", status_code=200, responses=answers(401))
 async def presence(operator: Operator) -> schemas.Done:
     """Say that you are there. A console does so at each `heartbeat` event; any other request says it too."""
@@ -259,8 +270,18 @@ async def resolve(
 
 
 @get("/api/events", responses=answers(401), media_type="text/event-stream")
-async def events(operator: Operator, request: Req, door: Door, hub: EventHub) -> Stream:
-    """Changes as they happen: `conversation` (its row), `message` (a new line), `typing`, `erased`.
+async def events(
+    operator: Operator,
+    request: Req,
+    door: Door,
+    hub: EventHub,
+    console: Annotated[
+        str | None,
+        QueryParameter(pattern=schemas.CONSOLE, description="a name for `watch`, a random UUID"),
+    ] = None,
+) -> Stream:
+    """Changes as they happen: `conversation` (its row), `message` (a new line), `typing`, `erased`; of the
+    conversation that the console shows also `presence` and `draft`, see `watch`.
 
     The stream ends within five seconds of the login.
     """
@@ -270,7 +291,7 @@ async def events(operator: Operator, request: Req, door: Door, hub: EventHub) ->
         return await door.accounts.who(token) == operator
 
     headers = {"X-Accel-Buffering": "no"}
-    return Stream(hub.listen(still_welcome), media_type="text/event-stream", headers=headers)
+    return Stream(hub.listen(still_welcome, console or ""), media_type="text/event-stream", headers=headers)
 
 
 def build(
@@ -300,7 +321,7 @@ def build(
     return Litestar(
         route_handlers=[
             *(login, logout, me, operators, presence, conversations, search, conversation, export, events),
-            *(claim, say, typing, handback, transfer, resolve),
+            *(claim, say, typing, watch, handback, transfer, resolve),
             desk_routes(),
             history_routes(),
             answer_routes(),

@@ -16,12 +16,16 @@ from services.operator.domain.transcript import TranscriptEntry, Who
 from services.operator.transports.desk_schemas import NotedFields, noted_fields
 from services.operator.word_index import IndexMatch
 from shared.contract.conversation import Owner, Status
+from shared.contract.drafts import DraftPiece
 from shared.contract.markdown import plain_markdown
+from shared.contract.presence import VisitorReport
 from shared.contract.roles import Role
 from shared.timestamps import format_time
 
 #: The longest text an operator may say (bytes of UTF-8).
 MAX_TEXT = 16 * 1024
+#: What a console may be called: a UUID, which no other guesses.
+CONSOLE = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 #: As much of the last line as a list shows (characters).
 MAX_SHOWN = 200
 
@@ -224,6 +228,39 @@ class TypingEvent(msgspec.Struct):
     who: Literal["visitor"] = "visitor"
 
 
+class Watch(msgspec.Struct, forbid_unknown_fields=True):
+    """``console``: the name that the console gave its feed of events."""
+
+    console: Annotated[str, msgspec.Meta(pattern=CONSOLE, examples=["5d0cbd5e-0c4b-4f44-9a3e-7d0c1c1a2b3c"])]
+
+
+class PresenceEvent(msgspec.Struct, kw_only=True):
+    """Where the visitor is. "unknown" says nothing: they may be there all the same. ``page``, ``title``,
+    ``referrer`` and ``browser`` are "" unless the visitor's page tells them; ``seen`` is the position up to
+    which the visitor has seen the conversation, 0 for not known.
+    """
+
+    conversation: str
+    whereabouts: Literal["online", "away", "gone", "unknown"]
+    page: str
+    title: str
+    referrer: str
+    browser: str
+    seen: int
+
+
+class DraftEvent(msgspec.Struct, kw_only=True):
+    """The assistant's next words while it makes them, in its own Markdown. ``offset`` counts characters (code
+    points); 0 begins a new attempt. ``end``: nothing more comes, and of what was told only that counts which
+    comes as a `message`.
+    """
+
+    conversation: str
+    offset: int = 0
+    text: str = ""
+    end: bool = False
+
+
 class ErasedEvent(msgspec.Struct):
     """The conversation is in no list any more, and what was shown of it must go."""
 
@@ -274,6 +311,27 @@ def _match(match: IndexMatch, asked: str) -> MatchLine:
         who=cast(Writer, match.who),
         text=excerpt(text, asked),
     )
+
+
+def presence(conversation: str, report: VisitorReport) -> PresenceEvent:
+    whereabouts = report.whereabouts
+    return PresenceEvent(
+        conversation=conversation,
+        whereabouts="unknown" if whereabouts == "untold" else whereabouts,
+        page=report.page,
+        title=report.title,
+        referrer=report.referrer,
+        browser=report.browser,
+        seen=report.seen,
+    )
+
+
+def draft(conversation: str, piece: DraftPiece) -> DraftEvent:
+    return DraftEvent(conversation=conversation, offset=piece.offset, text=piece.text)
+
+
+def drafts_over(conversation: str) -> DraftEvent:
+    return DraftEvent(conversation=conversation, end=True)
 
 
 def told(conversation: str, line: TranscriptEntry) -> Told:

@@ -55,6 +55,21 @@ class Ping(Frame, frozen=True):
     """Is anybody there? Scripts see neither the pings of WebSocket itself nor that they stay away."""
 
 
+class PresenceTold(Frame, frozen=True, tag="Presence"):
+    """How things are with the visitor, as far as the page lets it be told. It replaces what was told before.
+
+    ``visible``: the page is in front. ``seen``: the cursor up to which the visitor has seen the conversation.
+    What is too long is cut, and what is no address of the web left out.
+    """
+
+    visible: bool
+    page: str | None = None
+    title: str | None = None
+    referrer: str | None = None
+    browser: str | None = None
+    seen: str | None = None
+
+
 class Rate(Frame, frozen=True):
     score: Annotated[int, msgspec.Meta(ge=1, le=5)]
     comment: str | None = None
@@ -68,7 +83,7 @@ class EarlierAsked(Frame, frozen=True, tag="Earlier"):
 
 
 BareInput = ChoiceAnswer | TextAnswer | ResetSession
-Input = BareInput | TypingNow | Ping | Rate | EarlierAsked
+Input = BareInput | TypingNow | Ping | PresenceTold | Rate | EarlierAsked
 
 bare_input: Final = msgspec.json.Decoder(BareInput)
 modern_input: Final = msgspec.json.Decoder(Input)

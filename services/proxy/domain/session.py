@@ -14,15 +14,16 @@ import msgspec
 
 from services.proxy.domain import close_codes, frames, rendering
 from services.proxy.domain.close_codes import CloseCode
-from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.flow_ids import Lookup, binds, none_known, unknown
 from services.proxy.domain.identity_cache import IdentityCache
 from services.proxy.domain.limits import MAX_TEXT, MAX_UNANSWERED
 from services.proxy.domain.past import Fold, Known, Past, fingerprint, is_erased, is_reset, refusal
+from services.proxy.domain.presence import VisitorTold, told_by
 from shared.contract import cursor as cursors
 from shared.contract import facts
 from shared.contract.conversation import Conversation, Generating
 from shared.contract.cursor import Cursor
+from shared.contract.drafts import DraftPiece
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import Fact
 from shared.contract.visible import cleaned
@@ -50,6 +51,12 @@ class Typed(NamedTuple):
     """Tell the operator that the visitor is typing."""
 
 
+class Present(NamedTuple):
+    """Remember how things are with the visitor, for operators who look at the conversation."""
+
+    told: VisitorTold
+
+
 class Listen(NamedTuple):
     """Hear the assistant's words of this answer from here on, or of none any more."""
 
@@ -68,7 +75,7 @@ class Look(NamedTuple):
     earlier: str | None
 
 
-Output = Send | Append | Typed | Listen | Look | CloseCode
+Output = Send | Append | Typed | Present | Listen | Look | CloseCode
 
 #: How a conversation begins, unless the client asks for more.
 BEGIN = facts.ConversationStarted(door="websocket")
@@ -269,6 +276,8 @@ class ClientSession:
             return [Typed()] if self.state.ownership.owner == "operator" else []
         if isinstance(frame, frames.Ping):
             return [_PONG]
+        if isinstance(frame, frames.PresenceTold):
+            return [Present(told_by(frame, self._epoch, self.state.position))]
         if isinstance(frame, frames.EarlierAsked):
             return self._look(frame.before)
         id = frame.id if self.modern and frame.id is not None else new_id()

@@ -15,10 +15,10 @@ from bisect import bisect_left
 from typing import Literal, NamedTuple
 
 from services.proxy.domain import plain_text
-from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.past import is_erased
 from services.proxy.domain.rendering import wordless
 from shared.contract.conversation import NEW, Conversation, Generating, step
+from shared.contract.drafts import DraftPiece
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AnswerFailed,

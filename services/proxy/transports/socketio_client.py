@@ -13,12 +13,12 @@ import structlog
 from services.proxy.admission import Admission
 from services.proxy.domain import close_codes
 from services.proxy.domain.close_codes import CloseCode
-from services.proxy.domain.drafts import DraftPiece
 from services.proxy.domain.session import Append
 from services.proxy.domain.socketio_protocol import Emit, Missing, Output, Talk, error
 from services.proxy.door_queues import MAX_PENDING, ClientInbox, Outbox, Outcome, Unread
 from services.proxy.history import History
 from services.proxy.hub import Hub
+from shared.contract.drafts import DraftPiece
 from shared.contract.entry import RecordedEntry
 from shared.eventlog.errors import LogError
 

@@ -24,13 +24,23 @@ from services.proxy.admission import FULL_SECONDS, Admission
 from services.proxy.domain import close_codes, frames
 from services.proxy.domain.close_codes import CloseCode
 from services.proxy.domain.connect_params import flow_name, languages
-from services.proxy.domain.drafts import DraftPiece
-from services.proxy.domain.session import BEGIN, Append, ClientSession, Listen, Look, Output, Send, Typed
+from services.proxy.domain.session import (
+    BEGIN,
+    Append,
+    ClientSession,
+    Listen,
+    Look,
+    Output,
+    Present,
+    Send,
+    Typed,
+)
 from services.proxy.door_queues import MAX_PENDING, OUTCOMES, ClientInbox, Outbox, Outcome, Unread
 from services.proxy.history import History
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
 from shared.contract import cursor as cursors
+from shared.contract.drafts import DraftPiece
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import ConversationStarted
 from shared.contract.subjects import conversation_of
@@ -389,6 +399,8 @@ class _Channel:
                     self._outbox.put(item)
                 case Typed():
                     self._tell_typing()
+                case Present():
+                    self._hub.present.tells(self._conversation, self, item.told)
                 case Listen():
                     self._hub.drafts(self._conversation, self, item.generating)
                 case Look():

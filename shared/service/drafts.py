@@ -18,10 +18,9 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.errors import Error as NatsError
 
-from services.proxy.domain import drafts
-from services.proxy.domain.drafts import DraftAssembly, DraftPiece
-from shared.contract import subjects
+from shared.contract import drafts, subjects
 from shared.contract.conversation import Generating
+from shared.contract.drafts import DraftAssembly, DraftPiece
 from shared.eventlog.errors import Unreachable
 from shared.eventlog.stream import Stream
 
