@@ -130,6 +130,29 @@ async def test_words_appear_as_they_are_made_and_the_message_takes_their_place(
     assert await announced.evaluate("row => row.closest('[aria-live]').ariaLive") == "polite"
 
 
+async def test_an_operator_reads_along_and_the_message_takes_the_drafts_place(
+    people: People, stage: Stage
+) -> None:
+    visitor, assistant = await asked(people, stage)
+    ada = await people.operator("ada")
+    await ada.looks_at("live")
+    await ada.opens(await visitor.conversation())
+    await expect(ada.rows.filter(has_text="When does it arrive?")).to_have_count(1)
+    await assistant.begins()
+    await assistant.drafts(0, "It **arrives** ")
+    draft = ada.part("draft")
+    await expect(draft).to_contain_text("It arrives")
+    await ada.page.reload()  # who comes in the middle reads all of it
+    await ada.looks_at("live")
+    await ada.opens(await visitor.conversation())
+    await expect(draft).to_contain_text("It arrives")
+    await assistant.drafts(15, "today 📦")
+    await expect(draft).to_contain_text("It arrives today 📦")
+    await assistant.says("It **arrives** today 📦")
+    await expect(draft).to_have_count(0)
+    await expect(ada.rows.last).to_contain_text("It arrives today 📦")
+
+
 async def test_a_new_attempt_replaces_the_words_of_the_one_before(people: People, stage: Stage) -> None:
     visitor, assistant = await asked(people, stage)
     await assistant.begins()

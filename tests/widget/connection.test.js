@@ -156,6 +156,19 @@ test("an older server that takes a Ping for an error is not asked again", () => 
   assert.deepEqual(socket().sent, []);
 });
 
+test("an older server that takes a Presence for an error is not told again, but is asked for its pulse", () => {
+  const { connection } = begin();
+  assert.equal(connection.present('{"kind":"Presence"}'), false); // not before the server resumed
+  socket().says(RESUMED);
+  assert.equal(connection.present('{"kind":"Presence"}'), true);
+  socket().ends(1007);
+  mock.timers.tick(1_000);
+  socket().says(RESUMED);
+  assert.equal(connection.present('{"kind":"Presence"}'), true); // there is nothing more to tell
+  mock.timers.tick(15_000);
+  assert.deepEqual(socket().sent, [{ kind: "Ping" }]);
+});
+
 test("closings after which it stays away, and those after which it comes back", () => {
   for (const code of [1000, 1003, 1008, 1009]) {
     const { told } = begin();

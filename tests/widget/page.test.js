@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileAddress, serverAddress } from "../../services/proxy/widget/button/addresses.js";
 import { readOptions } from "../../services/proxy/widget/chat/options.js";
+import { presence } from "../../services/proxy/widget/chat/presence.js";
 
 const PAGE = "https://shop.example/a/b";
 
@@ -50,4 +51,28 @@ test("what is wrong is told with what would be right, and does not count", () =>
 
 test("a place in the page and the whole page exclude each other", () => {
   assert.match(readOptions({ attach: "#a", fullPage: "yes" }).problems[0], /exclude each other/);
+});
+
+test("what operators may be told of the visitor is a list of words", () => {
+  assert.deepEqual(readOptions({}).options.share, []);
+  assert.deepEqual(readOptions({ share: "page, referrer" }).options.share, ["page", "referrer"]);
+  const { options, problems } = readOptions({ share: "everything" });
+  assert.deepEqual(problems, ['data-share="everything" is not understood: it may be page, query, referrer, browser or nothing.']);
+  assert.deepEqual(options.share, []);
+});
+
+test("of the page only that is told which its tag allows, and nothing behind the path unless it says so", () => {
+  Object.assign(globalThis, {
+    document: { hidden: false, title: "Reset", referrer: "https://mail.example/inbox?user=ann" },
+    location: { href: "https://shop.example/reset?token=secret#form" },
+  });
+  const told = (/** @type {string[]} */ ...share) => presence(share, "cursor");
+  const nothing = { kind: "Presence", visible: true, seen: "cursor" };
+  assert.deepEqual(JSON.parse(told()), nothing);
+  assert.deepEqual(JSON.parse(told("page", "referrer")), {
+    ...nothing, page: "https://shop.example/reset", title: "Reset", referrer: "https://mail.example/inbox" });
+  assert.equal(JSON.parse(told("page", "query")).page, "https://shop.example/reset?token=secret#form");
+  assert.deepEqual(JSON.parse(told("query")), nothing);
+  assert.equal(JSON.parse(told("browser")).browser, navigator.userAgent);
+  assert.equal(told("page", "nothing"), "");
 });

@@ -75,6 +75,8 @@ export interface Options {
   /** Seconds after which it opens by itself. */
   openAfter?: number;
   mode: Mode;
+  /** What operators may be told of the visitor. */
+  share: string[];
   /** Whether a new message may sound, until the visitor says otherwise. */
   sound: boolean;
 }

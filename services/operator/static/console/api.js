@@ -128,6 +128,8 @@ export const api = {
   reopen: (id) => request("POST", path(id, "/reopen")),
   /** @param {string} id */
   typing: (id) => request("POST", path(id, "/typing")),
+  /** @param {string} id @param {string} console the feed that is told more of it */
+  watch: (id, console) => request("POST", path(id, "/watch"), { console }),
   /** @param {string} id @param {string} text @param {string} message its id @returns {Promise<Row>} */
   say: (id, text, message) => persist(path(id, "/say"), { text, id: message }),
   /**

@@ -13,6 +13,8 @@ import { dayOf, exactly, t, timeOf } from "./words.js";
 
 /** Whoever is so near to the end reads what comes (px). */
 const NEAR = 80;
+/** Whose lines the visitor may have seen or not. */
+const OURS = ["bot", "assistant", "operator"];
 
 export class ConversationTranscript extends ConsoleElement {
   static properties = {
@@ -22,6 +24,8 @@ export class ConversationTranscript extends ConsoleElement {
     unsent: { attribute: false },
     me: {},
     colleagues: { attribute: false },
+    draft: { attribute: false },
+    seen: { type: Number },
     far: { state: true },
   };
 
@@ -37,6 +41,9 @@ export class ConversationTranscript extends ConsoleElement {
     this.me = "";
     /** @type {import("./types").Colleague[]} */
     this.colleagues = [];
+    /** What the assistant is saying. @type {string | null} */
+    this.draft = null;
+    this.seen = 0; // the position up to which the visitor has seen it
     this.far = false; // the newest is out of sight
     this.atEnd = true;
     this.place = 0;
@@ -104,23 +111,36 @@ export class ConversationTranscript extends ConsoleElement {
 
   render() {
     let day = "";
+    const entries = this.entries();
+    const seen = entries.findLast(({ line }) => line && line.position <= this.seen && OURS.includes(line.from));
     return html`
       <ol class="transcript" data-role="transcript" tabindex="0" aria-label=${t("conversation")}
         @scroll=${() => { this.far = !this.isAtEnd; }}>
-        ${repeat(this.entries(), (entry) => entry.key, (entry) => {
+        ${repeat(entries, (entry) => entry.key, (entry) => {
           const before = day;
           day = dayOf(entry.time);
           return html`
             ${before === day ? nothing : html`<li class="day" data-role="day">${day}</li>`}
-            ${entry.line ? this.line(entry.line) : this.note(/** @type {Note} */ (entry.note))}`;
+            ${entry.line ? this.line(entry.line, entry === seen) : this.note(/** @type {Note} */ (entry.note))}`;
         })}
+        ${this.draft ? this.drafting(this.draft) : nothing}
         ${this.unsent.map((message, at) => this.message(message, this.unsent.slice(0, at).some((one) => one.state !== "sent")))}
       </ol>
       <button class="to-end" data-role="to-end" ?hidden=${!this.far} @click=${this.toEnd}>${t("toEnd")}</button>`;
   }
 
-  /** @param {Line} line */
-  line(line) {
+  /** What the assistant says until it has said it. @param {string} text */
+  drafting(text) {
+    const drawing = document.createElement("div");
+    drawing.className = "markdown";
+    drawing.dir = "auto";
+    drawing.append(drawMarkdown(text));
+    return html`
+      <li data-role="draft" data-from="assistant"><small>${t("assistantWrites")}</small>${drawing}</li>`;
+  }
+
+  /** @param {Line} line @param {boolean} seen nothing after it was seen by the visitor */
+  line(line, seen) {
     if (line.from === "system") {
       return html`
         <li data-role="line" data-from="system" data-position=${line.position}>
@@ -134,6 +154,7 @@ export class ConversationTranscript extends ConsoleElement {
         ${line.from === "assistant"
           ? drawn(line)
           : html`<p dir="auto">${linked(line.text)}</p>`}
+        ${seen ? html`<small data-role="seen">${t("seen")}</small>` : nothing}
       </li>`;
   }
 

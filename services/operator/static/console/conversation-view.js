@@ -158,7 +158,7 @@ export class ConversationView extends ConsoleElement {
           ${this.bar(row)}
           <p class="notice" data-role="notice" role="alert" ?hidden=${!talk.notice}>${talk.notice}</p>
           <conversation-transcript .conversation=${talk.id} .lines=${talk.lines} .notes=${talk.notes}
-            .unsent=${[...outbox.at(talk.id)]} .me=${this.me.name} .colleagues=${this.colleagues}
+            .unsent=${[...outbox.at(talk.id)]} .draft=${talk.draft} .seen=${talk.presence?.seen ?? 0} .me=${this.me.name} .colleagues=${this.colleagues}
             @again=${(/** @type {CustomEvent<Unsent>} */ { detail }) => outbox.again(detail)}
             @edit=${(/** @type {CustomEvent<Unsent>} */ { detail }) => this.edit(detail)}
             @remove-note=${(/** @type {CustomEvent<import("./types").Note>} */ { detail }) => this.act("removeNote", detail.id)}>
@@ -170,7 +170,7 @@ export class ConversationView extends ConsoleElement {
             @notice=${(/** @type {CustomEvent<string>} */ { detail }) => this.notice(detail)}>
           </message-editor>
         </div>
-        <visitor-card @close-card=${() => { this.carded = false; }} class=${this.carded ? "shown" : ""} .row=${row} .variables=${talk.variables} ?busy=${this.acting}
+        <visitor-card @close-card=${() => { this.carded = false; }} class=${this.carded ? "shown" : ""} .row=${row} .presence=${talk.presence} .variables=${talk.variables} ?busy=${this.acting}
           .colleagues=${this.colleagues} .queues=${this.queues} .labels=${this.labels}></visitor-card>
       </div>`;
   }
@@ -188,6 +188,7 @@ export class ConversationView extends ConsoleElement {
         <div class="about">
           <strong data-role="title"><bdi>${row?.visitor ?? ""}</bdi></strong>
           <span data-role="owner" data-owner=${row?.owner ?? ""}>${row ? ownerOf(row, this.me.name) : t("loading")}</span>
+          ${this.presence()}
         </div>
         <button class="card-toggle" data-role="card-toggle" aria-expanded=${this.carded ? "true" : "false"}
           aria-label=${t("about")} ?disabled=${!row} @click=${() => { this.carded = !this.carded; }}>i</button>
@@ -199,6 +200,15 @@ export class ConversationView extends ConsoleElement {
   places() {
     const { entryPoints, states } = this.talk;
     return entryPoints.length ? entryPoints : states.map((state) => ({ state, title: t("atState", { state }) }));
+  }
+
+  /** Where the visitor is, where that is known. */
+  presence() {
+    const { presence } = this.talk;
+    const where = presence?.whereabouts ?? "unknown";
+    return html`
+      <span class="presence" data-role="presence" data-whereabouts=${where} ?hidden=${where === "unknown"}>
+        ${t(where)}${presence?.title ? html`: <bdi>${presence.title}</bdi>` : nothing}</span>`;
   }
 
   /** @param {Row} row */

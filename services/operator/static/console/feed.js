@@ -1,6 +1,6 @@
 // The feed of live events: one stream that is opened again whenever it may be dead.
 
-import { slow } from "./api.js";
+import { newId, slow } from "./api.js";
 
 // The service says something at least every 10 s; after more than two of its heartbeats the feed is dead.
 const SILENCE = 22000;
@@ -10,11 +10,14 @@ const OPENING = 10000;
 
 /**
  * @typedef {object} Listener
- * @property {() => void} open after each connect: read the lists then, since events may have been missed
+ * @property {(name: string) => void} open after each connect: read the lists then, since events may have been
+ *   missed; the name is that of this feed, for what is told to nobody else
  * @property {() => void} closed while there is no feed
  * @property {(row: import("./types").Row) => void} conversation
  * @property {(line: import("./types").Told) => void} message
  * @property {(typing: {conversation: string}) => void} typing
+ * @property {(presence: import("./types").Presence) => void} presence
+ * @property {(piece: import("./types").DraftPiece) => void} draft
  * @property {(erased: {conversation: string}) => void} erased
  * @property {() => void} heartbeat
  */
@@ -38,7 +41,8 @@ export function listen(on) {
   const renew = () => {
     if (ended || next) return;
     clearTimeout(timer);
-    const feed = new EventSource("/api/events");
+    const name = newId();
+    const feed = new EventSource(`/api/events?console=${name}`);
     next = feed;
     doubt = window.setTimeout(closed, source ? DOUBT : 0);
     opening = window.setTimeout(() => failed(feed), OPENING);
@@ -50,9 +54,9 @@ export function listen(on) {
       heard = Date.now();
       clearTimeout(doubt);
       clearTimeout(opening);
-      on.open();
+      on.open(name);
     });
-    for (const kind of /** @type {const} */ (["conversation", "message", "typing", "erased", "heartbeat"])) {
+    for (const kind of /** @type {const} */ (["conversation", "message", "typing", "presence", "draft", "erased", "heartbeat"])) {
       feed.addEventListener(kind, (event) => {
         if (feed !== source) return;
         heard = Date.now();

@@ -90,7 +90,10 @@ export class DeskSession {
     const left = drafts.at(drafts.open) || drafts.at(drafts.open, "note") || outbox.at(drafts.open).length;
     if (left && !this.talk.id) this.choose(drafts.open); // something is to be sent there
     this.stop = listen({
-      open: () => this.catchUp(),
+      open: (name) => {
+        this.talk.feed = name;
+        this.catchUp();
+      },
       closed: () => {
         this.connection = t("connecting");
         this.renew();
@@ -99,8 +102,10 @@ export class DeskSession {
       conversation: (row) => this.changed(row),
       message: (line) => this.talk.add(line),
       typing: ({ conversation }) => this.talk.visitorTypes(conversation),
+      presence: (presence) => this.talk.tells(presence),
+      draft: (piece) => this.talk.drafted(piece),
       erased: ({ conversation }) => this.erase(conversation),
-      heartbeat: () => api.present().catch((refusal) => this.refused(problem(refusal))),
+      heartbeat: () => (this.talk.id ? this.talk.watch() : api.present()).catch((refusal) => this.refused(problem(refusal))),
     });
     const looking = window.setInterval(() => this.look(), LOOK);
     const { stop } = this;

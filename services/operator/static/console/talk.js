@@ -29,6 +29,12 @@ export class Talk {
     /** Why nothing is open. @type {"choose" | "erased"} */
     this.closed = "choose";
     this.typing = false;
+    /** Where the visitor is; null: not known. @type {import("./types").Presence | null} */
+    this.presence = null;
+    /** What the assistant is saying; null: nothing, or not all of it was heard. @type {string | null} */
+    this.draft = null;
+    /** The name of the feed of events, once there is one. */
+    this.feed = "";
     this.notice = "";
     /** Lines that arrive while the transcript is read. @type {Told[] | null} */
     this.early = null;
@@ -54,6 +60,7 @@ export class Talk {
     this.missed = null;
     drafts.show(id);
     this.changed();
+    this.watch().catch((refusal) => this.refused(problem(refusal)));
     const [detail, desk] = await Promise.all([
       api.conversation(id).catch(problem),
       api.desk(id).catch(problem),
@@ -105,6 +112,7 @@ export class Talk {
     this.entryPoints = [];
     this.variables = {};
     this.typing = false;
+    this.presence = this.draft = null;
     this.notice = "";
     this.early = this.missed = null;
     this.last = this.live = 0;
@@ -172,6 +180,29 @@ export class Talk {
       this.typing = false;
       this.changed();
     }, TYPING_SHOWN);
+    this.changed();
+  }
+
+  // --- what is told while somebody looks ---
+
+  /** Say that this conversation is shown, so that more is told of it. It is to be said again with each heartbeat. */
+  async watch() {
+    if (this.id && this.feed) await api.watch(this.id, this.feed);
+  }
+
+  /** @param {import("./types").Presence} presence */
+  tells(presence) {
+    if (this.id !== presence.conversation) return;
+    this.presence = presence;
+    this.changed();
+  }
+
+  /** Some more words of the assistant's. @param {import("./types").DraftPiece} piece */
+  drafted({ conversation, offset, text, end }) {
+    if (this.id !== conversation) return;
+    const before = offset === 0 ? "" : this.draft;
+    const follows = before !== null && [...before].length === offset; // in code points, as the offset is
+    this.draft = end || !follows ? null : before + text;
     this.changed();
   }
 }

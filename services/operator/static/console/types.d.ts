@@ -69,6 +69,27 @@ export interface EntryPoint {
   title: string;
 }
 
+/** Where the visitor is, while the console shows the conversation. */
+export interface Presence {
+  conversation: string;
+  /** "unknown" says nothing: they may be there all the same. */
+  whereabouts: "online" | "away" | "gone" | "unknown";
+  page: string;
+  title: string;
+  referrer: string;
+  browser: string;
+  /** The position up to which the visitor has seen the conversation, 0 for not known. */
+  seen: number;
+}
+
+export interface DraftPiece {
+  conversation: string;
+  /** In characters (code points); 0 begins anew. */
+  offset: number;
+  text: string;
+  end: boolean;
+}
+
 export interface Detail extends Row {
   messages: Line[];
   states: string[];

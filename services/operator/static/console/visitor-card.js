@@ -1,5 +1,6 @@
 // Beside the conversation: who the visitor is, what the flow knows of them, what colleagues have noted.
 
+import { browserName } from "./browsers.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { live } from "./vendor/lit.js";
 import { exactly, t } from "./words.js";
@@ -13,6 +14,7 @@ const PRIORITIES = ["low", "normal", "high", "urgent"];
 export class VisitorCard extends ConsoleElement {
   static properties = {
     row: { attribute: false },
+    presence: { attribute: false },
     variables: { attribute: false },
     colleagues: { attribute: false },
     queues: { attribute: false },
@@ -24,6 +26,8 @@ export class VisitorCard extends ConsoleElement {
     super();
     /** @type {Row} */
     this.row = /** @type {any} */ (undefined);
+    /** @type {import("./types").Presence | null} */
+    this.presence = null;
     /** @type {Record<string, unknown>} */
     this.variables = {};
     /** @type {import("./types").Colleague[]} */
@@ -57,9 +61,14 @@ export class VisitorCard extends ConsoleElement {
   }
 
   render() {
-    const { row } = this;
+    const { row, presence } = this;
     if (!row) return nothing;
     const facts = [
+      [t("presence"), html`<span data-role="whereabouts">${t(presence?.whereabouts ?? "unknown")}</span>`],
+      [t("onPage"), presence?.title || presence?.page ? html`<span data-role="page">${presence.title}
+        <small class="quiet" dir="ltr">${presence.page}</small></span>` : ""],
+      [t("cameFrom"), presence?.referrer ? html`<span data-role="referrer" dir="ltr">${presence.referrer}</span>` : ""],
+      [t("browser"), presence?.browser ? html`<span data-role="browser" title=${presence.browser}>${browserName(presence.browser)}</span>` : ""],
       [t("language"), row.language && languageName(row.language.split(/[,;]/)[0].trim())],
       [t("door"), row.door],
       [t("began"), exactly(row.started)],

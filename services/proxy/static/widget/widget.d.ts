@@ -37,6 +37,8 @@ export interface SwitchboardPage {
   /** Any colour that CSS knows. */
   color?: string | null;
   side?: "left" | "right" | null;
+  /** What operators may be told of the visitor, as "page referrer". */
+  share?: string | null;
 }
 
 export interface SwitchboardEvents {

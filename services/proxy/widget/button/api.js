@@ -5,7 +5,7 @@ import { current, replace } from "./keeper.js";
 import { version } from "./loader.js";
 
 /** What `setPage` takes, each by the name of its attribute. */
-const NAMES = ["flow", "language", "title", "greeting", "color", "side"];
+const NAMES = ["flow", "language", "title", "greeting", "color", "side", "share"];
 
 /** Puts the interface into the page, and tells whoever waits for it. */
 export function offer() {

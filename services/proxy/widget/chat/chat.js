@@ -7,6 +7,7 @@ import { fill, isolated, same, uuid } from "./core/text.js";
 import { transcript } from "./core/transcript.js";
 import { Earlier } from "./earlier.js";
 import { explain, isElsewhere, Memory } from "./identity.js";
+import { presence } from "./presence.js";
 import { Connection, UNKNOWN } from "./transport/connection.js";
 import { Attention } from "./view/attention.js";
 import { Composer, sends } from "./view/composer.js";
@@ -27,6 +28,7 @@ import STYLE from "./chat.css";
 
 const TYPING_SHOWN = 4_000; // this and the following in ms
 const REPLAY_MOST = 2_000;
+const PAGE_LOOKED = 3_000;
 const READ_AFTER = 3_000; // what stood in front of somebody for so long is read in the other tabs too
 
 /** @implements {ChatPart} */
@@ -53,6 +55,8 @@ export class Chat {
   #replaying = /** @type {any} */ (0); // a timer, in case the replay's end is not told
   #typingShown = /** @type {any} */ (0);
   #speaker = "";
+  #presence = ""; // what was told last of the visitor
+  #looking = /** @type {any} */ (0); // a timer: a page's own scripts may show another page
 
   /**
    * @param {Host} host
@@ -150,10 +154,13 @@ export class Chat {
     document.addEventListener("visibilitychange", this.#looked);
     this.#window.enter();
     this.#look();
+    clearInterval(this.#looking);
+    this.#looking = setInterval(() => this.#present(), PAGE_LOOKED);
     if (this.#memory.value || this.#connection.outbox.messages.length) this.#connection.connect();
   }
 
   leave() {
+    clearInterval(this.#looking);
     this.#attention.unread(0, this.isOpen);
     this.#connection.leave();
   }
@@ -208,6 +215,7 @@ export class Chat {
   #frame(frame, message) {
     switch (frame.kind) {
       case "Resumed":
+        this.#presence = "";
         this.#lines.dropDraft();
         this.#replay(true);
         if (frame.reset) this.#clear(frame.earlier);
@@ -333,6 +341,13 @@ export class Chat {
     const seen = this.isOpen && !document.hidden;
     if (seen && this.#reading.readAll()) this.#telling ||= setTimeout(() => this.#remember(), READ_AFTER);
     this.#attention.unread(seen ? 0 : this.#reading.unread, this.isOpen);
+    this.#present();
+  }
+
+  /** Tells how things are with the visitor, where that is news. */
+  #present() {
+    const told = presence(this.#options.share, this.#reading.last);
+    if (told && told !== this.#presence && this.#connection.present(told)) this.#presence = told;
   }
 
   /** @param {{rated?: number | false}} [changes] */

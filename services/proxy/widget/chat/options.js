@@ -4,6 +4,7 @@
 
 const NO = /^(no|off|false|0)$/i;
 const YES = /^(|yes|on|true|1)$/i;
+const SHARE = /^(page|query|referrer|browser|nothing|[\s,])*$/;
 
 /**
  * The options, and what is wrong with them in words for the page's author: a wrong one counts as not given.
@@ -28,6 +29,7 @@ export function readOptions(given) {
   const openAfter = checked("openAfter", (value) => /^\d+(\.\d+)?$/.test(value), "a number of seconds, as 10");
   const fullPage = checked("fullPage", flag, "yes or no");
   const sound = checked("sound", flag, "on or off");
+  const share = checked("share", (value) => SHARE.test(value), "page, query, referrer, browser or nothing");
   if (given.attach && fullPage !== undefined && !NO.test(fullPage)) {
     problems.push("data-attach and data-full-page exclude each other: data-full-page is not followed.");
   }
@@ -40,6 +42,7 @@ export function readOptions(given) {
       texts: given.texts?.trim(),
       openAfter: openAfter === undefined ? undefined : Number(openAfter),
       mode: given.attach ? "attach" : fullPage !== undefined && !NO.test(fullPage) ? "page" : "float",
+      share: share === undefined ? [] : share.split(/[\s,]+/),
       sound: sound === undefined || !NO.test(sound),
     },
   };

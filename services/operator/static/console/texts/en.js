@@ -91,6 +91,12 @@ export default {
   noteBy: "Note by {name}",
   removeNote: "Remove",
   visitorTypes: "The visitor is typing …",
+  assistantWrites: "Assistant, writing …",
+  seen: "Seen",
+  online: "Online",
+  away: "Away",
+  gone: "Gone",
+  unknown: "Not known",
   today: "Today",
   yesterday: "Yesterday",
   newLine: "{name}: {text}",
@@ -130,6 +136,10 @@ export default {
   edit: "Edit",
 
   // the card
+  presence: "Visitor",
+  onPage: "On page",
+  cameFrom: "Came from",
+  browser: "Browser",
   language: "Language",
   door: "Channel",
   began: "Began",

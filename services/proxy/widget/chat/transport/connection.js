@@ -54,6 +54,8 @@ export class Connection {
   #said = ""; // the state that was told last
   #asked = 0; // frames sent that older servers do not know, until the first answer to one
   #mute = false; // an older server, which takes a Ping or an Earlier for an error
+  #presented = false; // a Presence was sent
+  #shy = false; // an older server, which takes it for an error
 
   /**
    * @param {string} address
@@ -187,6 +189,16 @@ export class Connection {
    */
   whisper(frame) {
     if (this.#live) this.#socket?.send(JSON.stringify(frame));
+  }
+
+  /**
+   * Tells how things are with the visitor. False: it is to be told again.
+   *
+   * @param {string} frame
+   */
+  present(frame) {
+    if (this.#shy || !this.#whisperNew(frame)) return this.#shy;
+    return (this.#presented = true);
   }
 
   /**
@@ -342,8 +354,10 @@ export class Connection {
     const wasLive = this.#live;
     this.#forget();
     this.#told = false;
-    if (code === 1007 && this.#asked) {
-      this.#mute = true;
+    const shy = this.#presented && !this.#shy; // the newest kind is the first suspect
+    if (code === 1007 && (this.#asked || shy)) {
+      if (shy) this.#shy = true;
+      else this.#mute = true;
       this.#asked = 0;
       this.#later(Math.random() * 1000);
       return;
