@@ -39,7 +39,7 @@ from shared.eventlog.checkpoint import Checkpoint
 log = structlog.get_logger()
 
 #: Raise it when a table changes.
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 #: The tables, the fold, and the contracts of the states: a file that was made by others is made anew.
 MAKER: Final = f"schema {SCHEMA}, desk {VERSION}, {', '.join(contracts())}, {DeskNotes.__struct_config__.tag}"
 #: Conversations kept in memory, those folded or asked for last; besides those not written yet.
@@ -69,6 +69,7 @@ CREATE TABLE conversations (
     snoozed INTEGER NOT NULL, -- until then, in nanoseconds since 1970; 0: it is not
     queue TEXT NOT NULL, status TEXT NOT NULL, rating INTEGER NOT NULL,
     labels TEXT NOT NULL, -- as JSON
+    visitor TEXT NOT NULL, -- whom the door names; "": it names nobody
     content TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX by_shelf ON conversations (shelf, updated);
@@ -78,11 +79,12 @@ CREATE INDEX by_snooze ON conversations (snoozed) WHERE shelf = 1 AND snoozed > 
 -- Whoever looks for conversations reads this, and not their content.
 CREATE INDEX by_filters ON conversations
     (updated, id, shelf, status, operator, queue, rating, labels) WHERE shelf > 0;
+CREATE INDEX by_visitor ON conversations (visitor, updated) WHERE visitor > '';
 CREATE INDEX by_silence ON conversations (updated) WHERE begun;
 """
 #: Brings all that was written into the file, and empties the file beside it.
 _TRUNCATE: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
-_WRITE: Final = "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE: Final = "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 #: SQLite's own words for a file that is none, or not whole any more.
@@ -265,6 +267,16 @@ class Desk:
         """At most ``limit`` of what is the operator's, snoozed or not. Raises `DeskError`."""
         found = self._rows(f"{_OWNED} LIMIT :limit", {"operator": operator, "limit": limit})
         return [summary.id for summary in found]
+
+    def others_of(self, summary: ConversationSummary, limit: int) -> list[ConversationSummary]:
+        """At most ``limit`` other conversations of whom the same door calls the same user, the latest first.
+        Raises `DeskError`.
+        """
+        if not summary.door_user:
+            return []
+        values = {"visitor": summary.door_user, "id": summary.id, "limit": limit}
+        where = "visitor = :visitor AND visitor > '' AND shelf > 0 AND id != :id"
+        return self._rows(f"{where} ORDER BY updated DESC LIMIT :limit", values)
 
     def page(self, view: View, operator: str, limit: int, before: int | None = None) -> Page:
         """About ``limit`` conversations of a view, behind the ``next`` of an earlier page.
@@ -547,6 +559,7 @@ def _row(summary: ConversationSummary) -> tuple[str | int, ...]:
         *(summary.id, summary.shelf, int(summary.state.visit.started), ownership.owner, ownership.operator),
         *(summary.updated, summary.waiting, min(summary.notes.snoozed_until, MAX_INTEGER)),
         *(ownership.queue, ownership.status, summary.rating, _encoder.encode(summary.notes.labels).decode()),
+        summary.door_user,
         b"\n".join((_encoder.encode(content), state_of(summary.notes), state_of(summary.state))).decode(),
     )
 

@@ -17,7 +17,7 @@ from services.operator.domain import decisions
 from services.operator.domain.decisions import Decision, NotYours, Operator
 from services.operator.domain.desk import ConversationSummary
 from services.operator.domain.places import NOWHERE, FlowPlaces, places_of
-from services.operator.domain.transcript import Transcript, TranscriptEntry
+from services.operator.domain.transcript import PastTalks, Transcript, TranscriptEntry
 from services.operator.history import Histories
 from shared.contract import subjects
 from shared.contract.conversation import NEW, Conversation, evolve
@@ -186,6 +186,15 @@ class Handlers:
             async for _ in self.pace.through(window, told.add):
                 pass  # a long one must not keep everybody else waiting
         return told.lines
+
+    async def past_talks(self, conversation: str, wanted: int | None = None) -> PastTalks:
+        """What was said before the visitor last began anew. Raises as `find` does."""
+        told = PastTalks(wanted)
+        if (await self.find(conversation)).state.visit.session:  # else there is nothing to read
+            async for window in self.log.entries(conversation):
+                async for _ in self.pace.through(window, told.add):
+                    pass
+        return told
 
     async def _has(self, summary: ConversationSummary, place: str) -> bool:
         return place in (await self.places(summary.state.progress.version)).states

@@ -73,7 +73,7 @@ class WatchingConsole:
         await self.http.aclose()
 
 
-class Watched:
+class WatchedStage:
     """A visitor who has come, and an operator."""
 
     def __init__(self, assistant: PlayedWorkflow, console: WatchingConsole) -> None:
@@ -111,19 +111,19 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 
 @pytest.fixture
-async def watched(shared: Services) -> AsyncIterator[Watched]:
+async def watched(shared: Services) -> AsyncIterator[WatchedStage]:
     connections = Connections(shared.server)
     proxy, operator = shared.started
     assistant = PlayedWorkflow(ProductStage(shared, proxy, proxy), connections)
     await assistant.start()
     console = WatchingConsole(operator.url)
     await console.enter()
-    yield Watched(assistant, console)
+    yield WatchedStage(assistant, console)
     await console.leave()
     await connections.close()
 
 
-async def test_where_the_visitor_is_and_what_they_have_seen(watched: Watched) -> None:
+async def test_where_the_visitor_is_and_what_they_have_seen(watched: WatchedStage) -> None:
     console = watched.console
     async with watched.visitor() as (socket, conversation):
         ack = await heard(socket, "Ack")
@@ -159,7 +159,9 @@ async def test_where_the_visitor_is_and_what_they_have_seen(watched: Watched) ->
     await late.leave()
 
 
-async def test_the_assistants_words_come_to_the_console_that_shows_the_conversation(watched: Watched) -> None:
+async def test_the_assistants_words_come_to_the_console_that_shows_them(
+    watched: WatchedStage,
+) -> None:
     console, assistant = watched.console, watched.assistant
     elsewhere = WatchingConsole(str(console.http.base_url))
     await elsewhere.enter()
@@ -194,7 +196,7 @@ async def test_the_assistants_words_come_to_the_console_that_shows_the_conversat
         await one.leave()
 
 
-async def test_a_stranger_looks_at_nothing(watched: Watched) -> None:
+async def test_a_stranger_looks_at_nothing(watched: WatchedStage) -> None:
     nobody = conversation_of("nobody", "web")
     assert (await watched.console.looks_at(nobody)).status_code == 404
     async with httpx.AsyncClient(base_url=watched.console.http.base_url) as stranger:

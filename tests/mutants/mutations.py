@@ -981,8 +981,8 @@ MUTATIONS: Final = (
     Mutation(
         "A subscriber answers nobody",
         "services/operator/subscriptions.py",
-        "codec=UnreadCodec(), no_reply=True",
-        "codec=UnreadCodec()",
+        "VISITORS_TYPING, codec=UnreadCodec(), no_reply=True",
+        "VISITORS_TYPING, codec=UnreadCodec()",
         ("tests/contract/test_subscriptions.py", "-k", "nobody_is_answered"),
     ),
     Mutation(

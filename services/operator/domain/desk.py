@@ -86,6 +86,12 @@ class ConversationSummary(msgspec.Struct):
         return self.state.ownership.waiting
 
     @property
+    def door_user(self) -> str:
+        """Whom the door names, behind its own name: two doors may mean different people. "": nobody."""
+        begun = self.state.visit.begun
+        return f"{begun.door}:{begun.user}" if begun.user else ""
+
+    @property
     def visitor(self) -> str:
         """Who the visitor is, as far as the flow has asked or the door was told; else an alias."""
         return self._name or alias(self.id)

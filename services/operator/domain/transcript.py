@@ -5,6 +5,7 @@ All of it is plain text, but for what the assistant said: that is the Markdown i
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Literal
 
@@ -46,6 +47,8 @@ Who = Literal["visitor", "bot", "assistant", "operator", "system"]
 
 #: What ends that choices are on offer.
 _CHOSEN = frozenset({ChoiceMade, ConversationReset, ConversationErased})
+#: Of so many talks before the present one is told.
+MAX_TALKS = 50
 #: As much of a saved value as a line shows (characters).
 MAX_OF_A_VALUE = 200
 
@@ -92,18 +95,59 @@ class Transcript:
 
     def __init__(self) -> None:
         self.lines: list[TranscriptEntry] = []
-        self._state = NEW
+        self.state = NEW
         self._asked: ChoiceAsked | None = None
 
     def add(self, entry: RecordedEntry) -> None:
-        before = self._state
-        self._state, facts = step(before, entry)
+        before = self.state
+        self.state, facts = step(before, entry)
         facts = marked(entry, facts)
-        if self._state.visit.session != before.visit.session:
-            self.lines.clear()
+        if self.state.visit.session != before.visit.session:
+            self.lines = []
         self.lines.extend(lines(Change(entry, before, facts, self._asked)))
         for fact in facts:
             self._asked = still_asked(fact, self._asked)
+
+
+class PastTalk(msgspec.Struct, frozen=True):
+    """What was said before the visitor began anew. ``number`` counts how often that had happened by then.
+
+    ``started`` and ``ended`` are the times of its first and last line (nanoseconds since 1970, UTC).
+    """
+
+    number: int
+    started: int
+    ended: int
+    lines: int
+    last_line: str
+
+
+class PastTalks:
+    """A conversation's talks before the present one, entry by entry: the latest `MAX_TALKS`, oldest first.
+
+    ``lines`` are those of the talk ``wanted``. What was erased is none of it.
+    """
+
+    def __init__(self, wanted: int | None = None) -> None:
+        self.talks: deque[PastTalk] = deque(maxlen=MAX_TALKS)
+        self.lines: list[TranscriptEntry] = []
+        self._wanted = wanted
+        self._told = Transcript()
+
+    def add(self, entry: RecordedEntry) -> None:
+        number, said = self._told.state.visit.session, self._told.lines
+        self._told.add(entry)
+        if self._told.state.visit.session == number:
+            return
+        if not self._told.state.visit.started:  # erased
+            self.talks.clear()
+            self.lines = []
+        elif said:
+            words = [line.text for line in said if line.who != "system"]
+            last = words[-1] if words else ""
+            self.talks.append(PastTalk(number, said[0].time, said[-1].time, len(said), last))
+            if number == self._wanted:
+                self.lines = said
 
 
 def transcript(entries: Iterable[RecordedEntry]) -> list[TranscriptEntry]:

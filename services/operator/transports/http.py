@@ -24,7 +24,7 @@ from services.operator.domain.desk import View
 from services.operator.domain.export import MEDIA, Format, exported
 from services.operator.domain.leases import Leases
 from services.operator.domain.search import Search, question
-from services.operator.handlers import CommandRefused, Handlers, Still
+from services.operator.handlers import CommandRefused, Handlers, NotFound, Still
 from services.operator.transports import schemas
 from services.operator.transports.answer_routes import answer_routes
 from services.operator.transports.desk_routes import desk_routes
@@ -40,6 +40,9 @@ from shared.service.health import VERSION
 
 #: The largest request (bytes).
 MAX_BODY = 64 * 1024
+
+#: Of a visitor's other conversations.
+MAX_OTHERS = 20
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="at most so many conversations")]
 #: JavaScript has no larger whole numbers, and what is kept in nanoseconds none that are much larger.
@@ -144,6 +147,34 @@ async def conversation(id: Id, operator: Operator, handlers: Handlers, still: St
     return schemas.detail(summary, messages, await handlers.places(summary.state.progress.version))
 
 
+@get("/api/conversations/{id:str}/earlier", responses=answers(401, 404))
+async def earlier(
+    id: Id, operator: Operator, handlers: Handlers, desk: Desk, still: Still
+) -> schemas.EarlierContacts:
+    """What there is to read of the same visitor from before: talks that ended when the visitor began anew,
+    and other conversations.
+    """
+    past = await handlers.past_talks(id)
+    await still()  # a long one takes a while
+    return schemas.earlier(past.talks, desk.others_of(await handlers.find(id), MAX_OTHERS))
+
+
+@get("/api/conversations/{id:str}/earlier/{talk:int}", responses=answers(401, 404))
+async def earlier_talk(
+    id: Id, talk: int, operator: Operator, handlers: Handlers, still: Still
+) -> schemas.PastMessages:
+    """What was said in an earlier talk of the conversation."""
+    past = await handlers.past_talks(id, talk)
+    if not past.lines:
+        raise NotFound
+    messages: list[msgspec.Raw] = []
+    async for _ in handlers.pace.through(past.lines, lambda line: messages.append(schemas.message(line))):
+        pass
+    await still()
+    await handlers.find(id)  # it may have been erased meanwhile
+    return schemas.past(messages)
+
+
 @get("/api/conversations/{id:str}/export", responses=answers(401, 404))
 async def export(
     id: Id,
@@ -214,7 +245,7 @@ async def typing(id: Id, operator: Operator, handlers: Handlers) -> schemas.Done
 
 @post("/api/conversations/{id:str}/watch", status_code=200, responses=answers(401, 404))
 async def watch(
-    id: Id, data: JSONBody[schemas.Watch], operator: Operator, handlers: Handlers
+    id: Id, data: JSONBody[schemas.WatchConversation], operator: Operator, handlers: Handlers
 ) -> schemas.Done:
     """Say that a console shows the conversation. For the next 25 s its feed has `presence` and `draft` events
     of it, and of no other: where the visitor is, and what the assistant is saying.
@@ -321,7 +352,7 @@ def build(
     return Litestar(
         route_handlers=[
             *(login, logout, me, operators, presence, conversations, search, conversation, export, events),
-            *(claim, say, typing, watch, handback, transfer, resolve),
+            *(earlier, earlier_talk, claim, say, typing, watch, handback, transfer, resolve),
             desk_routes(),
             history_routes(),
             answer_routes(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 from uuid import UUID
@@ -12,7 +13,7 @@ from services.operator.desk import FoundPage
 from services.operator.domain.desk import ConversationSummary, Ending
 from services.operator.domain.places import FlowPlaces
 from services.operator.domain.search import MAX_QUESTION, Writer, excerpt
-from services.operator.domain.transcript import TranscriptEntry, Who
+from services.operator.domain.transcript import PastTalk, TranscriptEntry, Who
 from services.operator.transports.desk_schemas import NotedFields, noted_fields
 from services.operator.word_index import IndexMatch
 from shared.contract.conversation import Owner, Status
@@ -195,6 +196,29 @@ class Detail(Row, kw_only=True):
     entry_points: list[EntryPoint]
 
 
+class EarlierTalk(msgspec.Struct, kw_only=True):
+    """What was said before the visitor began anew. ``talk`` is its number, ``lines`` how many there are."""
+
+    talk: int
+    started: str
+    ended: str
+    lines: int
+    last_line: str
+
+
+class EarlierContacts(msgspec.Struct):
+    """The latest first: talks of this conversation before the present one, and other conversations of whom
+    the same door calls by the same user. Where the door names nobody there are none of these.
+    """
+
+    talks: list[EarlierTalk]
+    conversations: list[Row]
+
+
+class PastMessages(msgspec.Struct):
+    messages: list[TranscriptLine]
+
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -228,7 +252,7 @@ class TypingEvent(msgspec.Struct):
     who: Literal["visitor"] = "visitor"
 
 
-class Watch(msgspec.Struct, forbid_unknown_fields=True):
+class WatchConversation(msgspec.Struct, forbid_unknown_fields=True):
     """``console``: the name that the console gave its feed of events."""
 
     console: Annotated[str, msgspec.Meta(pattern=CONSOLE, examples=["5d0cbd5e-0c4b-4f44-9a3e-7d0c1c1a2b3c"])]
@@ -292,6 +316,26 @@ def detail(summary: ConversationSummary, messages: list[msgspec.Raw], places: Fl
         states=places.states,
         entry_points=[EntryPoint(state, title) for state, title in places.entry_points],
     )
+
+
+def earlier(talks: Iterable[PastTalk], others: Iterable[ConversationSummary]) -> EarlierContacts:
+    """``talks`` in their order."""
+    told = [
+        EarlierTalk(
+            talk=talk.number,
+            started=format_time(talk.started),
+            ended=format_time(talk.ended),
+            lines=talk.lines,
+            last_line=talk.last_line[:MAX_SHOWN],
+        )
+        for talk in talks
+    ]
+    return EarlierContacts(told[::-1], [row(other) for other in others])
+
+
+def past(messages: list[msgspec.Raw]) -> PastMessages:
+    """``messages`` as `message` makes them."""
+    return PastMessages(cast(list[TranscriptLine], messages))
 
 
 def found(page: FoundPage, asked: str) -> FoundConversations:

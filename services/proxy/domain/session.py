@@ -51,7 +51,7 @@ class Typed(NamedTuple):
     """Tell the operator that the visitor is typing."""
 
 
-class Present(NamedTuple):
+class TellPresence(NamedTuple):
     """Remember how things are with the visitor, for operators who look at the conversation."""
 
     told: VisitorTold
@@ -75,7 +75,7 @@ class Look(NamedTuple):
     earlier: str | None
 
 
-Output = Send | Append | Typed | Present | Listen | Look | CloseCode
+Output = Send | Append | Typed | TellPresence | Listen | Look | CloseCode
 
 #: How a conversation begins, unless the client asks for more.
 BEGIN = facts.ConversationStarted(door="websocket")
@@ -277,7 +277,7 @@ class ClientSession:
         if isinstance(frame, frames.Ping):
             return [_PONG]
         if isinstance(frame, frames.PresenceTold):
-            return [Present(told_by(frame, self._epoch, self.state.position))]
+            return [TellPresence(told_by(frame, self._epoch, self.state.position))]
         if isinstance(frame, frames.EarlierAsked):
             return self._look(frame.before)
         id = frame.id if self.modern and frame.id is not None else new_id()

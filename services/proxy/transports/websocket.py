@@ -31,8 +31,8 @@ from services.proxy.domain.session import (
     Listen,
     Look,
     Output,
-    Present,
     Send,
+    TellPresence,
     Typed,
 )
 from services.proxy.door_queues import MAX_PENDING, OUTCOMES, ClientInbox, Outbox, Outcome, Unread
@@ -399,7 +399,7 @@ class _Channel:
                     self._outbox.put(item)
                 case Typed():
                     self._tell_typing()
-                case Present():
+                case TellPresence():
                     self._hub.present.tells(self._conversation, self, item.told)
                 case Listen():
                     self._hub.drafts(self._conversation, self, item.generating)
