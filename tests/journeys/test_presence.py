@@ -53,7 +53,25 @@ async def test_an_operator_sees_where_the_visitor_is_and_what_they_have_seen(
         await visitor.reloads()
         await visitor.sees_the_same()
         await expect(where).to_have_text("Online: A shop")
+
+        # They begin anew. What was said before can still be read, in a window of its own.
+        await visitor.starts_over()
+        await visitor.hears(WELCOME, MENU)
+        await expect(ada.rows).to_have_count(2)
+        await expect(ada.part("earlier-talk")).to_contain_text("Hello?")
+        await ada.part("earlier-talk").click()
+        before = ada.part("earlier-lines").locator("[data-role=line]")
+        await expect(before.filter(has_text="Hello?")).to_have_count(1)
+        await ada.page.keyboard.press("Escape")
+        await expect(ada.part("earlier-dialog")).to_be_hidden()
         size = len(await stage.entries(conversation))
         await visitor.page.close()
         await expect(where).to_have_text("Gone: A shop")
         assert len(await stage.entries(conversation)) == size  # none of it is on the log
+
+        # What is erased leaves the page while it is read.
+        await ada.part("earlier-talk").click()
+        await expect(before.filter(has_text="Hello?")).to_have_count(1)
+        await stage.erases(conversation)
+        await expect(ada.part("nothing")).to_be_visible()
+        assert "Hello?" not in await ada.page.content()

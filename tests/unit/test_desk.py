@@ -13,7 +13,7 @@ from services.operator.domain.aliases import alias
 from services.operator.domain.decisions import NotYours, Operator
 from services.operator.domain.desk import View
 from services.operator.domain.limits import Failures
-from services.operator.domain.transcript import lines, transcript
+from services.operator.domain.transcript import MAX_TALKS, PastTalks, lines, transcript
 from shared.contract.conversation import NEW
 from shared.contract.desk_facts import ConversationSnoozed
 from shared.contract.entry import RecordedEntry
@@ -22,6 +22,7 @@ from shared.contract.facts import (
     ChoiceMade,
     ConversationClaimed,
     ConversationEnded,
+    ConversationErased,
     ConversationHandedBack,
     ConversationReset,
     ConversationResolved,
@@ -98,6 +99,75 @@ def test_a_row_tells_the_state_and_what_was_said_last() -> None:
     assert row.last_line == "<b>help</b>"  # a visitor's words are text, never HTML
     assert row.started == FIRST_TIME
     assert row.updated == FIRST_TIME + 3 * SECOND
+
+
+def past(told: Story, wanted: int | None = None) -> PastTalks:
+    talks = PastTalks(wanted)
+    for entry in told.entries:
+        talks.add(entry)
+    return talks
+
+
+def test_what_was_said_before_the_visitor_began_anew_can_be_read() -> None:
+    told = story()
+    assert list(past(told).talks) == []
+    told.visitor(ConversationReset())
+    told.visitor(ConversationReset())  # nothing was said in between
+    told.visitor(TextWritten(session="s", text="once more"))
+    told.visitor(ConversationReset())
+    first, second = past(told).talks
+    assert (first.number, first.last_line, first.lines) == (0, "<b>help</b>", 3)
+    assert (first.started, first.ended) == (FIRST_TIME + SECOND, FIRST_TIME + 3 * SECOND)
+    assert (second.number, second.last_line, second.lines) == (2, "once more", 1)
+    assert [line.text for line in past(told, 0).lines][:2] == ["Hi & hello", "<b>help</b>"]
+    assert past(told, 1).lines == past(told, 3).lines == []
+
+
+def test_what_was_erased_is_no_earlier_talk() -> None:
+    told = story()
+    told.visitor(ConversationReset())
+    told.eraser(ConversationErased(by="ada"))
+    told.visitor(CONVERSATION_STARTED)
+    told.visitor(TextWritten(session="s", text="as if new"))
+    told.visitor(ConversationReset())
+    assert [talk.last_line for talk in past(told, 0).talks] == ["as if new"]
+    assert past(told, 0).lines == []
+
+
+def test_of_many_talks_the_latest_are_told() -> None:
+    told = story()
+    for number in range(MAX_TALKS + 10):
+        told.visitor(TextWritten(session="s", text=str(number)))
+        told.visitor(ConversationReset())
+    talks = past(told).talks
+    assert len(talks) == MAX_TALKS
+    assert talks[-1].last_line == str(MAX_TALKS + 9)
+
+
+def test_other_conversations_are_of_whom_the_same_door_calls_the_same() -> None:
+    begun = {
+        "a": ConversationStarted(door="rest", user="sam"),
+        "b": ConversationStarted(door="rest", user="sam"),
+        "c": ConversationStarted(door="rest", user="pat"),
+        "d": ConversationStarted(door="other", user="sam"),
+        "e": ConversationStarted(door="rest"),
+        "f": ConversationStarted(door="rest"),
+    }
+    desk = desk_of(
+        *(
+            recorded(position, "visitor", fact, conversation=name * 32)
+            for position, (name, fact) in enumerate(begun.items(), 1)
+        )
+    )
+
+    def others(name: str) -> list[str]:
+        found = desk.find(name * 32)
+        return [other.id[0] for other in desk.others_of(found, 20)] if found is not None else []
+
+    assert [others(name) for name in begun] == [["b"], ["a"], [], [], [], []]
+    desk.apply(recorded(10, "eraser", ConversationErased(by="ada"), conversation="b" * 32))
+    desk.flush()
+    assert others("a") == []
 
 
 def test_who_waits_for_a_person_and_since_when() -> None:

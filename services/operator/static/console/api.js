@@ -110,6 +110,10 @@ export const api = {
   removeAnswer: (id, shared) => persist("/api/answers/remove", { id, shared }),
   /** @param {string} id @returns {Promise<import("./types").Detail>} */
   conversation: (id) => request("GET", path(id)),
+  /** @param {string} id @returns {Promise<import("./types").Earlier>} */
+  earlier: (id) => request("GET", path(id, "/earlier")),
+  /** @param {string} id @param {number} talk @returns {Promise<import("./types").PastMessages>} */
+  earlierTalk: (id, talk) => request("GET", path(id, `/earlier/${talk}`)),
   /** @param {string} id @returns {Promise<import("./types").DeskDetail>} */
   desk: (id) => request("GET", path(id, "/desk")),
   /** @param {string} id @param {number} first @param {number} limit @returns {Promise<import("./types").HistoryPage>} */

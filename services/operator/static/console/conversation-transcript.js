@@ -1,8 +1,8 @@
 // What was said and noted in the open conversation, and what is not sent yet.
 
 import { ConsoleElement, html, nothing } from "./element.js";
+import { drawDraft, drawLine } from "./lines.js";
 import { linked } from "./links.js";
-import { drawMarkdown } from "./markdown.js";
 import { repeat } from "./vendor/lit.js";
 import { dayOf, exactly, t, timeOf } from "./words.js";
 
@@ -121,45 +121,17 @@ export class ConversationTranscript extends ConsoleElement {
           day = dayOf(entry.time);
           return html`
             ${before === day ? nothing : html`<li class="day" data-role="day">${day}</li>`}
-            ${entry.line ? this.line(entry.line, entry === seen) : this.note(/** @type {Note} */ (entry.note))}`;
+            ${entry.line ? drawLine(entry.line, entry === seen, this.why(entry.line)) : this.note(/** @type {Note} */ (entry.note))}`;
         })}
-        ${this.draft ? this.drafting(this.draft) : nothing}
+        ${this.draft ? drawDraft(this.draft) : nothing}
         ${this.unsent.map((message, at) => this.message(message, this.unsent.slice(0, at).some((one) => one.state !== "sent")))}
       </ol>
       <button class="to-end" data-role="to-end" ?hidden=${!this.far} @click=${this.toEnd}>${t("toEnd")}</button>`;
   }
 
-  /** What the assistant says until it has said it. @param {string} text */
-  drafting(text) {
-    const drawing = document.createElement("div");
-    drawing.className = "markdown";
-    drawing.dir = "auto";
-    drawing.append(drawMarkdown(text));
-    return html`
-      <li data-role="draft" data-from="assistant"><small>${t("assistantWrites")}</small>${drawing}</li>`;
-  }
-
-  /** @param {Line} line @param {boolean} seen nothing after it was seen by the visitor */
-  line(line, seen) {
-    if (line.from === "system") {
-      return html`
-        <li data-role="line" data-from="system" data-position=${line.position}>
-          <p dir="auto">${line.text}</p> <small title=${exactly(line.time)}>${timeOf(line.time)}</small>
-        </li>`;
-    }
-    return html`
-      <li data-role="line" data-from=${line.from} data-position=${line.position}>
-        <small title=${exactly(line.time)}>${line.from === "bot" || line.from === "assistant" ? this.why(line) : nothing}
-          <bdi>${line.name || t(line.from === "operator" ? "colleagues" : line.from)}</bdi>, ${timeOf(line.time)}</small>
-        ${line.from === "assistant"
-          ? drawn(line)
-          : html`<p dir="auto">${linked(line.text)}</p>`}
-        ${seen ? html`<small data-role="seen">${t("seen")}</small>` : nothing}
-      </li>`;
-  }
-
   /** Hundreds of these are no stops of the keyboard: the key `w` leads to the same. @param {Line} line */
   why(line) {
+    if (line.from !== "bot" && line.from !== "assistant") return nothing;
     return html`<button class="plain why" data-role="why" tabindex="-1"
       @click=${() => this.emit("ask", { question: "history", conversation: this.conversation, position: line.position })}>${t("whyThis")}</button>`;
   }
@@ -198,22 +170,6 @@ export class ConversationTranscript extends ConsoleElement {
           </div>` : nothing}
       </li>`;
   }
-}
-
-/** What is drawn stays, and with it what somebody has selected of it. @type {WeakMap<Line, HTMLElement>} */
-const drawings = new WeakMap();
-
-/** @param {Line} line */
-function drawn(line) {
-  let drawing = drawings.get(line);
-  if (!drawing) {
-    drawing = document.createElement("div");
-    drawing.className = "markdown";
-    drawing.dir = "auto";
-    drawing.append(drawMarkdown(line.text));
-    drawings.set(line, drawing);
-  }
-  return drawing;
 }
 
 /** @param {Note} note @returns {Entry} */

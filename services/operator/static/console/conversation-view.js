@@ -170,7 +170,7 @@ export class ConversationView extends ConsoleElement {
             @notice=${(/** @type {CustomEvent<string>} */ { detail }) => this.notice(detail)}>
           </message-editor>
         </div>
-        <visitor-card @close-card=${() => { this.carded = false; }} class=${this.carded ? "shown" : ""} .row=${row} .presence=${talk.presence} .variables=${talk.variables} ?busy=${this.acting}
+        <visitor-card @close-card=${() => { this.carded = false; }} class=${this.carded ? "shown" : ""} .row=${row} .presence=${talk.presence} .earlier=${talk.earlier} .version=${this.version} .variables=${talk.variables} ?busy=${this.acting}
           .colleagues=${this.colleagues} .queues=${this.queues} .labels=${this.labels}></visitor-card>
       </div>`;
   }

@@ -2,6 +2,7 @@
 
 import { api, problem } from "./api.js";
 import { drafts } from "./drafts.js";
+import { Earlier } from "./earlier.js";
 import { newest } from "./model.js";
 import { outbox } from "./outbox.js";
 
@@ -43,6 +44,9 @@ export class Talk {
     this.last = 0; // the position up to which there are lines
     this.live = 0; // the position of the last line that came as an event
     this.typingTimer = 0;
+    this.earlier = new Earlier();
+    this.earlier.changed = () => this.changed();
+    this.earlier.refused = (refusal) => this.refused(refusal);
     this.changed = () => {};
     this.told = /** @param {import("./types").Line} _line */ (_line) => {};
     this.refused = /** @param {import("./api.js").Problem} _problem */ (_problem) => {};
@@ -94,6 +98,7 @@ export class Talk {
     if (missed) this.update(missed);
     for (const line of early) this.add(line);
     this.changed();
+    this.earlier.read(id);
   }
 
   /** @param {"choose" | "erased"} [why] */
@@ -116,10 +121,12 @@ export class Talk {
     this.notice = "";
     this.early = this.missed = null;
     this.last = this.live = 0;
+    this.earlier.forget();
   }
 
   /** All that was said in the conversation was erased: nothing of it may stay on the page. @param {string} id */
   erase(id) {
+    this.earlier.erase(id);
     if (this.id === id) this.close("erased");
   }
 

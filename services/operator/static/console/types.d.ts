@@ -96,6 +96,24 @@ export interface Detail extends Row {
   entry_points: EntryPoint[];
 }
 
+/** What was said before the visitor began anew. */
+export interface EarlierTalk {
+  talk: number;
+  started: string;
+  ended: string;
+  lines: number;
+  last_line: string;
+}
+
+export interface Earlier {
+  talks: EarlierTalk[];
+  conversations: Row[];
+}
+
+export interface PastMessages {
+  messages: Line[];
+}
+
 export interface Note {
   id: string;
   position: number;

@@ -1,5 +1,6 @@
 // Beside the conversation: who the visitor is, what the flow knows of them, what colleagues have noted.
 
+import "./earlier-talks.js";
 import { browserName } from "./browsers.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { live } from "./vendor/lit.js";
@@ -15,6 +16,8 @@ export class VisitorCard extends ConsoleElement {
   static properties = {
     row: { attribute: false },
     presence: { attribute: false },
+    earlier: { attribute: false },
+    version: { type: Number },
     variables: { attribute: false },
     colleagues: { attribute: false },
     queues: { attribute: false },
@@ -28,6 +31,9 @@ export class VisitorCard extends ConsoleElement {
     this.row = /** @type {any} */ (undefined);
     /** @type {import("./types").Presence | null} */
     this.presence = null;
+    /** @type {import("./earlier.js").Earlier} */
+    this.earlier = /** @type {any} */ (undefined);
+    this.version = 0;
     /** @type {Record<string, unknown>} */
     this.variables = {};
     /** @type {import("./types").Colleague[]} */
@@ -65,8 +71,7 @@ export class VisitorCard extends ConsoleElement {
     if (!row) return nothing;
     const facts = [
       [t("presence"), html`<span data-role="whereabouts">${t(presence?.whereabouts ?? "unknown")}</span>`],
-      [t("onPage"), presence?.title || presence?.page ? html`<span data-role="page">${presence.title}
-        <small class="quiet" dir="ltr">${presence.page}</small></span>` : ""],
+      [t("onPage"), presence?.title || presence?.page ? html`<span data-role="page">${presence.title} <small dir="ltr">${presence.page}</small></span>` : ""],
       [t("cameFrom"), presence?.referrer ? html`<span data-role="referrer" dir="ltr">${presence.referrer}</span>` : ""],
       [t("browser"), presence?.browser ? html`<span data-role="browser" title=${presence.browser}>${browserName(presence.browser)}</span>` : ""],
       [t("language"), row.language && languageName(row.language.split(/[,;]/)[0].trim())],
@@ -89,6 +94,7 @@ export class VisitorCard extends ConsoleElement {
         ${this.assignment()}
         <h3>${t("collected")}</h3>
         ${this.collected()}
+        <earlier-talks .earlier=${this.earlier} .version=${this.version}></earlier-talks>
         <h3>${t("history")}</h3>
         <button data-role="history" @click=${() => this.emit("ask", { question: "history", conversation: row.id })}>${t("lookBack")}</button>
         <h3>${t("save")}</h3>

@@ -136,6 +136,10 @@ export default {
   edit: "Edit",
 
   // the card
+  earlier: "Earlier",
+  beforeAnew: "Until {time}: before the visitor began anew",
+  otherConversation: "Another conversation of the same visitor, until {time}",
+  openIt: "Open it",
   presence: "Visitor",
   onPage: "On page",
   cameFrom: "Came from",
