@@ -14,7 +14,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from deploy.cli import accounts
-from shared.contract.facts import AssistantSaid
+from shared.contract.entry import Entry
+from shared.contract.facts import AssistantSaid, ConversationReset, ConversationStarted, Fact, TextWritten
 from shared.contract.subjects import conversation_of
 from tests.conftest import Connections, Services, connected, shared_services
 from tests.contract.test_websocket import ProductStage, cookie_of, tell
@@ -76,7 +77,8 @@ class WatchingConsole:
 class WatchedStage:
     """A visitor who has come, and an operator."""
 
-    def __init__(self, assistant: PlayedWorkflow, console: WatchingConsole) -> None:
+    def __init__(self, assistant: PlayedWorkflow, console: WatchingConsole, connections: Connections) -> None:
+        self.connections = connections
         self.assistant = assistant
         self.stage: ProductStage = assistant.stage
         self.console = console
@@ -118,7 +120,7 @@ async def watched(shared: Services) -> AsyncIterator[WatchedStage]:
     await assistant.start()
     console = WatchingConsole(operator.url)
     await console.enter()
-    yield WatchedStage(assistant, console)
+    yield WatchedStage(assistant, console, connections)
     await console.leave()
     await connections.close()
 
@@ -202,3 +204,29 @@ async def test_a_stranger_looks_at_nothing(watched: WatchedStage) -> None:
     async with httpx.AsyncClient(base_url=watched.console.http.base_url) as stranger:
         body = {"console": watched.console.name}
         assert (await stranger.post(f"/api/conversations/{nobody}/watch", json=body)).status_code == 401
+
+
+async def test_what_was_said_before_is_read_over_the_api(watched: WatchedStage) -> None:
+    visitor, http = await watched.connections.log("proxy"), watched.console.http
+    first, second = (conversation_of(name, "rest") for name in ("sam's first", "sam's second"))
+    begun = ConversationStarted(door="rest", user="sam")
+
+    async def says(conversation: str, *facts: Fact) -> None:
+        entry = Entry(id=str(uuid.uuid4()), facts=facts)
+        await visitor.append(conversation, "visitor", entry)
+
+    await says(first, begun, TextWritten(session="rest", text="Where is my order?"))
+    await says(second, begun, TextWritten(session="rest", text="And the bill?"))
+    await says(second, ConversationReset())
+    async with asyncio.timeout(10):
+        while (answer := await http.get(f"/api/conversations/{second}/earlier")).status_code != 200 or (
+            not answer.json()["talks"]
+        ):
+            await asyncio.sleep(0.02)
+    (talk,), (other,) = answer.json().values()
+    assert (talk["talk"], talk["last_line"]) == (0, "And the bill?")
+    assert (other["id"], other["last_line"]) == (first, "Where is my order?")
+    past = await http.get(f"/api/conversations/{second}/earlier/0")
+    assert [line["text"] for line in past.json()["messages"]] == ["And the bill?"]
+    for unknown in (f"{second}/earlier/1", f"{second}/earlier/-1", f"{conversation_of('x', 'y')}/earlier"):
+        assert (await http.get(f"/api/conversations/{unknown}")).status_code == 404

@@ -6,4 +6,5 @@ const button = document.createElement("script");
 button.src = "/widget.js";
 const asked = new URLSearchParams(location.search);
 for (const name of ["flow", "lang"]) if (asked.get(name)) button.dataset[name] = asked.get(name);
+button.dataset.share = "page referrer browser"; // so that the console shows what it can
 document.head.append(button);

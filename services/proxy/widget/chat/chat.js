@@ -28,7 +28,7 @@ import STYLE from "./chat.css";
 
 const TYPING_SHOWN = 4_000; // this and the following in ms
 const REPLAY_MOST = 2_000;
-const PAGE_LOOKED = 3_000;
+const PRESENT_EVERY = 1_000; // what is told of the visitor: many messages at once are seen at once
 const READ_AFTER = 3_000; // what stood in front of somebody for so long is read in the other tabs too
 
 /** @implements {ChatPart} */
@@ -56,7 +56,7 @@ export class Chat {
   #typingShown = /** @type {any} */ (0);
   #speaker = "";
   #presence = ""; // what was told last of the visitor
-  #looking = /** @type {any} */ (0); // a timer: a page's own scripts may show another page
+  #presenting = /** @type {any} */ (0); // a timer
 
   /**
    * @param {Host} host
@@ -154,13 +154,13 @@ export class Chat {
     document.addEventListener("visibilitychange", this.#looked);
     this.#window.enter();
     this.#look();
-    clearInterval(this.#looking);
-    this.#looking = setInterval(() => this.#present(), PAGE_LOOKED);
+    clearInterval(this.#presenting);
+    this.#presenting = setInterval(() => this.#present(), PRESENT_EVERY);
     if (this.#memory.value || this.#connection.outbox.messages.length) this.#connection.connect();
   }
 
   leave() {
-    clearInterval(this.#looking);
+    clearInterval(this.#presenting);
     this.#attention.unread(0, this.isOpen);
     this.#connection.leave();
   }
@@ -341,7 +341,6 @@ export class Chat {
     const seen = this.isOpen && !document.hidden;
     if (seen && this.#reading.readAll()) this.#telling ||= setTimeout(() => this.#remember(), READ_AFTER);
     this.#attention.unread(seen ? 0 : this.#reading.unread, this.isOpen);
-    this.#present();
   }
 
   /** Tells how things are with the visitor, where that is news. */
