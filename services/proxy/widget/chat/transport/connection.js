@@ -54,7 +54,7 @@ export class Connection {
   #said = ""; // the state that was told last
   #asked = 0; // frames sent that older servers do not know, until the first answer to one
   #mute = false; // an older server, which takes a Ping or an Earlier for an error
-  #presented = false; // a Presence was sent
+  #presented = false; // what was sent last of these is a Presence
   #shy = false; // an older server, which takes it for an error
 
   /**
@@ -209,6 +209,7 @@ export class Connection {
   #whisperNew(frame) {
     if (!this.#live || this.#mute) return false;
     this.#asked += 1;
+    this.#presented = false;
     this.#socket?.send(frame);
     return true;
   }
@@ -354,10 +355,10 @@ export class Connection {
     const wasLive = this.#live;
     this.#forget();
     this.#told = false;
-    const shy = this.#presented && !this.#shy; // the newest kind is the first suspect
-    if (code === 1007 && (this.#asked || shy)) {
-      if (shy) this.#shy = true;
+    if (code === 1007 && (this.#asked || this.#presented)) {
+      if (this.#presented) this.#shy = true;
       else this.#mute = true;
+      this.#presented = false;
       this.#asked = 0;
       this.#later(Math.random() * 1000);
       return;
