@@ -11,7 +11,7 @@ import msgspec
 #: ``words``, ``pattern``, ``text``: whether a state takes the visitor's text, by words, by a pattern, or any.
 #: ``value``: whether the text is what the state saves, such as a number or a date. ``tries``: whether it is
 #: asked once more. ``backend``, ``assistant``: whether an answer came from there. ``people``: whether an
-#: operator is there.
+#: operator is there, or nobody knows.
 Rule = Literal[
     "condition",
     "otherwise",

@@ -215,7 +215,7 @@ class TurnBuilder:
             self.stack.append(state.name)
             return state.calls
         if state.desk is not None:
-            return self.hand_over(state.desk)
+            return self.hand_over(state, state.desk)
         if state.service is not None:
             return self._served(state, state.service)
         if state.assistant is not None and state.assistant.once:
@@ -243,12 +243,11 @@ class TurnBuilder:
         self.effects.append(VariableSaved(name=name, value=value))
         self.voice.variables = {**self.voice.variables, name: value}
 
-    def hand_over(self, desk: HandoffSpec, reason: str = "") -> str | None:
+    def hand_over(self, state: FlowState, desk: HandoffSpec, reason: str = "") -> str | None:
         """Ask for a person; where the flow goes instead, if nobody is there and it wants to go on."""
         greeting = desk.waiting
-        if desk.nobody is not None and self.looked is not None:
-            here, at = self.moment.operators, self.state.progress.place or ""
-            self.looked.append(Considered(state=at, rule="people", holds=None if here < 0 else here > 0))
+        if desk.nobody is not None:
+            self.look(state, "people", holds=self.moment.operators != 0)
         if desk.nobody is not None and self.moment.operators == 0:
             if desk.nobody.next is not None:
                 self.say(desk.nobody.say)
@@ -344,7 +343,7 @@ class TurnBuilder:
             case Generated(tool=HandoffRequest(reason=reason)) if assistant.desk is not None:
                 self.look(state, "assistant")
                 self._said(result)
-                return self.hand_over(assistant.desk, reason)
+                return self.hand_over(state, assistant.desk, reason)
             case Generated(tool=None) if result.text:
                 self.look(state, "assistant")
                 self._said(result)

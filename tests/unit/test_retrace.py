@@ -140,6 +140,14 @@ def test_a_choice_and_what_a_backend_and_the_assistant_said_are_among_the_rules(
     assert ("assistant", "order") in [(each.rule, each.to) for each in spoken]
 
 
+def test_whether_somebody_was_there_is_told_by_what_came_of_it() -> None:
+    """How many operators were there is not on the log."""
+    somebody, nobody = every()[3], every()[5]
+    for entries, there in ((somebody, True), (nobody, False)):
+        looked = [each for turn in explained(entries, shop(OLD)) for each in turn.looked]
+        assert ("person", "people", there) in [(each.state, each.rule, each.holds) for each in looked]
+
+
 def test_another_decision_is_told_as_such_and_not_as_an_explanation() -> None:
     """Given a flow with another limit, when the turn is decided again, it says what differs."""
     other = ages(got={**AGES["got"], "next": [{"when": "age >= 30", "next": "adult"}, {"next": "minor"}]})

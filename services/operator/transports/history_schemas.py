@@ -78,7 +78,7 @@ class StateThen(msgspec.Struct, kw_only=True):
 class RuleThen(msgspec.Struct, kw_only=True):
     """A rule of the flow that was looked at: `condition` (a branch), `otherwise` (no branch held), `choice`,
     `words`, `pattern` and `text` (whether a state takes the visitor's text), `value` (whether it is a number,
-    a date), `tries`, `backend`, `assistant`, `people` (whether an operator was there).
+    a date), `tries`, `backend`, `assistant`, `people` (whether an operator was there, or that was not known).
 
     ``text`` is how it stands in the flow. ``holds`` is null where nobody can tell, which counts as no;
     ``why`` says why not. ``values`` are what it looked at, as JSON, cut where that is long. ``to`` is the

@@ -212,7 +212,7 @@ export default {
   ruleTries: "asks once more",
   ruleBackend: "the backend answered",
   ruleAssistant: "the assistant answered",
-  rulePeople: "an operator is there",
+  rulePeople: "an operator is there, or that is not known",
   saveBundle: "Save as a test",
   bundleHint: "The conversation up to here, and its flows, for “switchboard replay-bundle”",
   withWords: "with what was said",
