@@ -27,12 +27,18 @@ if TYPE_CHECKING:
 
 #: How many entries lie between two states that are kept.
 EVERY: Final = 256
+#: How long one request may read before it says so (seconds): 100,000 entries take about 15.
+READ_SECONDS: Final = 5.0
 #: Conversations of which that is kept, and flows that are kept ready. Who travels looks at one of them.
 MAX_KEPT: Final = 16
 
 
 class NothingThere(Exception):
     """The conversation has nothing there that can be shown; the text says where it begins."""
+
+
+class StillReading(Exception):
+    """The conversation is long, and not read to its end yet: whoever asks again goes on from there."""
 
 
 class HistoryPlace(NamedTuple):
@@ -133,7 +139,7 @@ class Histories:
 
         It breaks off, without the last line, where the conversation is erased meanwhile.
         """
-        known = await self._read(conversation)
+        known = await self._read(conversation, patient=True)  # a file is asked for once
         if not known.positions or position < known.positions[0]:
             raise NothingThere(_begins(known))
         position = known.positions[bisect_right(known.positions, position) - 1]
@@ -169,8 +175,8 @@ class Histories:
                 break
         yield writer.end()
 
-    async def _read(self, conversation: str) -> _KeptHistory:
-        """What is known, with all that is stored by now."""
+    async def _read(self, conversation: str, patient: bool = False) -> _KeptHistory:
+        """What is known, with all that is stored by now. Raises `StillReading`, as all that ask for it do."""
         known = self._known.get(conversation)
         if known is None:
             known = self._known[conversation] = _KeptHistory()
@@ -178,9 +184,14 @@ class Histories:
                 self._known.popitem(last=False)
         self._known.move_to_end(conversation)
         async with known.reading:
-            async for window in self._log.entries(conversation, known.end):
+            loop = asyncio.get_running_loop()
+            windows, end = self._log.entries(conversation, known.end), loop.time() + READ_SECONDS
+            async for window in windows:
                 async for _ in self._pace.through(window, known.add):
                     pass
+                if loop.time() > end and not windows.over and not patient:
+                    read = f"{len(known.positions):,} entries are read"
+                    raise StillReading(f"this conversation is long, {read}: ask again")
         if known.gone:
             raise NothingThere("this conversation was erased")
         return known

@@ -65,11 +65,25 @@ test("an entry that cannot be had is told, and the one that is shown stays", asy
   const travel = new Travel();
   await travel.start("c", NEWEST);
   at.mock.mockImplementationOnce(async () => {
-    throw new Problem(503, { detail: "the log does not answer in time, try again" });
+    throw new Problem(404, { detail: "no such conversation" });
   });
   await travel.go(2);
   assert.deepEqual([travel.point?.number, travel.wanted, travel.busy], [3, 3, false]);
-  assert.match(travel.why, /does not answer/);
+  assert.match(travel.why, /no such/);
   await travel.go(2);
   assert.deepEqual([travel.point?.number, travel.why], [2, ""]);
+});
+
+test("a long conversation is asked for until it is read", async (given) => {
+  const { at } = conversation(given, 3);
+  const travel = new Travel();
+  at.mock.mockImplementationOnce(async () => {
+    throw new Problem(503, { detail: "this conversation is long, 500 entries are read: ask again" });
+  });
+  /** @type {Set<string>} */
+  const told = new Set();
+  travel.changed = () => told.add(travel.why);
+  await travel.start("c", NEWEST);
+  assert.deepEqual([travel.point?.number, travel.why], [3, ""]);
+  assert.ok([...told].some((why) => why.includes("500 entries")));
 });

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from deploy.cli.main import main
-from services.operator.history import EVERY, Histories, NothingThere
+from services.operator.history import EVERY, Histories, NothingThere, StillReading
 from services.operator.transports.problems import PROBLEM_JSON
 from shared.contract.entry import Entry
 from shared.contract.facts import BotSaid, ConversationErased, ConversationStarted, TextWritten, VariableSaved
@@ -169,6 +169,28 @@ async def test_a_long_history_is_folded_from_a_near_state(connections: Connectio
             == whole[number].after.conversation.inbox.unanswered
         )
     assert (await fresh.at(id, 2**53)).step.after.conversation.progress.variables == {"age": 21}
+
+
+async def test_a_request_reads_for_so_long_and_the_next_goes_on(
+    connections: Connections, log: ChatLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given more than a request may read, when it is asked again, then it comes to the end."""
+    monkeypatch.setattr("services.operator.history.READ_SECONDS", 0.0)
+    id = conversation_of("longer", "websocket")
+    visitor, answers = await connections.client("proxy"), await connections.client("workflow")
+    total = await write_long(visitor, answers, id, 349, 10)
+    histories = Histories(log, Pace())
+    told: list[str] = []
+    while len(told) < 10:
+        try:
+            assert (await histories.at(id, 2**53)).total == total
+            break
+        except StillReading as error:
+            told.append(str(error))
+    assert 1 <= len(told) < 10
+    assert "entries are read: ask again" in told[0]
+    lines = [line async for line in await Histories(log, Pace()).bundle(id, 2**53, True, "1", "now")]
+    assert b"".join(lines).count(b"\n") == total + 2, "a file is whole, however long that takes"
 
 
 async def test_nobody_is_shown_what_was_erased_while_they_asked(

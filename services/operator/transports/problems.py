@@ -16,7 +16,7 @@ from services.operator.answers import TooManyAnswers
 from services.operator.desk import DeskError
 from services.operator.desk_commands import NoteRefused
 from services.operator.handlers import Busy, CommandRefused, NoSuchState, NotFound
-from services.operator.history import NothingThere
+from services.operator.history import NothingThere, StillReading
 from services.operator.transports import schemas
 from services.operator.transports.login import TooMany
 from services.operator.transports.parameters import Req
@@ -116,6 +116,8 @@ def _http_problem(error: Exception) -> HttpProblem:
     """What is unforeseen goes to our log, never to the client."""
     said, again = schemas.ProblemDetail(error=str(error)), {"Retry-After": "1"}
     match error:
+        case StillReading():
+            return HttpProblem(503, said, again)
         case NothingThere():
             return HttpProblem(404, said, {})
         case NotFound():

@@ -1,11 +1,14 @@
 // Travelling through a conversation: at which of its entries one stands, and how it stood there.
 
-import { api, problem } from "./api.js";
+import { Problem, api, problem } from "./api.js";
 
 /** @typedef {import("./types").HistoryPoint} HistoryPoint */
 
 /** So many entries' positions are fetched at once. */
 const PAGE = 100;
+/** How often is asked again, and how soon (ms), where the service says that it takes longer. */
+const TRIES = 60;
+const PAUSE = 500;
 /** Behind every position: the newest entry. */
 export const NEWEST = Number.MAX_SAFE_INTEGER;
 
@@ -63,18 +66,30 @@ export class Travel {
     const { id } = this;
     this.busy = true;
     this.changed();
-    const point = await position().then((found) => api.historyAt(id, found)).catch(problem);
+    let point = await this.ask(id, position);
+    for (let tries = 1; point instanceof Problem && point.status === 503 && tries < TRIES && this.id === id; tries += 1) {
+      this.why = point.told; // a long conversation is read in several requests
+      this.changed();
+      await new Promise((resume) => setTimeout(resume, PAUSE));
+      point = await this.ask(id, position);
+    }
     if (this.id !== id) return false; // another is looked at by now
     this.busy = false;
-    const found = !(point instanceof Error);
-    this.why = found ? "" : point.told;
-    if (found) {
+    if (point instanceof Problem) {
+      this.why = point.told;
+      this.wanted = this.point?.number ?? 0;
+    } else {
+      this.why = "";
       if (!this.point || this.wanted === this.point.number) this.wanted = point.number;
       this.point = point;
     }
-    if (!found) this.wanted = this.point?.number ?? 0;
     this.changed();
-    return found;
+    return this.why === "";
+  }
+
+  /** @param {string} id @param {() => Promise<number>} position @returns {Promise<HistoryPoint | Problem>} */
+  ask(id, position) {
+    return position().then((found) => api.historyAt(id, found)).catch(problem);
   }
 
   /** @param {number} number @returns {Promise<number>} */
