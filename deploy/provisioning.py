@@ -58,6 +58,7 @@ STREAMS = (
     f"KV_{subjects.OPERATORS}",
     f"KV_{subjects.OPERATOR_SESSIONS}",
     f"KV_{subjects.ANSWERS}",
+    f"KV_{subjects.DESK_STATE}",
 )
 
 
@@ -181,6 +182,7 @@ async def declare(
     await declare_stream(client, bucket_stream(subjects.OPERATORS, replicas))
     await declare_stream(client, bucket_stream(subjects.OPERATOR_SESSIONS, replicas, SESSION_HOURS))
     await declare_stream(client, bucket_stream(subjects.ANSWERS, replicas))
+    await declare_stream(client, bucket_stream(subjects.DESK_STATE, replicas))
     await declare_stream(client, bucket_stream(subjects.RELEASES, replicas))
     await declare_stream(client, drafts_stream())
     await declare_stream(client, timers_stream(replicas))

@@ -23,6 +23,7 @@ from shared.contract.facts import (
     TextWritten,
     TimerFired,
 )
+from shared.contract.queue_figures import QueueFigures
 from shared.flow.decide import Effect, Generated, GenerationFailed, Moment, respond
 from shared.flow.language.diagnostics import Diagnostic
 from shared.flow.language.flow import Flow, parse
@@ -98,6 +99,7 @@ class FlowDialogue:
         self.max_entry = max_entry
         self.operators = operators
         self.inactivity = inactivity
+        self.queues: dict[str, QueueFigures] = {}
         self.story = Story()
         self.results: dict[str, Generated | GenerationFailed] = {}
         self.remarks: list[Diagnostic] = []
@@ -110,7 +112,7 @@ class FlowDialogue:
     @property
     def moment(self) -> Moment:
         last = self.story.entries[-1].time if self.story.entries else examples.FIRST_TIME
-        return Moment(last + self.clock * examples.SECOND, self.operators, self.inactivity)
+        return Moment(last + self.clock * examples.SECOND, self.operators, self.inactivity, self.queues)
 
     def given(self, *facts: Fact) -> FlowDialogue:
         """The same after more has happened."""

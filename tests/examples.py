@@ -54,6 +54,7 @@ from shared.contract.facts import (
     InputRefused,
     Interjected,
     OperatorSaid,
+    QueueChecked,
     RequestAnswered,
     RequestMade,
     ServiceAnswered,
@@ -93,6 +94,7 @@ FLOW_MIGRATED: Final = FlowMigrated(
 )
 VARIABLE_SAVED: Final = VariableSaved(name="email", value="sam@example.com")
 ASKED_AGAIN: Final = AskedAgain(reason="not_an_email", tries=1)
+QUEUE_CHECKED: Final = QueueChecked(queue="orders", available=True, waiting=2, wait=180)
 CONDITION_UNTOLD: Final = ConditionUntold(state="weigh", condition="kilos > 'x'", reason="of the wrong type")
 SERVICE_ANSWERED: Final = ServiceAnswered(cause=1, state="stock", value={"left": 3}, failure="timeout")
 ANSWER_STARTED: Final = AnswerStarted(cause=1, attempt=1)
@@ -126,12 +128,20 @@ REQUEST_ANSWERED: Final = RequestAnswered(result=True, error="too_slow", memory=
 INTERJECTED: Final = Interjected(message="You've used emojis in 1 messages!")
 
 CONVERSATION_CLAIMED: Final = ConversationClaimed(operator="desk-1", name="Customer service")
+CONVERSATION_GIVEN_OUT: Final = ConversationClaimed(operator="desk-1", name="Billing", automatic=True)
+CONVERSATION_GIVEN: Final = ConversationClaimed(operator="desk-2", name="Billing", by="desk-1")
 OPERATOR_SAID: Final = OperatorSaid(operator="desk-1", text="How can I help?", name="Customer service")
 CONVERSATION_HANDED_BACK: Final = ConversationHandedBack(operator="desk-1", state="hello")
 CONVERSATION_TRANSFERRED: Final = ConversationTransferred(
     operator="desk-1", to="desk-2", name="Billing", note="Sam wants a refund"
 )
 CONVERSATION_PUT_BACK: Final = ConversationTransferred(operator="desk-1", queue="orders")
+CONVERSATION_TAKEN_AWAY: Final = ConversationTransferred(
+    operator="desk-1", to="desk-2", name="Billing", by="desk-3"
+)
+CONVERSATION_MISSED: Final = ConversationTransferred(
+    operator="desk-1", queue="orders", lapsed=True, missed=True
+)
 CONVERSATION_RESOLVED: Final = ConversationResolved(operator="desk-1")
 CONVERSATION_CLOSED: Final = ConversationResolved(operator="desk-1", unjoined=True)
 CONVERSATION_ERASED: Final = ConversationErased(by="ada", reason="asked for by letter")
@@ -167,6 +177,7 @@ BOT_FACTS: Final[tuple[Fact, ...]] = (
     VARIABLE_SAVED,
     ASKED_AGAIN,
     CONDITION_UNTOLD,
+    QUEUE_CHECKED,
     SERVICE_ANSWERED,
     ANSWER_STARTED,
     ASSISTANT_SAID,
@@ -188,9 +199,13 @@ BOT_FACTS: Final[tuple[Fact, ...]] = (
 )
 OPERATOR_FACTS: Final[tuple[Fact, ...]] = (
     CONVERSATION_CLAIMED,
+    CONVERSATION_GIVEN,
+    CONVERSATION_GIVEN_OUT,
     OPERATOR_SAID,
     CONVERSATION_HANDED_BACK,
     CONVERSATION_TRANSFERRED,
+    CONVERSATION_TAKEN_AWAY,
+    CONVERSATION_MISSED,
     CONVERSATION_RESOLVED,
 )
 ERASER_FACTS: Final[tuple[Fact, ...]] = (CONVERSATION_ERASED,)

@@ -56,6 +56,7 @@ _PARAMETERS: Final = {
     "timer": ("The timer's id in the conversation.", "after:21:0"),
     "version": ("The hash of the flow's content, as in the fact FlowStarted.", "5f3a"),
     "flow": ("The flow's name.", "tour"),
+    "key": ("What of the desk.", subjects.DESK_AVAILABILITY),
     "service": ("What a flow's `service` names.", "orders"),
 }
 
@@ -159,8 +160,8 @@ CHANNELS: Final = {
     ),
     "presence": Channel(
         subjects.PRESENCE,
-        "How many operators have a console open, and who did something just now, told by each replica every "
-        "few seconds.",
+        "How many operators have a console open, who did something just now, and how the queues stand, told "
+        "by each replica every few seconds.",
         ("presence",),
         publish=("operator",),
         subscribe=("operator", "workflow"),
@@ -209,6 +210,14 @@ CHANNELS: Final = {
         ("release",),
         publish=("workflow",),
         subscribe=("workflow",),
+    ),
+    "deskState": Channel(
+        subjects.desk_state("{key}"),
+        f"How the operators' desk works: `{subjects.DESK_SETTINGS}`, which only `admin` writes, "
+        f"`{subjects.DESK_AVAILABILITY}`, and `{subjects.DESK_ASSIGNER}`.",
+        ("desk",),
+        publish=("operator",),
+        subscribe=("operator",),
     ),
 }
 
@@ -433,6 +442,7 @@ def _messages() -> dict[str, Any]:
             "payload": {"type": "string"},
         },
         "flow": {"summary": "A flow file, as docs/flows.md describes it.", "payload": {"type": "object"}},
+        "desk": {"summary": "How the desk works.", "payload": {"type": "object"}},
         "release": {"summary": "A release of a flow.", "payload": ref("Release")},
     }
 

@@ -46,6 +46,7 @@ def _told() -> tuple[type[Exception], ...]:
     """What is told in a sentence. Asked for, and imported, only where something was raised."""
     from deploy.cli.accounts import AccountError
     from deploy.cli.connection import ConnectionFailed
+    from deploy.cli.desk import DeskCommandError
     from deploy.cli.erase import EraseError
     from deploy.cli.replay_bundle import ReplayError
     from deploy.local.embedded import ServerError
@@ -63,7 +64,7 @@ def _told() -> tuple[type[Exception], ...]:
     return (
         *(AccountError, ConnectionFailed, ServerError, ProcessError, PortError, FolderError),
         *(ReleaseError, BrokenFlow, DeclareError, LogError, KeyringError),
-        *(ReshardError, Unmovable, EraseError, ReplayError),
+        *(ReshardError, Unmovable, EraseError, ReplayError, DeskCommandError),
     )
 
 
@@ -157,6 +158,18 @@ def parser() -> argparse.ArgumentParser:
     enable.set_defaults(command=LazyCommand("operators", "enable"))
     verbs.add_parser("list", help="name all accounts").set_defaults(
         command=LazyCommand("operators", "listed")
+    )
+
+    desk = commands.add_parser("desk", help="the operators' desk: queues, hours, agreed times (docs/desk.md)")
+    verbs = desk.add_subparsers(required=True, metavar="VERB")
+    check = verbs.add_parser("check", help="say what is wrong in a file of settings")
+    check.add_argument("file", metavar="FILE")
+    check.set_defaults(command=LazyCommand("desk", "check"))
+    set_ = verbs.add_parser("set", help="let the settings of a file hold")
+    set_.add_argument("file", metavar="FILE")
+    set_.set_defaults(command=LazyCommand("desk", "set_"))
+    verbs.add_parser("show", help="print the settings that hold").set_defaults(
+        command=LazyCommand("desk", "show")
     )
 
     keys = commands.add_parser("keys", help="the keys of sealed words, and their master key")

@@ -12,16 +12,21 @@ from pathlib import Path
 import structlog
 from prometheus_client import Counter, Gauge
 
-from services.operator.accounts import Accounts
+from services.operator.accounts import Accounts, Unavailable
 from services.operator.answers import CannedAnswers
+from services.operator.assigner import Assigner
 from services.operator.desk import Desk, DeskError
+from services.operator.desk_state import DeskState
 from services.operator.domain.leases import Leases
+from services.operator.domain.queue_figures import queue_figures
 from services.operator.domain.transcript import lines
 from services.operator.erasure import Erasure
 from services.operator.handlers import Handlers
+from services.operator.lead import Lead
 from services.operator.leases import TELL_SECONDS, LeaseKeeper, PresentOperators
 from services.operator.settings import Settings
 from services.operator.subscriptions import subscribe
+from services.operator.team import DeskTeam
 from services.operator.transports import http, schemas
 from services.operator.transports.events import EventHub
 from services.operator.transports.login import Door
@@ -30,6 +35,8 @@ from services.operator.watches import Watches
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import ConversationErased
 from shared.contract.presence import VisitorReport, WatchAsked
+from shared.contract.queue_figures import QueueFigures
+from shared.contract.subjects import DESK_ASSIGNER
 from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.messages import StoredMessage
@@ -68,7 +75,11 @@ class OperatorApp:
         self._hub = EventHub()
         self._leases = Leases(settings.lease_seconds, time.monotonic)
         self._watches = Watches(self._hub)
-        subscribe(self._broker, health, self._typing, self._present, self._watched)
+        self._state = DeskState(
+            lambda: self._hub.publish("settings", schemas.SettingsEvent()),
+            lambda: self._hub.publish("team", schemas.TeamEvent()),
+        )
+        subscribe(self._broker, health, self._typing, self._present, self._watched, self._state.wake)
         self._handlers: Handlers | None = None
         self._door: Door | None = None
         self._answers: CannedAnswers | None = None
@@ -78,6 +89,8 @@ class OperatorApp:
         self._task: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         self._giving_back: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._assigning: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         # A stream of events never ends by itself, so it would hold up the end of the process.
         health.on_drain(self._hub.close)
@@ -95,7 +108,8 @@ class OperatorApp:
             "switchboard_operator_listeners", "Consoles that listen", registry=health.registry
         ).set_function(lambda: len(self._hub))
         application = http.build(
-            self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases, self._get_answers
+            *(self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases),
+            *(self._state, self._get_answers),
         )
         self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]
 
@@ -105,7 +119,7 @@ class OperatorApp:
 
     async def stop(self) -> None:
         """Let go of the connection; what was answered is stored already."""
-        for task in (self._task, self._giving_back, self._writing):
+        for task in (self._task, self._giving_back, self._assigning, self._following, self._writing):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -147,24 +161,49 @@ class OperatorApp:
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
         self._handlers = Handlers(desk, stream, self._subscription, entries, self._commands)
         await listen(self._broker, self._health)
+        self._state.connect(client)
+        self._following = asyncio.create_task(self._state.follow())
         self._writing = asyncio.create_task(self._keep())
         await self._subscription.start()
         if self._settings.eraser_password and self._masters is not None:
             silent = desk.silent_since
             self._erasure = Erasure(self._settings, self._masters, silent, self._health.registry)
             self._erasure.start()
+        team = DeskTeam(self._state, self._leases, self._door.accounts, desk)
         keeper = LeaseKeeper(
             *(client, self._replica, self._leases, desk, self._handlers),
             consoles=lambda: len(self._hub),
             hears=lambda: self._health.is_ready,
         )
         self._giving_back = asyncio.create_task(keeper.run())
+        assigner = Assigner(
+            Lead(client, DESK_ASSIGNER, self._replica, time.monotonic),
+            *(self._state, team, self._door.accounts, desk, self._handlers),
+            hears=lambda: client.is_connected and self._health.is_ready,
+        )
+        self._assigning = asyncio.create_task(assigner.run())
         while True:
-            await keeper.tell()
+            await keeper.tell(await self._figures(team))
             self._watches.expire()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TELL_SECONDS):
                     await self._hub.changed()
+
+    async def _figures(self, team: DeskTeam) -> dict[str, QueueFigures]:
+        """How the queues stand; nothing, where this replica does not know."""
+        if not self._health.is_ready:
+            return {}
+        desk = self._get_desk()
+        try:
+            operators, waits = await team.operators(), desk.waits()
+        except (DeskError, Unavailable) as error:
+            log.warning("queues_not_told", error=str(error))
+            return {}
+        except Exception:  # a fault of ours: who is here must be told on
+            log.exception("queues_not_told")
+            return {}
+        waiting = {name: wait.waiting for name, wait in waits.items()}
+        return queue_figures(self._state.settings, operators, waiting, desk.recent, time.time_ns())
 
     async def _opened(self) -> Desk:
         """The desk, once its file can be used: a replica that ends may still have it."""
@@ -231,7 +270,7 @@ class OperatorApp:
             return
         summary = desk.find(message.key)
         if summary is not None:
-            self._hub.publish("conversation", schemas.row(summary))
+            self._hub.publish("conversation", schemas.row(summary, self._state.settings))
             for line in lines(change):
                 self._hub.publish("message", schemas.told(summary.id, line))
             self._watches.changed(summary.id, summary.state.answer.generating)

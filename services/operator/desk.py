@@ -24,6 +24,7 @@ import structlog
 from services.operator import word_index
 from services.operator.domain.desk import LIVE, RESOLVED, VERSION, ConversationSummary, Ending, View, fold
 from services.operator.domain.notes import DeskNotes
+from services.operator.domain.queue_figures import RecentWaits
 from services.operator.domain.search import Search, findable
 from services.operator.domain.transcript import Change
 from services.operator.word_index import IndexMatch, WordIndex
@@ -32,14 +33,14 @@ from shared.contract.conversation.codec import UnreadableState, contracts
 from shared.contract.conversation.codec import decode as read_state
 from shared.contract.conversation.codec import encode as state_of
 from shared.contract.entry import RecordedEntry
-from shared.contract.facts import ChoiceAsked, Fact
+from shared.contract.facts import ChoiceAsked, ConversationClaimed, ConversationTransferred, Fact
 from shared.eventlog import checkpoint as checkpoints
 from shared.eventlog.checkpoint import Checkpoint
 
 log = structlog.get_logger()
 
 #: Raise it when a table changes.
-SCHEMA: Final = 5
+SCHEMA: Final = 7
 #: The tables, the fold, and the contracts of the states: a file that was made by others is made anew.
 MAKER: Final = f"schema {SCHEMA}, desk {VERSION}, {', '.join(contracts())}, {DeskNotes.__struct_config__.tag}"
 #: Conversations kept in memory, those folded or asked for last; besides those not written yet.
@@ -63,6 +64,8 @@ CREATE TABLE place (
     ahead INTEGER NOT NULL, -- rows go farther than the checkpoint
     untidy INTEGER NOT NULL -- words were erased since the file was last written anew
 );
+-- When each operator got a conversation last.
+CREATE TABLE gifts (operator TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE conversations (
     id TEXT PRIMARY KEY, shelf INTEGER NOT NULL, begun INTEGER NOT NULL, owner TEXT NOT NULL,
     operator TEXT NOT NULL, updated INTEGER NOT NULL, waiting INTEGER NOT NULL,
@@ -70,10 +73,15 @@ CREATE TABLE conversations (
     queue TEXT NOT NULL, status TEXT NOT NULL, rating INTEGER NOT NULL,
     labels TEXT NOT NULL, -- as JSON
     visitor TEXT NOT NULL, -- whom the door names; "": it names nobody
+    wanted INTEGER NOT NULL, -- since when it is for a person; 0: it is not
+    given INTEGER NOT NULL, -- since when an operator has it to whom it was given, and who did not answer
     content TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX by_shelf ON conversations (shelf, updated);
 CREATE INDEX by_queue ON conversations (waiting) WHERE shelf = 1 AND owner = 'queue';
+CREATE INDEX by_waiting ON conversations (waiting) WHERE shelf = 1 AND waiting > 0;
+CREATE INDEX by_given ON conversations (given) WHERE given > 0;
+CREATE INDEX by_wanted ON conversations (wanted) WHERE shelf = 1 AND wanted > 0;
 CREATE INDEX by_operator ON conversations (operator, updated) WHERE shelf = 1 AND owner = 'operator';
 CREATE INDEX by_snooze ON conversations (snoozed) WHERE shelf = 1 AND snoozed > 0;
 -- Whoever looks for conversations reads this, and not their content.
@@ -84,7 +92,7 @@ CREATE INDEX by_silence ON conversations (updated) WHERE begun;
 """
 #: Brings all that was written into the file, and empties the file beside it.
 _TRUNCATE: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
-_WRITE: Final = "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE: Final = "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 #: SQLite's own words for a file that is none, or not whole any more.
@@ -112,6 +120,13 @@ class FoundPage(msgspec.Struct, frozen=True):
     next: int | None
 
 
+class QueueWait(NamedTuple):
+    """How many wait, and since when the first of them does (nanoseconds since 1970, UTC)."""
+
+    waiting: int
+    since: int
+
+
 class _Content(msgspec.Struct, array_like=True):
     """A summary but for its id and its states, which have a codec of their own."""
 
@@ -122,6 +137,9 @@ class _Content(msgspec.Struct, array_like=True):
     last: Fact | None
     last_asked: ChoiceAsked | None
     asked: ChoiceAsked | None
+    wanted: int
+    answered: bool
+    given: int
 
 
 class Desk:
@@ -132,6 +150,9 @@ class Desk:
         self._path = path
         self._kept: OrderedDict[str, ConversationSummary] = OrderedDict()
         self._changed: set[str] = set()
+        self._gifts: dict[str, int] = {}  # what is not written yet of when each operator got one last
+        #: How long visitors waited lately.
+        self.recent = RecentWaits()
         self._words = WordIndex()
         self._untidy = False  # words were erased since the file was last written anew
         self._notes_removed = False  # colleagues' own words: for these the end of the service is time enough
@@ -157,9 +178,12 @@ class Desk:
         """Forget everything: the log is another one. Raises `DeskError`."""
         self._kept.clear()
         self._changed.clear()
+        self._gifts.clear()
+        self.recent.clear()
         self._words.written()
         try:
             with self._file:
+                self._file.execute("DELETE FROM gifts")
                 self._file.execute("DELETE FROM conversations")
                 self._words.clear(self._file)
                 self._untidy = True
@@ -182,6 +206,14 @@ class Desk:
         change = fold(summary, entry)
         self._kept[summary.id] = summary
         self._changed.add(summary.id)
+        for fact in change.facts:
+            if isinstance(fact, ConversationClaimed):
+                self._gifts[fact.operator] = entry.time
+                was = change.before.ownership
+                if was.owner == "queue":
+                    self.recent.add(was.queue, entry.time, entry.time - was.waiting)
+            elif isinstance(fact, ConversationTransferred) and fact.to:
+                self._gifts[fact.to] = entry.time
         if begun and not summary.state.visit.started:
             self._words.remove(summary.id)
             self._untidy = True
@@ -214,11 +246,13 @@ class Desk:
             try:
                 with self._file:
                     self._file.executemany(_WRITE, [_row(self._kept[id]) for id in self._changed])
+                    self._file.executemany("INSERT OR REPLACE INTO gifts VALUES (?, ?)", self._gifts.items())
                     self._words.write(self._file)
                     self._note(checkpoint or self.checkpoint, ahead=checkpoint is None)
             except sqlite3.Error as error:
                 raise self._error(error) from error
             self._changed.clear()
+            self._gifts.clear()
             self._words.written()
             self.checkpoint = checkpoint or self.checkpoint
             while len(self._kept) > MAX_KEPT:
@@ -250,6 +284,53 @@ class Desk:
         except sqlite3.Error as error:
             raise self._error(error) from error
         return [operator for (operator,) in found]
+
+    def loads(self) -> dict[str, int]:
+        """How many conversations each operator has, but for those that are snoozed. Raises `DeskError`."""
+        return dict(
+            self._select(
+                f"SELECT operator, count(*) FROM conversations WHERE shelf = {LIVE} AND owner = 'operator' "
+                "AND snoozed <= :now GROUP BY operator"
+            )
+        )
+
+    def waits(self) -> dict[str, QueueWait]:
+        """What waits in each queue where something does. Raises `DeskError`."""
+        return {
+            queue: QueueWait(count, since)
+            for queue, count, since in self._select(
+                f"SELECT queue, count(*), min(waiting) FROM conversations WHERE {_VIEWS['queue'].where} "
+                "GROUP BY queue"
+            )
+        }
+
+    def gifts(self) -> dict[str, int]:
+        """When each operator got a conversation last (nanoseconds since 1970, UTC). Raises `DeskError`."""
+        return dict(self._select("SELECT operator, time FROM gifts"))
+
+    def unanswered(self, limit: int) -> list[ConversationSummary]:
+        """At most ``limit`` that were given out and not answered, the longest first. Raises `DeskError`."""
+        return self._rows("given > 0 ORDER BY given LIMIT :limit", {"limit": limit})
+
+    def for_people(self, limit: int) -> list[ConversationSummary]:
+        """At most ``limit`` that wait for a person's word, and as many that are for a person: those first for
+        which that is so longest. Raises `DeskError`.
+        """
+        found = {
+            summary.id: summary
+            for column in ("waiting", "wanted")
+            for summary in self._rows(
+                f"shelf = {LIVE} AND {column} > 0 ORDER BY {column} LIMIT :limit", {"limit": limit}
+            )
+        }
+        return list(found.values())
+
+    def _select(self, question: str) -> list[Any]:
+        self._flush_changes()
+        try:
+            return self._file.execute(question, {"now": time.time_ns()}).fetchall()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
 
     def count(self, view: View) -> int:
         """How many there are. For `mine` it is those of all operators. Raises `DeskError`."""
@@ -554,12 +635,17 @@ def _row(summary: ConversationSummary) -> tuple[str | int, ...]:
         summary.last,
         summary.last_asked,
         summary.asked,
+        summary.wanted,
+        summary.answered,
+        summary.given,
     )
     return (
         *(summary.id, summary.shelf, int(summary.state.visit.started), ownership.owner, ownership.operator),
         *(summary.updated, summary.waiting, min(summary.notes.snoozed_until, MAX_INTEGER)),
         *(ownership.queue, ownership.status, summary.rating, _encoder.encode(summary.notes.labels).decode()),
         summary.door_user,
+        summary.wanted,
+        summary.given,
         b"\n".join((_encoder.encode(content), state_of(summary.notes), state_of(summary.state))).decode(),
     )
 
@@ -580,6 +666,9 @@ def _summary(id: str, text: str) -> ConversationSummary:
             found.last,
             found.last_asked,
             found.asked,
+            found.wanted,
+            found.answered,
+            found.given,
         ),
     )
 

@@ -124,6 +124,13 @@ class Handlers:
             "transfer", conversation, lambda state: decisions.transfer(state, who, to, note), still
         )
 
+    async def give(
+        self, conversation: str, to: Operator, by: Operator, owner: str, still: Still
+    ) -> ConversationSummary:
+        return await self._command(
+            "give", conversation, lambda state: decisions.give(state, to, by, owner), still
+        )
+
     async def release(
         self, conversation: str, who: Operator, queue: str | None, note: str, still: Still
     ) -> ConversationSummary:
@@ -134,6 +141,14 @@ class Handlers:
     async def lapse(self, conversation: str, operator: str, still: Still) -> None:
         """Back to the queue with what an operator has who is gone; ``still`` raises if they are not."""
         await self._command("lapse", conversation, lambda state: decisions.lapse(state, operator), still)
+
+    async def give_out(self, conversation: str, to: Operator, still: Still) -> None:
+        """To the next who is free, if it waits in a queue still."""
+        await self._command("give_out", conversation, lambda state: decisions.give_out(state, to), still)
+
+    async def miss(self, conversation: str, operator: str, still: Still) -> None:
+        """Back to the queue with what an operator did not answer; ``still`` raises if they did."""
+        await self._command("miss", conversation, lambda state: decisions.lapse(state, operator, True), still)
 
     async def resolve(
         self, conversation: str, who: Operator, still: Still, unjoined: bool = False

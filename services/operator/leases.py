@@ -16,6 +16,7 @@ from services.operator.desk import Desk, DeskError
 from services.operator.domain.leases import Leases
 from services.operator.handlers import Busy, Handlers, NotFound
 from shared.contract import subjects
+from shared.contract.queue_figures import QueueFigures
 from shared.eventlog.errors import LogError
 
 log = structlog.get_logger()
@@ -27,11 +28,14 @@ AT_ONCE: Final = 50
 
 
 class PresentOperators(msgspec.Struct):
-    """What a replica tells: how many consoles are open there, and who did something just now."""
+    """What a replica tells: how many consoles are open there, who did something just now, and how the queues
+    stand as far as it knows.
+    """
 
     replica: str
     operators: int
     names: list[str] = []
+    queues: dict[str, QueueFigures] = {}
 
 
 class StillThere(Exception):
@@ -70,11 +74,11 @@ class LeaseKeeper:
             except Exception:  # a fault of ours: it shall be seen, and not be the end of all leases
                 log.exception("leases_not_kept")
 
-    async def tell(self) -> None:
+    async def tell(self, queues: dict[str, QueueFigures]) -> None:
         """Core NATS: what is said while the connection is down is worth nothing later."""
         if not self._client.is_connected:
             return
-        told = PresentOperators(self._replica, self._consoles(), self._leases.to_tell())
+        told = PresentOperators(self._replica, self._consoles(), self._leases.to_tell(), queues)
         with contextlib.suppress(nats.errors.Error):
             await self._client.publish(subjects.PRESENCE, msgspec.json.encode(told))
 

@@ -11,6 +11,7 @@ import msgspec
 from faststream.nats import NatsBroker
 from nats.aio.msg import Msg
 
+from services.operator import desk_state
 from services.operator.leases import PresentOperators
 from shared.contract import subjects
 from shared.contract.presence import VisitorReport, WatchAsked
@@ -24,6 +25,7 @@ def subscribe(
     on_typing: Callable[[str], None],
     on_presence: Callable[[PresentOperators], None],
     on_watch: Callable[[str, WatchAsked | VisitorReport], None],
+    on_desk_state: Callable[[], None],
 ) -> None:
     """Declare the subscribers; they listen from the broker's start on."""
     broker.add_middleware(Watch(health))
@@ -41,6 +43,10 @@ def subscribe(
     async def conversation_watched(message: Msg) -> None:
         conversation, who = subjects.address(message.subject)
         on_watch(conversation, (_report if who == "visitor" else _asked).decode(message.data))
+
+    @broker.subscriber(desk_state.ALL, codec=UnreadCodec(), no_reply=True)
+    async def desk_state_written(_: Msg) -> None:
+        on_desk_state()
 
 
 _asked = msgspec.json.Decoder(WatchAsked)

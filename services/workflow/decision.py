@@ -80,7 +80,9 @@ class Decision:
         self, state: Conversation, item: Input, turn: TurnProgress, flow: Flow | None
     ) -> Entry | Effect:
         limits, results = self._limits, turn.results
-        moment = Moment(self._repository.now(), self._presence.operators, limits.inactivity)
+        moment = Moment(
+            self._repository.now(), self._presence.operators, limits.inactivity, self._presence.queues
+        )
         if state.engagement is not None:
             return respond_agent(state, item, moment, results, self._agents, limits.max_entry)
         if flow is None:

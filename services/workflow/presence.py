@@ -1,14 +1,18 @@
-"""How many operators are there: told by the operator service's replicas every few seconds.
+"""How many operators are there, and how their queues stand.
+
+Told by the operator service's replicas every few seconds.
 
 Core NATS, no facts: who is there now means nothing later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 
 import msgspec
+
+from shared.contract.queue_figures import QueueFigures
 
 #: A replica that has told nothing for so long is gone, and its operators with it (seconds).
 FRESH_SECONDS = 15.0
@@ -18,10 +22,13 @@ UNKNOWN = -1
 
 
 class OperatorsPresent(msgspec.Struct):
-    """So many operators have a console open at this replica of the operator service."""
+    """So many operators have a console open at this replica of the operator service, and the queues stand so
+    as far as it knows.
+    """
 
     replica: str
     operators: int
+    queues: dict[str, QueueFigures] = {}
 
 
 class Presence:
@@ -31,11 +38,20 @@ class Presence:
         self._clock = clock
         self._heard: dict[str, tuple[float, int]] = {}
         self._ever = False
+        self._queues: tuple[float, Mapping[str, QueueFigures]] = (-FRESH_SECONDS, {})
 
     def hear(self, told: OperatorsPresent) -> None:
         """A replica says how many operators it serves."""
         self._heard[told.replica] = (self._clock(), max(0, told.operators))
         self._ever = True
+        if told.queues:  # each replica knows all of them, once it has read the log
+            self._queues = self._clock(), told.queues
+
+    @property
+    def queues(self) -> Mapping[str, QueueFigures]:
+        """How the queues stand; nothing, while nobody has told it of late."""
+        heard, queues = self._queues
+        return queues if self._clock() - heard < FRESH_SECONDS else {}
 
     @property
     def operators(self) -> int:

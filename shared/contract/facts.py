@@ -150,6 +150,18 @@ class ConditionUntold(FactBase, frozen=True):
     reason: str
 
 
+class QueueChecked(FactBase, frozen=True):
+    """The flow looked at how a queue of the operators stands, and went on by that. Appended by the workflow.
+
+    It changes nothing: with it the decision can be made again. What was not known is None.
+    """
+
+    queue: str
+    available: bool | None = None  # people work now, and one who is online has room
+    waiting: int | None = None  # so many visitors waited
+    wait: int | None = None  # how long it took lately until somebody took over (seconds)
+
+
 class ServiceAnswered(FactBase, frozen=True):
     """What a backend answered to the flow, for the input ``cause``. Appended by the workflow."""
 
@@ -296,6 +308,8 @@ class ConversationClaimed(FactBase, frozen=True):
 
     operator: str  # the account's name; readable, since the fold asks by it who owns
     name: Personal = ""  # as the visitor sees it
+    by: str = ""  # the account of whoever gave it to the operator; "": they took it themselves
+    automatic: bool = False  # nobody did it: the queue gives its conversations out by itself
 
 
 class OperatorSaid(FactBase, frozen=True):
@@ -324,7 +338,9 @@ class ConversationTransferred(FactBase, frozen=True):
     name: Personal = ""  # who has it now, as the visitor sees it
     queue: str = ""
     note: Personal = ""  # for whoever goes on; the visitor is never shown it
+    by: str = ""  # the account of whoever did it, if that is not ``operator``
     lapsed: bool = False  # nobody did it: ``operator`` was not there for long
+    missed: bool = False  # and was given it, and did not answer in time
 
 
 class ConversationResolved(FactBase, frozen=True):
@@ -364,6 +380,7 @@ BotFact = (
     | VariableSaved
     | AskedAgain
     | ConditionUntold
+    | QueueChecked
     | ServiceAnswered
     | AnswerStarted
     | AssistantSaid

@@ -52,6 +52,13 @@ SESSION_HOURS: Final = 12
 ANSWERS: Final = "ANSWERS"
 ANSWERS_OF: Final = "of"
 
+#: How the desk works: a key-value bucket. One key holds its settings, as whoever sets it up wrote them,
+#: another what operators have chosen to be: busy, away; the third which replica gives conversations out.
+DESK_STATE: Final = "DESK"
+DESK_SETTINGS: Final = "settings"
+DESK_AVAILABILITY: Final = "availability"
+DESK_ASSIGNER: Final = "assigner"
+
 #: Schedules of armed timers, and what they fire; apart, since schedules switch off a stream's `deny_purge`.
 TIMERS: Final = "TIMERS"
 TIMERS_DUE: Final = "timer.due.*.*"
@@ -104,6 +111,11 @@ def address(subject: str) -> Address:
 def release(name: str) -> str:
     """The subject under which the release of the flow ``name`` is kept."""
     return f"$KV.{RELEASES}.{name}"
+
+
+def desk_state(key: str) -> str:
+    """The subject under which a key of the desk's bucket is kept."""
+    return f"$KV.{DESK_STATE}.{key}"
 
 
 def draft(conversation: str) -> str:

@@ -18,9 +18,11 @@ from shared.contract.facts import (
     Fact,
     FlowAdvanced,
     HandoffRequested,
+    QueueChecked,
     TimerArmed,
     TimerFired,
 )
+from shared.contract.queue_figures import QueueFigures
 from shared.flow.considered import Considered
 from shared.flow.decide import decide, failed, respond
 from shared.flow.effects import (
@@ -66,7 +68,12 @@ def decided_again(
     A text says what it would have to know from outside that nobody was asked then. ``looked`` gets the rules
     that it looked at. Without ``words`` some were left out: raises `NeedsWords` where it looks at these.
     """
-    moment = Moment(recorded.time, operators)
+    queues = {
+        fact.queue: QueueFigures(fact.available, fact.waiting, fact.wait)
+        for fact in recorded.facts
+        if isinstance(fact, QueueChecked)
+    }
+    moment = Moment(recorded.time, operators, queues=queues)
     results: dict[str, Generated | GenerationFailed] = {}
     spoken = [fact for fact in recorded.facts if isinstance(fact, AssistantSaid | AnswerFailed)]
     for _ in range(MAX_NEEDS + 1):

@@ -10,17 +10,21 @@ from collections.abc import Mapping
 
 import msgspec
 
+from shared.contract.queue_figures import QueueFigures
+
 
 class Moment(msgspec.Struct, frozen=True):
     """What the world is like at the time of a decision.
 
     ``now`` in nanoseconds since 1970, UTC; ``operators`` how many people are present, -1 for unknown
-    (somebody is assumed); ``inactivity`` in seconds, after which a silent conversation ends, 0 for never.
+    (somebody is assumed); ``inactivity`` in seconds, after which a silent conversation ends, 0 for never;
+    ``queues`` how they stand, as far as that is known.
     """
 
     now: int
     operators: int = -1
     inactivity: int = 0
+    queues: Mapping[str, QueueFigures] = {}
 
 
 class CallService(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,10 +16,12 @@ from shared.contract.facts import (
     Fact,
     FlowAdvanced,
     HandoffRequested,
+    QueueChecked,
     ServiceAnswered,
     TimerArmed,
     VariableSaved,
 )
+from shared.contract.queue_figures import QueueFigures, figures_of
 from shared.flow.considered import Considered, Rule
 from shared.flow.effects import (
     CallService,
@@ -37,11 +39,14 @@ from shared.flow.language.diagnostics import Diagnostic, shown
 from shared.flow.language.flow import Flow
 from shared.flow.language.state import Branch, FlowState, HandoffSpec, ServiceSpec
 from shared.flow.language.templates import Text, Voice, header, plain, url
-from shared.flow.language.validation import MAX_WALK
+from shared.flow.language.validation import MAX_WALK, queues_of
 from shared.timestamps import format_time
 
 #: The most questions to backends and the assistant that one input may lead to.
 MAX_NEEDS: Final = 8
+
+#: Of so many queues one decision knows how they stand.
+MAX_QUEUES: Final = 50
 
 #: The most conditions without a yes or no that one entry names: they shall never be what makes it too large.
 MAX_UNTOLD: Final = 8
@@ -168,6 +173,8 @@ class TurnBuilder:
 
     def _chosen(self, state: FlowState) -> str | None:
         for branch in state.branches:
+            if "handoff" in branch.when.names:
+                self._look_at_queues()
             holds: bool | None
             why = ""
             try:
@@ -199,6 +206,39 @@ class TurnBuilder:
             self.looked.append(
                 Considered(state=state.name, rule=rule, text=text, holds=holds, why=why, values=values, to=to)
             )
+
+    def _look_at_queues(self) -> None:
+        """Let conditions know of the flow's queues. What they were told is noted, to decide it again."""
+        if self.voice.handoff is not None:
+            return
+        queues = queues_of(self.flow.states)
+        if queues:
+            figures = {name: self._checked(name) for name in queues[:MAX_QUEUES]}
+            self.voice.handoff = {
+                name: {"available": each.available, "waiting": each.waiting, "wait": each.wait}
+                for name, each in figures.items()
+            }
+
+    def _checked(self, queue: str) -> QueueFigures:
+        """How a queue stands, noted."""
+        figures = figures_of(self.moment.queues, queue)
+        fact = QueueChecked(
+            queue=queue, available=figures.available, waiting=figures.waiting, wait=figures.wait
+        )
+        if fact not in self.effects:
+            self.effects.append(fact)
+        return figures
+
+    def _place_in_line(self, greeting: Text | None, queue: str) -> dict[str, Any]:
+        """What a handoff's greeting may name, if it does."""
+        if greeting is None or all(variable.path[0] != "handoff" for variable in greeting.variables):
+            return {}
+        if not queues_of(self.flow.states):  # the flow has saved something else by this name
+            return {}
+        figures = self._checked(queue)
+        place = None if figures.waiting is None else figures.waiting + 1
+        minutes = None if figures.wait is None else max(1, -(-figures.wait // 60))
+        return {"handoff": {"place": place, "minutes": minutes}}
 
     def _cannot_tell(self, state: FlowState, branch: Branch, why: str) -> None:
         """A condition that cannot be told counts as false, but not in silence."""
@@ -233,7 +273,7 @@ class TurnBuilder:
 
     # --- what states do -----------------------------------------------------------------------
 
-    def say(self, text: Text | None, **more: str) -> None:
+    def say(self, text: Text | None, **more: Any) -> None:
         """Say a text, which may name what is known here alone (``more``)."""
         if text is not None:
             voice = self.voice.knowing(**more) if more else self.voice
@@ -250,12 +290,13 @@ class TurnBuilder:
             self.look(state, "people", holds=self.moment.operators != 0)
         if desk.nobody is not None and self.moment.operators == 0:
             if desk.nobody.next is not None:
-                self.say(desk.nobody.say)
+                self.say(desk.nobody.say, **self._place_in_line(desk.nobody.say, desk.queue))
                 return desk.nobody.next
             greeting = desk.nobody.say or greeting
         reason = reason or desk.reason.said(self.voice, plain)
+        in_line = self._place_in_line(greeting, desk.queue)
         self.effects.append(HandoffRequested(queue=desk.queue, reason=shortened(reason)))
-        self.say(greeting)
+        self.say(greeting, **in_line)
         self.waits = True
         return None
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DeskModel, isIn, isUnread } from "../../services/operator/static/console/model.js";
+import { DeskModel, dueState, isIn, isUnread } from "../../services/operator/static/console/model.js";
 
 const NOW = Date.parse("2026-11-27T12:00:00Z");
 
 /** @param {Partial<import("../../services/operator/static/console/types").Row>} given */
 const row = (given) => /** @type {import("../../services/operator/static/console/types").Row} */ ({
   id: "a", visitor: "", known: false, language: "", door: "websocket", owner: "bot", operator: "", operator_name: "",
-  queue: "", status: "open", ending: null, flow: "", place: null, waiting_since: null, last_line: "", started: "",
+  queue: "", status: "open", ending: null, flow: "", place: null, waiting_since: null, due: null, last_line: "", started: "",
   updated: "2026-11-27T11:00:00Z", position: 1, noted: 0, labels: [], priority: "normal", snoozed_until: null, spam: false,
   read: {}, assigned: null, ...given,
 });
@@ -51,6 +51,20 @@ test("the urgent comes first, then who waits longest, then what nobody waits for
     { id: "low", ...mine, waiting_since: "2026-11-27T10:00:00Z", priority: "low" },
   );
   assert.deepEqual(model.list("mine", NOW).map((each) => each.id), ["urgent", "early", "late", "low", "idle"]);
+});
+
+test("of those who wait, what is due first comes first, and goes through three states", () => {
+  const due = (/** @type {string} */ at) => ({ goal: /** @type {const} */ ("first_response"), at, mark: "2026-11-27T12:04:00.000Z" });
+  const model = desk(
+    { id: "early", ...waiting, waiting_since: "2026-11-27T11:40:00Z" },
+    { id: "late", ...waiting, waiting_since: "2026-11-27T11:58:00Z", due: due("2026-11-27T12:05:00.000Z") },
+    { id: "later", ...waiting, waiting_since: "2026-11-27T11:57:00Z", due: due("2026-11-27T12:06:00.000Z") },
+    { id: "urgent", ...waiting, waiting_since: "2026-11-27T11:59:00Z", priority: "urgent" },
+  );
+  assert.deepEqual(model.list("queue", NOW).map((each) => each.id), ["urgent", "late", "later", "early"]);
+  const state = (/** @type {string} */ id, /** @type {number} */ minutes) =>
+    dueState(/** @type {any} */ (model.rows.get(id)), NOW + minutes * 60_000);
+  assert.deepEqual([state("late", 3), state("late", 4), state("late", 5), state("early", 9)], ["well", "soon", "over", ""]);
 });
 
 test("what is snoozed is in the order in which it comes back", () => {

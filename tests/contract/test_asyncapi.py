@@ -48,7 +48,7 @@ def heard(name: str, connections: Connections) -> set[str]:
         case "proxy":
             services.proxy.subscriptions.subscribe(broker, health, nothing, nothing)
         case "operator":
-            services.operator.subscriptions.subscribe(broker, health, nothing, nothing, nothing)
+            services.operator.subscriptions.subscribe(broker, health, nothing, nothing, nothing, nothing)
         case "workflow":
             services.workflow.subscriptions.subscribe(broker, health, nothing, nothing, nothing)
     return {subscriber.get_log_context(None)["subject"] for subscriber in broker.subscribers}
@@ -58,7 +58,7 @@ def heard(name: str, connections: Connections) -> set[str]:
     ("name", "channels"),
     [
         ("proxy", {"operatorTyping", "watched"}),
-        ("operator", {"visitorTyping", "presence", "watched", "visitorPresence"}),
+        ("operator", {"visitorTyping", "presence", "watched", "visitorPresence", "deskState"}),
         ("workflow", {"presence", "releases", "timersDue"}),
     ],
 )

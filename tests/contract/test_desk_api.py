@@ -356,11 +356,14 @@ async def test_the_description_has_an_example_of_each(ada: Api) -> None:
         *("desk", "note", "remove-note", "label", "unlabel", "priority", "snooze", "unsnooze"),
         *("read", "assign", "spam", "unspam", "reopen"),
         *("answers", "remove", "history", "{position}", "bundle"),
+        *("availability", "overview", "give"),
     }
     components = schema["components"]["schemas"]
     for name, route in routes.items():
         errors = {status: answer for status, answer in route["responses"].items() if status != "200"}
-        about = set() if name in ("answers", "remove") else {"404"}  # a conversation, or none
+        about = (
+            set() if name in ("answers", "remove", "availability", "overview") else {"404"}
+        )  # a conversation, or none
         assert errors.keys() >= {"400", "401", "503"} | about, name
         for status, answer in errors.items():
             content = answer["content"][PROBLEM_JSON]
@@ -371,7 +374,16 @@ async def test_the_description_has_an_example_of_each(ada: Api) -> None:
                 "components": schema["components"],
             }
             Draft202012Validator(problem).validate(example["value"])
-    for name in ("WriteNote", "RemoveNote", "SetLabel", "SetPriority", "Snooze", "MarkRead", "Assign"):
+    for name in (
+        "WriteNote",
+        "RemoveNote",
+        "SetLabel",
+        "SetPriority",
+        "Snooze",
+        "MarkRead",
+        "Assign",
+        "Give",
+    ):
         fields = components[name]["properties"]
         required = components[name].get("required", [])
         assert all("example" in json.dumps(fields[field]) for field in required), name

@@ -21,6 +21,7 @@ from shared.contract.facts import (
     HandoffRequested,
     OperatorSaid,
 )
+from shared.contract.queue_figures import QueueFigures
 from shared.contract.subjects import PRESENCE
 from shared.service.chat_log import ChatLog
 from tests.conftest import Connections, Services, flushed
@@ -158,6 +159,12 @@ async def test_whoever_asks_for_something_is_there_and_the_others_are_told(
             if told.names:
                 break
     assert told.names == ["ada"]
+    waiting = await chat.waiting("visitor 1")
+    await api.shows("queue", waiting)
+    async with asyncio.timeout(20):  # and how the queues stand
+        while "sales" not in told.queues:
+            told = msgspec.json.decode((await heard.next_msg(20)).data, type=PresentOperators)
+    assert told.queues == {"": QueueFigures(True, 0), "sales": QueueFigures(True, 1)}
 
 
 async def test_of_two_operators_the_one_who_is_gone_gives_back(

@@ -148,12 +148,13 @@ async def test_login_and_logout(
     api = Api(one, clients)
     assert (await api.http.get("/api/me")).status_code == 401
     answer = await api.http.post("/api/login", json={"name": "ada", "password": PASSWORDS["ada"]})
-    assert answer.json() == {"name": "ada", "display": "Ada", "role": "operator"}
+    me = {"name": "ada", "display": "Ada", "role": "operator", "availability": "online"}
+    assert answer.json() == me
     cookie = answer.headers["set-cookie"]
     for part in ("switchboard_operator=", "HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"):
         assert part.lower() in cookie.lower()
     assert "secure" not in cookie.lower()
-    assert (await api.http.get("/api/me")).json() == {"name": "ada", "display": "Ada", "role": "operator"}
+    assert (await api.http.get("/api/me")).json() == me
     # Every replica knows the session, and none after the logout.
     other = Api(two, clients)
     other.http.cookies.update(api.http.cookies)

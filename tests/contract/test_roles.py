@@ -82,7 +82,13 @@ async def test_everybody_who_may_log_in_and_who_is_here(
             await asyncio.sleep(0.2)
     found = {each["name"]: each for each in await listed()}
     assert found.keys() == {*PASSWORDS, "sue"}
-    assert found["sue"] == {"name": "sue", "display": "Sue Smith", "role": "admin", "here": False}
+    assert found["sue"] == {
+        "name": "sue",
+        "display": "Sue Smith",
+        "role": "admin",
+        "availability": "away",
+        "here": False,
+    }
     assert found["ada"]["here"]
 
 

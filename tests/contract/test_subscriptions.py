@@ -45,7 +45,7 @@ class OperatorSubscriptions:
 
     async def start(self) -> None:
         client = await connect(self.broker, self._link)
-        subscribe(self.broker, self.health, self._hear, lambda _: None, lambda *_: None)
+        subscribe(self.broker, self.health, self._hear, lambda _: None, lambda *_: None, lambda: None)
         await listen(self.broker, self.health)
         await flushed(client)
 

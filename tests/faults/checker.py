@@ -37,7 +37,7 @@ SPOKEN = {"BotSaid", "AssistantSaid", "ChoiceAsked", "EditorOpened", "EditorClos
 #: What the bot notes for itself, or says about its own work.
 NOTED = {
     *("FlowStarted", "FlowAdvanced", "FlowMigrated", "AskedAgain", "ServiceAnswered", "AnswerStarted"),
-    "ConditionUntold",
+    *("ConditionUntold", "QueueChecked"),
     *("AnswerFailed", "HandoffRequested", "HandoffWithdrawn", "TimerArmed", "TimerFired"),
     *("ConversationEnded", "InputRefused", "DecisionFailed"),
 }

@@ -14,6 +14,7 @@ from deploy.local.embedded import EmbeddedNats
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import BotSaid, ConversationErased, Fact, VariableSaved
 from shared.contract.roles import Role
+from shared.contract.subjects import DESK_SETTINGS, DESK_STATE
 from tests.conftest import connected, declare, log_of
 from tests.processes import TOUR, Service
 from tests.replica import history
@@ -61,6 +62,10 @@ class Stage:
 
     async def account(self, name: str, display: str, role: Role = "operator") -> None:
         await accounts.add(self._admin, name, display, PASSWORD, role)
+
+    async def desk(self, settings: bytes) -> None:
+        """Let these settings of the desk hold."""
+        await (await self._admin.jetstream().key_value(DESK_STATE)).put(DESK_SETTINGS, settings)
 
     async def new_password(self, name: str) -> None:
         """The account's password is changed, to the same one: all its logins end."""

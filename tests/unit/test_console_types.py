@@ -10,7 +10,7 @@ import pytest
 
 from services.operator.answers import CannedAnswer
 from services.operator.domain.history import VariableThen
-from services.operator.transports import desk_schemas, history_schemas, schemas
+from services.operator.transports import desk_schemas, history_schemas, schemas, team_routes
 from services.operator.transports.answer_routes import Answers
 
 CONSOLE = Path(__file__).parent.parent.parent / "services/operator/static/console"
@@ -20,8 +20,12 @@ WORDS = (CONSOLE / "texts/en.js").read_text()
 PAIRS: dict[str, type[msgspec.Struct]] = {
     "Me": schemas.Me,
     "Colleague": schemas.Colleague,
+    "OverviewOperator": team_routes.OverviewOperator,
+    "OverviewQueue": team_routes.OverviewQueue,
+    "Overview": team_routes.Overview,
     "AssignedTo": desk_schemas.AssignedTo,
     "Noted": desk_schemas.NotedFields,
+    "DueTime": schemas.DueTime,
     "Row": schemas.Row,
     "Line": schemas.TranscriptLine,
     "Told": schemas.Told,

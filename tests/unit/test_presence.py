@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from services.operator.leases import PresentOperators
 from services.workflow.presence import FRESH_SECONDS, UNKNOWN, OperatorsPresent, Presence
+from shared.contract.queue_figures import QueueFigures
 
 
 class PresenceClock:
@@ -56,3 +59,22 @@ def test_a_number_below_none_counts_as_none(presence: Presence) -> None:
     tell(presence, "a", -5)
     tell(presence, "b", 1)
     assert presence.operators == 1
+
+
+def test_how_the_queues_stand_is_what_was_told_last_and_not_long_ago(
+    presence: Presence, clock: PresenceClock
+) -> None:
+    assert presence.queues == {}
+    presence.hear(OperatorsPresent("a", 1, {"": QueueFigures(True, 0)}))
+    presence.hear(OperatorsPresent("b", 1, {"": QueueFigures(False, 2)}))
+    presence.hear(OperatorsPresent("c", 1))  # it has not read the log yet
+    assert presence.queues == {"": QueueFigures(False, 2)}
+    clock.now += FRESH_SECONDS
+    assert presence.queues == {}
+
+
+def test_what_the_operator_service_tells_is_what_the_workflow_hears() -> None:
+    queues = {"": QueueFigures(True, 0), "sales": QueueFigures(False, 3, 120), "new": QueueFigures(True, 1)}
+    told = PresentOperators("a", 2, ["ada"], queues)
+    heard = msgspec.json.decode(msgspec.json.encode(told), type=OperatorsPresent)
+    assert heard == OperatorsPresent("a", 2, queues)

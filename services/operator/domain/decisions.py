@@ -74,6 +74,22 @@ def transfer(state: Conversation, who: Operator, to: Operator, note: str = "") -
     return (ConversationTransferred(operator=who.name, to=to.name, name=to.display, note=note),)
 
 
+def give(state: Conversation, to: Operator, by: Operator, owner: str) -> Decision:
+    """Let ``to`` go on, as a supervisor says who thinks that ``owner`` has it ("": nobody). No facts: it is
+    theirs already.
+    """
+    ownership = state.ownership
+    if ownership.is_of(to.name):
+        return ()
+    if ownership.status == "resolved":
+        return NotYours("", "", "the conversation is resolved: reopen it first")
+    if ownership.owner != "operator":
+        return (ConversationClaimed(operator=to.name, name=to.display, by=by.name),)
+    if ownership.operator != owner:
+        return _not_yours(state)
+    return (ConversationTransferred(operator=owner, to=to.name, name=to.display, by=by.name),)
+
+
 def release(state: Conversation, who: Operator, queue: str | None, note: str = "") -> Decision:
     """Let the visitor wait in ``queue`` again; None: in the one where they waited last."""
     if not state.ownership.is_of(who.name):
@@ -82,11 +98,21 @@ def release(state: Conversation, who: Operator, queue: str | None, note: str = "
     return (ConversationTransferred(operator=who.name, queue=found, note=note),)
 
 
-def lapse(state: Conversation, operator: str) -> Decision:
-    """Let somebody else go on: the operator has not been there for long. No facts: it is theirs no more."""
+def lapse(state: Conversation, operator: str, missed: bool = False) -> Decision:
+    """Let somebody else go on: the operator has not been there for long, or ``missed`` to answer what they
+    were given. No facts: it is theirs no more.
+    """
     if not state.ownership.is_of(operator):
         return ()
-    return (ConversationTransferred(operator=operator, queue=state.ownership.queue, lapsed=True),)
+    queue = state.ownership.queue
+    return (ConversationTransferred(operator=operator, queue=queue, lapsed=True, missed=missed),)
+
+
+def give_out(state: Conversation, to: Operator) -> Decision:
+    """Give what waits in a queue to the next who is free. No facts: it does not wait there any more."""
+    if state.ownership.owner != "queue":
+        return ()
+    return (ConversationClaimed(operator=to.name, name=to.display, automatic=True),)
 
 
 def resolve(state: Conversation, who: Operator) -> Decision:

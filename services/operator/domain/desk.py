@@ -18,10 +18,12 @@ from shared.contract.facts import (
     BotSaid,
     ChoiceAsked,
     ChoiceMade,
+    ConversationClaimed,
     ConversationEnded,
     ConversationErased,
     ConversationRated,
     ConversationResolved,
+    ConversationTransferred,
     EditorOpened,
     Fact,
     HandoffRequested,
@@ -40,7 +42,7 @@ LIVE: Final = 1
 RESOLVED: Final = 2
 
 #: Raise it when `fold` makes something else of an entry: what was kept before is then made anew.
-VERSION: Final = 4
+VERSION: Final = 6
 
 _SPOKEN = frozenset(
     {TextWritten, ChoiceMade, BotSaid, AssistantSaid, ChoiceAsked, EditorOpened, OperatorSaid}
@@ -67,6 +69,11 @@ class ConversationSummary(msgspec.Struct):
     last: Fact | None = None  # the last fact with words in it
     last_asked: ChoiceAsked | None = None  # the choices on offer when that was said
     asked: ChoiceAsked | None = None
+    wanted: int = 0  # since when it is for a person, and not for the bot; 0: it is not
+    answered: bool = False  # a person has said something since then
+    given: int = (
+        0  # when it was given out to its operator, who has said nothing since; 0: it was not, or they have
+    )
 
     @property
     def noted(self) -> NotedConversation:
@@ -144,9 +151,18 @@ def fold(summary: ConversationSummary, entry: RecordedEntry) -> Change:
             summary.ending = "visitor" if before.progress.ended else "silence"
         elif kind is ConversationResolved:
             summary.ending = "operator"
+        elif isinstance(fact, ConversationClaimed):
+            summary.given = entry.time if fact.automatic else 0
+        elif kind is OperatorSaid or kind is ConversationTransferred:
+            summary.given = 0
         elif isinstance(fact, ConversationRated):
             summary.rating = fact.score
         summary.asked = still_asked(fact, summary.asked)
     if after.ownership.status == "open":
         summary.ending = None
+    if after.ownership.owner == "bot":
+        summary.wanted, summary.answered, summary.given = 0, False, 0
+    else:
+        summary.wanted = summary.wanted or entry.time
+        summary.answered = summary.answered or any(type(fact) is OperatorSaid for fact in facts)
     return Change(entry, before, facts, asked)

@@ -209,6 +209,14 @@ def _told(before: Conversation, fact: Fact) -> str | None:
     match fact:
         case HandoffRequested():
             return f"Waiting for a person in “{fact.queue}”" + (f": {fact.reason}" if fact.reason else "")
+        case ConversationClaimed(by=by) if by:
+            return f"{by} gave this to {fact.name or fact.operator}"
+        case ConversationTransferred(by=by, to=to, name=name) if by:
+            return f"{by} gave this to {name or to}"
+        case ConversationClaimed(automatic=True):
+            return f"{fact.name or fact.operator} was given this, as the next who was free"
+        case ConversationTransferred(missed=True):
+            return f"{who} did not answer: this is back in “{fact.queue}”"
         case ConversationClaimed():
             return f"{fact.name or fact.operator} took over"
         case ConversationHandedBack():

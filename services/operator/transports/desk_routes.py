@@ -14,6 +14,7 @@ from litestar.params import JSONBody
 
 from services.operator.desk_commands import DeskCommands
 from services.operator.domain.decisions import Operator
+from services.operator.domain.desk_settings import DeskSettings
 from services.operator.handlers import Handlers, Still
 from services.operator.transports import desk_schemas as wire
 from services.operator.transports import schemas
@@ -158,9 +159,11 @@ async def unspam(act: DeskAct, data: JSONBody[wire.Wish | None] = None) -> wire.
 
 
 @post("/reopen", **_command("this conversation is not resolved: claim it to take it over"))
-async def reopen(id: Id, operator: Operator, handlers: Handlers, still: Still) -> schemas.Row:
+async def reopen(
+    id: Id, operator: Operator, handlers: Handlers, still: Still, settings: DeskSettings
+) -> schemas.Row:
     """Take a resolved conversation, and go on with it."""
-    return schemas.row(await handlers.reopen(id, operator, still))
+    return schemas.row(await handlers.reopen(id, operator, still), settings)
 
 
 def desk_routes() -> Router:

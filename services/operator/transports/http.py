@@ -19,8 +19,11 @@ from litestar.response import Stream
 
 from services.operator.answers import CannedAnswers
 from services.operator.desk import MAX_INTEGER, Desk
+from services.operator.desk_state import DeskState
+from services.operator.domain.availability import availability
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import View
+from services.operator.domain.desk_settings import DeskSettings
 from services.operator.domain.export import MEDIA, Format, exported
 from services.operator.domain.leases import Leases
 from services.operator.domain.search import Search, question
@@ -34,6 +37,7 @@ from services.operator.transports.login import COOKIE, Door
 from services.operator.transports.pages import OfflineSwagger, pages
 from services.operator.transports.parameters import Id, Req
 from services.operator.transports.problems import answers, as_json
+from services.operator.transports.team_routes import team_routes
 from shared.contract.subjects import SESSION_HOURS
 from shared.contract.visible import cleaned
 from shared.service.health import VERSION
@@ -56,14 +60,16 @@ _COMMAND: dict[str, Any] = {"status_code": 200, "responses": answers(401, 404, 4
 
 
 @post("/api/login", responses=answers(401, 429), **_OPEN)
-async def login(data: JSONBody[schemas.Login], request: Req, door: Door) -> Response[schemas.Me]:
+async def login(
+    data: JSONBody[schemas.Login], request: Req, door: Door, desk_state: DeskState
+) -> Response[schemas.Me]:
     """Log in: sets the session's cookie."""
     address = request.client.host if request.client else ""
     entered = await door.log_in(data.name, data.password, address)
     if entered is None:
         raise NotAuthorizedException("name or password is wrong")
     token, operator = entered
-    me = schemas.Me(operator.name, operator.display, operator.role)
+    me = schemas.me(operator, desk_state.chosen(operator.name))
     return Response(me, cookies=[_cookie(request, token, SESSION_HOURS * 3600)])
 
 
@@ -77,34 +83,47 @@ async def logout(request: Req, door: Door, hub: EventHub) -> Response[schemas.Do
 
 
 @get("/api/me", responses=answers(401))
-async def me(operator: Operator) -> schemas.Me:
+async def me(operator: Operator, desk_state: DeskState) -> schemas.Me:
     """Who is logged in."""
-    return schemas.Me(operator.name, operator.display, operator.role)
+    return schemas.me(operator, desk_state.chosen(operator.name))
 
 
 @get("/api/operators", responses=answers(401))
-async def operators(operator: Operator, door: Door, here: Leases) -> schemas.Colleagues:
+async def operators(
+    operator: Operator, door: Door, here: Leases, desk_state: DeskState
+) -> schemas.Colleagues:
     """Everybody who may log in, and who is here: for whom a conversation may be meant."""
     found = await door.accounts.all()
-    return schemas.Colleagues(
-        [schemas.Colleague(who.name, who.display, who.role, here.present(who.name)) for who in found]
-    )
+    return schemas.Colleagues([_colleague(who, here, desk_state) for who in found])
+
+
+def _colleague(who: Operator, here: Leases, desk_state: DeskState) -> schemas.Colleague:
+    present = here.present(who.name)
+    available = availability(desk_state.chosen(who.name), present)
+    return schemas.Colleague(who.name, who.display, who.role, available, present)
 
 
 @get("/api/conversations", responses=answers(401))
 async def conversations(
-    operator: Operator, desk: Desk, view: View = "queue", limit: Limit = 100, before: Before = None
+    operator: Operator,
+    desk: Desk,
+    settings: DeskSettings,
+    view: View = "queue",
+    limit: Limit = 100,
+    before: Before = None,
 ) -> schemas.ConversationPage:
     """A list: the queue (who waits longest first), what is snoozed (what comes back first), mine, live or
     resolved (the latest first). What is snoozed is neither in the queue nor in mine.
     """
     page = desk.page(view, operator.name, limit, before)
-    return schemas.ConversationPage([schemas.row(summary) for summary in page.conversations], page.next)
+    return schemas.ConversationPage(
+        [schemas.row(summary, settings) for summary in page.conversations], page.next
+    )
 
 
 @post("/api/search", status_code=200, responses=answers(401, 422))
 async def search(
-    operator: Operator, desk: Desk, data: JSONBody[schemas.SearchFor]
+    operator: Operator, desk: Desk, settings: DeskSettings, data: JSONBody[schemas.SearchFor]
 ) -> schemas.FoundConversations:
     """Conversations in which all words of `words` stand in one text that was written, noted, or saved by the
     flow: each as the beginning of a word, "in quotes" one after the other. Without `words` all that fit the
@@ -124,7 +143,7 @@ async def search(
         since=_nanoseconds(data.since),
         until=_nanoseconds(data.until),
     )
-    return schemas.found(desk.search(wanted, data.limit, data.after), data.words)
+    return schemas.found(desk.search(wanted, data.limit, data.after), data.words, settings)
 
 
 def _nanoseconds(moment: datetime | None) -> int:
@@ -135,7 +154,9 @@ def _nanoseconds(moment: datetime | None) -> int:
 
 
 @get("/api/conversations/{id:str}", responses=answers(401, 404))
-async def conversation(id: Id, operator: Operator, handlers: Handlers, still: Still) -> schemas.Detail:
+async def conversation(
+    id: Id, operator: Operator, handlers: Handlers, still: Still, settings: DeskSettings
+) -> schemas.Detail:
     """A conversation with what was said since the visitor last began anew."""
     messages: list[msgspec.Raw] = []
     async for _ in handlers.pace.through(
@@ -144,19 +165,24 @@ async def conversation(id: Id, operator: Operator, handlers: Handlers, still: St
         pass
     await still()  # a long one takes a while
     summary = await handlers.find(id)
-    return schemas.detail(summary, messages, await handlers.places(summary.state.progress.version))
+    return schemas.detail(summary, messages, await handlers.places(summary.state.progress.version), settings)
 
 
 @get("/api/conversations/{id:str}/earlier", responses=answers(401, 404))
 async def earlier(
-    id: Id, operator: Operator, handlers: Handlers, desk: Desk, still: Still
+    id: Id,
+    operator: Operator,
+    handlers: Handlers,
+    desk: Desk,
+    still: Still,
+    settings: DeskSettings,
 ) -> schemas.EarlierContacts:
     """What there is to read of the same visitor from before: talks that ended when the visitor began anew,
     and other conversations.
     """
     past = await handlers.past_talks(id)
     await still()  # a long one takes a while
-    return schemas.earlier(past.talks, desk.others_of(await handlers.find(id), MAX_OTHERS))
+    return schemas.earlier(past.talks, desk.others_of(await handlers.find(id), MAX_OTHERS), settings)
 
 
 @get("/api/conversations/{id:str}/earlier/{talk:int}", responses=answers(401, 404))
@@ -203,6 +229,7 @@ async def claim(
     operator: Operator,
     handlers: Handlers,
     still: Still,
+    settings: DeskSettings,
     door: Door,
     data: JSONBody[schemas.Claim | None] = None,
 ) -> schemas.Row:
@@ -213,19 +240,24 @@ async def claim(
     if data is not None and data.take_from is not None:
         if operator.role == "operator":
             raise PermissionDeniedException("only supervisors may take over from somebody else")
-        return schemas.row(await handlers.take_over(id, operator, data.take_from, still))
+        return schemas.row(await handlers.take_over(id, operator, data.take_from, still), settings)
     try:
-        return schemas.row(await handlers.claim(id, operator, still))
+        return schemas.row(await handlers.claim(id, operator, still), settings)
     except CommandRefused as refused:
         owner = refused.why.operator
         if not owner or await door.accounts.find(owner) is not None:
             raise
-    return schemas.row(await handlers.take_over(id, operator, owner, still))
+    return schemas.row(await handlers.take_over(id, operator, owner, still), settings)
 
 
 @post("/api/conversations/{id:str}/say", status_code=200, responses=answers(401, 404, 409, 422))
 async def say(
-    id: Id, data: JSONBody[schemas.Say], operator: Operator, handlers: Handlers, still: Still
+    id: Id,
+    data: JSONBody[schemas.Say],
+    operator: Operator,
+    handlers: Handlers,
+    still: Still,
+    settings: DeskSettings,
 ) -> schemas.Row:
     """Say something to the visitor."""
     text = cleaned(data.text)
@@ -233,7 +265,7 @@ async def say(
         raise HTTPException("there is nothing to say", status_code=422)
     if len(data.text.encode()) > schemas.MAX_TEXT:
         raise HTTPException(f"the text is longer than {schemas.MAX_TEXT} bytes", status_code=422)
-    return schemas.row(await handlers.say(id, operator, text, data.id, still))
+    return schemas.row(await handlers.say(id, operator, text, data.id, still), settings)
 
 
 @post("/api/conversations/{id:str}/typing", **_COMMAND)
@@ -266,26 +298,33 @@ async def handback(
     operator: Operator,
     handlers: Handlers,
     still: Still,
+    settings: DeskSettings,
     data: JSONBody[schemas.HandBack | None] = None,
 ) -> schemas.Row:
     """Let the bot go on, at `state` or where it was."""
-    return schemas.row(await handlers.hand_back(id, operator, data.state if data else None, still))
+    return schemas.row(await handlers.hand_back(id, operator, data.state if data else None, still), settings)
 
 
 @post("/api/conversations/{id:str}/transfer", status_code=200, responses=answers(401, 404, 409, 422))
 async def transfer(
-    id: Id, data: JSONBody[schemas.Transfer], operator: Operator, handlers: Handlers, still: Still, door: Door
+    id: Id,
+    data: JSONBody[schemas.Transfer],
+    operator: Operator,
+    handlers: Handlers,
+    still: Still,
+    settings: DeskSettings,
+    door: Door,
 ) -> schemas.Row:
     """Pass your conversation on: to another operator, or back to a queue. No visitor is shown the `note`."""
     note = cleaned(data.note)
     if data.operator is None:
-        return schemas.row(await handlers.release(id, operator, data.queue, note, still))
+        return schemas.row(await handlers.release(id, operator, data.queue, note, still), settings)
     if data.queue is not None:
         raise HTTPException("say who goes on, or in which queue it waits, not both", status_code=422)
     to = await door.accounts.find(data.operator)
     if to is None:
         raise HTTPException(f"there is no operator {data.operator!r} who may log in", status_code=422)
-    return schemas.row(await handlers.transfer(id, operator, to, note, still))
+    return schemas.row(await handlers.transfer(id, operator, to, note, still), settings)
 
 
 @post("/api/conversations/{id:str}/resolve", **_COMMAND)
@@ -294,10 +333,13 @@ async def resolve(
     operator: Operator,
     handlers: Handlers,
     still: Still,
+    settings: DeskSettings,
     data: JSONBody[schemas.Resolve | None] = None,
 ) -> schemas.Row:
     """Close the conversation as done: yours, or with `unjoined` one that nobody has."""
-    return schemas.row(await handlers.resolve(id, operator, still, data is not None and data.unjoined))
+    return schemas.row(
+        await handlers.resolve(id, operator, still, data is not None and data.unjoined), settings
+    )
 
 
 @get("/api/events", responses=answers(401), media_type="text/event-stream")
@@ -311,8 +353,10 @@ async def events(
         QueryParameter(pattern=schemas.CONSOLE, description="a name for `watch`, a random UUID"),
     ] = None,
 ) -> Stream:
-    """Changes as they happen: `conversation` (its row), `message` (a new line), `typing`, `erased`; of the
-    conversation that the console shows also `presence` and `draft`, see `watch`.
+    """Changes as they happen: `conversation` (its row), `message` (a new line), `typing`, `erased`,
+    `settings` (other settings of the desk hold: read the lists anew), `team` (somebody has chosen to be
+    available, or not to be); of the conversation that the console shows also `presence` and `draft`, see
+    `watch`.
 
     The stream ends within five seconds of the login.
     """
@@ -331,6 +375,7 @@ def build(
     handlers: Callable[[], Handlers],
     door: Callable[[], Door],
     here: Leases,
+    state: DeskState,
     canned: Callable[[], CannedAnswers],
 ) -> Litestar:
     """The ASGI application. ``here`` is told of every operator who asks for something."""
@@ -356,6 +401,7 @@ def build(
             desk_routes(),
             history_routes(),
             answer_routes(),
+            team_routes(),
             *pages(),
         ],
         dependencies={
@@ -366,6 +412,8 @@ def build(
             "operator": Provide(operator),
             "still": Provide(still),
             "canned": Provide(canned, sync_to_thread=False),
+            "desk_state": Provide(lambda: state, sync_to_thread=False),
+            "settings": Provide(lambda: state.settings, sync_to_thread=False),
             "here": Provide(lambda: here, sync_to_thread=False),
         },
         exception_handlers={Exception: as_json},

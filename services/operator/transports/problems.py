@@ -76,15 +76,17 @@ def answers(*statuses: int) -> dict[int, ResponseSpec]:
 
 
 def problems(
-    conflict: str = "", invalid: str = "", missing: str = "no such conversation"
+    conflict: str = "", invalid: str = "", missing: str = "no such conversation", forbidden: str = ""
 ) -> dict[int, ResponseSpec]:
     """What can go wrong at a route in the form of RFC 9457, each with an example.
 
-    ``conflict`` is that of 409, ``invalid`` that of 422, ``missing`` that of 404, for routes that answer so.
+    ``conflict`` is that of 409, ``invalid`` that of 422, ``missing`` that of 404, ``forbidden`` that of 403,
+    for routes that answer so.
     """
     details = {
         400: "id: Invalid UUID",
         401: "log in first",
+        403: forbidden,
         404: missing,
         409: conflict,
         422: invalid,

@@ -10,7 +10,11 @@ from uuid import UUID
 import msgspec
 
 from services.operator.desk import FoundPage
+from services.operator.domain.agreed_times import Due, Goal, due
+from services.operator.domain.availability import Availability
+from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import ConversationSummary, Ending
+from services.operator.domain.desk_settings import DeskSettings
 from services.operator.domain.places import FlowPlaces
 from services.operator.domain.search import MAX_QUESTION, Writer, excerpt
 from services.operator.domain.transcript import PastTalk, TranscriptEntry, Who
@@ -37,11 +41,14 @@ class Login(msgspec.Struct):
 
 
 class Me(msgspec.Struct):
-    """The account's name, and the name that visitors see."""
+    """The account's name, and the name that visitors see. ``availability``: whether they take conversations;
+    of oneself what one has chosen, of others "away" while they are not here.
+    """
 
     name: str
     display: str
     role: Role
+    availability: Availability
 
 
 class Colleague(Me):
@@ -91,12 +98,21 @@ class Resolve(msgspec.Struct):
     unjoined: bool = False
 
 
+class DueTime(msgspec.Struct, kw_only=True):
+    """An agreed time: what is due at ``at``, and marked from ``mark`` on."""
+
+    goal: Goal
+    at: str
+    mark: str
+
+
 class Row(NotedFields, kw_only=True):
     """A conversation in a list.
 
     ``visitor`` is what the flow or the door knows of who it is, or an alias, which ``known`` tells.
     ``waiting_since``: since when the visitor waits for a person's word. ``ending``, of one that is resolved:
     an operator closed it, the visitor had come to the flow's end and said no more, or was silent before that.
+    ``due``: of what is agreed for its queue, what is due first.
     """
 
     id: str
@@ -113,6 +129,7 @@ class Row(NotedFields, kw_only=True):
     flow: str
     place: str | None
     waiting_since: str | None
+    due: DueTime | None
     last_line: str
     started: str
     updated: str
@@ -291,12 +308,24 @@ class ErasedEvent(msgspec.Struct):
     conversation: str
 
 
+class TeamEvent(msgspec.Struct):
+    """Somebody has chosen to be available, or not to be."""
+
+
+class SettingsEvent(msgspec.Struct):
+    """Other settings of the desk hold: what lists say is to be read anew."""
+
+
 class Done(msgspec.Struct):
     pass
 
 
-def row(summary: ConversationSummary) -> Row:
-    return Row(**_row(summary))
+def me(operator: Operator, availability: Availability) -> Me:
+    return Me(operator.name, operator.display, operator.role, availability)
+
+
+def row(summary: ConversationSummary, settings: DeskSettings) -> Row:
+    return Row(**_row(summary, settings))
 
 
 def transcript_line(line: TranscriptEntry) -> TranscriptLine:
@@ -308,17 +337,21 @@ def message(line: TranscriptEntry) -> msgspec.Raw:
     return msgspec.Raw(_encoder.encode(transcript_line(line)))
 
 
-def detail(summary: ConversationSummary, messages: list[msgspec.Raw], places: FlowPlaces) -> Detail:
+def detail(
+    summary: ConversationSummary, messages: list[msgspec.Raw], places: FlowPlaces, settings: DeskSettings
+) -> Detail:
     """``messages`` as `message` makes them."""
     return Detail(
-        **_row(summary),
+        **_row(summary, settings),
         messages=cast(list[TranscriptLine], messages),
         states=places.states,
         entry_points=[EntryPoint(state, title) for state, title in places.entry_points],
     )
 
 
-def earlier(talks: Iterable[PastTalk], others: Iterable[ConversationSummary]) -> EarlierContacts:
+def earlier(
+    talks: Iterable[PastTalk], others: Iterable[ConversationSummary], settings: DeskSettings
+) -> EarlierContacts:
     """``talks`` in their order."""
     told = [
         EarlierTalk(
@@ -330,7 +363,7 @@ def earlier(talks: Iterable[PastTalk], others: Iterable[ConversationSummary]) ->
         )
         for talk in talks
     ]
-    return EarlierContacts(told[::-1], [row(other) for other in others])
+    return EarlierContacts(told[::-1], [row(other, settings) for other in others])
 
 
 def past(messages: list[msgspec.Raw]) -> PastMessages:
@@ -338,10 +371,10 @@ def past(messages: list[msgspec.Raw]) -> PastMessages:
     return PastMessages(cast(list[TranscriptLine], messages))
 
 
-def found(page: FoundPage, asked: str) -> FoundConversations:
+def found(page: FoundPage, asked: str, settings: DeskSettings) -> FoundConversations:
     """``asked`` as the operator wrote it."""
     rows = [
-        FoundRow(**_row(summary), matches=[_match(match, asked) for match in matches])
+        FoundRow(**_row(summary, settings), matches=[_match(match, asked) for match in matches])
         for summary, matches in page.conversations
     ]
     return FoundConversations(rows, page.next)
@@ -382,8 +415,10 @@ def told(conversation: str, line: TranscriptEntry) -> Told:
     return Told(conversation=conversation, **_line(line))
 
 
-def _row(summary: ConversationSummary) -> dict[str, Any]:
+def _row(summary: ConversationSummary, settings: DeskSettings) -> dict[str, Any]:
     state = summary.state
+    queue = settings.queue(state.ownership.queue)
+    first = due(summary, queue.agreed, queue.hours)
     return {
         **noted_fields(summary.notes),
         "id": summary.id,
@@ -400,11 +435,16 @@ def _row(summary: ConversationSummary) -> dict[str, Any]:
         "flow": state.progress.flow,
         "place": state.progress.place,
         "waiting_since": format_time(summary.waiting) if summary.waiting else None,
+        "due": _due(first) if first else None,
         "last_line": summary.last_line[:MAX_SHOWN],
         "started": format_time(summary.started),
         "updated": format_time(summary.updated),
         "position": state.position,
     }
+
+
+def _due(due: Due) -> DueTime:
+    return DueTime(goal=due.goal, at=format_time(due.at), mark=format_time(due.mark))
 
 
 def _line(line: TranscriptEntry) -> dict[str, Any]:

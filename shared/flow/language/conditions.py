@@ -98,9 +98,10 @@ class Condition(msgspec.Struct, frozen=True):
 
     def values(self, voice: Voice) -> dict[str, Any]:
         """What it looks at; what is not saved yet is null."""
-        return {
-            name: voice.visitor if name == "visitor" else voice.variables.get(name) for name in self.names
-        }
+        given: dict[str, Any] = {"visitor": voice.visitor} if "visitor" in self.names else {}
+        if voice.handoff is not None:
+            given["handoff"] = voice.handoff
+        return {name: given[name] if name in given else voice.variables.get(name) for name in self.names}
 
     def holds(self, voice: Voice) -> bool:
         """Whether it is true. Raises `Unclear`, and `NeedsWords` where it looks at what was left out."""

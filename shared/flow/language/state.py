@@ -78,6 +78,11 @@ class HandoffSpec(msgspec.Struct, frozen=True, kw_only=True):
     back: Text | None = None
 
     @property
+    def greetings(self) -> Iterator[Text]:
+        """What may be said when the wait begins: it may name the place in line."""
+        return _present(self.waiting, self.nobody.say if self.nobody else None)
+
+    @property
     def texts(self) -> Iterator[Text]:
         return _present(self.reason, self.waiting, self.nobody.say if self.nobody else None, self.back)
 
@@ -179,6 +184,11 @@ class FlowState(msgspec.Struct, frozen=True, kw_only=True):
     def asks(self) -> bool:
         """Whether the conversation waits here for the visitor. With ``next`` it never waits."""
         return self.next is None and not self.branches and isinstance(self.effect, ChoiceAsked | EditorOpened)
+
+    @property
+    def handoff(self) -> HandoffSpec | None:
+        """The handoff that it is, or that its assistant may ask for."""
+        return self.desk or (self.assistant.desk if self.assistant is not None else None)
 
     @property
     def waits(self) -> bool:

@@ -28,7 +28,11 @@ _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu
 
 #: What may be said of the visitor, in texts and conditions.
 VISITOR: Final = ("language", "door", "flow", "user")
-_VISITORS: Final = frozenset(f"visitor.{name}" for name in VISITOR)
+#: What a handoff's texts may say of its queue.
+PLACE_IN_LINE: Final = ("place", "minutes")
+_GIVEN: Final = frozenset(
+    (*(f"visitor.{name}" for name in VISITOR), *(f"handoff.{name}" for name in PLACE_IN_LINE))
+)
 
 
 class TooLong(Exception):
@@ -65,11 +69,12 @@ class Voice:
     ``variables`` may be set anew while it speaks. ``left`` is how many more characters may be said.
     """
 
-    __slots__ = ("begun", "left", "settled", "variables")
+    __slots__ = ("begun", "handoff", "left", "settled", "variables")
 
     def __init__(self, begun: Begun, variables: Mapping[str, Any], settled: tuple[str, ...]) -> None:
         self.begun = begun
         self.variables = variables
+        self.handoff: Mapping[str, Any] | None = None  # how the queues stand, for conditions that look at it
         self.settled = settled  # all languages that the flow speaks
         self.left = MAX_ENTRY
 
@@ -181,11 +186,11 @@ class Json(msgspec.Struct, frozen=True):
 
 
 def split(text: str, saved: bool = True) -> Parts:
-    """The parts of a text. Where nothing is ``saved``, braces mean nothing, but for the visitor's own."""
+    """The parts of a text. Where nothing is ``saved``, braces mean nothing, but for what is given."""
     parts: list[str | TemplateVariable] = []
     at = 0
     for place in PLACEHOLDER.finditer(text):
-        if not (saved or place[1] in _VISITORS):
+        if not (saved or place[1] in _GIVEN):
             continue
         if place.start() > at:
             parts.append(text[at : place.start()])

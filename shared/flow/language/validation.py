@@ -11,7 +11,7 @@ from shared.flow.language.diagnostics import Diagnostic, quoted, shown, similar
 from shared.flow.language.field_reader import FlowSettings
 from shared.flow.language.graph import Edge, named, reached, walked, ways
 from shared.flow.language.state import ExpectedAnswer, FlowState
-from shared.flow.language.templates import VISITOR
+from shared.flow.language.templates import PLACE_IN_LINE, VISITOR
 from shared.flow.language.values import MEANINGS
 from shared.flow.language.words import Words, overlap, shared
 
@@ -107,7 +107,7 @@ class Checks:
         return _on(state, f'"call" names {quoted([name])}, which is no sub-flow.', remedy)
 
     def _unknown_variables(self) -> Iterator[Diagnostic]:
-        known = {*self._saved(), "visitor"}
+        known = {*self._saved(), "visitor", *(["handoff"] if queues_of(self._states) else [])}
         for state in self._states.values():
             for branch in state.branches:
                 for name in branch.when.names:
@@ -328,17 +328,35 @@ class Checks:
         known = self._saved()
         for state in self._states.values():
             names = dict.fromkeys(variable.path for text in state.texts for variable in text.variables)
+            greetings = state.handoff.greetings if state.handoff else ()
+            in_line = {
+                variable.path
+                for text in greetings
+                for variable in text.variables
+                if variable.path[0] == "handoff"
+            }
             for path in names:
                 if path[0] == "visitor":
                     if path[1:2] and path[1] not in VISITOR:
                         reason = f'nothing is known of the visitor as "{shown(path[1])}".'
                         yield _on(state, reason, f"Known: {quoted(VISITOR)}.")
+                elif path in in_line and path[1:2] and path[1] in PLACE_IN_LINE:
+                    continue
                 elif path[0] not in known and not (path[0] in MEANINGS and state.ambiguous is not None):
                     reason = f'a text names the variable "{shown(path[0])}", which nothing saves.'
                     yield _on(state, reason, similar(path[0], known, 'Let an answer or a service "save" it.'))
 
     def _saved(self) -> set[str]:
         return {name for state in self._states.values() for name in state.saves}
+
+
+def queues_of(states: Mapping[str, FlowState]) -> tuple[str, ...]:
+    """The queues that conditions may look at: those of the flow's handoffs, unless it saves something by the
+    name ``handoff`` itself.
+    """
+    if any("handoff" in state.saves for state in states.values()):
+        return ()
+    return tuple(dict.fromkeys(state.handoff.queue for state in states.values() if state.handoff))
 
 
 def _at_once(states: Mapping[str, FlowState], name: str, returns: Mapping[str, bool]) -> Iterator[Edge]:

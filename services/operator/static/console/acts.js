@@ -17,6 +17,10 @@ import { shortly, t } from "./words.js";
 const ACTS = {
   claim: { run: (id) => api.claim(id) },
   takeFrom: { run: (id, from) => api.claim(id, from) },
+  give: {
+    run: (id, { operator, from }) => api.give(id, operator, from),
+    done: ({ display }) => t("didTransfer", { name: display }),
+  },
   handback: {
     run: (id, state) => api.handback(id, state),
     done: () => t("didHandback"),

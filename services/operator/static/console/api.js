@@ -95,6 +95,12 @@ export const api = {
   login: (name, password) => request("POST", "/api/login", { name, password }),
   logout: () => request("POST", "/api/logout"),
   present: () => request("POST", "/api/presence"),
+  /** @param {import("./types").Availability} availability @returns {Promise<import("./types").Me>} */
+  choose: (availability) => request("POST", "/api/availability", { availability }),
+  /** @returns {Promise<import("./types").Overview>} */
+  overview: () => request("GET", "/api/overview"),
+  /** @param {string} id @param {string} operator @param {string} from who has it @returns {Promise<Row>} */
+  give: (id, operator, from) => request("POST", path(id, "/give"), { operator, take_from: from }),
   /** @returns {Promise<{operators: import("./types").Colleague[]}>} */
   operators: () => request("GET", "/api/operators"),
   /** @param {import("./types").View} view @param {number | null} [before] @returns {Promise<import("./types").Page>} */

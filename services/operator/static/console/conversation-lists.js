@@ -2,15 +2,17 @@
 
 import "./conversation-search.js";
 import { ConsoleElement, html, nothing } from "./element.js";
-import { VIEWS, isUnread } from "./model.js";
+import { VIEWS, dueState, isUnread } from "./model.js";
 import { repeat } from "./vendor/lit.js";
-import { shortly, since, t } from "./words.js";
+import { exactly, left, shortly, since, t } from "./words.js";
 
 /** @typedef {import("./types").Row} Row */
 /** @typedef {import("./types").View} View */
 
 /** @type {Record<View, import("./words.js").Name>} */
 const EMPTY = { queue: "noQueue", mine: "noMine", live: "noLive", snoozed: "noSnoozed", resolved: "noResolved" };
+/** @type {Record<import("./types").DueTime["goal"], import("./words.js").Name>} */
+const GOALS = { first_response: "firstAnswer", next_response: "nextAnswer", resolution: "resolution" };
 const SHOWN = 1000;
 const TICK = 5000;
 
@@ -222,14 +224,16 @@ export class ConversationLists extends ConsoleElement {
   /** @param {Row} row */
   marks(row) {
     const meant = row.assigned?.operator ?? row.assigned?.queue;
+    const due = dueState(row, Date.now());
     const marks = [
+      ...(row.due ? [[`due ${due}`, left(row.due.at), `${t(GOALS[row.due.goal])}: ${exactly(row.due.at)}`]] : []),
       ...(row.priority === "urgent" || row.priority === "high" ? [["priority", t(row.priority)]] : []),
       ...(row.spam ? [["spam", t("spam")]] : []),
       ...(meant ? [["meant", meant === this.model.me ? t("forYou") : t("meantFor", { name: meant })]] : []),
       ...row.labels.map((label) => ["label", label]),
     ];
     if (!marks.length) return nothing;
-    return html`<span class="marks">${marks.map(([kind, text]) => html`<em class="mark ${kind}">${text}</em>`)}</span>`;
+    return html`<span class="marks">${marks.map(([kind, text, title]) => html`<em class="mark ${kind}" title=${title ?? nothing}>${text}</em>`)}</span>`;
   }
 }
 

@@ -19,6 +19,8 @@ const OPENING = 10000;
  * @property {(presence: import("./types").Presence) => void} presence
  * @property {(piece: import("./types").DraftPiece) => void} draft
  * @property {(erased: {conversation: string}) => void} erased
+ * @property {() => void} settings what the lists say is to be read anew
+ * @property {() => void} team somebody has chosen to be available, or not to be
  * @property {() => void} heartbeat
  */
 
@@ -56,7 +58,7 @@ export function listen(on) {
       clearTimeout(opening);
       on.open(name);
     });
-    for (const kind of /** @type {const} */ (["conversation", "message", "typing", "presence", "draft", "erased", "heartbeat"])) {
+    for (const kind of /** @type {const} */ (["conversation", "message", "typing", "presence", "draft", "erased", "settings", "team", "heartbeat"])) {
       feed.addEventListener(kind, (event) => {
         if (feed !== source) return;
         heard = Date.now();

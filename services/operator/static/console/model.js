@@ -8,6 +8,17 @@ export const VIEWS = ["queue", "mine", "live", "snoozed", "resolved"];
 
 const URGENCY = { urgent: 0, high: 1, normal: 2, low: 3 };
 
+/** What somebody has chosen to be, in words. @type {Record<import("./types").Availability, import("./words.js").Name>} */
+export const AVAILABLE = { online: "takesOn", busy: "takesBusy", away: "takesAway" };
+
+const NEVER = "~"; // comes after every time
+
+/** How an agreed time stands: well, nearly over, over. @param {Row} row @param {number} now ms since 1970 */
+export function dueState({ due }, now) {
+  if (!due) return "";
+  return Date.parse(due.at) <= now ? "over" : Date.parse(due.mark) <= now ? "soon" : "well";
+}
+
 /** The last thing that a row knows of. @param {Row} row */
 export const newest = (row) => Math.max(row.position, row.noted);
 
@@ -31,8 +42,8 @@ export function isUnread(row, me) {
 }
 
 /**
- * The order of a list: those who wait come first, the urgent before the others, then who waits longest; what is
- * snoozed by when it comes back; all else by what happened last.
+ * The order of a list: those who wait come first, the urgent before the others, then by what is agreed, then who
+ * waits longest; what is snoozed by when it comes back; all else by what happened last.
  *
  * @param {View} view
  * @returns {(a: Row, b: Row) => number}
@@ -45,7 +56,8 @@ function order(view) {
   return (a, b) => {
     if ((a.waiting_since === null) !== (b.waiting_since === null)) return a.waiting_since === null ? 1 : -1;
     return URGENCY[a.priority] - URGENCY[b.priority]
-      || (a.waiting_since !== null && b.waiting_since !== null ? compare(a.waiting_since, b.waiting_since) : 0)
+      || (a.waiting_since !== null && b.waiting_since !== null
+        ? compare(a.due?.at ?? NEVER, b.due?.at ?? NEVER) || compare(a.waiting_since, b.waiting_since) : 0)
       || latest(a, b);
   };
 }

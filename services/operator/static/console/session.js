@@ -51,6 +51,7 @@ export class DeskSession {
     };
     this.finder.changed = this.team.changed = this.toasts.changed = () => this.renew();
     this.talk.refused = this.finder.refused = this.team.refused = outbox.refused = (refusal) => this.refused(refusal);
+    this.team.told = (why) => this.toasts.say(why);
     outbox.changed = () => this.renew();
     outbox.stored = (row) => this.changed(row);
   }
@@ -84,7 +85,7 @@ export class DeskSession {
     this.me = me;
     this.known = true;
     this.why = "";
-    this.model.me = me.name;
+    this.model.me = this.team.me = me.name;
     drafts.of(me.name);
     outbox.of(me.name);
     const left = drafts.at(drafts.open) || drafts.at(drafts.open, "note") || outbox.at(drafts.open).length;
@@ -105,6 +106,8 @@ export class DeskSession {
       presence: (presence) => this.talk.tells(presence),
       draft: (piece) => this.talk.drafted(piece),
       erased: ({ conversation }) => this.erase(conversation),
+      settings: () => this.catchUp(),
+      team: () => this.team.readColleagues(true),
       heartbeat: () => (this.talk.id ? this.talk.watch() : api.present()).catch((refusal) => this.refused(problem(refusal))),
     });
     const looking = window.setInterval(() => this.look(), LOOK);

@@ -6,12 +6,13 @@ import "./dialogs.js";
 import "./history-dialog.js";
 import "./login-form.js";
 import "./answers-dialog.js";
+import "./overview-dialog.js";
 import { showCount } from "./attention.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { KEYS, keyOf } from "./keys.js";
-import { VIEWS } from "./model.js";
+import { AVAILABLE, VIEWS } from "./model.js";
 import { DeskSession } from "./session.js";
-import { repeat } from "./vendor/lit.js";
+import { live, repeat } from "./vendor/lit.js";
 import { t } from "./words.js";
 
 /** @typedef {import("./types").Me} Me */
@@ -86,8 +87,20 @@ export class SwitchboardConsole extends ConsoleElement {
     does[key]();
   }
 
+  /** What the operator has chosen to be. @param {Me} me */
+  availability(me) {
+    const { team } = this.session;
+    const chosen = team.colleagues.find((each) => each.name === me.name)?.availability ?? me.availability;
+    return html`
+      <select class="availability ${chosen}" data-role="availability" aria-label=${t("availability")} .value=${live(chosen)}
+        @change=${(/** @type {Event} */ event) =>
+          team.choose(/** @type {import("./types").Availability} */ (/** @type {HTMLSelectElement} */ (event.target).value))}>
+        ${/** @type {const} */ (["online", "busy", "away"]).map((each) => html`<option value=${each} ?selected=${each === chosen}>${t(AVAILABLE[each])}</option>`)}
+      </select>`;
+  }
+
   /**
-   * @param {"help" | "transfer" | "snooze" | "answers" | "history"} question
+   * @param {"help" | "overview" | "transfer" | "snooze" | "answers" | "history"} question
    * @param {string} [conversation] about which @param {number} [position] where in it
    */
   ask(question, conversation = "", position) {
@@ -142,6 +155,9 @@ export class SwitchboardConsole extends ConsoleElement {
           <strong>Switchboard</strong>
           <span class="connection" data-role="connection" role="status">${session.connection}</span>
           <span class="me" data-role="me"><bdi>${me.display}</bdi></span>
+          ${this.availability(me)}
+          ${me.role === "operator" ? nothing
+            : html`<button data-role="overview" @click=${() => this.ask("overview")}>${t("overview")}</button>`}
           <button data-role="help" aria-label="${t("keys")}, ${t("settings")}" @click=${() => this.ask("help")}>?</button>
           <button data-role="logout" @click=${this.logout}>${t("logout")}</button>
         </header>
@@ -157,6 +173,7 @@ export class SwitchboardConsole extends ConsoleElement {
         <answers-dialog .answers=${team.answers}
           @answers=${(/** @type {CustomEvent<import("./types").Answers>} */ { detail }) => team.answered(detail)}></answers-dialog>
         <history-dialog .current=${talk.id} .me=${me.name}></history-dialog>
+        <overview-dialog @refusal=${(/** @type {CustomEvent<import("./api.js").Problem>} */ { detail }) => session.refused(detail)}></overview-dialog>
         <help-dialog .keys=${KEYS}></help-dialog>
         <leave-dialog @leave=${() => session.logout()}></leave-dialog>
         <p class="toast" data-role="toast" role="status" ?hidden=${!toast}>

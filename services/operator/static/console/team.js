@@ -1,6 +1,7 @@
 // Who else is at the desk, and the answers that operators have written down.
 
 import { api, problem } from "./api.js";
+import { t } from "./words.js";
 
 /** For so long it is known who is there (ms). */
 const KNOWN = 30000;
@@ -11,9 +12,11 @@ export class Team {
     this.colleagues = [];
     /** @type {import("./types").Answers} */
     this.answers = { shared: [], own: [] };
+    this.me = "";
     this.read = 0; // when the colleagues were
     this.turn = 0; // grows with each operator
     this.changed = () => {};
+    this.told = /** @param {string} _why */ (_why) => {};
     this.refused = /** @param {import("./api.js").Problem} _problem */ (_problem) => {};
   }
 
@@ -25,7 +28,22 @@ export class Team {
     if (turn !== this.turn) return;
     if (found instanceof Error) return this.refused(found);
     this.read = Date.now();
+    const before = this.colleagues;
     this.colleagues = found.operators;
+    const own = (/** @type {import("./types").Colleague[]} */ all) => all.find((each) => each.name === this.me)?.availability;
+    if (own(before) === "online" && own(this.colleagues) === "away") this.told(t("madeAway"));
+    this.changed();
+  }
+
+  /** What the operator says to be. @param {import("./types").Availability} availability */
+  async choose(availability) {
+    const { turn } = this;
+    const found = await api.choose(availability).catch(problem);
+    if (turn !== this.turn) return;
+    if (found instanceof Error) {
+      this.told(found.told);
+      this.refused(found);
+    } else this.colleagues = this.colleagues.map((each) => (each.name === this.me ? { ...each, availability: found.availability } : each));
     this.changed();
   }
 

@@ -3,14 +3,36 @@
 export type View = "queue" | "mine" | "live" | "snoozed" | "resolved";
 export type Priority = "low" | "normal" | "high" | "urgent";
 
+export type Availability = "online" | "busy" | "away";
+
 export interface Me {
   name: string;
   display: string;
   role: "operator" | "supervisor" | "admin";
+  availability: Availability;
 }
 
 export interface Colleague extends Me {
   here: boolean;
+}
+
+export interface OverviewOperator extends Colleague {
+  conversations: number;
+  capacity: number | null;
+}
+
+export interface OverviewQueue {
+  name: string;
+  waiting: number;
+  since: string | null;
+  open: boolean;
+  late: number;
+}
+
+export interface Overview {
+  operators: OverviewOperator[];
+  queues: OverviewQueue[];
+  late: Row[];
 }
 
 export interface AssignedTo {
@@ -30,6 +52,12 @@ export interface Noted {
   assigned: AssignedTo | null;
 }
 
+export interface DueTime {
+  goal: "first_response" | "next_response" | "resolution";
+  at: string;
+  mark: string;
+}
+
 export interface Row extends Noted {
   id: string;
   visitor: string;
@@ -45,6 +73,7 @@ export interface Row extends Noted {
   flow: string;
   place: string | null;
   waiting_since: string | null;
+  due: DueTime | null;
   last_line: string;
   started: string;
   updated: string;

@@ -45,8 +45,19 @@ export function dayOf(when) {
 /** How long ago that is. @param {string} when RFC 3339 */
 export function since(when) {
   const seconds = Math.max(0, (Date.now() - Date.parse(when)) / 1000);
+  return seconds < 86400 ? lasting(seconds) : date.format(new Date(when));
+}
+
+/** @param {number} seconds */
+export function lasting(seconds) {
   if (seconds < 60) return t("seconds", { count: Math.floor(seconds) });
   if (seconds < 3600) return t("minutes", { count: Math.floor(seconds / 60) });
-  if (seconds < 86400) return t("hours", { count: Math.floor(seconds / 3600) });
-  return date.format(new Date(when));
+  return t("hours", { count: Math.floor(seconds / 3600) });
+}
+
+/** By when, or for how long that is over. @param {string} when RFC 3339 */
+export function left(when) {
+  const seconds = (Date.parse(when) - Date.now()) / 1000;
+  if (seconds >= 43200) return t("dueAt", { time: shortly(when) });
+  return seconds > 0 ? t("dueIn", { time: lasting(seconds) }) : t("overBy", { time: lasting(-seconds) });
 }

@@ -22,6 +22,7 @@ from shared.contract.facts import (
     TimerArmed,
     TimerFired,
 )
+from shared.contract.queue_figures import OTHER_QUEUES, QueueFigures
 from shared.flow.decide import Moment, begins, failed, respond
 from shared.flow.effects import CallService, Effect, Generate, Generated, GenerationFailed
 from shared.flow.language.diagnostics import Diagnostic
@@ -180,7 +181,7 @@ class Simulator:
         """Decide the oldest input without outcome, until there is none or something is needed."""
         while self.state.inbox.unanswered:
             item = self.state.inbox.unanswered[0]
-            moment = Moment(self.now, self.operators, self._inactivity)
+            moment = Moment(self.now, self.operators, self._inactivity, self._queues)
             if not begins(self.state, item) and self.state.progress.version != self.flow.version:
                 decided: Entry | Effect = Entry(
                     id=str(item.position), cause=item.position, facts=failed("flow_missing")
@@ -192,6 +193,13 @@ class Simulator:
                 return
             yield from self._append("bot", decided)
             self._over()
+
+    @property
+    def _queues(self) -> dict[str, QueueFigures]:
+        """Whoever is there could take something, and nobody waits before."""
+        if self.operators < 0:
+            return {}
+        return {OTHER_QUEUES: QueueFigures(self.operators > 0, 0)}
 
     def _interim(self, id: str, *facts: Fact) -> tuple[Fact, ...]:
         return self._append("bot", Entry(id=id, needs=needed(facts), facts=facts))
