@@ -1834,4 +1834,18 @@ MUTATIONS: Final = (
         "return begun.user",
         ("tests/unit/test_desk.py",),
     ),
+    Mutation(
+        "Failed logins count for the account at its address",
+        "services/operator/domain/limits.py",
+        """    return f"{name} {_network(found, host)}", _network(found, network)""",
+        """    return name, _network(found, network)""",
+        ("tests/unit/test_desk.py",),
+    ),
+    Mutation(
+        "No other page of the same machine uses the API",
+        "services/operator/transports/middleware.py",
+        """(b"same-origin", b"none")""",
+        """(b"same-origin", b"same-site", b"none")""",
+        ("tests/contract/test_operator_api.py::test_origins_and_headers",),
+    ),
 )

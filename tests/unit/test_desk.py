@@ -12,7 +12,7 @@ from services.operator.domain import decisions
 from services.operator.domain.aliases import alias
 from services.operator.domain.decisions import NotYours, Operator
 from services.operator.domain.desk import View
-from services.operator.domain.limits import Failures
+from services.operator.domain.limits import MAX_KEYS, NETWORK_FACTOR, Failures, LoginLimit
 from services.operator.domain.transcript import MAX_TALKS, PastTalks, lines, transcript
 from shared.contract.conversation import NEW
 from shared.contract.desk_facts import ConversationSnoozed
@@ -517,6 +517,35 @@ def test_failed_logins_are_limited_within_a_minute() -> None:
     assert failures.wait("ada", 20.0) == 0
     failures.add("ada", 30.0)
     assert failures.wait("ada", 61.0) == 0
+
+
+def test_nobody_is_kept_out_by_failures_elsewhere() -> None:
+    limit = LoginLimit(2)
+    for _ in range(2):
+        limit.add("ada", "198.51.100.7", 0.0)
+        limit.add("ada", "2001:db8::1", 0.0)
+    assert limit.wait("ada", "198.51.100.7", 1.0) == 59.0
+    assert limit.wait("ada", "::ffff:198.51.100.7", 1.0) == 59.0  # the same address
+    assert limit.wait("ada", "2001:db8::2", 1.0) == 59.0  # whoever has one has all of the /64
+    assert limit.wait("ada", "2001:db8:0:1::1", 1.0) == 0
+    assert limit.wait("ada", "198.51.100.8", 1.0) == 0  # a colleague of the same network
+    assert limit.wait("bob", "198.51.100.7", 1.0) == 0
+
+
+def test_many_names_from_one_network_are_seen_and_fill_no_memory() -> None:
+    limit = LoginLimit(2)
+    for number in range(2 * NETWORK_FACTOR):
+        assert limit.wait(f"name-{number}", "198.51.100.7", 0.0) == 0
+        limit.add(f"name-{number}", "198.51.100.7", 0.0)
+    assert limit.wait("another", "198.51.100.200", 0.0) == 60.0
+    assert limit.wait("another", "198.51.101.1", 0.0) == 0
+    failures = Failures(2)
+    for number in range(MAX_KEYS + 10):
+        failures.wait(f"asked-{number}", 0.0)
+        failures.add(f"tried-{number}", 0.0)
+    assert len(failures) == MAX_KEYS
+    failures.take_back(f"tried-{MAX_KEYS}", 0.0)
+    assert len(failures) == MAX_KEYS - 1
 
 
 def test_a_conversation_that_was_put_back_waits_from_then_on() -> None:

@@ -9,7 +9,7 @@ from prometheus_client import Counter
 
 from services.operator.accounts import Accounts
 from services.operator.domain.decisions import Operator
-from services.operator.domain.limits import Failures
+from services.operator.domain.limits import LoginLimit
 
 COOKIE = "switchboard_operator"
 
@@ -27,26 +27,23 @@ class Door:
 
     def __init__(self, accounts: Accounts, failures: int, logins: Counter) -> None:
         self.accounts = accounts
-        self._by_name = Failures(failures)
-        self._by_address = Failures(failures)
+        self._limit = LoginLimit(failures)
         self._logins = logins
 
     async def log_in(self, name: str, password: str, address: str) -> tuple[str, Operator] | None:
         """A session's token and the operator, or None. Raises `TooMany`, or `Unavailable`."""
         now = time.monotonic()
-        wait = max(self._by_name.wait(name, now), self._by_address.wait(address, now))
+        wait = self._limit.wait(name, address, now)
         if wait > 0:
             self._logins.labels("limited").inc()
             raise TooMany(wait)
-        self._by_name.add(name, now)
-        self._by_address.add(address, now)
+        self._limit.add(name, address, now)
         refused = False
         try:
             entered = await self.accounts.log_in(name, password)
             refused = entered is None
         finally:
             if not refused:
-                self._by_name.take_back(name, now)
-                self._by_address.take_back(address, now)
+                self._limit.take_back(name, address, now)
         self._logins.labels("refused" if refused else "entered").inc()
         return entered

@@ -38,7 +38,8 @@ class OperatorMiddleware:
         headers = dict(scope["headers"])
         # While it drains the service still serves whoever is connected.
         reasons = {part: why for part, why in self._health.reasons.items() if part != "drain"}
-        if scope["method"] not in ("GET", "HEAD") and not _own_page(headers):
+        changes = scope["method"] not in ("GET", "HEAD")
+        if (changes or scope["path"].startswith("/api/")) and not _own_page(headers):
             await _refuse(send, 403, "this origin may not do that")
         elif scope["path"].startswith("/api/") and reasons:
             await _refuse(send, 503, "not ready: " + "; ".join(reasons.values()))
@@ -47,10 +48,14 @@ class OperatorMiddleware:
 
 
 def _own_page(headers: dict[bytes, bytes]) -> bool:
-    """Only the console itself may change things: no other page, not even one that carries the chat button.
+    """Only the console itself may ask and change things: no other page, not even one of the same machine,
+    which the session's cookie would be sent to at every port.
 
-    Browsers name the origin of every request that changes something; other clients name none.
+    Browsers name the origin of every request that changes something, and what kind of page it comes from
+    (Sec-Fetch-Site, on HTTPS and on this machine); "none" is the address bar. Other clients name neither.
     """
+    if headers.get(b"sec-fetch-site", b"none") not in (b"same-origin", b"none"):
+        return False
     origin = headers.get(b"origin")
     if origin is None:
         return True
