@@ -1,14 +1,11 @@
-"""The operators' accounts: a bucket on NATS that only the admin user writes.
+"""The operators' accounts, for whoever runs Switchboard: with the NATS user admin, past all roles.
 
-The key is the account's name, the value ``{"name", "display", "hash", "created", "role"}``. A login names the
-revision of its account, so whatever is changed here ends the account's logins. While an account is disabled
-its hash begins with ``!``, as in /etc/shadow, so that no password fits, at services of every version.
+A login names the revision of its account, so whatever is changed here ends the account's logins.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 import secrets
 import time
 from pathlib import Path
@@ -21,14 +18,13 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NotFound
 from nats.js.kv import KeyValue
 
 from deploy.local.embedded import write_secret
+from shared.contract.accounts import ACCOUNT_NAME, LEAST_PASSWORD, MAX_DISPLAY, Account
 from shared.contract.roles import Role
 from shared.contract.subjects import ANSWERS, ANSWERS_OF, OPERATORS
 from shared.timestamps import format_time
 
 FIRST = "operator"
-LEAST_PASSWORD = 8
 
-_NAME = re.compile(r"(?=.{1,32}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _hasher = PasswordHasher()
 _CHANGED = "Somebody else changed the account {} at this moment; look at it and try again."
 
@@ -37,31 +33,19 @@ class AccountError(Exception):
     """The account cannot be made or changed; the text says why."""
 
 
-class Account(msgspec.Struct, frozen=True):
-    """An operator's account. ``hash`` is argon2id, ``created`` RFC 3339."""
-
-    name: str
-    display: str
-    hash: str
-    created: str
-    role: Role = "operator"
-
-    @property
-    def disabled(self) -> bool:
-        return self.hash.startswith("!")
-
-
 def check_name(name: str) -> None:
     """Raises `AccountError` if no account can be called so."""
-    if not _NAME.fullmatch(name):
+    if not ACCOUNT_NAME.fullmatch(name):
         raise AccountError(f"{name!r} cannot be an account's name: 1 to 32 of a-z, 0-9, '.', '_' and '-'.")
 
 
 async def add(client: Client, name: str, display: str, password: str, role: Role = "operator") -> None:
     """Make an account. Raises `AccountError`."""
     check_name(name)
-    if len(display) > 64 or not display.isprintable():
-        raise AccountError("the name that visitors see has at most 64 characters that can be printed.")
+    if len(display) > MAX_DISPLAY or not display.isprintable():
+        raise AccountError(
+            f"the name that visitors see has at most {MAX_DISPLAY} characters that can be printed."
+        )
     account = Account(name, display or name, _hash(password), format_time(time.time_ns()), role)
     try:
         await (await _bucket(client)).create(name, msgspec.json.encode(account))
@@ -76,9 +60,7 @@ async def change(client: Client, name: str, password: str) -> None:
     hash = _hash(password)
     bucket = await _bucket(client)
     account, revision = await _existing(bucket, name)
-    await _keep(
-        bucket, msgspec.structs.replace(account, hash="!" + hash if account.disabled else hash), revision
-    )
+    await _keep(bucket, account.with_hash(hash), revision)
 
 
 async def change_role(client: Client, name: str, role: Role) -> None:
@@ -96,7 +78,7 @@ async def disable(client: Client, name: str) -> None:
     account, revision = await _existing(bucket, name)
     if account.disabled:
         raise AccountError(f"The account {name} is disabled already.")
-    await _keep(bucket, msgspec.structs.replace(account, hash="!" + account.hash), revision)
+    await _keep(bucket, account.enabled(False), revision)
 
 
 async def enable(client: Client, name: str) -> None:
@@ -105,7 +87,7 @@ async def enable(client: Client, name: str) -> None:
     account, revision = await _existing(bucket, name)
     if not account.disabled:
         raise AccountError(f"The account {name} is not disabled.")
-    await _keep(bucket, msgspec.structs.replace(account, hash=account.hash[1:]), revision)
+    await _keep(bucket, account.enabled(True), revision)
 
 
 async def remove(client: Client, name: str) -> None:
@@ -138,7 +120,7 @@ async def first(client: Client, folder: Path) -> str | None:
     if not known:
         password = secrets.token_urlsafe(12)
         write_secret(path, password + "\n")  # before the account: one without a known password helps nobody
-        await add(client, FIRST, "Operator", password)
+        await add(client, FIRST, "Operator", password, "admin")
         return password
     account = next((account for account in known if account.name == FIRST), None)
     if not path.exists():

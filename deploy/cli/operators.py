@@ -14,6 +14,7 @@ from nats.aio.client import Client
 from deploy.cli import accounts
 from deploy.cli.connection import connected
 from deploy.cli.settings import Local
+from shared.contract.accounts import Account
 from shared.service.settings import environment, load
 
 
@@ -87,7 +88,7 @@ def listed(options: argparse.Namespace) -> int:
     env = environment()
     settings = load(Local, env)
 
-    async def command() -> list[accounts.Account]:
+    async def command() -> list[Account]:
         async with connected(settings, env, "admin") as client:
             return await accounts.accounts(client)
 

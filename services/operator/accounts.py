@@ -1,15 +1,13 @@
 """Operators' accounts and sessions, kept in NATS: each replica knows every login, a logout is real.
 
 A session is kept under the hash of its token, so who reads the bucket cannot use one. It names the
-revision of the account that it was made for: whatever changes the account ends all older sessions. While an
-account is disabled its hash begins with ``!``, as in /etc/shadow: no password fits.
+revision of the account that it was made for: whatever changes the account ends all older sessions.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,23 +19,18 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
+from services.operator.domain.accounts import AccountChange, decide_as_admin
 from services.operator.domain.decisions import Operator
-from shared.contract.roles import Role
+from shared.contract.accounts import ACCOUNT_NAME, Account
 from shared.contract.subjects import OPERATOR_SESSIONS, OPERATORS
 
-_NAME = re.compile(r"(?=.{1,32}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_WRONG_LAST_SEQUENCE = 10071
+_TRIES = 5
 _ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError)
 
 
 class Unavailable(Exception):
     """Accounts and sessions cannot be read or written now."""
-
-
-class _Account(msgspec.Struct):
-    name: str
-    hash: str
-    display: str = ""
-    role: Role = "operator"
 
 
 class _Session(msgspec.Struct):
@@ -63,9 +56,7 @@ class Accounts:
     async def log_in(self, name: str, password: str) -> tuple[str, Operator] | None:
         """A new session's token and the operator; None if name and password do not fit."""
         found = await self._account(name)
-        loop = asyncio.get_running_loop()
-        fits = await loop.run_in_executor(self._threads, self._fits, found and found[0].hash, password)
-        if found is None or not fits:
+        if not await self._fit(found and found[0].hash, password) or found is None:
             return None
         account, revision = found
         token = secrets.token_urlsafe(32)
@@ -76,6 +67,52 @@ class Accounts:
             raise Unavailable(f"the session could not be kept: {error!r}") from error
         return token, _operator(account)
 
+    async def hashed(self, password: str) -> str:
+        """What is kept of a password."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
+
+    async def change_password(self, name: str, current: str, password: str) -> tuple[str, Operator] | None:
+        """Give one's own account another password: all its sessions end, and a new one begins.
+
+        None if ``current`` does not fit.
+        """
+        found = await self._account(name)
+        if not await self._fit(found and found[0].hash, current) or found is None:
+            return None
+        account, revision = found
+        data = msgspec.json.encode(account.with_hash(await self.hashed(password)))
+        try:
+            await self._accounts.update(name, data, last=revision)
+        except nats.js.errors.KeyWrongLastSequenceError:
+            return None  # somebody else has changed it meanwhile: this login has ended
+        except _ERRORS as error:
+            raise Unavailable(f"the account could not be written: {error!r}") from error
+        return await self.log_in(name, password)
+
+    async def change(self, by: str, name: str, change: AccountChange) -> None:
+        """Let an admin change an account; its sessions end. Raises `AccountRefused`.
+
+        What was decided is written only if no account has changed since all were read: so the right to do it
+        holds at that moment, and of two admins who remove one another one is refused.
+        """
+        for _ in range(_TRIES):
+            accounts, last = await self._read_all()
+            wanted = decide_as_admin({each.name: each for each in accounts}, by, name, change)
+            headers = {"Nats-Expected-Last-Sequence": str(last)}
+            if wanted is None:
+                headers["KV-Operation"] = "DEL"
+            data = b"" if wanted is None else msgspec.json.encode(wanted)
+            try:
+                await self._js.publish(f"$KV.{OPERATORS}.{name}", data, headers=headers)
+            except nats.js.errors.APIError as error:
+                if error.err_code != _WRONG_LAST_SEQUENCE:
+                    raise Unavailable(f"the account could not be written: {error!r}") from error
+            except _ERRORS as error:
+                raise Unavailable(f"the account could not be written: {error!r}") from error
+            else:
+                return
+        raise Unavailable("others changed accounts at the same time, too often")
+
     async def find(self, name: str) -> Operator | None:
         """The operator with this account, if it may log in."""
         found = await self._account(name)
@@ -83,14 +120,22 @@ class Accounts:
 
     async def all(self) -> list[Operator]:
         """All who may log in, by name."""
+        return [_operator(account) for account in await self.list() if not account.disabled]
+
+    async def list(self) -> tuple[Account, ...]:
+        """All accounts, by name."""
+        return (await self._read_all())[0]
+
+    async def _read_all(self) -> tuple[tuple[Account, ...], int]:
+        """All accounts, and the sequence after which they were read."""
         prefix = f"$KV.{OPERATORS}."
         try:
             info = await self._js.stream_info(f"KV_{OPERATORS}", subjects_filter=f"{prefix}>")
         except _ERRORS as error:
             raise Unavailable(f"accounts cannot be listed: {error!r}") from error
         names = sorted(subject.removeprefix(prefix) for subject in info.state.subjects or {})
-        found = await asyncio.gather(*(self.find(name) for name in names))
-        return [operator for operator in found if operator is not None]
+        found = await asyncio.gather(*(self._account(name) for name in names))
+        return tuple(account for account, _ in filter(None, found)), info.state.last_seq
 
     async def who(self, token: str) -> Operator | None:
         """The operator whose session this is, if it still stands."""
@@ -110,11 +155,14 @@ class Accounts:
         except _ERRORS as error:
             raise Unavailable(f"the session could not be ended: {error!r}") from error
 
-    async def _account(self, name: str) -> tuple[_Account, int] | None:
-        if not _NAME.fullmatch(name):
+    async def _account(self, name: str) -> tuple[Account, int] | None:
+        if not ACCOUNT_NAME.fullmatch(name):
             return None
         found = await _get(self._accounts, name)
-        return found and (msgspec.json.decode(found[0], type=_Account), found[1])
+        return found and (msgspec.json.decode(found[0], type=Account), found[1])
+
+    async def _fit(self, hash: str | None, password: str) -> bool:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._fits, hash, password)
 
     def _fits(self, hash: str | None, password: str) -> bool:
         """Whether the password is right; takes as long for an account that does not exist or is disabled."""
@@ -127,7 +175,7 @@ class Accounts:
             return False
 
 
-def _operator(account: _Account) -> Operator:
+def _operator(account: Account) -> Operator:
     return Operator(account.name, account.display or account.name, account.role)
 
 

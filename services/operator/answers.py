@@ -75,6 +75,13 @@ class CannedAnswers:
         """Remove the one with this id, if it is there."""
         await self._change(account, lambda answers: tuple(each for each in answers if each.id != id))
 
+    async def forget(self, account: str) -> None:
+        """Remove all of an account's own."""
+        try:
+            await self._bucket.delete(_key(account))
+        except _ERRORS as error:
+            raise Unavailable(f"answers cannot be written: {error!r}") from error
+
     async def _change(self, account: str | None, change: _Change) -> None:
         key = SHARED if account is None else _key(account)
         for _ in range(_TRIES):

@@ -22,7 +22,11 @@ class Settings(Sealing, frozen=True, kw_only=True):
         ),
     ] = ""
     login_failures: Annotated[
-        PositiveInt, msgspec.Meta(description="failed logins a minute for one account at one address; ten times as many for one network")
+        PositiveInt,
+        msgspec.Meta(
+            description="failed logins a minute for one account at one address; ten times as many for one "
+            "network"
+        ),
     ] = 5
     lease_seconds: Annotated[
         int,

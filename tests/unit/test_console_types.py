@@ -11,6 +11,7 @@ import pytest
 from services.operator.answers import CannedAnswer
 from services.operator.domain.history import VariableThen
 from services.operator.transports import desk_schemas, history_schemas, schemas, team_routes
+from services.operator.transports.account_routes import AccountDetail, AccountList
 from services.operator.transports.answer_routes import Answers
 
 CONSOLE = Path(__file__).parent.parent.parent / "services/operator/static/console"
@@ -19,6 +20,8 @@ WORDS = (CONSOLE / "texts/en.js").read_text()
 #: Those with another name there.
 PAIRS: dict[str, type[msgspec.Struct]] = {
     "Me": schemas.Me,
+    "AccountDetail": AccountDetail,
+    "AccountList": AccountList,
     "Colleague": schemas.Colleague,
     "OverviewOperator": team_routes.OverviewOperator,
     "OverviewQueue": team_routes.OverviewQueue,

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Litestar, Response, get, post
-from litestar.datastructures import Cookie
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotAuthorizedException, PermissionDeniedException
 from litestar.openapi import OpenAPIConfig
@@ -29,6 +28,7 @@ from services.operator.domain.leases import Leases
 from services.operator.domain.search import Search, question
 from services.operator.handlers import CommandRefused, Handlers, NotFound, Still
 from services.operator.transports import schemas
+from services.operator.transports.account_routes import account_routes, session_cookie
 from services.operator.transports.answer_routes import answer_routes
 from services.operator.transports.desk_routes import desk_routes
 from services.operator.transports.events import EventHub
@@ -70,7 +70,7 @@ async def login(
         raise NotAuthorizedException("name or password is wrong")
     token, operator = entered
     me = schemas.me(operator, desk_state.chosen(operator.name))
-    return Response(me, cookies=[_cookie(request, token, SESSION_HOURS * 3600)])
+    return Response(me, cookies=[session_cookie(request, token, SESSION_HOURS * 3600)])
 
 
 @post("/api/logout", **_OPEN)
@@ -79,7 +79,7 @@ async def logout(request: Req, door: Door, hub: EventHub) -> Response[schemas.Do
     if token := request.cookies.get(COOKIE):
         await door.accounts.log_out(token)
         hub.ask()
-    return Response(schemas.Done(), cookies=[_cookie(request, "", 0)])
+    return Response(schemas.Done(), cookies=[session_cookie(request, "", 0)])
 
 
 @get("/api/me", responses=answers(401))
@@ -402,6 +402,7 @@ def build(
             history_routes(),
             answer_routes(),
             team_routes(),
+            account_routes(),
             *pages(),
         ],
         dependencies={
@@ -432,16 +433,4 @@ def build(
         ),
         logging_config=None,
         debug=False,
-    )
-
-
-def _cookie(request: Req, value: str, seconds: int) -> Cookie:
-    return Cookie(
-        key=COOKIE,
-        value=value,
-        max_age=seconds,
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=request.scope["scheme"] == "https",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Awaitable, Callable
 
 from prometheus_client import Counter
 
@@ -12,6 +13,9 @@ from services.operator.domain.decisions import Operator
 from services.operator.domain.limits import LoginLimit
 
 COOKIE = "switchboard_operator"
+
+#: A session's token, and whose it is.
+Entered = tuple[str, Operator]
 
 
 class TooMany(Exception):
@@ -30,8 +34,22 @@ class Door:
         self._limit = LoginLimit(failures)
         self._logins = logins
 
-    async def log_in(self, name: str, password: str, address: str) -> tuple[str, Operator] | None:
+    async def log_in(self, name: str, password: str, address: str) -> Entered | None:
         """A session's token and the operator, or None. Raises `TooMany`, or `Unavailable`."""
+        return await self._tried(name, address, lambda: self.accounts.log_in(name, password))
+
+    async def change_password(self, name: str, current: str, password: str, address: str) -> Entered | None:
+        """A new session's token with the new password, or None: ``current`` is wrong. Raises as `log_in`.
+
+        A wrong one counts like a failed login: whoever finds an open console may not try them all.
+        """
+        return await self._tried(
+            name, address, lambda: self.accounts.change_password(name, current, password)
+        )
+
+    async def _tried(
+        self, name: str, address: str, attempt: Callable[[], Awaitable[Entered | None]]
+    ) -> Entered | None:
         now = time.monotonic()
         wait = self._limit.wait(name, address, now)
         if wait > 0:
@@ -40,7 +58,7 @@ class Door:
         self._limit.add(name, address, now)
         refused = False
         try:
-            entered = await self.accounts.log_in(name, password)
+            entered = await attempt()
             refused = entered is None
         finally:
             if not refused:

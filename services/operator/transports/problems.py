@@ -15,6 +15,7 @@ from services.operator.accounts import Unavailable
 from services.operator.answers import TooManyAnswers
 from services.operator.desk import DeskError
 from services.operator.desk_commands import NoteRefused
+from services.operator.domain.accounts import AccountRefused
 from services.operator.handlers import Busy, CommandRefused, NoSuchState, NotFound
 from services.operator.history import NothingThere, StillReading
 from services.operator.transports import schemas
@@ -129,6 +130,8 @@ def _http_problem(error: Exception) -> HttpProblem:
             return HttpProblem(409, schemas.ProblemDetail(error=why.error, **names), {})
         case IdReused() | NoteRefused() | TooManyAnswers():
             return HttpProblem(409, said, {})
+        case AccountRefused(kind=kind):
+            return HttpProblem({"missing": 404, "forbidden": 403, "conflict": 409}[kind], said, {})
         case NoSuchState():
             return HttpProblem(422, said, {})
         case TooMany(seconds=seconds):

@@ -103,6 +103,17 @@ export const api = {
   give: (id, operator, from) => request("POST", path(id, "/give"), { operator, take_from: from }),
   /** @returns {Promise<{operators: import("./types").Colleague[]}>} */
   operators: () => request("GET", "/api/operators"),
+  /** @param {string} current @param {string} password @returns {Promise<import("./types").Me>} */
+  changePassword: (current, password) => request("POST", "/api/me/password", { current, password }),
+  /** @returns {Promise<import("./types").AccountList>} */
+  accounts: () => request("GET", "/api/accounts"),
+  /** @param {{name: string, password: string, display: string, role: string}} account @returns {Promise<import("./types").AccountList>} */
+  makeAccount: (account) => request("POST", "/api/accounts", account),
+  /**
+   * @param {string} name @param {"password" | "role" | "disable" | "enable" | "remove"} command @param {object} [body]
+   * @returns {Promise<import("./types").AccountList>}
+   */
+  changeAccount: (name, command, body) => request("POST", `/api/accounts/${encodeURIComponent(name)}/${command}`, body),
   /** @param {import("./types").View} view @param {number | null} [before] @returns {Promise<import("./types").Page>} */
   list: (view, before) =>
     request("GET", `/api/conversations?view=${view}&limit=100${before === null || before === undefined ? "" : `&before=${before}`}`),

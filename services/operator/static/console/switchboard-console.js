@@ -5,6 +5,8 @@ import "./conversation-view.js";
 import "./dialogs.js";
 import "./history-dialog.js";
 import "./login-form.js";
+import "./account-dialog.js";
+import "./accounts-dialog.js";
 import "./answers-dialog.js";
 import "./overview-dialog.js";
 import { showCount } from "./attention.js";
@@ -100,7 +102,7 @@ export class SwitchboardConsole extends ConsoleElement {
   }
 
   /**
-   * @param {"help" | "overview" | "transfer" | "snooze" | "answers" | "history"} question
+   * @param {"help" | "overview" | "transfer" | "snooze" | "answers" | "history" | "account" | "accounts"} question
    * @param {string} [conversation] about which @param {number} [position] where in it
    */
   ask(question, conversation = "", position) {
@@ -154,10 +156,11 @@ export class SwitchboardConsole extends ConsoleElement {
           <img src="/console/icon.svg" alt="" width="24" height="24">
           <strong>Switchboard</strong>
           <span class="connection" data-role="connection" role="status">${session.connection}</span>
-          <span class="me" data-role="me"><bdi>${me.display}</bdi></span>
+          <button class="me" data-role="me" title=${t("yourAccount")} @click=${() => this.ask("account")}><bdi>${me.display}</bdi></button>
           ${this.availability(me)}
           ${me.role === "operator" ? nothing
             : html`<button data-role="overview" @click=${() => this.ask("overview")}>${t("overview")}</button>`}
+          ${me.role === "admin" ? html`<button data-role="accounts" @click=${() => this.ask("accounts")}>${t("accounts")}</button>` : nothing}
           <button data-role="help" aria-label="${t("keys")}, ${t("settings")}" @click=${() => this.ask("help")}>?</button>
           <button data-role="logout" @click=${this.logout}>${t("logout")}</button>
         </header>
@@ -174,6 +177,8 @@ export class SwitchboardConsole extends ConsoleElement {
           @answers=${(/** @type {CustomEvent<import("./types").Answers>} */ { detail }) => team.answered(detail)}></answers-dialog>
         <history-dialog .current=${talk.id} .me=${me.name}></history-dialog>
         <overview-dialog @refusal=${(/** @type {CustomEvent<import("./api.js").Problem>} */ { detail }) => session.refused(detail)}></overview-dialog>
+        <account-dialog .me=${me}></account-dialog>
+        ${me.role === "admin" ? html`<accounts-dialog .me=${me.name} @refused-me=${() => session.start()}></accounts-dialog>` : nothing}
         <help-dialog .keys=${KEYS}></help-dialog>
         <leave-dialog @leave=${() => session.logout()}></leave-dialog>
         <p class="toast" data-role="toast" role="status" ?hidden=${!toast}>

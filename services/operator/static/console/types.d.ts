@@ -12,6 +12,18 @@ export interface Me {
   availability: Availability;
 }
 
+export interface AccountDetail {
+  name: string;
+  display: string;
+  role: Me["role"];
+  disabled: boolean;
+  created: string;
+}
+
+export interface AccountList {
+  accounts: AccountDetail[];
+}
+
 export interface Colleague extends Me {
   here: boolean;
 }

@@ -1,0 +1,44 @@
+"""Operators' accounts, as they are kept in the bucket OPERATORS: the account's name is the key."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from shared.contract.roles import Role
+
+#: 1 to 32 of a-z, 0-9, ".", "_" and "-": it is a key in NATS, where parts between dots must not be empty.
+ACCOUNT_NAME: Final = re.compile(r"(?=.{1,32}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+#: Of a password, in characters.
+LEAST_PASSWORD: Final = 8
+#: Of the name that visitors see, in characters.
+MAX_DISPLAY: Final = 64
+
+
+class Account(msgspec.Struct, frozen=True):
+    """An operator's account. ``hash`` is argon2id, ``created`` RFC 3339, ``display`` what visitors see.
+
+    While an account is disabled its hash begins with ``!``, as in /etc/shadow, so that no password fits, at
+    services of every version.
+    """
+
+    name: str
+    display: str
+    hash: str
+    created: str
+    role: Role = "operator"
+
+    @property
+    def disabled(self) -> bool:
+        return self.hash.startswith("!")
+
+    def with_hash(self, hash: str) -> Account:
+        """With another password. Whoever is disabled stays so."""
+        return msgspec.structs.replace(self, hash="!" + hash if self.disabled else hash)
+
+    def enabled(self, on: bool) -> Account:
+        """The password stays the same."""
+        bare = self.hash.removeprefix("!")
+        return msgspec.structs.replace(self, hash=bare if on else "!" + bare)
