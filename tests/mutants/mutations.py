@@ -1842,6 +1842,20 @@ MUTATIONS: Final = (
         ("tests/unit/test_desk.py",),
     ),
     Mutation(
+        "An admin who may log in is always left",
+        "services/operator/domain/accounts.py",
+        "if not any(_rules(account) for account in (*others, wanted)):",
+        "if False:",
+        ("tests/unit/test_accounts.py",),
+    ),
+    Mutation(
+        "An account is changed only if none has changed since",
+        "services/operator/accounts.py",
+        """headers = {"Nats-Expected-Last-Sequence": str(last)}""",
+        """headers: dict[str, str] = {}""",
+        ("tests/contract/test_accounts_api.py", "-k", "at_once"),
+    ),
+    Mutation(
         "No other page of the same machine uses the API",
         "services/operator/transports/middleware.py",
         """(b"same-origin", b"none")""",
