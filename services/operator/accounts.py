@@ -58,7 +58,10 @@ class Accounts:
         found = await self._account(name)
         if not await self._fit(found and found[0].hash, password) or found is None:
             return None
-        account, revision = found
+        return await self._begin(*found)
+
+    async def _begin(self, account: Account, revision: int) -> tuple[str, Operator]:
+        """A new session's token and the operator, for the account as it is at this revision."""
         token = secrets.token_urlsafe(32)
         session = msgspec.json.encode(_Session(account.name, revision))
         try:
@@ -80,14 +83,14 @@ class Accounts:
         if not await self._fit(found and found[0].hash, current) or found is None:
             return None
         account, revision = found
-        data = msgspec.json.encode(account.with_hash(await self.hashed(password)))
+        changed = account.with_hash(await self.hashed(password))
         try:
-            await self._accounts.update(name, data, last=revision)
+            revision = await self._accounts.update(name, msgspec.json.encode(changed), last=revision)
         except nats.js.errors.KeyWrongLastSequenceError:
             return None  # somebody else has changed it meanwhile: this login has ended
         except _ERRORS as error:
             raise Unavailable(f"the account could not be written: {error!r}") from error
-        return await self.log_in(name, password)
+        return await self._begin(changed, revision)
 
     async def change(self, by: str, name: str, change: AccountChange) -> None:
         """Let an admin change an account; its sessions end. Raises `AccountRefused`.

@@ -20,6 +20,7 @@ async def test_an_admin_makes_and_removes_an_account_and_another_changes_its_pas
     root, ada = await people.operator("root"), await people.operator("ada")
     await expect(ada.part("accounts")).to_have_count(0)
 
+    await root.part("me").click()
     await root.part("accounts").click()
     await root.part("account-new").click()
     await root.part("account-name").fill("nina")

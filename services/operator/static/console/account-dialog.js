@@ -1,4 +1,4 @@
-// What operators look after of their own account: the password.
+// What operators look after of their own account: the password. Admins come to everybody's from here.
 
 import { api, problem } from "./api.js";
 import { ConsoleDialog } from "./dialogs.js";
@@ -21,6 +21,12 @@ export class AccountDialog extends ConsoleDialog {
     this.why = "";
     this.done = false;
     await super.show();
+  }
+
+  /** Everybody's. */
+  all() {
+    this.close();
+    this.emit("ask", { question: "accounts" });
   }
 
   /** @param {SubmitEvent} event */
@@ -52,6 +58,7 @@ export class AccountDialog extends ConsoleDialog {
           ${this.done ? html`<p role="status" data-role="password-changed">${t("passwordChanged")}</p>` : nothing}
           <div class="buttons">
             <button class="primary" data-role="change-password" ?disabled=${this.busy}>${t("changePassword")}</button>
+            ${this.me?.role === "admin" ? html`<button type="button" data-role="accounts" @click=${this.all}>${t("accounts")} …</button>` : nothing}
             <button type="button" @click=${this.close}>${t("close")}</button>
           </div>
         </form>

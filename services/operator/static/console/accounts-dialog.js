@@ -44,12 +44,17 @@ export class AccountsDialog extends ConsoleDialog {
     if (found instanceof Error) {
       this.why = found.message;
       if (found.status === 401) this.emit("refused-me"); // it was the admin's own account
-      this.requestUpdate(); // a choice that was refused is taken back
       return;
     }
     this.why = "";
     this.question = null;
     this.accounts = found.accounts;
+  }
+
+  /** A role that was refused is not shown as the account's. @param {HTMLSelectElement} select @param {string} name */
+  async giveRole(select, name) {
+    await this.carry(api.changeAccount(name, "role", { role: select.value }));
+    select.value = this.accounts.find((account) => account.name === name)?.role ?? select.value;
   }
 
   /** @param {SubmitEvent} event */
@@ -95,8 +100,7 @@ export class AccountsDialog extends ConsoleDialog {
       <li data-role="account" data-name=${name}>
         <div><strong><bdi>${display}</bdi></strong><span class="line">${name}${disabled ? ` · ${t("disabled")}` : ""}</span></div>
         <select data-role="account-role" aria-label=${t("roleOf", { name })} ?disabled=${this.busy} .value=${role}
-          @change=${(/** @type {Event} */ event) =>
-            this.carry(api.changeAccount(name, "role", { role: /** @type {HTMLSelectElement} */ (event.target).value }))}>
+          @change=${(/** @type {Event} */ event) => this.giveRole(/** @type {HTMLSelectElement} */ (event.target), name)}>
           ${this.roles(role)}
         </select>
         <button data-role="account-enable" ?disabled=${this.busy}

@@ -88,9 +88,13 @@ async function persist(path, body) {
 /** @param {string} id */
 const path = (id, command = "") => `/api/conversations/${encodeURIComponent(id)}${command}`;
 
+// While one's own password changes, the login of before has ended, and the next one's cookie is on its way.
+/** @type {Promise<unknown>} */
+let changing = Promise.resolve();
+
 export const api = {
   /** @returns {Promise<import("./types").Me>} */
-  me: () => request("GET", "/api/me"),
+  me: () => changing.then(() => request("GET", "/api/me")),
   /** @param {string} name @param {string} password @returns {Promise<import("./types").Me>} */
   login: (name, password) => request("POST", "/api/login", { name, password }),
   logout: () => request("POST", "/api/logout"),
@@ -104,7 +108,11 @@ export const api = {
   /** @returns {Promise<{operators: import("./types").Colleague[]}>} */
   operators: () => request("GET", "/api/operators"),
   /** @param {string} current @param {string} password @returns {Promise<import("./types").Me>} */
-  changePassword: (current, password) => request("POST", "/api/me/password", { current, password }),
+  changePassword(current, password) {
+    const change = request("POST", "/api/me/password", { current, password });
+    changing = change.catch(() => {});
+    return change;
+  },
   /** @returns {Promise<import("./types").AccountList>} */
   accounts: () => request("GET", "/api/accounts"),
   /** @param {{name: string, password: string, display: string, role: string}} account @returns {Promise<import("./types").AccountList>} */

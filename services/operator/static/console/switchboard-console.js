@@ -147,7 +147,7 @@ export class SwitchboardConsole extends ConsoleElement {
         @act=${(/** @type {CustomEvent<{act: string, value: unknown, conversation?: string}>} */ { detail }) =>
           session.act(detail.conversation ?? talk.id, detail.act, detail.value)}
         @choose=${(/** @type {CustomEvent<string>} */ { detail }) => session.choose(detail)}
-        @ask=${(/** @type {CustomEvent<{question: "transfer", conversation?: string, position?: number}>} */ { detail }) =>
+        @ask=${(/** @type {CustomEvent<{question: "transfer" | "accounts", conversation?: string, position?: number}>} */ { detail }) =>
           this.ask(detail.question, detail.conversation, detail.position)}
         @noted=${(/** @type {CustomEvent<import("./types").DeskDetail>} */ { detail }) => session.noted(detail)}
         @refused=${(/** @type {CustomEvent<{problem: import("./api.js").Problem, conversation: string}>} */ { detail }) =>
@@ -160,7 +160,6 @@ export class SwitchboardConsole extends ConsoleElement {
           ${this.availability(me)}
           ${me.role === "operator" ? nothing
             : html`<button data-role="overview" @click=${() => this.ask("overview")}>${t("overview")}</button>`}
-          ${me.role === "admin" ? html`<button data-role="accounts" @click=${() => this.ask("accounts")}>${t("accounts")}</button>` : nothing}
           <button data-role="help" aria-label="${t("keys")}, ${t("settings")}" @click=${() => this.ask("help")}>?</button>
           <button data-role="logout" @click=${this.logout}>${t("logout")}</button>
         </header>
