@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.params import JSONBody
 
 from services.operator.answers import CannedAnswers
+from services.operator.desk_state import DeskState
 from services.operator.domain import accounts as domain
 from services.operator.domain.decisions import Operator
 from services.operator.transports import schemas
@@ -96,7 +97,12 @@ def _command(conflict: str = _LAST, missing: str = "there is no such account") -
     responses=problems(invalid="current: this is not your password", missing=""),
 )
 async def change_password(
-    data: JSONBody[ChangePassword], request: Req, operator: Operator, door: Door, hub: EventHub
+    data: JSONBody[ChangePassword],
+    request: Req,
+    operator: Operator,
+    door: Door,
+    hub: EventHub,
+    desk_state: DeskState,
 ) -> Response[schemas.Me]:
     """Change your password. All other logins of yours end; this one goes on, with a new cookie."""
     address = request.client.host if request.client else ""
@@ -105,7 +111,7 @@ async def change_password(
         raise HTTPException("current: this is not your password", status_code=422)
     hub.ask()
     token, now = entered
-    me = schemas.Me(now.name, now.display, now.role)
+    me = schemas.me(now, desk_state.chosen(now.name))
     return Response(me, cookies=[session_cookie(request, token, SESSION_HOURS * 3600)])
 
 
