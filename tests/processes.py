@@ -78,7 +78,7 @@ class Service:
     def launch(self) -> None:
         """Start without waiting."""
         with self._log.open("ab") as log:
-            if FORKS is not None:
+            if FORKS is not None and "PYTHONPATH" not in self._environment:  # it counts as Python starts
                 self.process = FORKS.fork(self.module, self._environment, log.fileno())
                 return
             self.process = subprocess.Popen(
