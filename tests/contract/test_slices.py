@@ -12,6 +12,7 @@ import pytest
 
 from services.operator.desk import Desk
 from services.operator.domain.decisions import Operator
+from services.operator.domain.desk_settings import NO_SETTINGS
 from services.operator.handlers import Handlers
 from services.operator.transports import http
 from services.proxy.app import Proxy
@@ -107,7 +108,9 @@ async def test_the_console_reads_and_shows_a_conversation_in_pieces(
         asked += 1
 
     try:
-        detail = await http.conversation.fn(conversation, Operator("sam", "Sam"), handlers, still)
+        detail = await http.conversation.fn(
+            conversation, Operator("sam", "Sam"), handlers, still, NO_SETTINGS
+        )
     finally:
         await subscription.stop()
     assert len(detail.messages) == TEXTS
