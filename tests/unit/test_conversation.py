@@ -266,9 +266,10 @@ def test_what_its_author_may_not_write_takes_no_effect(author: Author) -> None:
         "operator": examples.OPERATOR_FACTS,
         "eraser": examples.ERASER_FACTS,
     }
-    everything = encode(Entry(id="1", facts=tuple(examples.EXAMPLES.values())))
+    every = (*(fact for facts in own.values() for fact in facts), *examples.DESK_FACTS)
+    everything = encode(Entry(id="1", facts=every))
     assert decode(1, examples.CONVERSATION, author, 0, everything).facts == own[author]
-    foreign = tuple(fact for fact in examples.EXAMPLES.values() if fact not in own[author])
+    foreign = tuple(fact for fact in every if fact not in own[author])
     entry = decode(1, examples.CONVERSATION, author, 0, encode(Entry(id="1", facts=foreign)))
     state, facts = step(NEW, entry)
     assert facts == ()
