@@ -407,7 +407,7 @@ odd_states = st.dictionaries(
         st.sampled_from(["one", "a/b", ""]), st.dictionaries(names, odd_states, max_size=2) | json_values
     ),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_an_odd_file_is_refused_with_words_or_can_run(states: dict[str, Any], flows: dict[str, Any]) -> None:
     flow = parsed({**states, "$flows": flows})
     if flow is None:
@@ -425,7 +425,7 @@ def test_an_odd_file_is_refused_with_words_or_can_run(states: dict[str, Any], fl
     st.sampled_from(["text", "email", "number", "phone", "date"]),
     st.sampled_from([(), ("en",), ("de",), ("fr", "en"), ("th",), ("he",), ("zh-Hant-TW",), ("x-y",)]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_what_a_visitor_writes_is_kept_or_misfits(words: str, kind: Kind, languages: tuple[str, ...]) -> None:
     save = Save("x", kind, units=("€",))
     value = captured(save, words, languages)
