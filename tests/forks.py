@@ -79,7 +79,9 @@ class ForkServer:
         request = json.dumps({"module": list(module), "environment": dict(environment)}).encode()
         assert len(request) < _LARGEST
         socket.send_fds(line, [request], [output])
-        return ForkedProcess(int(line.recv(64)))
+        told = line.recv(64)
+        assert told, "the process that forks has ended: can all services be imported?"
+        return ForkedProcess(int(told))
 
     def _start(self) -> socket.socket:
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
