@@ -29,3 +29,7 @@ class IdReused(LogError):
 
 class Unreachable(LogError):
     """The log could not be read in time."""
+
+
+class NoAnswer(Unreachable):
+    """Nobody answered in time: asked again, somebody may."""

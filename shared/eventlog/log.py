@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
@@ -17,7 +18,7 @@ from nats.aio.msg import Msg
 
 from shared.eventlog.api import append_error, publish
 from shared.eventlog.append import APPEND_SECONDS, TRY_SECONDS, Appender, Codec
-from shared.eventlog.errors import Unknown
+from shared.eventlog.errors import NoAnswer, Unknown
 from shared.eventlog.layout import Layout
 from shared.eventlog.merging import in_order
 from shared.eventlog.messages import StoredMessage
@@ -28,6 +29,9 @@ from shared.eventlog.windows import Windows
 
 E = TypeVar("E")
 L = TypeVar("L", bound="Log[Any]")
+
+#: How often the first stream is asked for the layout before the log counts as out of reach.
+OPEN_TRIES: Final = 5
 
 #: Makes the streams of a log; tests put one here that hesitates.
 MakeStream = Callable[[Client, str, int, RequestMultiplexer, ReadBudget], Stream]
@@ -158,8 +162,16 @@ async def open_as(make: Callable[[Layout], L], client: Client, layout: Layout) -
     How many streams it has, its first one says, whatever ``layout`` does: whoever provisions a log writes it
     there.
     """
-    tail = await Stream(client, layout.names[0]).tail()
+    tail = await _first_tail(Stream(client, layout.names[0]))
     log = make(replace(layout, streams=tail.streams))
     for stream in log.streams:
         stream.replicated = tail.replicated
     return log
+
+
+async def _first_tail(stream: Stream) -> Tail:
+    """The stream's tail, asked for again where it does not answer: a disk may stand still for seconds."""
+    for _ in range(OPEN_TRIES - 1):
+        with suppress(NoAnswer):
+            return await stream.tail()
+    return await stream.tail()

@@ -16,7 +16,7 @@ from nats.aio.client import Client
 
 from shared.eventlog.api import StoredRaw, stored_reply, stream_info
 from shared.eventlog.batch_get import BatchGet
-from shared.eventlog.errors import Unreachable
+from shared.eventlog.errors import NoAnswer, Unreachable
 from shared.eventlog.layout import UNFINISHED, key_and_author, replay_consumer, replay_delivery
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.read_budget import ReadBudget
@@ -87,10 +87,12 @@ class Stream:
         self._line = line
 
     async def tail(self, timeout: float = 2.0) -> Tail:
-        """The stream's last sequence and epoch, from its leader. Raises `Unreachable`."""
+        """The stream's last sequence and epoch, from its leader. Raises `Unreachable`; `NoAnswer` for silence."""
         try:
             reply = await self.client.request(f"$JS.API.STREAM.INFO.{self.name}", timeout=timeout)
-        except (nats.errors.Error, TimeoutError) as error:
+        except TimeoutError as error:
+            raise NoAnswer(f"the stream {self.name} does not answer: {error!r}") from error
+        except nats.errors.Error as error:
             raise Unreachable(f"the stream {self.name} does not answer: {error!r}") from error
         info = stream_info.decode(reply.data)
         if info.error is not None:

@@ -23,10 +23,10 @@ from shared.eventlog.live_connection import LiveConnection
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.provisioning import DeclareError
 from shared.eventlog.request_multiplexer import Push, Reply
-from shared.eventlog.stream import MAX_IN_FLIGHT, Stream
+from shared.eventlog.stream import MAX_IN_FLIGHT, Stream, Tail
 from shared.eventlog.subscription import Subscription
 from shared.eventlog.windows import WINDOW, WINDOW_BYTES
-from shared.service.chat_log import flow_store
+from shared.service.chat_log import flow_store, open_log
 from shared.service.health import Health
 from shared.shards import shard_of
 from tests import examples
@@ -109,6 +109,38 @@ async def test_no_answer_means_unknown_and_the_same_id_may_be_sent_again(connect
         server.send_signal(signal.SIGCONT)
     position = await log.append(C, "visitor", WROTE)
     assert [message.sequence for message in await log.fetch(C)] == [1, position]
+
+
+async def test_a_server_that_stands_still_for_a_moment_does_not_keep_the_log_shut(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await connections.client("proxy")
+    server = connections.server.process
+    assert server is not None
+    asked: list[str] = []
+    tail = Stream.tail
+
+    async def hurried(stream: Stream) -> Tail:
+        """Waits for less time, and the server goes on once it was asked in vain."""
+        asked.append(stream.name)
+        if len(asked) == 2:
+            server.send_signal(signal.SIGCONT)
+        return await tail(stream, timeout=0.2 if len(asked) == 1 else 20)
+
+    monkeypatch.setattr(Stream, "tail", hurried)
+    server.send_signal(signal.SIGSTOP)
+    try:
+        log = await open_log(client)
+    finally:
+        server.send_signal(signal.SIGCONT)
+    assert (len(asked), len(log.streams)) == (2, log.layout.streams)
+
+
+async def test_a_log_that_was_never_declared_is_said_at_once(connections: Connections) -> None:
+    client = await connections.client("admin")
+    await wipe(client)
+    with pytest.raises(Unreachable, match="switchboard setup"):
+        await open_log(client)
 
 
 async def test_a_log_that_is_not_there_means_unknown(connections: Connections) -> None:
