@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.journeys.conftest import PATIENCE, SWITCHES, People, chromium
+from tests.journeys.conftest import PATIENCE, SWITCHES, WHOLE, People, chromium
 from tests.journeys.pages import ChatPage
 from tests.journeys.site import NO_POLICY, Site
 from tests.journeys.stage import Stage
@@ -63,11 +63,11 @@ def certificate(folder: Path) -> ssl.SSLContext:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def strict_browser() -> AsyncIterator[Browser]:
-    """A browser that blocks third-party cookies, and finds the two sites."""
+    """A browser that blocks third-party cookies (the light one does not), and finds the two sites."""
     switches = [switch for switch in SWITCHES if not switch.startswith("--host-resolver-rules")]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=chromium(), args=[*switches, HOSTS, NO_THIRD_PARTY_COOKIES]
+            executable_path=chromium(*WHOLE), args=[*switches, HOSTS, NO_THIRD_PARTY_COOKIES]
         )
         yield browser
         await browser.close()
