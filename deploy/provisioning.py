@@ -13,6 +13,7 @@ from shared.contract import entry, subjects
 from shared.contract.subjects import SESSION_HOURS
 from shared.eventlog import key_blocks, provisioning
 from shared.eventlog.layout import MAX_STREAMS, UNFINISHED, Layout
+from shared.eventlog.leaders import spread_leaders
 from shared.eventlog.provisioning import (
     FOR_EVER,
     SECOND,
@@ -161,7 +162,7 @@ def eraser_consumer() -> dict[str, Any]:
 async def declare(
     client: Client, max_bytes: int = 8 * 1024**3, replicas: int = 1, streams: int | None = None
 ) -> None:
-    """Create or mend all streams, buckets and durables. Raises `DeclareError`.
+    """Create or mend all streams, buckets and durables, and spread the log's leaders. Raises `DeclareError`.
 
     ``streams`` is for a new log: one that exists keeps the number that it has, which is also what None
     means.
@@ -190,6 +191,8 @@ async def declare(
         await declare_consumer(client, name, workflow_consumer())
         await declare_consumer(client, name, eraser_consumer())
     await declare_consumer(client, subjects.TIMERS, timers_consumer())
+    if replicas > 1:
+        await spread_leaders(client, layout.names)
 
 
 async def wipe(client: Client) -> list[str]:

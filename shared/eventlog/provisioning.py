@@ -247,12 +247,23 @@ def _lacks(minted: Mapping[str, str], found: dict[str, Any]) -> list[str]:
 async def api(client: Client, subject: str, body: dict[str, Any]) -> dict[str, Any]:
     """The server's answer to a request of JetStream's API, an error included. Raises `DeclareError`."""
     payload = msgspec.json.encode(body) if body else b""
-    try:
-        reply = await client.request(f"$JS.API.{subject}", payload, timeout=10.0)
-    except (nats.errors.Error, TimeoutError) as error:
-        raise DeclareError(
-            f"NATS does not answer to {subject} ({error!r}): is JetStream on, and is this user an admin?"
-        ) from error
+    # Where a stream or consumer has no leader, nobody answers, nor later. To ask once more changes nothing.
+    tries, seconds = (10, 2.0) if ".INFO." in subject else (1, 10.0)
+    for left in reversed(range(tries)):
+        try:
+            reply = await client.request(f"$JS.API.{subject}", payload, timeout=seconds)
+        except TimeoutError as error:
+            if not left:
+                raise DeclareError(
+                    f"NATS does not answer to {subject} within {tries * seconds:.0f} s: is JetStream on, is "
+                    "this user an admin, and are most of the cluster's servers there?"
+                ) from error
+        except nats.errors.Error as error:
+            raise DeclareError(
+                f"NATS does not answer to {subject} ({error!r}): is JetStream on, and is this user an admin?"
+            ) from error
+        else:
+            break
     answer: dict[str, Any] = msgspec.json.decode(reply.data)
     return answer
 

@@ -87,7 +87,7 @@ class Stream:
         self._line = line
 
     async def tail(self, timeout: float = 2.0) -> Tail:
-        """The stream's last sequence and epoch, from its leader. Raises `Unreachable`; `NoAnswer` for silence."""
+        """The last sequence and epoch, from the leader. Raises `Unreachable`; `NoAnswer` for silence."""
         try:
             reply = await self.client.request(f"$JS.API.STREAM.INFO.{self.name}", timeout=timeout)
         except TimeoutError as error:

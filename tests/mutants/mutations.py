@@ -78,6 +78,27 @@ MUTATIONS: Final = (
         ("tests/contract/test_declared.py",),
     ),
     Mutation(
+        "A cluster leads the log with all its servers",
+        "deploy/provisioning.py",
+        "    if replicas > 1:\n        await spread_leaders",
+        "    if False:\n        await spread_leaders",
+        ("tests/contract/test_leaders.py",),
+    ),
+    Mutation(
+        "Nobody leads a stream who has no whole copy of it",
+        "shared/eventlog/leaders.py",
+        "for server in (peers.leader, *peers.followers)",
+        'for server in ("a", "b", "c")',
+        ("tests/contract/test_leaders.py",),
+    ),
+    Mutation(
+        "A log that does not answer at once is asked again",
+        "shared/eventlog/log.py",
+        "OPEN_TRIES: Final = 5",
+        "OPEN_TRIES: Final = 1",
+        ("tests/contract/test_log.py",),
+    ),
+    Mutation(
         "A delivery that the fold has not reached is not acknowledged",
         "shared/eventlog/mailbox.py",
         "if not delivery.caught_up or at > position:",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from deploy.provisioning import DEFAULT_STREAMS
 from tests.faults.lab import Lab
 from tests.faults.nodes import Cluster
 from tests.faults.run import Trial
@@ -22,6 +23,8 @@ async def leader_killed(trial: Trial) -> None:
             probe = await lab.probe()
             visitors = await lab.invite(trial.of(30, 10), people=0.05, anew=0.03)
             work = lab.talk(visitors, 10**6, pause=(0.0, 0.2))
+            led = [(await cluster.leader(f"CHAT-{number}")).name for number in range(DEFAULT_STREAMS)]
+            spread = ", ".join(str(led.count(node.name)) for node in cluster.nodes)
             recoveries: list[float] = []
             for number in range(rounds):
                 await asyncio.sleep(trial.chance.uniform(1.0, 2.0))
@@ -37,6 +40,7 @@ async def leader_killed(trial: Trial) -> None:
                     await work
             await lab.stop(work)
             await lab.settle()
+            trial.figure("streams led by each server at first", spread)
             trial.figure("leaders killed", rounds)
             trial.figure("kill to an answer", f"at most {max(recoveries):.1f} s")
             await lab.verdict()
