@@ -49,9 +49,16 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="all parts, under 30 minutes")
     parser.add_argument("--smoke", action="store_true", help="the smallest run that touches everything")
     parser.add_argument("--parts", default="", help=f"comma-separated, of {', '.join(PARTS)}")
+    parser.add_argument(
+        "--entries", type=int, help="how many the filled log has at the end, instead of a million"
+    )
     parser.add_argument("--json", type=Path, help="where the JSON goes")
     arguments = parser.parse_args()
     size = FULL if arguments.full else SMOKE if arguments.smoke else SHORT
+    if arguments.entries:
+        if not size.entries:
+            parser.error("--entries is for --full: the short form fills no log")
+        size = size._replace(entries=(*size.entries[:-1], arguments.entries))
     parts = [part for part in arguments.parts.split(",") if part] or [
         part for part in PARTS if size.entries or part != "million"
     ]
