@@ -24,6 +24,7 @@ from services.workflow.presence import Presence
 from services.workflow.repository import Repository
 from services.workflow.state_cache import StateCache
 from services.workflow.subscriptions import subscribe
+from services.workflow.suggestions import Suggestions
 from services.workflow.timers import Schedules
 from services.workflow.turn_watchdog import TurnWatchdog
 from shared.contract import subjects
@@ -131,7 +132,9 @@ class Replica:
         self.workflow = Workflow(repository, helpers, self.health, fault)
         self.started = True
         self.presence = presence
-        subscribe(self._broker, self.health, presence, flows, self.workflow)
+        self.suggestions = Suggestions(self.speech, registry, allowed=True, budget=6000)
+        self.suggestions.begin(log)
+        subscribe(self._broker, self.health, presence, flows, self.workflow, self.suggestions)
         self._listening = asyncio.create_task(listen(self._broker, self.health))
         await self.subscription.join(
             subjects.WORKFLOW_DELIVERY, subjects.WORKFLOW_DURABLE, self.workflow.handle

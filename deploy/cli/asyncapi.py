@@ -19,6 +19,7 @@ from shared.contract.drafts import DraftPiece
 from shared.contract.entry import Entry
 from shared.contract.facts import MAY_WRITE
 from shared.contract.presence import VisitorReport, WatchAsked
+from shared.contract.suggestions import Suggestion, SuggestionAsked, SuggestionsOffered
 from shared.service.version import VERSION
 
 #: Users that read the log and its feed.
@@ -57,6 +58,7 @@ _PARAMETERS: Final = {
     "version": ("The hash of the flow's content, as in the fact FlowStarted.", "5f3a"),
     "flow": ("The flow's name.", "tour"),
     "key": ("What of the desk.", subjects.DESK_AVAILABILITY),
+    "request": ("The request's, by chance.", "5f3a9c"),
     "service": ("What a flow's `service` names.", "orders"),
 }
 
@@ -178,6 +180,27 @@ CHANNELS: Final = {
         "Where the visitor is, told by each replica of the proxy while an operator looks.",
         ("visitor",),
         publish=("proxy",),
+        subscribe=("operator",),
+    ),
+    "suggestions": Channel(
+        subjects.SUGGESTIONS,
+        "What an operator asks the assistant for. One of the workflow's replicas answers; nothing is stored.",
+        ("suggestionAsked",),
+        publish=("operator",),
+        subscribe=("workflow",),
+    ),
+    "suggestionsOffered": Channel(
+        subjects.SUGGESTIONS_OFFERED,
+        "Whether there is an assistant that operators may ask. One of the workflow's replicas answers.",
+        ("offered",),
+        publish=("operator",),
+        subscribe=("workflow",),
+    ),
+    "suggestionAnswers": Channel(
+        subjects.SUGGESTED + ".{request}",
+        "What either of these names as its reply subject.",
+        ("suggestion", "offered"),
+        publish=("workflow",),
         subscribe=("operator",),
     ),
     "drafts": Channel(
@@ -435,6 +458,15 @@ def _messages() -> dict[str, Any]:
         "presence": {"summary": "How many are there.", "payload": ref("OperatorsPresent")},
         "watch": {"summary": "Which console asks.", "payload": ref("WatchAsked")},
         "visitor": {"summary": "What is known of the visitor.", "payload": ref("VisitorReport")},
+        "suggestionAsked": {
+            "summary": "For what, and of which conversation.",
+            "payload": ref("SuggestionAsked"),
+        },
+        "suggestion": {"summary": "The text, or why there is none.", "payload": ref("Suggestion")},
+        "offered": {
+            "summary": "Whether there is an assistant; its value means nothing in the question.",
+            "payload": ref("SuggestionsOffered"),
+        },
         "draft": {"summary": "A piece of an answer in the making.", "payload": ref("DraftPiece")},
         "time": {
             "summary": "The time that the timer was armed for (RFC 3339, UTC).",
@@ -450,7 +482,10 @@ def _messages() -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     """The types of payloads, in the form that AsyncAPI gives JSON Schema."""
     _, components = msgspec.json.schema_components(
-        [Entry, DraftPiece, OperatorsPresent, Release, VisitorReport, WatchAsked],
+        [
+            *(Entry, DraftPiece, OperatorsPresent, Release, VisitorReport, WatchAsked),
+            *(Suggestion, SuggestionAsked, SuggestionsOffered),
+        ],
         ref_template="#/components/schemas/{name}",
     )
     schemas: dict[str, Any] = {name: _in_asyncapi(schema) for name, schema in components.items()}

@@ -26,6 +26,7 @@ from services.operator.lead import Lead
 from services.operator.leases import TELL_SECONDS, LeaseKeeper, PresentOperators
 from services.operator.settings import Settings
 from services.operator.subscriptions import subscribe
+from services.operator.suggestions import Suggester
 from services.operator.team import DeskTeam
 from services.operator.transports import http, schemas
 from services.operator.transports.events import EventHub
@@ -83,6 +84,7 @@ class OperatorApp:
         self._handlers: Handlers | None = None
         self._door: Door | None = None
         self._answers: CannedAnswers | None = None
+        self._suggester: Suggester | None = None
         self._erasure: Erasure | None = None
         self._replica = secrets.token_hex(8)
         self._subscription: Subscription | None = None
@@ -109,7 +111,7 @@ class OperatorApp:
         ).set_function(lambda: len(self._hub))
         application = http.build(
             *(self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases),
-            *(self._state, self._get_answers),
+            *(self._state, self._get_answers, self._get_suggester),
         )
         self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]
 
@@ -157,6 +159,7 @@ class OperatorApp:
         )
         desk.follow(self._place)
         self._answers = CannedAnswers(client)
+        self._suggester = Suggester(client, time.monotonic)
         self._watches.begin(Drafts(client))
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
         self._handlers = Handlers(desk, stream, self._subscription, entries, self._commands)
@@ -315,6 +318,10 @@ class OperatorApp:
     def _get_answers(self) -> CannedAnswers:
         assert self._answers is not None, "the gate opens when the log has been read"
         return self._answers
+
+    def _get_suggester(self) -> Suggester:
+        assert self._suggester is not None, "the gate opens when the log has been read"
+        return self._suggester
 
     def _get_door(self) -> Door:
         assert self._door is not None, "the gate opens when the log has been read"

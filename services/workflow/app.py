@@ -25,6 +25,7 @@ from services.workflow.repository import Repository
 from services.workflow.settings import WorkflowSettings
 from services.workflow.state_cache import StateCache
 from services.workflow.subscriptions import subscribe
+from services.workflow.suggestions import Suggestions
 from services.workflow.timers import Schedules
 from services.workflow.turn_watchdog import TurnWatchdog
 from shared.contract import subjects
@@ -61,6 +62,9 @@ class WorkflowApp:
             settings.assistant_concurrency,
             settings.assistant_budget_tokens,
             settings.assistant_max_tokens,
+        )
+        self._suggestions = Suggestions(
+            self._speech, health.registry, settings.suggestions, settings.assistant_budget_tokens
         )
         self._presence = Presence()
         self._masters = masters_of(settings)
@@ -124,7 +128,8 @@ class WorkflowApp:
             asyncio.create_task(self._files.watch()),
             asyncio.create_task(self._flows.follow(client)),
         ]
-        subscribe(self._broker, self._health, self._presence, self._flows, workflow)
+        self._suggestions.begin(stream)
+        subscribe(self._broker, self._health, self._presence, self._flows, workflow, self._suggestions)
         # Not through FastStream: every input is delivered, and it would cost several times as much.
         await subscription.join(subjects.WORKFLOW_DELIVERY, subjects.WORKFLOW_DURABLE, workflow.handle)
         await listen(self._broker, self._health)

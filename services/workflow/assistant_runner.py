@@ -113,6 +113,17 @@ class AssistantRunner:
         finally:
             await streamed.stop()
 
+    async def write(self, prompt: Prompt) -> Generated | GenerationFailed:
+        """Answer something that no visitor hears. It is paid for like all else, and counted so."""
+        try:
+            async with aclosing(self._client.stream(prompt)) as parts:
+                async for part in parts:
+                    if isinstance(part, Finished):
+                        return self._paid(part, 0)
+        except AssistantFailed as error:
+            return GenerationFailed(reason=error.reason, attempt=0)
+        return GenerationFailed(reason="cut", attempt=0)
+
     async def close(self) -> None:
         await self._client.close()
 
@@ -141,9 +152,12 @@ class AssistantRunner:
         )
 
     def _generated(self, finished: Finished, attempt: int) -> Generated:
+        self._answers.labels("answered").inc()
+        return self._paid(finished, attempt)
+
+    def _paid(self, finished: Finished, attempt: int) -> Generated:
         usage = finished.usage
         cost = assistant.cost(usage, self._client.prices)
-        self._answers.labels("answered").inc()
         self._tokens.labels("in").inc(usage.tokens_in)
         self._tokens.labels("out").inc(usage.tokens_out)
         self._cost.inc(cost / 1_000_000)

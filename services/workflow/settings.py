@@ -95,6 +95,10 @@ class WorkflowSettings(Sealing, frozen=True, kw_only=True):
         Price, Meta(description="price of a million tokens that are answered; 0 for unknown")
     ] = 0.0
 
+    suggestions: Annotated[
+        bool, Meta(description="operators may ask the assistant for drafts and summaries of conversations")
+    ] = True
+
     def __post_init__(self) -> None:
         self.provider()  # settings that do not go together are named at start
 

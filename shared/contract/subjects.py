@@ -65,6 +65,14 @@ TIMERS_DUE: Final = "timer.due.*.*"
 TIMERS_DURABLE: Final = "timers"
 TIMERS_DELIVERY: Final = "deliver.timers"
 
+#: Core NATS: what operators ask the assistant for, and whether they can. The workflows share the questions.
+SUGGESTIONS: Final = "suggest.text"
+SUGGESTIONS_OFFERED: Final = "suggest.offered"
+SUGGESTIONS_QUEUE: Final = "suggest"
+#: Where the answers go. No inbox, since the workflow may not write into others', and with the server's
+#: `allow_responses` each delivery to it would be remembered.
+SUGGESTED: Final = "suggested"
+
 #: Core NATS: which visitors, and which operators, are typing right now.
 VISITORS_TYPING: Final = "typing.*.*.visitor"
 OPERATORS_TYPING: Final = "typing.*.*.operator"

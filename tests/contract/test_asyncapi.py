@@ -50,7 +50,7 @@ def heard(name: str, connections: Connections) -> set[str]:
         case "operator":
             services.operator.subscriptions.subscribe(broker, health, nothing, nothing, nothing, nothing)
         case "workflow":
-            services.workflow.subscriptions.subscribe(broker, health, nothing, nothing, nothing)
+            services.workflow.subscriptions.subscribe(broker, health, nothing, nothing, nothing, nothing)
     return {subscriber.get_log_context(None)["subject"] for subscriber in broker.subscribers}
 
 
@@ -59,7 +59,7 @@ def heard(name: str, connections: Connections) -> set[str]:
     [
         ("proxy", {"operatorTyping", "watched"}),
         ("operator", {"visitorTyping", "presence", "watched", "visitorPresence", "deskState"}),
-        ("workflow", {"presence", "releases", "timersDue"}),
+        ("workflow", {"presence", "releases", "timersDue", "suggestions", "suggestionsOffered"}),
     ],
 )
 async def test_what_the_services_listen_to_is_described(

@@ -194,6 +194,18 @@ async def test_every_stream_that_a_log_may_have_is_read(server: EmbeddedNats, na
 
 
 @pytest.mark.parametrize("name", USERS)
+async def test_the_operator_service_asks_for_suggestions_and_the_workflow_answers(
+    server: EmbeddedNats, name: str
+) -> None:
+    async with connected(server, name) as user:
+        for subject in (subjects.SUGGESTIONS, subjects.SUGGESTIONS_OFFERED):
+            assert await user.may_publish(subject) == (name == "operator")
+            assert await user.may_subscribe(subject) == (name == "workflow")
+        assert await user.may_publish(f"{subjects.SUGGESTED}.1") == (name == "workflow")
+        assert await user.may_subscribe(f"{subjects.SUGGESTED}.1") == (name == "operator")
+
+
+@pytest.mark.parametrize("name", USERS)
 async def test_accounts_and_sessions(server: EmbeddedNats, name: str) -> None:
     async with connected(server, name) as user:
         assert await user.may_publish("$KV.OPERATORS.someone") == (name in ("admin", "operator"))

@@ -290,6 +290,27 @@ MUTATIONS: Final = (
         ("tests/contract/test_assigner.py", "-k", "does_not_answer"),
     ),
     Mutation(
+        "Suggestions have their places, and visitors theirs",
+        "services/workflow/suggestions.py",
+        "        elif self._busy >= PLACES:",
+        "        elif False:",
+        ("tests/contract/test_suggestions.py", "-k", "too_often"),
+    ),
+    Mutation(
+        "An account asks for so many suggestions in a minute",
+        "services/operator/suggestions.py",
+        "        if wait := self._asked.wait(account, now):",
+        "        if wait := 0:",
+        ("tests/contract/test_suggestions.py", "-k", "too_often"),
+    ),
+    Mutation(
+        "Nobody ends the conversation that the assistant is told by what they write",
+        "services/workflow/domain/suggesting.py",
+        'return _MARK.sub("‹", text.strip())',
+        "return text.strip()",
+        ("tests/unit/test_suggesting.py",),
+    ),
+    Mutation(
         "A replica that was silent leads no more",
         "services/operator/lead.py",
         "return self._clock() - self._written < HOLD_SECONDS",

@@ -27,6 +27,7 @@ from services.operator.domain.export import MEDIA, Format, exported
 from services.operator.domain.leases import Leases
 from services.operator.domain.search import Search, question
 from services.operator.handlers import CommandRefused, Handlers, NotFound, Still
+from services.operator.suggestions import Suggester
 from services.operator.transports import schemas
 from services.operator.transports.account_routes import account_routes, session_cookie
 from services.operator.transports.answer_routes import answer_routes
@@ -37,6 +38,7 @@ from services.operator.transports.login import COOKIE, Door
 from services.operator.transports.pages import OfflineSwagger, pages
 from services.operator.transports.parameters import Id, Req
 from services.operator.transports.problems import answers, as_json
+from services.operator.transports.suggestion_routes import suggestion_routes
 from services.operator.transports.team_routes import team_routes
 from shared.contract.subjects import SESSION_HOURS
 from shared.contract.visible import cleaned
@@ -377,6 +379,7 @@ def build(
     here: Leases,
     state: DeskState,
     canned: Callable[[], CannedAnswers],
+    suggester: Callable[[], Suggester],
 ) -> Litestar:
     """The ASGI application. ``here`` is told of every operator who asks for something."""
 
@@ -401,6 +404,7 @@ def build(
             desk_routes(),
             history_routes(),
             answer_routes(),
+            suggestion_routes(),
             team_routes(),
             account_routes(),
             *pages(),
@@ -413,6 +417,7 @@ def build(
             "operator": Provide(operator),
             "still": Provide(still),
             "canned": Provide(canned, sync_to_thread=False),
+            "suggester": Provide(suggester, sync_to_thread=False),
             "desk_state": Provide(lambda: state, sync_to_thread=False),
             "settings": Provide(lambda: state.settings, sync_to_thread=False),
             "here": Provide(lambda: here, sync_to_thread=False),

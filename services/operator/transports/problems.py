@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from services.operator.desk_commands import NoteRefused
 from services.operator.domain.accounts import AccountRefused
 from services.operator.handlers import Busy, CommandRefused, NoSuchState, NotFound
 from services.operator.history import NothingThere, StillReading
+from services.operator.suggestions import NotSuggested, TooManySuggestions
 from services.operator.transports import schemas
 from services.operator.transports.login import TooMany
 from services.operator.transports.parameters import Req
@@ -68,6 +70,9 @@ _TOLD = {
 }
 
 
+_AS_PROBLEM = {409: "not now, or not with this id", 429: "too often: try again after `Retry-After`"}
+
+
 def answers(*statuses: int) -> dict[int, ResponseSpec]:
     """What can go wrong at a route in the first form, for its description."""
     return {
@@ -77,12 +82,16 @@ def answers(*statuses: int) -> dict[int, ResponseSpec]:
 
 
 def problems(
-    conflict: str = "", invalid: str = "", missing: str = "no such conversation", forbidden: str = ""
+    conflict: str = "",
+    invalid: str = "",
+    missing: str = "no such conversation",
+    forbidden: str = "",
+    too_many: str = "",
 ) -> dict[int, ResponseSpec]:
     """What can go wrong at a route in the form of RFC 9457, each with an example.
 
     ``conflict`` is that of 409, ``invalid`` that of 422, ``missing`` that of 404, ``forbidden`` that of 403,
-    for routes that answer so.
+    ``too_many`` that of 429, for routes that answer so.
     """
     details = {
         400: "id: Invalid UUID",
@@ -91,13 +100,14 @@ def problems(
         404: missing,
         409: conflict,
         422: invalid,
+        429: too_many,
         503: "the log does not answer in time, try again",
     }
     return {
         status: ResponseSpec(
             schemas.ProblemDocument,
             generate_examples=False,
-            description="not now, or not with this id" if status == 409 else _TOLD[status],
+            description=_AS_PROBLEM.get(status) or _TOLD[status],
             media_type=PROBLEM_JSON,
             examples=[
                 Example(
@@ -128,7 +138,11 @@ def _http_problem(error: Exception) -> HttpProblem:
         case CommandRefused(why=why):
             names = {"operator": why.operator or None, "operator_name": why.operator_name or None}
             return HttpProblem(409, schemas.ProblemDetail(error=why.error, **names), {})
-        case IdReused() | NoteRefused() | TooManyAnswers():
+        case NotSuggested(again=True):
+            return HttpProblem(503, said, again)
+        case TooManySuggestions(seconds=seconds):
+            return HttpProblem(429, said, {"Retry-After": str(math.ceil(seconds))})
+        case IdReused() | NotSuggested() | NoteRefused() | TooManyAnswers():
             return HttpProblem(409, said, {})
         case AccountRefused(kind=kind):
             return HttpProblem({"missing": 404, "forbidden": 403, "conflict": 409}[kind], said, {})

@@ -25,6 +25,12 @@ from shared.contract.facts import (
 from shared.contract.html_text import plain
 
 
+def said(entries: Iterable[RecordedEntry]) -> list[PromptLine]:
+    """All lines that took effect since the visitor last began anew, also those that wait for an answer."""
+    lines, waiting = _told(entries)
+    return [*lines, *(line for some in waiting.values() for line in some)]
+
+
 def so_far(entries: Iterable[RecordedEntry], cause: int) -> list[PromptLine]:
     """The lines that took effect since the visitor last began anew, up to the input ``cause``.
 
@@ -32,8 +38,14 @@ def so_far(entries: Iterable[RecordedEntry], cause: int) -> list[PromptLine]:
     was still being made. So what waits for an answer after ``cause`` is left out (it would be answered
     now, and once more in its turn), and so is what was refused.
     """
+    lines, waiting = _told(entries)
+    return lines + waiting.get(cause, [])
+
+
+def _told(entries: Iterable[RecordedEntry]) -> tuple[list[PromptLine], OrderedDict[int, list[PromptLine]]]:
+    """What was said in its order, and what waits for an answer, by its position."""
     state = NEW
-    said: list[PromptLine] = []
+    told: list[PromptLine] = []
     waiting: OrderedDict[int, list[PromptLine]] = (
         OrderedDict()
     )  # its first is found at once, however many went
@@ -41,7 +53,7 @@ def so_far(entries: Iterable[RecordedEntry], cause: int) -> list[PromptLine]:
     for recorded in entries:
         state, facts = step(state, recorded)
         if any(isinstance(fact, ConversationReset | ConversationErased) for fact in facts):
-            said.clear()
+            told.clear()
             waiting.clear()
             asked = None
         if any(isinstance(fact, InputRefused) for fact in facts):
@@ -49,17 +61,17 @@ def so_far(entries: Iterable[RecordedEntry], cause: int) -> list[PromptLine]:
         # An outcome is one input's, or (a claim, a handoff) that of all.
         oldest = state.inbox.unanswered[0].position if state.inbox.unanswered else recorded.position
         while waiting and next(iter(waiting)) < oldest:
-            said += waiting.popitem(last=False)[1]
+            told += waiting.popitem(last=False)[1]
         answered = recorded.cause or 0
         if answered in waiting and not state.inbox.owes(answered):
-            said += waiting.pop(answered)
+            told += waiting.pop(answered)
         lines = [line for fact in facts for line in _lines(fact, asked)]
         if state.inbox.owes(recorded.position):
             waiting[recorded.position] = lines
         else:
-            said += lines
+            told += lines
         asked = next((fact for fact in facts if isinstance(fact, ChoiceAsked)), asked)
-    return said + waiting.get(cause, [])
+    return told, waiting
 
 
 def _lines(fact: Fact, asked: ChoiceAsked | None) -> list[PromptLine]:

@@ -27,24 +27,26 @@ export function problem(error) {
 // A request that hangs has met a link that is dead without a word: the feed asks at once whether its own is.
 const SLOW = 5000;
 const PATIENCE = 15000;
+const LONG = 60000; // what an assistant writes
 export const slow = new EventTarget();
 
 /**
  * @param {"GET" | "POST"} method
  * @param {string} path
  * @param {object} [body]
+ * @param {number} [patience] how long the answer may take (ms); what may take long says nothing of the link
  * @returns {Promise<any>}
  */
-async function request(method, path, body) {
+async function request(method, path, body, patience = PATIENCE) {
   /** @type {Response} */
   let response;
   /** @type {any} */
   let answer;
-  const patience = setTimeout(() => slow.dispatchEvent(new Event("slow")), SLOW);
+  const slowly = patience > PATIENCE ? 0 : setTimeout(() => slow.dispatchEvent(new Event("slow")), SLOW);
   try {
     response = await fetch(path, {
       method,
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: AbortSignal.timeout(patience),
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
@@ -54,7 +56,7 @@ async function request(method, path, body) {
   } catch {
     throw new Problem(0, { error: "the service cannot be reached" });
   } finally {
-    clearTimeout(patience);
+    clearTimeout(slowly);
   }
   if (!response.ok) throw new Problem(response.status, answer ?? {});
   return answer;
@@ -133,6 +135,10 @@ export const api = {
   saveAnswer: (answer) => persist("/api/answers", answer),
   /** @param {string} id @param {boolean} shared @returns {Promise<import("./types").Answers>} */
   removeAnswer: (id, shared) => persist("/api/answers/remove", { id, shared }),
+  /** @returns {Promise<{offered: boolean}>} */
+  suggestionsOffered: () => request("GET", "/api/suggestions"),
+  /** @param {string} id @param {"reply" | "summary"} kind @param {string} language @returns {Promise<{text: string, position: number}>} */
+  suggest: (id, kind, language) => request("POST", path(id, "/suggestions"), { kind, language }, LONG),
   /** @param {string} id @returns {Promise<import("./types").Detail>} */
   conversation: (id) => request("GET", path(id)),
   /** @param {string} id @returns {Promise<import("./types").Earlier>} */

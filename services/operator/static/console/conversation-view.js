@@ -2,6 +2,7 @@
 
 import "./conversation-transcript.js";
 import "./message-editor.js";
+import "./suggested-text.js";
 import "./visitor-card.js";
 import { api, problem } from "./api.js";
 import { ownerOf } from "./conversation-lists.js";
@@ -9,13 +10,17 @@ import { drafts } from "./drafts.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { isSnoozed, isUnread } from "./model.js";
 import { outbox } from "./outbox.js";
+import { settings } from "./settings.js";
 import { since, t } from "./words.js";
 
 /** @typedef {import("./types").Row} Row */
 /** @typedef {import("./types").Unsent} Unsent */
+/** @typedef {import("./suggestions.js").Kind} Kind */
 
 /** So long after it was shown a conversation counts as read (ms). */
 const READ_AFTER = 700;
+/** Whoever takes over a talk of so many lines is told what it was about. */
+const LONG = 8;
 
 export class ConversationView extends ConsoleElement {
   static properties = {
@@ -53,6 +58,7 @@ export class ConversationView extends ConsoleElement {
     this.place = ""; // where the bot is to go on
     this.placed = ""; // of which conversation that is
     this.reading = 0;
+    this.had = ""; // the open conversation, where it is this operator's
     this.unread = ""; // what of the open conversation is about to count as read
   }
 
@@ -90,11 +96,22 @@ export class ConversationView extends ConsoleElement {
 
   updated() {
     const { row } = this.talk;
+    this.welcome();
     const unread = row && isUnread(row, this.me.name) ? `${row.id}/${row.position}` : "";
     if (unread === this.unread) return; // other conversations' events change nothing about it
     this.unread = unread;
     clearTimeout(this.reading);
     if (row && unread) this.reading = window.setTimeout(() => this.read(row), READ_AFTER);
+  }
+
+  /** Sum up a long talk for whoever has just taken it over. */
+  welcome() {
+    const { id, row, lines, suggestions } = this.talk;
+    if (!row) return;
+    const has = this.mine ? id : "";
+    const taken = has !== "" && this.had === `not ${id}`;
+    this.had = has || `not ${id}`;
+    if (taken && suggestions.offered && lines.length >= LONG && settings.get("summaries")) suggestions.ask(id, "summary");
   }
 
   /** It was seen, if somebody looks at the page. @param {Row} row */
@@ -157,6 +174,7 @@ export class ConversationView extends ConsoleElement {
         <div class="main">
           ${this.bar(row)}
           <p class="notice" data-role="notice" role="alert" ?hidden=${!talk.notice}>${talk.notice}</p>
+          ${this.suggested("summary")}
           <conversation-transcript .conversation=${talk.id} .lines=${talk.lines} .notes=${talk.notes}
             .unsent=${[...outbox.at(talk.id)]} .draft=${talk.draft} .seen=${talk.presence?.seen ?? 0} .me=${this.me.name} .colleagues=${this.colleagues}
             @again=${(/** @type {CustomEvent<Unsent>} */ { detail }) => outbox.again(detail)}
@@ -165,8 +183,10 @@ export class ConversationView extends ConsoleElement {
           </conversation-transcript>
           <p class="typing" data-role="typing" ?hidden=${!talk.typing}>${t("visitorTypes")}</p>
           ${this.offer(row)}
+          ${this.suggested("reply")}
           <message-editor .conversation=${talk.id} ?known=${row !== null} ?mine=${this.mine} .colleagues=${this.colleagues}
-            .answers=${this.answers} .values=${this.values(row)} @said=${() => this.transcript.toEnd()}
+            .answers=${this.answers} .values=${this.values(row)} ?helped=${talk.suggestions.offered}
+            @suggest=${(/** @type {CustomEvent<Kind>} */ { detail }) => talk.suggestions.ask(talk.id, detail)} @said=${() => this.transcript.toEnd()}
             @notice=${(/** @type {CustomEvent<string>} */ { detail }) => this.notice(detail)}>
           </message-editor>
         </div>
@@ -248,6 +268,18 @@ export class ConversationView extends ConsoleElement {
     return isSnoozed(row, Date.now())
       ? html`<button data-role="unsnooze" ?disabled=${this.acting} @click=${() => this.act("unsnooze")}>${t("unsnooze")}</button>`
       : html`<button data-role="snooze" ?disabled=${this.acting} @click=${() => this.emit("ask", { question: "snooze", conversation: row.id })}>${t("snooze")}</button>`;
+  }
+
+  /** What the assistant suggests for this conversation. @param {Kind} kind */
+  suggested(kind) {
+    const { id, lines, suggestions } = this.talk;
+    const suggested = suggestions.at(id, kind);
+    if (!suggested) return nothing;
+    const stale = lines.some((line) => line.from === "visitor" && line.position > suggested.position);
+    return html`
+      <suggested-text .kind=${kind} .suggested=${suggested} ?stale=${stale} ?usable=${this.mine}
+        @use=${(/** @type {CustomEvent<string>} */ { detail }) => { suggestions.drop(id, kind); this.editor.append(detail); }}
+        @anew=${() => suggestions.ask(id, kind)} @dismiss=${() => suggestions.drop(id, kind)}></suggested-text>`;
   }
 
   /** After a conversation that is done: who waits longest. @param {Row | null} row */

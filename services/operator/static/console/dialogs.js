@@ -201,7 +201,7 @@ export class HelpDialog extends ConsoleDialog {
         <h2>${t("settings")}</h2>
         ${this.setting("sound", "soundOn")} ${this.setting("notices", "noticesOn")}
         ${this.refused ? html`<p class="quiet" role="alert">${t("noticesRefused")}</p>` : nothing}
-        ${this.setting("keys", "keysOn")}
+        ${this.setting("keys", "keysOn")} ${this.setting("summaries", "summariesOn")}
         <div class="buttons"><button class="primary" autofocus @click=${this.close}>${t("close")}</button></div>
       </dialog>`;
   }

@@ -20,6 +20,8 @@ export const KEYS = [
   ["u", "keyUndo"],
   ["f", "keyFind"],
   ["w", "keyHistory"],
+  ["g", "keySuggest"],
+  ["m", "keySummary"],
   ["?", "keyHelp"],
 ];
 

@@ -21,6 +21,7 @@ export class MessageEditor extends ConsoleElement {
     colleagues: { attribute: false },
     answers: { attribute: false },
     values: { attribute: false },
+    helped: { type: Boolean },
     active: { state: true },
     closed: { state: true },
     kind: { state: true },
@@ -38,6 +39,7 @@ export class MessageEditor extends ConsoleElement {
     this.answers = { shared: [], own: [] };
     /** What a canned answer may name. @type {Record<string, unknown>} */
     this.values = {};
+    this.helped = false; // an assistant can be asked
     this.active = 0; // of the canned answers that are offered
     this.closed = false; // they are not wanted for what stands there
     /** @type {Kind} */
@@ -130,6 +132,13 @@ export class MessageEditor extends ConsoleElement {
     field.focus();
     const blank = BLANK.exec(text);
     if (blank) field.setSelectionRange(blank.index, blank.index + blank[0].length);
+  }
+
+  /** Put a text behind what stands there. @param {string} text */
+  append(text) {
+    drafts.keep(this.conversation, [drafts.at(this.conversation).trimEnd(), text].filter(Boolean).join("\n"));
+    this.requestUpdate();
+    this.write("reply");
   }
 
   tellTyping() {
@@ -239,6 +248,9 @@ export class MessageEditor extends ConsoleElement {
             <button type="button" role="radio" class="plain" data-role="kind-${kind}"
               aria-checked=${this.kind === kind ? "true" : "false"} @click=${() => this.write(kind)}>${t(kind)}</button>`)}
           <button type="button" class="plain" data-role="answers" title=${t("cannedKey")} @click=${() => this.emit("ask", { question: "answers" })}>${t("cannedAnswers")}</button>
+          ${this.helped ? html`
+            <button type="button" class="plain" data-role="suggest" ?disabled=${!this.mine} @click=${() => this.emit("suggest", "reply")}>${t("suggest")}</button>
+            <button type="button" class="plain" data-role="summarize" ?disabled=${!this.known} @click=${() => this.emit("suggest", "summary")}>${t("summarize")}</button>` : nothing}
         </div>
         <span class="heard" role="status">${offered.length ? t("offersSaid", { count: offered.length }) : ""}</span>
         ${this.offers(offered)}

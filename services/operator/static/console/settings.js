@@ -1,7 +1,7 @@
 // What an operator has chosen for this browser.
 
 const KEY = "switchboard.settings";
-const EMPTY = { sound: true, notices: false, keys: true };
+const EMPTY = { sound: true, notices: false, keys: true, summaries: true };
 
 /** @typedef {keyof typeof EMPTY} Setting */
 

@@ -82,6 +82,8 @@ export class SwitchboardConsole extends ConsoleElement {
       u: () => this.session.toasts.undo(),
       f: () => lists.find("search")?.focus(),
       w: press("history"),
+      g: press("suggest"),
+      m: press("summarize"),
       "?": () => this.ask("help"),
     };
     if (!(key in does)) return;

@@ -5,6 +5,7 @@ import { drafts } from "./drafts.js";
 import { Earlier } from "./earlier.js";
 import { newest } from "./model.js";
 import { outbox } from "./outbox.js";
+import { Suggestions } from "./suggestions.js";
 
 /** @typedef {import("./types").Row} Row */
 /** @typedef {import("./types").Told} Told */
@@ -47,6 +48,9 @@ export class Talk {
     this.earlier = new Earlier();
     this.earlier.changed = () => this.changed();
     this.earlier.refused = (refusal) => this.refused(refusal);
+    this.suggestions = new Suggestions();
+    this.suggestions.changed = () => this.changed();
+    this.suggestions.refused = (refusal) => this.refused(refusal);
     this.changed = () => {};
     this.told = /** @param {import("./types").Line} _line */ (_line) => {};
     this.refused = /** @param {import("./api.js").Problem} _problem */ (_problem) => {};
@@ -64,6 +68,7 @@ export class Talk {
     this.missed = null;
     drafts.show(id);
     this.changed();
+    this.suggestions.look();
     this.watch().catch((refusal) => this.refused(problem(refusal)));
     const [detail, desk] = await Promise.all([
       api.conversation(id).catch(problem),
@@ -104,6 +109,7 @@ export class Talk {
   /** @param {"choose" | "erased"} [why] */
   close(why = "choose") {
     this.forget();
+    this.suggestions.forget();
     this.id = "";
     this.closed = why;
     this.changed();
@@ -127,6 +133,7 @@ export class Talk {
   /** All that was said in the conversation was erased: nothing of it may stay on the page. @param {string} id */
   erase(id) {
     this.earlier.erase(id);
+    this.suggestions.forget(id);
     if (this.id === id) this.close("erased");
   }
 
