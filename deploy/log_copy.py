@@ -47,7 +47,7 @@ class Keys:
         self._destroyed: set[bytes] = set()
 
     async def load(self, batch: Sequence[StoredMessage]) -> None:
-        """Fetch the keys of these, but for those that were destroyed. Raises `KeyringError`."""
+        """Fetch the keys of these, except those that were destroyed. Raises `KeyringError`."""
         for message in batch:
             id = sealing.key_id(message.data)
             if id is None or id in self._destroyed:

@@ -87,8 +87,8 @@ class StoreError(Exception):
 
 
 class StoreBroken(StoreError):
-    """Nor will it be before it is opened again: DuckDB gives a database up after an error of this kind, or
-    the file is not whole, and is set aside when it is closed.
+    """The file cannot be used before it is opened again: DuckDB gives a database up after an error of this
+    kind, or the file is not whole, and is set aside when it is closed.
     """
 
 
@@ -97,7 +97,7 @@ class _Unreadable(Exception):
 
 
 class _Rest(msgspec.Struct, array_like=True):
-    """A conversation's `TrackedConversation` but for the state, which has a codec of its own."""
+    """A conversation's `TrackedConversation` except the state, which has a codec of its own."""
 
     talk: TalkState
     asked: tuple[OpenInput, ...]

@@ -128,7 +128,7 @@ class QueueWait(NamedTuple):
 
 
 class _Content(msgspec.Struct, array_like=True):
-    """A summary but for its id and its states, which have a codec of their own."""
+    """A summary except its id and its states, which have a codec of their own."""
 
     started: int
     updated: int
@@ -286,7 +286,7 @@ class Desk:
         return [operator for (operator,) in found]
 
     def loads(self) -> dict[str, int]:
-        """How many conversations each operator has, but for those that are snoozed. Raises `DeskError`."""
+        """How many conversations each operator has, except those that are snoozed. Raises `DeskError`."""
         return dict(
             self._select(
                 f"SELECT operator, count(*) FROM conversations WHERE shelf = {LIVE} AND owner = 'operator' "
@@ -313,8 +313,8 @@ class Desk:
         return self._rows("given > 0 ORDER BY given LIMIT :limit", {"limit": limit})
 
     def for_people(self, limit: int) -> list[ConversationSummary]:
-        """At most ``limit`` that wait for a person's word, and as many that are for a person: those first for
-        which that is so longest. Raises `DeskError`.
+        """At most ``limit`` that wait for a person's word, and as many that are for a person, the longest
+        waiting first. Raises `DeskError`.
         """
         found = {
             summary.id: summary

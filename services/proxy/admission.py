@@ -1,20 +1,20 @@
-"""The edge: what every door asks before it lets anyone do anything. One object for all of them.
+"""Admission: what every door asks before it lets anyone do anything. One object for all of them.
 
 A door, in this order:
 
-    if not edge.origin_ok(scope, DOOR): HTTP 403
-    address = edge.address(scope)
-    if refusal := edge.connect(address, DOOR): 429, 4029 or `error`
-    if refusal := edge.enter(DOOR, visitor, address): the same   # before it accepts
+    if not admission.origin_ok(scope, DOOR): HTTP 403
+    address = admission.address(scope)
+    if refusal := admission.connect(address, DOOR): 429, 4029 or `error`
+    if refusal := admission.enter(DOOR, visitor, address): the same   # before it accepts
     try:
         ... for each message of the visitor:
-        if refusal := edge.message(visitor, DOOR): the same
+        if refusal := admission.message(visitor, DOOR): the same
     finally:
-        edge.leave(DOOR, visitor, address)
+        admission.leave(DOOR, visitor, address)
 
 ``visitor`` is the conversation's name, so a visitor's sockets, streams and requests at one door
 count together. HTTP answers a `Refusal` with `refuse`; a WebSocket closes with
-``closings.too_many(refusal.reason, refusal.retry_after_seconds)``; Socket.IO sends ``error`` with
+``close_codes.too_many(refusal.reason, refusal.retry_after_seconds)``; Socket.IO sends ``error`` with
 ``refusal.text``.
 """
 

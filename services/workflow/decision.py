@@ -62,7 +62,7 @@ class Decision:
     async def decide(
         self, conversation: str, state: Conversation, item: Input, turn: TurnProgress, lease: WakeUp | None
     ) -> Entry | Effect:
-        """The entry that answers ``item``, or what it takes first. Raises `LogError` for want of the flow."""
+        """The entry that answers ``item``, or the effect needed first. Raises `LogError` without the flow."""
         most = self._limits.max_deliveries + (NEWER_DELIVERIES if state.needs > 1 else 0)
         if lease is not None and lease.count > most:
             return _failure(item, "too_many_deliveries")

@@ -101,7 +101,7 @@ class LiveConnection:
             await self._flushed(self._connection)
 
     async def leave(self) -> None:
-        """Nothing of what is shared comes any more once this has returned, but for what is lost."""
+        """Once this has returned, nothing more comes of what is shared with the other replicas."""
         self._shared = None
         if self._connection is not None:
             self._connection.unsubscribe(_SHARED)

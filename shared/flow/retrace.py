@@ -31,8 +31,8 @@ from shared.flow.decide import begins
 from shared.flow.language.flow import Flow
 from shared.timestamps import parse_time
 
-#: ``same``: it decides what it decided then. ``other``: it does not. ``untold``: nobody can tell, for want of
-#: the words or of the flow. ``own``: it was no decision of the flow's.
+#: ``same``: it decides what it decided then. ``other``: it does not. ``untold``: nobody can tell, without
+#: the words or the flow. ``own``: it was no decision of the flow's.
 Verdict = Literal["same", "other", "untold", "own"]
 
 #: An outcome is stored so long after its timers were set, at most (ns), and clocks differ.

@@ -1,7 +1,7 @@
 """Who gets a conversation that waits: decided for the whole desk at once, from what is known of it. Pure.
 
-The urgent come first, then who waits longest: nobody is passed over for somebody who came later, but for
-want of anybody who may take them. Of the operators who may, those come first who speak the visitor's
+The urgent come first, then who waits longest: nobody is passed over for somebody who came later,
+unless nobody may take them. Of the operators who may, those come first who speak the visitor's
 language, then those with the least to do, then those who got a conversation longest ago. What is alike in all
 that is told apart by its name, so the same desk always gives the same answer.
 """

@@ -1,6 +1,6 @@
 """A conversation as lines to read: who said what, and what happened in between.
 
-All of it is plain text, but for what the assistant said: that is the Markdown it wrote.
+All of it is plain text, except what the assistant said: that is the Markdown it wrote.
 """
 
 from __future__ import annotations

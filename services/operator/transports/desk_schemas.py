@@ -95,7 +95,7 @@ class AssignedTo(msgspec.Struct, kw_only=True):
 
 
 class NotedFields(msgspec.Struct, kw_only=True):
-    """What was noted about a conversation, but for the notes. ``noted`` is the position of the last of it
+    """What was noted about a conversation, except the notes. ``noted`` is the position of the last of it
     (0: nothing was), ``read`` up to which position each account has seen the conversation.
     """
 

@@ -100,7 +100,7 @@ class Explanation(msgspec.Struct, kw_only=True):
     ``answers`` is the position of what it answers, ``path`` the states that the flow went through, ``rules``
     what it looked at, in that order; ``more`` is how many rules are left away. ``verdict``: `same`, the
     decision comes out as recorded, so this is why; `other`, it does not in this version of the program, and
-    ``why`` says what differs; `untold`, nobody can tell, for want of the words or the flow; `own`, the
+    ``why`` says what differs; `untold`, nobody can tell, since the words or the flow are missing; `own`, the
     service decided without the flow, after long silence or a failure.
     """
 

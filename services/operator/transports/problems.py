@@ -158,7 +158,7 @@ def _http_problem(error: Exception) -> HttpProblem:
                 503, schemas.ProblemDetail(error="the lists cannot be read now, try again"), again
             )
         case LogError() | Busy() | Unavailable():
-            log.warning("out_of_reach", error=str(error))
+            log.warning("log_out_of_reach", error=str(error))
             late = schemas.ProblemDetail(error="the log does not answer in time, try again")
             return HttpProblem(503, late, again)
         case HTTPException():

@@ -305,7 +305,7 @@ async def show_session(session_id: SessionId, request: Req) -> wire.SessionAnswe
 
 
 def _apart(raw: str) -> str:
-    """The path, decoded but for what would part it anew, or be decoded twice."""
+    """The path, decoded, except what would split it again, or be decoded twice."""
     parts = (unquote(part).replace("%", "%25").replace("/", "%2F") for part in raw.split("/"))
     return "/".join(parts)
 
@@ -375,7 +375,7 @@ def _told(error: Exception) -> tuple[int, wire.Problem, dict[str, str]]:
             text = "no answer from the log: the message may or may not be stored, look at the session"
             return 503, wire.Problem(text), {"Retry-After": "1"}
         case Overtaken() | LogError():
-            log.warning("out_of_reach", error=str(error))
+            log.warning("log_out_of_reach", error=str(error))
             return 503, wire.Problem("the log cannot be reached, try again"), {"Retry-After": "1"}
         case HTTPException():
             return error.status_code, wire.Problem(_words(error)), dict(error.headers or {})

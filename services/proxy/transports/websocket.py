@@ -502,7 +502,7 @@ def _new_id() -> str:
 
 async def _close(send: AsgiSend, closing: CloseCode) -> None:
     """A slow reader gets the code as soon as it has read what is before it; who never reads is cut off
-    for want of an answer to a ping."""
+    because no ping was answered."""
     with contextlib.suppress(OSError):
         await send({"type": "websocket.close", "code": closing.code, "reason": closing.reason})
 

@@ -15,7 +15,7 @@ MAX_COMPLETION_TOKENS: Final = "max_completion_tokens"
 
 
 class Manner(NamedTuple):
-    """How a request is written. The default is OpenAI's way, but for the newer name of the limit."""
+    """How a request is written. The default is OpenAI's way, except for the newer name of the limit."""
 
     limit: str = MAX_TOKENS  # what the most tokens of an answer are called; "" for not to be said
     stream_options: bool = True

@@ -40,7 +40,7 @@ class Ownership(
     operator: str = ""  # the owning operator's account, while the owner is "operator"
     operator_name: str = ""
     queue: str = ""  # where the visitor waits or last waited
-    ended_by_bot: bool = False  # "resolved" for want of words, not by an operator
+    ended_by_bot: bool = False  # "resolved" because nobody wrote, not by an operator
     waiting: int = 0  # since when the visitor waits for a person's word (ns since 1970, UTC); 0: does not
 
     def is_of(self, operator: str) -> bool:

@@ -39,7 +39,7 @@ class Option(NamedTuple):
 def meant(options: Sequence[Option], text: str, language: str = "") -> tuple[int, ...]:
     """The options that a text means, by index: none, one, or several where only the visitor can tell.
 
-    The most certain counts: the same words, the same id, the same words but for case, then for accents,
+    The most certain counts: the same words, the same id, the same words except for case, then for accents,
     then for punctuation; and then the number in the list. Where words (or an id) say one and the number
     another, both are meant. "#2" is the number, unless an option has these very words.
     """

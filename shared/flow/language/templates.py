@@ -186,7 +186,7 @@ class Json(msgspec.Struct, frozen=True):
 
 
 def split(text: str, saved: bool = True) -> Parts:
-    """The parts of a text. Where nothing is ``saved``, braces mean nothing, but for what is given."""
+    """The parts of a text. Where nothing is ``saved``, braces mean nothing, except for what is given."""
     parts: list[str | TemplateVariable] = []
     at = 0
     for place in PLACEHOLDER.finditer(text):

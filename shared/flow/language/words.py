@@ -104,7 +104,7 @@ class SaidText:
             yield from (span for span in found if not (word.guarded and self._denies(span)))
 
     def is_only(self, word: _Word) -> bool:
-        """Whether the text is the word and nothing else, but for punctuation."""
+        """Whether the text is the word and nothing else, except punctuation."""
         return self._runs.text == word.whole
 
     def may_hold(self, word: _Word) -> bool:

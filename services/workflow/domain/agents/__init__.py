@@ -58,7 +58,7 @@ def respond_agent(
     agents: Mapping[str, Agent] = BUILT_IN,
     max_entry: int = MAX_ENTRY,
 ) -> Entry | Effect:
-    """The entry that answers ``item`` of an engagement, or what it takes first.
+    """The entry that answers ``item`` of an engagement, or the effect that is needed first.
 
     ``agents`` are the installed ones. An agent that raises is not caught: the caller's failed outcome
     is this input's, and what the agent remembered stays.
