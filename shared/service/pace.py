@@ -15,9 +15,9 @@ PIECE_SECONDS = 0.0005
 #: Behind so much work everybody rests (seconds): timers of the event loop are no finer than a millisecond.
 WORK_SECONDS = 0.001
 #: It rests so many times as long as it worked, while others have something to do: four fifths of the
-#: processor are theirs, and those of the log's server and the other services where these are on the same one. Measured
-#: beside 20 sockets that are told 20,000 entries each: with 1 the others' p99 is 2.4 times as long, with 4
-#: 1.2 to 1.5 times.
+#: processor are theirs, and those of the log's server and the other services where these are on the same
+#: one. Measured beside 20 sockets that are told 20,000 entries each: with 1 the others' p99 is 2.4 times
+#: as long, with 4 1.2 to 1.5 times.
 RESTS = 4
 #: While nobody else does.
 IDLE_RESTS = 1

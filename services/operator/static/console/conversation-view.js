@@ -53,6 +53,7 @@ export class ConversationView extends ConsoleElement {
     this.answers = { shared: [], own: [] };
     /** Who waits longest of all. @type {Row | undefined} */
     this.next = undefined;
+    this.shown = ""; // the conversation that is drawn: what is done is done there
     this.acting = false;
     this.carded = false; // the card is shown where there is no room beside the conversation
     this.place = ""; // where the bot is to go on
@@ -78,7 +79,7 @@ export class ConversationView extends ConsoleElement {
 
   /** @param {string} act @param {unknown} [value] */
   act(act, value) {
-    this.emit("act", { act, value });
+    this.emit("act", { act, value, conversation: this.shown });
   }
 
   /** Do with the open conversation what a key or a button stands for, if that can be done now. @param {string} name */
@@ -159,6 +160,7 @@ export class ConversationView extends ConsoleElement {
 
   render() {
     const { talk } = this;
+    this.shown = talk.id;
     return html`
       <section class="conversation" aria-label=${t("conversation")}>
         <p class="empty" data-role="nothing" ?hidden=${talk.id !== ""}>${t(talk.closed)}</p>
@@ -168,7 +170,7 @@ export class ConversationView extends ConsoleElement {
 
   open() {
     const { talk } = this;
-    const { row } = talk;
+    const { id, row } = talk;
     return html`
       <div class="open" data-role="conversation">
         <div class="main">
@@ -186,7 +188,7 @@ export class ConversationView extends ConsoleElement {
           ${this.suggested("reply")}
           <message-editor .conversation=${talk.id} ?known=${row !== null} ?mine=${this.mine} .colleagues=${this.colleagues}
             .answers=${this.answers} .values=${this.values(row)} ?helped=${talk.suggestions.offered}
-            @suggest=${(/** @type {CustomEvent<Kind>} */ { detail }) => talk.suggestions.ask(talk.id, detail)} @said=${() => this.transcript.toEnd()}
+            @suggest=${(/** @type {CustomEvent<Kind>} */ { detail }) => talk.suggestions.ask(id, detail)} @said=${() => this.transcript.toEnd()}
             @notice=${(/** @type {CustomEvent<string>} */ { detail }) => this.notice(detail)}>
           </message-editor>
         </div>

@@ -72,15 +72,20 @@ export function listen(on) {
   /** @param {EventSource} feed */
   const failed = (feed) => {
     feed.close();
-    if (feed === next) next = null;
-    else if (feed === source) source = null;
-    else return;
-    clearTimeout(doubt);
-    clearTimeout(opening);
+    if (feed === next) {
+      next = null;
+      clearTimeout(doubt);
+      clearTimeout(opening);
+    } else if (feed === source) {
+      source = null;
+    } else {
+      return;
+    }
     if (ended) return;
     closed();
     clearTimeout(timer);
-    timer = window.setTimeout(renew, 1000 + Math.random() * 2000);
+    // The one that is being opened has its own time, and would never be given up without.
+    if (!next) timer = window.setTimeout(renew, 1000 + Math.random() * 2000);
   };
 
   /** @param {Event} event */

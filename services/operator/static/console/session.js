@@ -36,7 +36,7 @@ export class DeskSession {
     this.last = ""; // who was here before
     this.looked = Date.now(); // up to then ends of snoozes were looked for
     this.stop = () => {};
-    this.renew = () => {}; // something has changed
+    this.renew = /** @param {boolean} [_now] */ (_now) => {}; // something has changed
     this.finder = new Finder();
     this.team = new Team();
     this.toasts = new Toasts();
@@ -45,7 +45,7 @@ export class DeskSession {
     this.model.changed = (row, before) => {
       if (before || !this.model.reading) this.tell(row, news(row, before, this.model.me, Date.now()));
     };
-    this.talk.changed = () => this.renew();
+    this.talk.changed = (now) => this.renew(now);
     this.talk.told = (line) => {
       if (line.from === "visitor") this.announce(t("newLine", { name: this.talk.row?.visitor ?? t("visitor"), text: line.text }));
     };

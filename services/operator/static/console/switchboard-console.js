@@ -28,7 +28,7 @@ export class SwitchboardConsole extends ConsoleElement {
     this.version = 0; // grows with each change of the session
     this.drawing = false;
     this.session = new DeskSession();
-    this.session.renew = () => this.renew();
+    this.session.renew = (now) => this.renew(now);
     this.pressed = (/** @type {KeyboardEvent} */ event) => this.press(event);
   }
 
@@ -38,9 +38,10 @@ export class SwitchboardConsole extends ConsoleElement {
     this.session.start();
   }
 
-  /** Many events in one frame are drawn once; a page that nobody sees has no frames. */
-  renew() {
-    if (this.drawing) return;
+  /** Many events in one frame are drawn once; a page that nobody sees has no frames. @param {boolean} [now] before anything else happens */
+  renew(now = false) {
+    if (now) this.version += 1;
+    if (now || this.drawing) return;
     this.drawing = true;
     const draw = () => {
       this.drawing = false;

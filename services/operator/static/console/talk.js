@@ -51,6 +51,7 @@ export class Talk {
     this.suggestions = new Suggestions();
     this.suggestions.changed = () => this.changed();
     this.suggestions.refused = (refusal) => this.refused(refusal);
+    /** With `now` it is another one: nobody may act on what stands there still. @type {(now?: boolean) => void} */
     this.changed = () => {};
     this.told = /** @param {import("./types").Line} _line */ (_line) => {};
     this.refused = /** @param {import("./api.js").Problem} _problem */ (_problem) => {};
@@ -67,7 +68,7 @@ export class Talk {
     const early = (this.early = []);
     this.missed = null;
     drafts.show(id);
-    this.changed();
+    this.changed(other);
     this.suggestions.look();
     this.watch().catch((refusal) => this.refused(problem(refusal)));
     const [detail, desk] = await Promise.all([
@@ -112,7 +113,7 @@ export class Talk {
     this.suggestions.forget();
     this.id = "";
     this.closed = why;
-    this.changed();
+    this.changed(true);
   }
 
   forget() {

@@ -47,7 +47,7 @@ export class VisitorCard extends ConsoleElement {
 
   /** @param {string} act @param {unknown} [value] */
   act(act, value) {
-    this.emit("act", { act, value });
+    this.emit("act", { act, value, conversation: this.row?.id });
   }
 
   /** @param {SubmitEvent} event */
