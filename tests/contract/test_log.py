@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -130,6 +131,8 @@ async def test_a_server_that_stands_still_for_a_moment_does_not_keep_the_log_shu
     monkeypatch.setattr(Stream, "tail", hurried)
     server.send_signal(signal.SIGSTOP)
     try:
+        while " T " not in Path(f"/proc/{server.pid}/stat").read_text():
+            await asyncio.sleep(0)
         log = await open_log(client)
     finally:
         server.send_signal(signal.SIGCONT)
