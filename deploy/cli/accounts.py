@@ -113,6 +113,11 @@ async def accounts(client: Client) -> list[Account]:
     return [account for account, _ in filter(None, found)]
 
 
+async def revision_of(client: Client, name: str) -> int:
+    """The revision of an account, which its logins name. Raises `AccountError` where there is none."""
+    return (await _existing(await _bucket(client), name))[1]
+
+
 async def first(client: Client, folder: Path) -> str | None:
     """See to a first account; its generated password as long as it holds, else None."""
     path = folder / "operator-password"

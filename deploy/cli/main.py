@@ -159,6 +159,15 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("list", help="name all accounts").set_defaults(
         command=LazyCommand("operators", "listed")
     )
+    logins = verbs.add_parser("logins", help="where an account is logged in")
+    logins.add_argument("name")
+    logins.set_defaults(command=LazyCommand("operators", "logins"))
+    logout = verbs.add_parser("logout", help="end a login of an account, or all of them")
+    logout.add_argument("name")
+    which = logout.add_mutually_exclusive_group(required=True)
+    which.add_argument("login", nargs="?", metavar="LOGIN", help="as `logins` names it, or its beginning")
+    which.add_argument("--all", action="store_true", help="all of them")
+    logout.set_defaults(command=LazyCommand("operators", "logout"))
 
     desk = commands.add_parser("desk", help="the operators' desk: queues, hours, agreed times (docs/desk.md)")
     verbs = desk.add_subparsers(required=True, metavar="VERB")

@@ -8,14 +8,18 @@ import contextlib
 import getpass
 import sys
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from nats.aio.client import Client
 
 from deploy.cli import accounts
 from deploy.cli.connection import connected
+from deploy.cli.sessions import SHOWN, end_logins, logins_of
 from deploy.cli.settings import Local
-from shared.contract.accounts import Account
 from shared.service.settings import environment, load
+from shared.timestamps import format_time
+
+Answer = TypeVar("Answer")
 
 
 def add(options: argparse.Namespace) -> int:
@@ -73,28 +77,42 @@ def enable(options: argparse.Namespace) -> int:
 
 
 def _change(change: Callable[[Client], Awaitable[None]]) -> None:
+    _ask(change)
+
+
+def _ask(question: Callable[[Client], Awaitable[Answer]]) -> Answer:
     env = environment()
     settings = load(Local, env)
 
-    async def command() -> None:
+    async def command() -> Answer:
         async with connected(settings, env, "admin") as client:
-            await change(client)
+            return await question(client)
 
-    asyncio.run(command())
+    return asyncio.run(command())
 
 
 def listed(options: argparse.Namespace) -> int:
     """Name all accounts. Raises `ConnectionFailed`."""
-    env = environment()
-    settings = load(Local, env)
-
-    async def command() -> list[Account]:
-        async with connected(settings, env, "admin") as client:
-            return await accounts.accounts(client)
-
-    for account in asyncio.run(command()):
+    for account in _ask(accounts.accounts):
         state = "  disabled" if account.disabled else ""
         print(f"{account.name:<32} {account.display:<32} {account.role:<10} {account.created}{state}")
+    return 0
+
+
+def logins(options: argparse.Namespace) -> int:
+    """Where an account is logged in. Raises `AccountError` or `ConnectionFailed`."""
+    found = _ask(lambda client: logins_of(client, options.name))
+    print(f"{'LOGIN':<13} {'SINCE':<25} {'LAST USED':<25} BROWSER")
+    for id, session in found:
+        began, used = format_time(session.began), format_time(session.used)
+        print(f"{id[:SHOWN]:<13} {began:<25} {used:<25} {session.browser or '-'}")
+    return 0
+
+
+def logout(options: argparse.Namespace) -> int:
+    """End a login, or all of them. Raises `AccountError` or `ConnectionFailed`."""
+    ended = _ask(lambda client: end_logins(client, options.name, None if options.all else options.login))
+    print(f"{ended} login(s) of {options.name} end within five seconds.")
     return 0
 
 

@@ -1,41 +1,31 @@
 """Operators' accounts and sessions, kept in NATS: each replica knows every login, a logout is real.
 
-A session is kept under the hash of its token, so who reads the bucket cannot use one. It names the
-revision of the account that it was made for: whatever changes the account ends all older sessions.
+A session names the revision of the account that it was made for: whatever changes the account ends all
+older sessions.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
-import nats.errors
 import nats.js.errors
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from nats.aio.client import Client
-from nats.js.kv import KeyValue
 
-from services.operator.domain.accounts import AccountChange, decide_as_admin
+from services.operator.buckets import ERRORS, Unavailable, keys_below, open_bucket, read_key
+from services.operator.domain.accounts import AccountChange, AccountRefused, decide_as_admin
 from services.operator.domain.decisions import Operator
+from services.operator.sessions import Sessions
 from shared.contract.accounts import ACCOUNT_NAME, Account
-from shared.contract.subjects import OPERATOR_SESSIONS, OPERATORS
+from shared.contract.sessions import LoginSession
+from shared.contract.subjects import OPERATORS
 
 _WRONG_LAST_SEQUENCE = 10071
 _TRIES = 5
-_ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError)
-
-
-class Unavailable(Exception):
-    """Accounts and sessions cannot be read or written now."""
-
-
-class _Session(msgspec.Struct):
-    name: str
-    revision: int  # of the account
 
 
 class Accounts:
@@ -43,8 +33,8 @@ class Accounts:
 
     def __init__(self, client: Client) -> None:
         js = self._js = client.jetstream(timeout=2.0)
-        self._accounts = _bucket(js, OPERATORS)
-        self._sessions = _bucket(js, OPERATOR_SESSIONS)
+        self._accounts = open_bucket(js, OPERATORS)
+        self.sessions = Sessions(client)
         self._hasher = PasswordHasher()
         # A verification takes 64 MiB and most of a core: two at once are enough, others wait.
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
@@ -53,28 +43,24 @@ class Accounts:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def log_in(self, name: str, password: str) -> tuple[str, Operator] | None:
+    async def log_in(self, name: str, password: str, browser: str) -> tuple[str, Operator] | None:
         """A new session's token and the operator; None if name and password do not fit."""
         found = await self._account(name)
         if not await self._fit(found and found[0].hash, password) or found is None:
             return None
-        return await self._begin(*found)
+        return await self._begin(*found, browser)
 
-    async def _begin(self, account: Account, revision: int) -> tuple[str, Operator]:
+    async def _begin(self, account: Account, revision: int, browser: str) -> tuple[str, Operator]:
         """A new session's token and the operator, for the account as it is at this revision."""
-        token = secrets.token_urlsafe(32)
-        session = msgspec.json.encode(_Session(account.name, revision))
-        try:
-            await self._sessions.put(_key(token), session)
-        except _ERRORS as error:
-            raise Unavailable(f"the session could not be kept: {error!r}") from error
-        return token, _operator(account)
+        return await self.sessions.begin(account.name, revision, browser), _operator(account)
 
     async def hashed(self, password: str) -> str:
         """What is kept of a password."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
 
-    async def change_password(self, name: str, current: str, password: str) -> tuple[str, Operator] | None:
+    async def change_password(
+        self, name: str, current: str, password: str, browser: str
+    ) -> tuple[str, Operator] | None:
         """Give one's own account another password: all its sessions end, and a new one begins.
 
         None if ``current`` does not fit.
@@ -88,9 +74,9 @@ class Accounts:
             revision = await self._accounts.update(name, msgspec.json.encode(changed), last=revision)
         except nats.js.errors.KeyWrongLastSequenceError:
             return None  # somebody else has changed it meanwhile: this login has ended
-        except _ERRORS as error:
+        except ERRORS as error:
             raise Unavailable(f"the account could not be written: {error!r}") from error
-        return await self._begin(changed, revision)
+        return await self._begin(changed, revision, browser)
 
     async def change(self, by: str, name: str, change: AccountChange) -> None:
         """Let an admin change an account; its sessions end. Raises `AccountRefused`.
@@ -110,7 +96,7 @@ class Accounts:
             except nats.js.errors.APIError as error:
                 if error.err_code != _WRONG_LAST_SEQUENCE:
                     raise Unavailable(f"the account could not be written: {error!r}") from error
-            except _ERRORS as error:
+            except ERRORS as error:
                 raise Unavailable(f"the account could not be written: {error!r}") from error
             else:
                 return
@@ -131,37 +117,29 @@ class Accounts:
 
     async def _read_all(self) -> tuple[tuple[Account, ...], int]:
         """All accounts, and the sequence after which they were read."""
-        prefix = f"$KV.{OPERATORS}."
-        try:
-            info = await self._js.stream_info(f"KV_{OPERATORS}", subjects_filter=f"{prefix}>")
-        except _ERRORS as error:
-            raise Unavailable(f"accounts cannot be listed: {error!r}") from error
-        names = sorted(subject.removeprefix(prefix) for subject in info.state.subjects or {})
+        names, last = await keys_below(self._js, OPERATORS, ">")
         found = await asyncio.gather(*(self._account(name) for name in names))
-        return tuple(account for account, _ in filter(None, found)), info.state.last_seq
+        return tuple(account for account, _ in filter(None, found)), last
 
     async def who(self, token: str) -> Operator | None:
         """The operator whose session this is, if it still stands."""
-        data = await _get(self._sessions, _key(token))
-        if data is None:
-            return None
-        session = msgspec.json.decode(data[0], type=_Session)
-        found = await self._account(session.name)
-        if found is None or found[1] != session.revision:
+        session = await self.sessions.find(token)
+        found = session and await self._account(session.name)
+        if not session or not found or not self.sessions.stands(session, found[1]):
             return None
         return _operator(found[0])
 
-    async def log_out(self, token: str) -> None:
-        """End the session, for every replica."""
-        try:
-            await self._sessions.delete(_key(token))
-        except _ERRORS as error:
-            raise Unavailable(f"the session could not be ended: {error!r}") from error
+    async def sessions_of(self, name: str) -> tuple[tuple[str, LoginSession], ...]:
+        """Where an account is logged in, with the sessions' ids. Raises `AccountRefused`."""
+        found = await self._account(name)
+        if found is None:
+            raise AccountRefused("missing", "there is no such account")
+        return await self.sessions.of(name, found[1])
 
     async def _account(self, name: str) -> tuple[Account, int] | None:
         if not ACCOUNT_NAME.fullmatch(name):
             return None
-        found = await _get(self._accounts, name)
+        found = await read_key(self._accounts, name)
         return found and (msgspec.json.decode(found[0], type=Account), found[1])
 
     async def _fit(self, hash: str | None, password: str) -> bool:
@@ -180,23 +158,3 @@ class Accounts:
 
 def _operator(account: Account) -> Operator:
     return Operator(account.name, account.display or account.name, account.role)
-
-
-def _key(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _bucket(js: nats.js.JetStreamContext, name: str) -> KeyValue:
-    # Not by direct get: a replica that is behind would not know the login of a moment ago.
-    return KeyValue(name=name, stream=f"KV_{name}", pre=f"$KV.{name}.", js=js, direct=False)
-
-
-async def _get(bucket: KeyValue, key: str) -> tuple[bytes, int] | None:
-    """A key's value and revision."""
-    try:
-        entry = await bucket.get(key)
-    except nats.js.errors.KeyNotFoundError:
-        return None
-    except _ERRORS as error:
-        raise Unavailable(f"accounts cannot be read: {error!r}") from error
-    return (entry.value or b"", entry.revision or 0)

@@ -15,7 +15,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
-from services.operator.accounts import Unavailable
+from services.operator.buckets import Unavailable
 from shared.contract.subjects import ANSWERS, ANSWERS_OF
 
 SHARED: Final = "shared"

@@ -12,9 +12,10 @@ from pathlib import Path
 import structlog
 from prometheus_client import Counter, Gauge
 
-from services.operator.accounts import Accounts, Unavailable
+from services.operator.accounts import Accounts
 from services.operator.answers import CannedAnswers
 from services.operator.assigner import Assigner
+from services.operator.buckets import Unavailable
 from services.operator.desk import Desk, DeskError
 from services.operator.desk_state import DeskState
 from services.operator.domain.leases import Leases

@@ -15,7 +15,8 @@ from typing import Final
 
 import structlog
 
-from services.operator.accounts import Accounts, Unavailable
+from services.operator.accounts import Accounts
+from services.operator.buckets import Unavailable
 from services.operator.desk import Desk, DeskError
 from services.operator.desk_state import DeskState
 from services.operator.domain.assignment import assign, to_give

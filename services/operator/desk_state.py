@@ -18,7 +18,7 @@ import structlog
 from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
-from services.operator.accounts import Unavailable
+from services.operator.buckets import Unavailable
 from services.operator.domain.availability import Availability
 from services.operator.domain.desk_settings import NO_SETTINGS, SettingsError, read_settings
 from shared.contract import subjects

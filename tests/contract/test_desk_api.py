@@ -358,6 +358,7 @@ async def test_the_description_has_an_example_of_each(ada: Api) -> None:
         *("answers", "remove", "suggestions", "history", "{position}", "bundle"),
         *("availability", "overview", "give"),
         *("accounts", "password", "role", "disable", "enable"),
+        *("sessions", "end", "end-others", "end-all"),
     }
     components = schema["components"]["schemas"]
     for name, route in routes.items():

@@ -132,10 +132,30 @@ async def _remove(connections: Connections, other: Api, administrator: Administr
     assert "removed" in await administrator.done("remove", "ada", "--yes")
 
 
+async def _ended_from_another_login(
+    connections: Connections, other: Api, administrator: Administrator
+) -> None:
+    async with httpx.AsyncClient(base_url=other.http.base_url, timeout=15) as client:
+        login = {"name": "ada", "password": PASSWORDS["ada"]}
+        assert (await client.post("/api/login", json=login)).status_code == 200
+        ended = await client.post("/api/me/sessions/end-others")
+        assert [each["this"] for each in ended.json()["sessions"]] == [True]
+
+
+async def _ended_by_command(connections: Connections, other: Api, administrator: Administrator) -> None:
+    assert "1 login(s) of ada end" in await administrator.done("logout", "ada", "--all")
+
+
 End = Callable[[Connections, Api, Administrator], Awaitable[None]]
 
 
-@pytest.mark.parametrize("end", [_log_out, _passwd, _disable, _remove, _past_its_time])
+@pytest.mark.parametrize(
+    "end",
+    [
+        *(_log_out, _passwd, _disable, _remove, _past_its_time),
+        *(_ended_from_another_login, _ended_by_command),
+    ],
+)
 async def test_streams_at_every_replica_end_while_events_flow_and_nothing_goes_on(
     chat: WrittenChats,  # noqa: F811
     services: Services,

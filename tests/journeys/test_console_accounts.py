@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
+from tests.journeys.accessibility import fits_everyone
 from tests.journeys.conftest import People
 from tests.journeys.stage import PASSWORD, Stage
 from tests.journeys.watch import PageWatch
@@ -50,3 +51,37 @@ async def test_an_admin_makes_and_removes_an_account_and_another_changes_its_pas
     await expect(ada.part("connection")).to_be_empty()  # this login goes on
     await ada.page.keyboard.press("Escape")
     await ada.looks_at("queue")
+
+
+async def test_an_operator_sees_where_they_are_logged_in_and_ends_it(
+    people: People, stage: Stage, watch: PageWatch
+) -> None:
+    watch.allow(r"status of 401")
+    await stage.account("lina", "Lina")
+    await stage.account("head", "Head", "admin")
+    desk, elsewhere = await people.operator("lina"), await people.operator("lina")
+
+    await desk.part("me").click()
+    await desk.part("sessions").click()
+    logins = desk.part("session")
+    await expect(logins).to_have_count(2)
+    own = logins.filter(has=desk.part("session-this"))
+    await expect(own).to_have_count(1)
+    await expect(own).to_contain_text("Chrome")
+    await expect(own.locator("[data-role=session-end]")).to_have_count(0)
+    await fits_everyone(desk.page, "[data-role=sessions-dialog]")
+    await desk.part("session-end").click()
+    await expect(logins).to_have_count(1)
+    await expect(elsewhere.part("login-error")).to_contain_text("Your login has ended")
+    await expect(desk.part("sessions-end-all")).to_have_count(0)
+
+    # An admin does the same for everybody.
+    root = await people.operator("head")
+    await root.part("me").click()
+    await root.part("accounts").click()
+    await fits_everyone(root.page, "[data-role=accounts-dialog]")
+    await root.page.locator("[data-role=account][data-name=lina] [data-role=account-sessions]").click()
+    await expect(root.part("sessions-dialog")).to_contain_text("Where lina is logged in")
+    await root.part("sessions-end-all").click()
+    await expect(root.part("no-sessions")).to_be_visible()
+    await expect(desk.part("login-error")).to_contain_text("Your login has ended")

@@ -1898,6 +1898,27 @@ MUTATIONS: Final = (
         ("tests/contract/test_accounts_api.py", "-k", "at_once"),
     ),
     Mutation(
+        "A use of a login makes it no longer",
+        "shared/contract/sessions.py",
+        "return self.revision == revision and now < self.began + _LIFE",
+        "return self.revision == revision and now < self.used + _LIFE",
+        ("tests/contract/test_sessions_api.py", "-k", "makes_no_login_longer"),
+    ),
+    Mutation(
+        "A use that is noted late brings no ended login back",
+        "services/operator/sessions.py",
+        "await self._bucket.update(key, used, last=found[1])",
+        "await self._bucket.put(key, used)",
+        ("tests/contract/test_sessions_api.py", "-k", "noted_late"),
+    ),
+    Mutation(
+        "Nobody sees or ends the logins of others, except admins",
+        "services/operator/transports/session_routes.py",
+        """if operator.role != "admin":""",
+        """if operator.role == "nobody":""",
+        ("tests/contract/test_sessions_api.py", "-k", "everybodys"),
+    ),
+    Mutation(
         "No other page of the same machine uses the API",
         "services/operator/transports/middleware.py",
         """(b"same-origin", b"none")""",

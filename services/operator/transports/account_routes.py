@@ -17,7 +17,7 @@ from services.operator.domain import accounts as domain
 from services.operator.domain.decisions import Operator
 from services.operator.transports import schemas
 from services.operator.transports.events import EventHub
-from services.operator.transports.login import COOKIE, Door
+from services.operator.transports.login import COOKIE, Door, caller_of
 from services.operator.transports.parameters import Req
 from services.operator.transports.problems import as_problem, problems
 from shared.contract.accounts import ACCOUNT_NAME, LEAST_PASSWORD, MAX_DISPLAY, Account
@@ -105,8 +105,7 @@ async def change_password(
     desk_state: DeskState,
 ) -> Response[schemas.Me]:
     """Change your password. All other logins of yours end; this one goes on, with a new cookie."""
-    address = request.client.host if request.client else ""
-    entered = await door.change_password(operator.name, data.current, data.password, address)
+    entered = await door.change_password(operator.name, data.current, data.password, caller_of(request))
     if entered is None:
         raise HTTPException("current: this is not your password", status_code=422)
     hub.ask()

@@ -34,10 +34,11 @@ from services.operator.transports.answer_routes import answer_routes
 from services.operator.transports.desk_routes import desk_routes
 from services.operator.transports.events import EventHub
 from services.operator.transports.history_routes import history_routes
-from services.operator.transports.login import COOKIE, Door
+from services.operator.transports.login import COOKIE, Door, caller_of
 from services.operator.transports.pages import OfflineSwagger, pages
 from services.operator.transports.parameters import Id, Req
 from services.operator.transports.problems import answers, as_json
+from services.operator.transports.session_routes import session_routes
 from services.operator.transports.suggestion_routes import suggestion_routes
 from services.operator.transports.team_routes import team_routes
 from shared.contract.subjects import SESSION_HOURS
@@ -66,8 +67,7 @@ async def login(
     data: JSONBody[schemas.Login], request: Req, door: Door, desk_state: DeskState
 ) -> Response[schemas.Me]:
     """Log in: sets the session's cookie."""
-    address = request.client.host if request.client else ""
-    entered = await door.log_in(data.name, data.password, address)
+    entered = await door.log_in(data.name, data.password, caller_of(request))
     if entered is None:
         raise NotAuthorizedException("name or password is wrong")
     token, operator = entered
@@ -79,7 +79,7 @@ async def login(
 async def logout(request: Req, door: Door, hub: EventHub) -> Response[schemas.Done]:
     """Log out: ends the session everywhere."""
     if token := request.cookies.get(COOKIE):
-        await door.accounts.log_out(token)
+        await door.accounts.sessions.end_token(token)
         hub.ask()
     return Response(schemas.Done(), cookies=[session_cookie(request, "", 0)])
 
@@ -407,6 +407,7 @@ def build(
             suggestion_routes(),
             team_routes(),
             account_routes(),
+            session_routes(),
             *pages(),
         ],
         dependencies={

@@ -12,8 +12,8 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
-from services.operator.accounts import Unavailable
 from services.operator.answers import TooManyAnswers
+from services.operator.buckets import Unavailable
 from services.operator.desk import DeskError
 from services.operator.desk_commands import NoteRefused
 from services.operator.domain.accounts import AccountRefused

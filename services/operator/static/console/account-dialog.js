@@ -23,10 +23,10 @@ export class AccountDialog extends ConsoleDialog {
     await super.show();
   }
 
-  /** Everybody's. */
-  all() {
+  /** @param {"accounts" | "sessions"} question */
+  ask(question) {
     this.close();
-    this.emit("ask", { question: "accounts" });
+    this.emit("ask", { question });
   }
 
   /** @param {SubmitEvent} event */
@@ -58,7 +58,8 @@ export class AccountDialog extends ConsoleDialog {
           ${this.done ? html`<p role="status" data-role="password-changed">${t("passwordChanged")}</p>` : nothing}
           <div class="buttons">
             <button class="primary" data-role="change-password" ?disabled=${this.busy}>${t("changePassword")}</button>
-            ${this.me?.role === "admin" ? html`<button type="button" data-role="accounts" @click=${this.all}>${t("accounts")} …</button>` : nothing}
+            <button type="button" data-role="sessions" @click=${() => this.ask("sessions")}>${t("logins")}</button>
+            ${this.me?.role === "admin" ? html`<button type="button" data-role="accounts" @click=${() => this.ask("accounts")}>${t("accounts")} …</button>` : nothing}
             <button type="button" @click=${this.close}>${t("close")}</button>
           </div>
         </form>

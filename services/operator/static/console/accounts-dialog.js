@@ -107,6 +107,8 @@ export class AccountsDialog extends ConsoleDialog {
           @click=${() => this.carry(api.changeAccount(name, disabled ? "enable" : "disable"))}>${disabled ? t("enable") : t("disable")}</button>
         <button data-role="account-password" ?disabled=${this.busy || name === this.me}
           @click=${() => { this.question = { kind: "password", account }; }}>${t("setPassword")}</button>
+        <button data-role="account-sessions" ?disabled=${this.busy} title=${t("loginsOf", { name })}
+          @click=${() => this.emit("ask", { question: "sessions", conversation: name })}>${t("logins")}</button>
         <button data-role="account-remove" ?disabled=${this.busy} @click=${() => { this.question = { kind: "remove", account }; }}>${t("removeAccount")}</button>
       </li>`;
   }

@@ -90,6 +90,9 @@ async function persist(path, body) {
 /** @param {string} id */
 const path = (id, command = "") => `/api/conversations/${encodeURIComponent(id)}${command}`;
 
+/** @param {string} account */
+const sessionsOf = (account) => account ? `/api/accounts/${encodeURIComponent(account)}/sessions` : "/api/me/sessions";
+
 // While one's own password changes, the login of before has ended, and the next one's cookie is on its way.
 /** @type {Promise<unknown>} */
 let changing = Promise.resolve();
@@ -124,6 +127,12 @@ export const api = {
    * @returns {Promise<import("./types").AccountList>}
    */
   changeAccount: (name, command, body) => request("POST", `/api/accounts/${encodeURIComponent(name)}/${command}`, body),
+  /** @param {string} account "" is one's own @returns {Promise<import("./types").SessionList>} */
+  sessions: (account) => request("GET", `${sessionsOf(account)}`),
+  /** @param {string} account @param {string} id @returns {Promise<import("./types").SessionList>} */
+  endSession: (account, id) => request("POST", `${sessionsOf(account)}/${id}/end`),
+  /** All except the one that asks. @param {string} account @returns {Promise<import("./types").SessionList>} */
+  endSessions: (account) => request("POST", `${sessionsOf(account)}/${account ? "end-all" : "end-others"}`),
   /** @param {import("./types").View} view @param {number | null} [before] @returns {Promise<import("./types").Page>} */
   list: (view, before) =>
     request("GET", `/api/conversations?view=${view}&limit=100${before === null || before === undefined ? "" : `&before=${before}`}`),

@@ -24,6 +24,18 @@ export interface AccountList {
   accounts: AccountDetail[];
 }
 
+export interface SessionDetail {
+  id: string;
+  began: string;
+  used: string;
+  browser: string;
+  this: boolean;
+}
+
+export interface SessionList {
+  sessions: SessionDetail[];
+}
+
 export interface Colleague extends Me {
   here: boolean;
 }
