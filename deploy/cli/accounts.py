@@ -18,7 +18,7 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NotFound
 from nats.js.kv import KeyValue
 
 from deploy.local.embedded import write_secret
-from shared.contract.accounts import ACCOUNT_NAME, LEAST_PASSWORD, MAX_DISPLAY, Account
+from shared.contract.accounts import ACCOUNT_NAME, LEAST_PASSWORD, MAX_DISPLAY, Account, SecondFactor
 from shared.contract.roles import Role
 from shared.contract.subjects import ANSWERS, ANSWERS_OF, OPERATORS
 from shared.timestamps import format_time
@@ -88,6 +88,24 @@ async def enable(client: Client, name: str) -> None:
     if not account.disabled:
         raise AccountError(f"The account {name} is not disabled.")
     await _keep(bucket, account.enabled(True), revision)
+
+
+async def take_off_second(client: Client, name: str) -> None:
+    """Let the account log in with its password alone; its logins end. Raises `AccountError`."""
+    bucket = await _bucket(client)
+    account, revision = await _existing(bucket, name)
+    if account.second is None:
+        raise AccountError(f"The account {name} has no second factor.")
+    await _keep(bucket, msgspec.structs.replace(account, second=None), revision)
+
+
+async def change_second(client: Client, account: Account, second: SecondFactor) -> None:
+    """Keep the second factor of an account otherwise; its logins end. Raises `AccountError`."""
+    bucket = await _bucket(client)
+    found, revision = await _existing(bucket, account.name)
+    if found != account:
+        raise AccountError(_CHANGED.format(account.name))
+    await _keep(bucket, msgspec.structs.replace(account, second=second), revision)
 
 
 async def remove(client: Client, name: str) -> None:

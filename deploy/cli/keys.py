@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deploy.cli.connection import connected
 from deploy.cli.progress import ProgressLine
+from deploy.cli.second_factors import broken_second, wrap_second
 from deploy.cli.settings import Local
 from deploy.cli.words import known_masters
 from deploy.local.embedded import MASTER_KEY, write_secret
@@ -57,6 +58,7 @@ async def _rotate(settings: Local, env: Mapping[str, str], masters: MasterKeys) 
                 progress(min(position, end), end)
         finally:
             progress.end()
+        await wrap_second(client, masters)
 
 
 def check(options: argparse.Namespace) -> int:
@@ -68,20 +70,20 @@ def check(options: argparse.Namespace) -> int:
     settings = load(Local, env)
     masters = known_masters(settings)
 
-    async def command() -> Audit:
+    async def command() -> tuple[Audit, list[str]]:
         async with connected(settings, env, "admin") as client:
-            return await KeyBlocks(client, masters).audit()
+            return await KeyBlocks(client, masters).audit(), await broken_second(client, masters)
 
-    audit = asyncio.run(command())
+    audit, broken = asyncio.run(command())
     print(f"{audit.blocks} blocks of {BLOCK_KEYS} keys; {audit.destroyed} keys are destroyed.")
     print(f"The master key is {masters.id}.")
     if audit.older:
         print(f"{audit.older} blocks are wrapped by one before it: run `switchboard keys rotate`.")
     if audit.leftover:
         print(f"{audit.leftover} blocks are there twice, since something was cut short: the same mends it.")
-    for why in audit.broken:
+    for why in (*audit.broken, *broken):
         print(why, file=sys.stderr)
-    return 1 if audit.older or audit.leftover or audit.broken else 0
+    return 1 if audit.older or audit.leftover or audit.broken or broken else 0
 
 
 def _own_file(settings: Local) -> Path | None:

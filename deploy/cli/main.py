@@ -159,6 +159,9 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("list", help="name all accounts").set_defaults(
         command=LazyCommand("operators", "listed")
     )
+    second = verbs.add_parser("second-factor-off", help="let an account log in with its password alone")
+    second.add_argument("name")
+    second.set_defaults(command=LazyCommand("operators", "second_factor_off"))
     logins = verbs.add_parser("logins", help="where an account is logged in")
     logins.add_argument("name")
     logins.set_defaults(command=LazyCommand("operators", "logins"))

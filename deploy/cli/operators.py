@@ -95,7 +95,15 @@ def listed(options: argparse.Namespace) -> int:
     """Name all accounts. Raises `ConnectionFailed`."""
     for account in _ask(accounts.accounts):
         state = "  disabled" if account.disabled else ""
+        state += "  second factor" if account.second else ""
         print(f"{account.name:<32} {account.display:<32} {account.role:<10} {account.created}{state}")
+    return 0
+
+
+def second_factor_off(options: argparse.Namespace) -> int:
+    """Take the second factor off. Raises `AccountError` or `ConnectionFailed`."""
+    _change(lambda client: accounts.take_off_second(client, options.name))
+    print(f"The account {options.name} logs in with its password alone; its logins end within five seconds.")
     return 0
 
 

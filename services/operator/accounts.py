@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -21,6 +22,7 @@ from services.operator.domain.accounts import AccountChange, AccountRefused, dec
 from services.operator.domain.decisions import Operator
 from services.operator.sessions import Sessions
 from shared.contract.accounts import ACCOUNT_NAME, Account
+from shared.contract.roles import Role
 from shared.contract.sessions import LoginSession
 from shared.contract.subjects import OPERATORS
 
@@ -28,13 +30,26 @@ _WRONG_LAST_SEQUENCE = 10071
 _TRIES = 5
 
 
+#: An account, and its revision.
+Found = tuple[Account, int]
+
+
+class SecondFactorDemanded(Exception):
+    """The account must get a second factor before it may do anything."""
+
+    def __init__(self) -> None:
+        super().__init__("this account needs a second factor: set one up first")
+
+
 class Accounts:
     """Who may log in, and who has."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, demanded: Iterable[Role] = ()) -> None:
+        """``demanded``: the roles that must have a second factor."""
         js = self._js = client.jetstream(timeout=2.0)
         self._accounts = open_bucket(js, OPERATORS)
         self.sessions = Sessions(client)
+        self._demanded = frozenset(demanded)
         self._hasher = PasswordHasher()
         # A verification takes 64 MiB and most of a core: two at once are enough, others wait.
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
@@ -43,14 +58,12 @@ class Accounts:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def log_in(self, name: str, password: str, browser: str) -> tuple[str, Operator] | None:
-        """A new session's token and the operator; None if name and password do not fit."""
-        found = await self._account(name)
-        if not await self._fit(found and found[0].hash, password) or found is None:
-            return None
-        return await self._begin(*found, browser)
+    async def check(self, name: str, password: str) -> Found | None:
+        """The account with this name and password."""
+        found = await self.account(name)
+        return found if await self._fit(found and found[0].hash, password) else None
 
-    async def _begin(self, account: Account, revision: int, browser: str) -> tuple[str, Operator]:
+    async def begin(self, account: Account, revision: int, browser: str) -> tuple[str, Operator]:
         """A new session's token and the operator, for the account as it is at this revision."""
         return await self.sessions.begin(account.name, revision, browser), _operator(account)
 
@@ -65,18 +78,24 @@ class Accounts:
 
         None if ``current`` does not fit.
         """
-        found = await self._account(name)
-        if not await self._fit(found and found[0].hash, current) or found is None:
+        found = await self.check(name, current)
+        if found is None:
             return None
-        account, revision = found
-        changed = account.with_hash(await self.hashed(password))
+        changed = found[0].with_hash(await self.hashed(password))
+        return await self.renew(changed, found[1], browser)
+
+    async def renew(self, account: Account, revision: int, browser: str) -> tuple[str, Operator] | None:
+        """Write one's own account: all its sessions end, and a new one begins.
+
+        None: it is not at this ``revision`` any more.
+        """
         try:
-            revision = await self._accounts.update(name, msgspec.json.encode(changed), last=revision)
+            now = await self._accounts.update(account.name, msgspec.json.encode(account), last=revision)
         except nats.js.errors.KeyWrongLastSequenceError:
             return None  # somebody else has changed it meanwhile: this login has ended
         except ERRORS as error:
             raise Unavailable(f"the account could not be written: {error!r}") from error
-        return await self._begin(changed, revision, browser)
+        return await self.begin(account, now, browser)
 
     async def change(self, by: str, name: str, change: AccountChange) -> None:
         """Let an admin change an account; its sessions end. Raises `AccountRefused`.
@@ -104,7 +123,7 @@ class Accounts:
 
     async def find(self, name: str) -> Operator | None:
         """The operator with this account, if it may log in."""
-        found = await self._account(name)
+        found = await self.account(name)
         return _operator(found[0]) if found is not None and not found[0].hash.startswith("!") else None
 
     async def all(self) -> list[Operator]:
@@ -118,25 +137,39 @@ class Accounts:
     async def _read_all(self) -> tuple[tuple[Account, ...], int]:
         """All accounts, and the sequence after which they were read."""
         names, last = await keys_below(self._js, OPERATORS, ">")
-        found = await asyncio.gather(*(self._account(name) for name in names))
+        found = await asyncio.gather(*(self.account(name) for name in names))
         return tuple(account for account, _ in filter(None, found)), last
 
-    async def who(self, token: str) -> Operator | None:
-        """The operator whose session this is, if it still stands."""
+    async def who(self, token: str, enrolling: bool = False) -> Operator | None:
+        """The operator whose session this is, if it still stands.
+
+        Raises `SecondFactorDemanded` unless it is for ``enrolling``.
+        """
         session = await self.sessions.find(token)
-        found = session and await self._account(session.name)
+        found = session and await self.account(session.name)
         if not session or not found or not self.sessions.stands(session, found[1]):
             return None
+        if not enrolling and self.lacks_second(found[0]):
+            raise SecondFactorDemanded
         return _operator(found[0])
+
+    def lacks_second(self, account: Account) -> bool:
+        """Whether the account must get a second factor before it may do anything."""
+        return account.second is None and self.demands_second(account.role)
+
+    def demands_second(self, role: Role) -> bool:
+        """Whether accounts of this role must have a second factor."""
+        return role in self._demanded
 
     async def sessions_of(self, name: str) -> tuple[tuple[str, LoginSession], ...]:
         """Where an account is logged in, with the sessions' ids. Raises `AccountRefused`."""
-        found = await self._account(name)
+        found = await self.account(name)
         if found is None:
             raise AccountRefused("missing", "there is no such account")
         return await self.sessions.of(name, found[1])
 
-    async def _account(self, name: str) -> tuple[Account, int] | None:
+    async def account(self, name: str) -> Found | None:
+        """The account with its revision."""
         if not ACCOUNT_NAME.fullmatch(name):
             return None
         found = await read_key(self._accounts, name)

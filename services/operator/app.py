@@ -25,6 +25,7 @@ from services.operator.erasure import Erasure
 from services.operator.handlers import Handlers
 from services.operator.lead import Lead
 from services.operator.leases import TELL_SECONDS, LeaseKeeper, PresentOperators
+from services.operator.second_factor import SecondFactors
 from services.operator.settings import Settings
 from services.operator.subscriptions import subscribe
 from services.operator.suggestions import Suggester
@@ -162,7 +163,12 @@ class OperatorApp:
         self._answers = CannedAnswers(client)
         self._suggester = Suggester(client, time.monotonic)
         self._watches.begin(Drafts(client))
-        self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
+        self._door = Door(
+            Accounts(client, self._settings.second_factor_roles),
+            SecondFactors(client, self._masters),
+            self._settings.login_failures,
+            self._logins,
+        )
         self._handlers = Handlers(desk, stream, self._subscription, entries, self._commands)
         await listen(self._broker, self._health)
         self._state.connect(client)

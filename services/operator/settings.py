@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from services.operator.erasure import AGE
+from shared.contract.roles import Role
 from shared.service.settings import Port, PositiveInt, Sealing, variable
 
 
@@ -28,6 +29,13 @@ class Settings(Sealing, frozen=True, kw_only=True):
             "network"
         ),
     ] = 5
+    second_factor_roles: Annotated[
+        tuple[Role, ...],
+        msgspec.Meta(
+            description="roles that must have a second factor, such as supervisor,admin: whoever has none "
+            "sets one up before anything else"
+        ),
+    ] = ()
     lease_seconds: Annotated[
         int,
         msgspec.Meta(

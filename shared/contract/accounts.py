@@ -15,6 +15,20 @@ ACCOUNT_NAME: Final = re.compile(r"(?=.{1,32}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 LEAST_PASSWORD: Final = 8
 #: Of the name that visitors see, in characters.
 MAX_DISPLAY: Final = 64
+#: What the secret of a second factor is bound to under the master key, beside the account's name.
+SECOND_FACTOR: Final = b"second factor"
+
+
+class SecondFactor(msgspec.Struct, frozen=True):
+    """Codes that are asked for beside the password (RFC 6238). ``since`` is RFC 3339.
+
+    ``sealed`` is their secret, wrapped by the master key together with the account's name. ``recovery`` are
+    hashes of the recovery codes that were not used yet.
+    """
+
+    sealed: bytes
+    recovery: tuple[str, ...]
+    since: str
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -29,6 +43,7 @@ class Account(msgspec.Struct, frozen=True):
     hash: str
     created: str
     role: Role = "operator"
+    second: SecondFactor | None = None
 
     @property
     def disabled(self) -> bool:

@@ -30,10 +30,10 @@ async def finds(page: Page, inside: str = "switchboard-chat") -> list[str]:
     return problems
 
 
-async def fits_everyone(page: Page, inside: str) -> None:
+async def fits_everyone(page: Page, inside: str, picture: str = "") -> None:
     """This part is readable at a desk and on a phone, light and dark, and needs no scrolling sideways.
 
-    With SWITCHBOARD_TEST_PICTURES it is drawn there, to be looked at.
+    With SWITCHBOARD_TEST_PICTURES it is drawn there, as ``picture``, to be looked at.
     """
     before, folder = page.viewport_size or DESK, os.environ.get("SWITCHBOARD_TEST_PICTURES")
     for color in COLORS:
@@ -45,7 +45,7 @@ async def fits_everyone(page: Page, inside: str) -> None:
             wide, shown = await page.locator(inside).evaluate("part => [part.scrollWidth, part.clientWidth]")
             assert wide <= shown, (size, wide, shown)
             if folder:
-                name = "".join(letter if letter.isalnum() else "-" for letter in inside).strip("-")
+                name = picture or "".join(filter(str.isalnum, inside.removeprefix("[data-role=")))
                 await page.screenshot(path=Path(folder) / f"{name}-{color}-{size['width']}.png")
     await page.emulate_media(color_scheme=None)
     await page.set_viewport_size(before)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pyotp
 import pytest
 from playwright.async_api import expect
 
 from tests.journeys.accessibility import fits_everyone
 from tests.journeys.conftest import People
+from tests.journeys.pages import ConsolePage
 from tests.journeys.stage import PASSWORD, Stage
 from tests.journeys.watch import PageWatch
 
@@ -85,3 +87,81 @@ async def test_an_operator_sees_where_they_are_logged_in_and_ends_it(
     await root.part("sessions-end-all").click()
     await expect(root.part("no-sessions")).to_be_visible()
     await expect(desk.part("login-error")).to_contain_text("Your login has ended")
+
+
+async def test_an_operator_sets_up_a_second_factor_and_logs_in_with_it(
+    people: People, stage: Stage, watch: PageWatch
+) -> None:
+    watch.allow(r"status of (401|422)")
+    await stage.account("otto", "Otto")
+    otto = await people.operator("otto")
+    await otto.part("me").click()
+    await otto.part("second-factor").click()
+    await otto.part("second-password").fill(PASSWORD)
+    await otto.part("second-begin").click()
+    qr = otto.part("second-qr")
+    await expect(qr).to_be_visible()
+    assert await qr.evaluate("image => image.decode().then(() => image.naturalWidth > 100)")
+    app = pyotp.TOTP((await otto.part("second-secret").inner_text()).replace(" ", ""))
+    await fits_everyone(otto.page, "[data-role=second-factor-dialog]", "qr")
+    await otto.part("second-code").fill("000000")
+    await otto.part("second-confirm").click()
+    await expect(otto.part("second-refused")).to_contain_text("wrong")
+    await otto.part("second-code").fill(app.now())
+    await otto.part("second-confirm").click()
+    codes = (await otto.part("recovery-codes").inner_text()).split()
+    assert len(codes) == 10
+    await fits_everyone(otto.page, "[data-role=second-factor-dialog]")
+    await otto.part("codes-kept").click()
+    await expect(otto.connection).to_be_empty()  # this login goes on
+    await otto.looks_at("queue")
+
+    await otto.part("logout").click()
+    await otto.part("login-name").fill("otto")
+    await otto.part("login-password").fill(PASSWORD)
+    await otto.part("login-submit").click()
+    await expect(otto.part("login-code")).to_be_focused()
+    await fits_everyone(otto.page, "[data-role=login]")
+    await otto.part("login-code").fill("000000")
+    await otto.part("login-submit").click()
+    await expect(otto.part("login-error")).to_contain_text("code: it is wrong")
+    await otto.part("login-code").fill(codes[0])
+    await otto.part("login-submit").click()
+    await expect(otto.part("desk")).to_be_visible()
+
+    await otto.part("me").click()
+    await otto.part("second-factor").click()
+    await expect(otto.part("codes-left")).to_contain_text("9 recovery codes")
+    await otto.part("second-password").fill(PASSWORD)
+    await otto.part("second-code").fill(codes[1])
+    await otto.part("second-off").click()
+    await expect(otto.part("second-begin")).to_be_visible()
+
+
+async def test_whoever_must_have_a_second_factor_sets_it_up_before_anything_else(
+    people: People, stage: Stage, watch: PageWatch
+) -> None:
+    watch.allow(r"status of (401|403|422)")
+    await stage.account("vera", "Vera", "supervisor")
+    strict = await stage.service("operator", SWITCHBOARD_SECOND_FACTOR_ROLES="supervisor").start()
+    try:
+        page = await people.page()
+        await page.goto(strict.url)
+        vera = ConsolePage(page)
+        await vera.part("login-name").fill("vera")
+        await vera.part("login-password").fill(PASSWORD)
+        await vera.part("login-submit").click()
+        await expect(vera.part("enrol")).to_contain_text("Your account needs a second factor")
+        await expect(vera.part("desk")).to_have_count(0)
+        await fits_everyone(page, "[data-role=enrol]")
+        await vera.part("second-password").fill(PASSWORD)
+        await vera.part("second-begin").click()
+        app = pyotp.TOTP((await vera.part("second-secret").inner_text()).replace(" ", ""))
+        await vera.part("second-code").fill(app.now())
+        await vera.part("second-confirm").click()
+        await vera.part("codes-kept").click()
+        await expect(vera.part("desk")).to_be_visible()
+        await expect(vera.connection).to_be_empty()
+        await page.close()
+    finally:
+        strict.kill()

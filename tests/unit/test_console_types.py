@@ -13,6 +13,11 @@ from services.operator.domain.history import VariableThen
 from services.operator.transports import desk_schemas, history_schemas, schemas, team_routes
 from services.operator.transports.account_routes import AccountDetail, AccountList
 from services.operator.transports.answer_routes import Answers
+from services.operator.transports.second_factor_routes import (
+    RecoveryCodes,
+    SecondFactorSecret,
+    SecondFactorState,
+)
 from services.operator.transports.session_routes import SessionDetail, SessionList
 
 CONSOLE = Path(__file__).parent.parent.parent / "services/operator/static/console"
@@ -20,7 +25,11 @@ TYPES = (CONSOLE / "types.d.ts").read_text()
 WORDS = (CONSOLE / "texts/en.js").read_text()
 #: Those with another name there.
 PAIRS: dict[str, type[msgspec.Struct]] = {
-    "Me": schemas.Me,
+    "Person": schemas.Me,
+    "Me": schemas.LoggedIn,
+    "SecondFactorState": SecondFactorState,
+    "SecondFactorSecret": SecondFactorSecret,
+    "RecoveryCodes": RecoveryCodes,
     "AccountDetail": AccountDetail,
     "AccountList": AccountList,
     "SessionDetail": SessionDetail,

@@ -61,6 +61,13 @@ def enable(on: bool) -> AccountChange:
     return lambda found: _existing(found).enabled(on)
 
 
+def take_off_second(found: Account | None) -> Account:
+    """Let it log in with the password alone."""
+    if _existing(found).second is None:
+        raise AccountRefused("conflict", "this account has no second factor")
+    return msgspec.structs.replace(_existing(found), second=None)
+
+
 def remove(found: Account | None) -> None:
     """Remove it."""
     _existing(found)

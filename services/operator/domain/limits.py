@@ -17,10 +17,11 @@ NETWORK_FACTOR = 10
 
 
 class Failures:
-    """At most ``most`` failures for one key within a minute."""
+    """At most ``most`` failures for one key within ``window`` seconds."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, window: float = WINDOW_SECONDS) -> None:
         self._most = most
+        self._window = window
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -28,8 +29,8 @@ class Failures:
 
     def wait(self, key: str, now: float) -> float:
         """Seconds until another try may be made; 0 for now. Remembers nothing."""
-        times = [time for time in self._times.get(key, ()) if time > now - WINDOW_SECONDS]
-        return 0.0 if len(times) < self._most else times[0] + WINDOW_SECONDS - now
+        times = [time for time in self._times.get(key, ()) if time > now - self._window]
+        return 0.0 if len(times) < self._most else times[0] + self._window - now
 
     def add(self, key: str, now: float) -> None:
         """Count a try as failed. Count it before it is made: tries at once are then seen together."""

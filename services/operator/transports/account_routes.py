@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, Router, get, post
-from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.params import JSONBody
 
@@ -17,7 +16,7 @@ from services.operator.domain import accounts as domain
 from services.operator.domain.decisions import Operator
 from services.operator.transports import schemas
 from services.operator.transports.events import EventHub
-from services.operator.transports.login import COOKIE, Door, caller_of
+from services.operator.transports.login import Door, caller_of, session_cookie
 from services.operator.transports.parameters import Req
 from services.operator.transports.problems import as_problem, problems
 from shared.contract.accounts import ACCOUNT_NAME, LEAST_PASSWORD, MAX_DISPLAY, Account
@@ -35,12 +34,15 @@ _LAST = "ada is the last admin who may log in: make another one first"
 
 
 class AccountDetail(msgspec.Struct):
-    """``disabled``: nobody can log in with it. ``created`` is RFC 3339."""
+    """``disabled``: nobody can log in with it. ``second_factor``: a code is asked for, too. ``created`` is
+    RFC 3339.
+    """
 
     name: str
     display: str
     role: Role
     disabled: bool
+    second_factor: bool
     created: str
 
 
@@ -74,19 +76,6 @@ class ChangePassword(msgspec.Struct, forbid_unknown_fields=True):
     password: Password
 
 
-def session_cookie(request: Req, value: str, seconds: int) -> Cookie:
-    """The session's cookie. No script can read it, and no other site's page makes a browser send it."""
-    return Cookie(
-        key=COOKIE,
-        value=value,
-        max_age=seconds,
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=request.scope["scheme"] == "https",
-    )
-
-
 def _command(conflict: str = _LAST, missing: str = "there is no such account") -> dict[str, Any]:
     return {"status_code": 200, "responses": problems(conflict, "", missing, _ADMINS)}
 
@@ -103,14 +92,14 @@ async def change_password(
     door: Door,
     hub: EventHub,
     desk_state: DeskState,
-) -> Response[schemas.Me]:
+) -> Response[schemas.LoggedIn]:
     """Change your password. All other logins of yours end; this one goes on, with a new cookie."""
     entered = await door.change_password(operator.name, data.current, data.password, caller_of(request))
     if entered is None:
         raise HTTPException("current: this is not your password", status_code=422)
     hub.ask()
     token, now = entered
-    me = schemas.me(now, desk_state.chosen(now.name))
+    me = schemas.logged_in(now, desk_state.chosen(now.name))
     return Response(me, cookies=[session_cookie(request, token, SESSION_HOURS * 3600)])
 
 
@@ -166,6 +155,12 @@ async def enable(name: str, operator: Operator, door: Door, hub: EventHub) -> Ac
     return await _change(name, domain.enable(True), operator, door, hub)
 
 
+@post("/accounts/{name:str}/second-factor-off", **_command("this account has no second factor"))
+async def second_factor_off(name: str, operator: Operator, door: Door, hub: EventHub) -> AccountList:
+    """Let an account log in with the password alone, when the second factor is lost. Its logins end."""
+    return await _change(name, domain.take_off_second, operator, door, hub)
+
+
 @post("/accounts/{name:str}/remove", **_command())
 async def remove(
     name: str, operator: Operator, door: Door, hub: EventHub, canned: CannedAnswers
@@ -180,7 +175,17 @@ def account_routes() -> Router:
     """All of these."""
     return Router(
         path="/api",
-        route_handlers=[change_password, accounts, make, give_password, give_role, disable, enable, remove],
+        route_handlers=[
+            change_password,
+            accounts,
+            make,
+            give_password,
+            give_role,
+            disable,
+            enable,
+            remove,
+            second_factor_off,
+        ],
         exception_handlers={Exception: as_problem},
     )
 
@@ -198,7 +203,9 @@ async def _change(
 async def _all(door: Door) -> AccountList:
     return AccountList(
         [
-            AccountDetail(each.name, each.display, each.role, each.disabled, each.created)
+            AccountDetail(
+                *(each.name, each.display, each.role, each.disabled, each.second is not None, each.created)
+            )
             for each in await door.accounts.list()
         ]
     )

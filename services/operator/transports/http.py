@@ -16,6 +16,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
+from services.operator.accounts import SecondFactorDemanded
 from services.operator.answers import CannedAnswers
 from services.operator.desk import MAX_INTEGER, Desk
 from services.operator.desk_state import DeskState
@@ -29,15 +30,16 @@ from services.operator.domain.search import Search, question
 from services.operator.handlers import CommandRefused, Handlers, NotFound, Still
 from services.operator.suggestions import Suggester
 from services.operator.transports import schemas
-from services.operator.transports.account_routes import account_routes, session_cookie
+from services.operator.transports.account_routes import account_routes
 from services.operator.transports.answer_routes import answer_routes
 from services.operator.transports.desk_routes import desk_routes
 from services.operator.transports.events import EventHub
 from services.operator.transports.history_routes import history_routes
-from services.operator.transports.login import COOKIE, Door, caller_of
+from services.operator.transports.login import COOKIE, Door, caller_of, session_cookie
 from services.operator.transports.pages import OfflineSwagger, pages
 from services.operator.transports.parameters import Id, Req
 from services.operator.transports.problems import answers, as_json
+from services.operator.transports.second_factor_routes import second_factor_routes
 from services.operator.transports.session_routes import session_routes
 from services.operator.transports.suggestion_routes import suggestion_routes
 from services.operator.transports.team_routes import team_routes
@@ -62,16 +64,18 @@ _OPEN: dict[str, Any] = {"status_code": 200, "security": []}
 _COMMAND: dict[str, Any] = {"status_code": 200, "responses": answers(401, 404, 409)}
 
 
-@post("/api/login", responses=answers(401, 429), **_OPEN)
+@post("/api/login", responses=answers(401, 422, 429), **_OPEN)
 async def login(
     data: JSONBody[schemas.Login], request: Req, door: Door, desk_state: DeskState
-) -> Response[schemas.Me]:
-    """Log in: sets the session's cookie."""
-    entered = await door.log_in(data.name, data.password, caller_of(request))
+) -> Response[schemas.LoggedIn]:
+    """Log in: sets the session's cookie. Of an account with a second factor with its `code`; without it the
+    answer is 401, with `second_factor`.
+    """
+    entered = await door.log_in(data.name, data.password, data.code, caller_of(request))
     if entered is None:
         raise NotAuthorizedException("name or password is wrong")
     token, operator = entered
-    me = schemas.me(operator, desk_state.chosen(operator.name))
+    me = await _me(operator, door, desk_state)
     return Response(me, cookies=[session_cookie(request, token, SESSION_HOURS * 3600)])
 
 
@@ -85,9 +89,15 @@ async def logout(request: Req, door: Door, hub: EventHub) -> Response[schemas.Do
 
 
 @get("/api/me", responses=answers(401))
-async def me(operator: Operator, desk_state: DeskState) -> schemas.Me:
+async def me(enrolling: Operator, door: Door, desk_state: DeskState) -> schemas.LoggedIn:
     """Who is logged in."""
-    return schemas.me(operator, desk_state.chosen(operator.name))
+    return await _me(enrolling, door, desk_state)
+
+
+async def _me(operator: Operator, door: Door, desk_state: DeskState) -> schemas.LoggedIn:
+    found = await door.accounts.account(operator.name)
+    enrol = found is not None and door.accounts.lacks_second(found[0])
+    return schemas.logged_in(operator, desk_state.chosen(operator.name), enrol)
 
 
 @get("/api/operators", responses=answers(401))
@@ -365,7 +375,10 @@ async def events(
     token = request.cookies.get(COOKIE, "")
 
     async def still_welcome() -> bool:
-        return await door.accounts.who(token) == operator
+        try:
+            return await door.accounts.who(token) == operator
+        except SecondFactorDemanded:
+            return False
 
     headers = {"X-Accel-Buffering": "no"}
     return Stream(hub.listen(still_welcome, console or ""), media_type="text/event-stream", headers=headers)
@@ -391,6 +404,14 @@ def build(
         here.here(found.name)
         return found
 
+    async def enrolling(request: Req, door: Door) -> Operator:
+        """Who is logged in, also while the account needs a second factor before anything else."""
+        token = request.cookies.get(COOKIE)
+        found = await door.accounts.who(token, enrolling=True) if token else None
+        if found is None:
+            raise NotAuthorizedException("log in first")
+        return found
+
     async def still(request: Req, door: Door) -> Still:
         async def confirm() -> None:
             await operator(request, door)
@@ -408,6 +429,7 @@ def build(
             team_routes(),
             account_routes(),
             session_routes(),
+            second_factor_routes(),
             *pages(),
         ],
         dependencies={
@@ -416,6 +438,7 @@ def build(
             "handlers": Provide(handlers, sync_to_thread=False),
             "door": Provide(door, sync_to_thread=False),
             "operator": Provide(operator),
+            "enrolling": Provide(enrolling),
             "still": Provide(still),
             "canned": Provide(canned, sync_to_thread=False),
             "suggester": Provide(suggester, sync_to_thread=False),

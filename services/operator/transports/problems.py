@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
+from services.operator.accounts import SecondFactorDemanded
 from services.operator.answers import TooManyAnswers
 from services.operator.buckets import Unavailable
 from services.operator.desk import DeskError
@@ -19,9 +20,10 @@ from services.operator.desk_commands import NoteRefused
 from services.operator.domain.accounts import AccountRefused
 from services.operator.handlers import Busy, CommandRefused, NoSuchState, NotFound
 from services.operator.history import NothingThere, StillReading
+from services.operator.second_factor import NoMasterKey
 from services.operator.suggestions import NotSuggested, TooManySuggestions
 from services.operator.transports import schemas
-from services.operator.transports.login import TooMany
+from services.operator.transports.login import CodeWanted, TooMany
 from services.operator.transports.parameters import Req
 from shared.eventlog.errors import Full, IdReused, LogError
 
@@ -54,6 +56,7 @@ def as_problem(request: Req, error: Exception) -> Response[schemas.ProblemDocume
         detail=said.error,
         operator=said.operator,
         operator_name=said.operator_name,
+        second_factor=said.second_factor,
     )
     return Response(problem, status_code=status, headers=headers, media_type=PROBLEM_JSON)
 
@@ -136,8 +139,9 @@ def _http_problem(error: Exception) -> HttpProblem:
         case NotFound():
             return HttpProblem(404, schemas.ProblemDetail(error="no such conversation"), {})
         case CommandRefused(why=why):
-            names = {"operator": why.operator or None, "operator_name": why.operator_name or None}
-            return HttpProblem(409, schemas.ProblemDetail(error=why.error, **names), {})
+            name, shown = why.operator or None, why.operator_name or None
+            told = schemas.ProblemDetail(error=why.error, operator=name, operator_name=shown)
+            return HttpProblem(409, told, {})
         case NotSuggested(again=True):
             return HttpProblem(503, said, again)
         case TooManySuggestions(seconds=seconds):
@@ -146,6 +150,14 @@ def _http_problem(error: Exception) -> HttpProblem:
             return HttpProblem(409, said, {})
         case AccountRefused(kind=kind):
             return HttpProblem({"missing": 404, "forbidden": 403, "conflict": 409}[kind], said, {})
+        case CodeWanted(why=why):
+            status = 401 if why == "needed" else 422
+            return HttpProblem(status, schemas.ProblemDetail(error=str(error), second_factor=why), {})
+        case SecondFactorDemanded():
+            return HttpProblem(403, schemas.ProblemDetail(error=str(error), second_factor="demanded"), {})
+        case NoMasterKey():
+            needs = schemas.ProblemDetail(error="a second factor needs SWITCHBOARD_MASTER_KEY to be set")
+            return HttpProblem(409, needs, {})
         case NoSuchState():
             return HttpProblem(422, said, {})
         case TooMany(seconds=seconds):

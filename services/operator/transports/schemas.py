@@ -17,6 +17,7 @@ from services.operator.domain.desk import ConversationSummary, Ending
 from services.operator.domain.desk_settings import DeskSettings
 from services.operator.domain.places import FlowPlaces
 from services.operator.domain.search import MAX_QUESTION, Writer, excerpt
+from services.operator.domain.second_factor import MAX_CODE
 from services.operator.domain.transcript import PastTalk, TranscriptEntry, Who
 from services.operator.transports.desk_schemas import NotedFields, noted_fields
 from services.operator.word_index import IndexMatch
@@ -38,6 +39,7 @@ MAX_SHOWN = 200
 class Login(msgspec.Struct):
     name: Annotated[str, msgspec.Meta(max_length=64)]
     password: Annotated[str, msgspec.Meta(max_length=1024)]
+    code: Annotated[str, msgspec.Meta(max_length=MAX_CODE, description="of the second factor")] = ""
 
 
 class Me(msgspec.Struct):
@@ -49,6 +51,12 @@ class Me(msgspec.Struct):
     display: str
     role: Role
     availability: Availability
+
+
+class LoggedIn(Me):
+    """``enrol``: the account needs a second factor, and may do nothing else before it has one."""
+
+    enrol: bool = False
 
 
 class Colleague(Me):
@@ -239,12 +247,17 @@ class PastMessages(msgspec.Struct):
 _encoder = msgspec.json.Encoder()
 
 
+#: Its code is missing or wrong, or the account must get one first.
+SecondFactorWanted = Literal["needed", "wrong", "demanded"]
+
+
 class ProblemDetail(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Why a request was not fulfilled. ``operator`` is who has the conversation."""
 
     error: str
     operator: str | None = None
     operator_name: str | None = None
+    second_factor: SecondFactorWanted | None = None
 
 
 class ProblemDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -256,6 +269,7 @@ class ProblemDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
     detail: str
     operator: str | None = None
     operator_name: str | None = None
+    second_factor: SecondFactorWanted | None = None
 
 
 class Told(TranscriptLine, kw_only=True):
@@ -322,6 +336,10 @@ class Done(msgspec.Struct):
 
 def me(operator: Operator, availability: Availability) -> Me:
     return Me(operator.name, operator.display, operator.role, availability)
+
+
+def logged_in(operator: Operator, availability: Availability, enrol: bool = False) -> LoggedIn:
+    return LoggedIn(operator.name, operator.display, operator.role, availability, enrol)
 
 
 def row(summary: ConversationSummary, settings: DeskSettings) -> Row:

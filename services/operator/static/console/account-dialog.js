@@ -23,7 +23,7 @@ export class AccountDialog extends ConsoleDialog {
     await super.show();
   }
 
-  /** @param {"accounts" | "sessions"} question */
+  /** @param {"accounts" | "sessions" | "second-factor"} question */
   ask(question) {
     this.close();
     this.emit("ask", { question });
@@ -58,6 +58,7 @@ export class AccountDialog extends ConsoleDialog {
           ${this.done ? html`<p role="status" data-role="password-changed">${t("passwordChanged")}</p>` : nothing}
           <div class="buttons">
             <button class="primary" data-role="change-password" ?disabled=${this.busy}>${t("changePassword")}</button>
+            <button type="button" data-role="second-factor" @click=${() => this.ask("second-factor")}>${t("secondFactor")} …</button>
             <button type="button" data-role="sessions" @click=${() => this.ask("sessions")}>${t("logins")}</button>
             ${this.me?.role === "admin" ? html`<button type="button" data-role="accounts" @click=${() => this.ask("accounts")}>${t("accounts")} …</button>` : nothing}
             <button type="button" @click=${this.close}>${t("close")}</button>

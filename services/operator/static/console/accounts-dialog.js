@@ -95,10 +95,10 @@ export class AccountsDialog extends ConsoleDialog {
 
   /** @param {AccountDetail} account */
   row(account) {
-    const { name, display, role, disabled } = account;
+    const { name, display, role, disabled, second_factor: second } = account;
     return html`
       <li data-role="account" data-name=${name}>
-        <div><strong><bdi>${display}</bdi></strong><span class="line">${name}${disabled ? ` · ${t("disabled")}` : ""}</span></div>
+        <div><strong><bdi>${display}</bdi></strong><span class="line">${[name, disabled && t("disabled"), second && t("withSecond")].filter(Boolean).join(" · ")}</span></div>
         <select data-role="account-role" aria-label=${t("roleOf", { name })} ?disabled=${this.busy} .value=${role}
           @change=${(/** @type {Event} */ event) => this.giveRole(/** @type {HTMLSelectElement} */ (event.target), name)}>
           ${this.roles(role)}
@@ -109,6 +109,8 @@ export class AccountsDialog extends ConsoleDialog {
           @click=${() => { this.question = { kind: "password", account }; }}>${t("setPassword")}</button>
         <button data-role="account-sessions" ?disabled=${this.busy} title=${t("loginsOf", { name })}
           @click=${() => this.emit("ask", { question: "sessions", conversation: name })}>${t("logins")}</button>
+        ${second ? html`<button data-role="account-second-off" ?disabled=${this.busy}
+          @click=${() => this.carry(api.changeAccount(name, "second-factor-off"))}>${t("takeSecondOff")}</button>` : nothing}
         <button data-role="account-remove" ?disabled=${this.busy} @click=${() => { this.question = { kind: "remove", account }; }}>${t("removeAccount")}</button>
       </li>`;
   }

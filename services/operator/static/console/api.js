@@ -4,11 +4,12 @@
 
 /** The service refused, or could not be reached (status 0). */
 export class Problem extends Error {
-  /** @param {number} status @param {{error?: string, detail?: string, operator_name?: string}} body */
+  /** @param {number} status @param {{error?: string, detail?: string, operator_name?: string, second_factor?: string}} body */
   constructor(status, body) {
     super(body.error || body.detail || `the service answers ${status}`);
     this.status = status;
     this.operatorName = body.operator_name;
+    this.secondFactor = body.second_factor; // "needed", "wrong", or "demanded" before anything else
     this.doubt = false;
   }
 
@@ -93,18 +94,25 @@ const path = (id, command = "") => `/api/conversations/${encodeURIComponent(id)}
 /** @param {string} account */
 const sessionsOf = (account) => account ? `/api/accounts/${encodeURIComponent(account)}/sessions` : "/api/me/sessions";
 
-// While one's own password changes, the login of before has ended, and the next one's cookie is on its way.
+// While one's own account changes, the login of before has ended, and the next one's cookie is on its way.
 /** @type {Promise<unknown>} */
 let changing = Promise.resolve();
+
+/** @param {string} path @param {object} body */
+function renewed(path, body) {
+  const change = request("POST", path, body);
+  changing = change.catch(() => {});
+  return change;
+}
 
 export const api = {
   /** @returns {Promise<import("./types").Me>} */
   me: () => changing.then(() => request("GET", "/api/me")),
-  /** @param {string} name @param {string} password @returns {Promise<import("./types").Me>} */
-  login: (name, password) => request("POST", "/api/login", { name, password }),
+  /** @param {string} name @param {string} password @param {string} code @returns {Promise<import("./types").Me>} */
+  login: (name, password, code) => request("POST", "/api/login", { name, password, code }),
   logout: () => request("POST", "/api/logout"),
   present: () => request("POST", "/api/presence"),
-  /** @param {import("./types").Availability} availability @returns {Promise<import("./types").Me>} */
+  /** @param {import("./types").Availability} availability @returns {Promise<import("./types").Person>} */
   choose: (availability) => request("POST", "/api/availability", { availability }),
   /** @returns {Promise<import("./types").Overview>} */
   overview: () => request("GET", "/api/overview"),
@@ -113,17 +121,23 @@ export const api = {
   /** @returns {Promise<{operators: import("./types").Colleague[]}>} */
   operators: () => request("GET", "/api/operators"),
   /** @param {string} current @param {string} password @returns {Promise<import("./types").Me>} */
-  changePassword(current, password) {
-    const change = request("POST", "/api/me/password", { current, password });
-    changing = change.catch(() => {});
-    return change;
-  },
+  changePassword: (current, password) => renewed("/api/me/password", { current, password }),
+  /** @returns {Promise<import("./types").SecondFactorState>} */
+  secondFactor: () => request("GET", "/api/me/second-factor"),
+  /** @param {string} password @returns {Promise<import("./types").SecondFactorSecret>} */
+  beginSecondFactor: (password) => request("POST", "/api/me/second-factor/begin", { password }),
+  /** @param {string} code @returns {Promise<import("./types").RecoveryCodes>} */
+  confirmSecondFactor: (code) => renewed("/api/me/second-factor/confirm", { code }),
+  /** @param {string} password @param {string} code @returns {Promise<import("./types").RecoveryCodes>} */
+  newRecoveryCodes: (password, code) => renewed("/api/me/second-factor/recovery-codes", { password, code }),
+  /** @param {string} password @param {string} code @returns {Promise<import("./types").Me>} */
+  takeOffSecondFactor: (password, code) => renewed("/api/me/second-factor/off", { password, code }),
   /** @returns {Promise<import("./types").AccountList>} */
   accounts: () => request("GET", "/api/accounts"),
   /** @param {{name: string, password: string, display: string, role: string}} account @returns {Promise<import("./types").AccountList>} */
   makeAccount: (account) => request("POST", "/api/accounts", account),
   /**
-   * @param {string} name @param {"password" | "role" | "disable" | "enable" | "remove"} command @param {object} [body]
+   * @param {string} name @param {"password" | "role" | "disable" | "enable" | "remove" | "second-factor-off"} command @param {object} [body]
    * @returns {Promise<import("./types").AccountList>}
    */
   changeAccount: (name, command, body) => request("POST", `/api/accounts/${encodeURIComponent(name)}/${command}`, body),

@@ -25,6 +25,7 @@ export class DeskSession {
   constructor() {
     /** @type {Me | null} */
     this.me = null;
+    this.enrolling = /** @type {Me | null} */ (null); // who needs a second factor before anything else
     this.known = false; // whether somebody is logged in
     /** Why the operator is at the door. */
     this.why = "";
@@ -80,6 +81,8 @@ export class DeskSession {
   /** @param {Me} me */
   enter(me) {
     this.stop();
+    if (me.enrol) return this.leave("", me);
+    this.enrolling = null;
     if (this.last && this.last !== me.name) this.finder.clear(); // it is not theirs
     this.last = me.name;
     this.me = me;
@@ -98,7 +101,7 @@ export class DeskSession {
       closed: () => {
         this.connection = t("connecting");
         this.renew();
-        api.me().catch((refusal) => this.refused(problem(refusal)));
+        api.me().then((me) => me.enrol && this.enter(me), (refusal) => this.refused(problem(refusal)));
       },
       conversation: (row) => this.changed(row),
       message: (line) => this.talk.add(line),
@@ -119,14 +122,15 @@ export class DeskSession {
     this.renew();
   }
 
-  /** @param {string} why */
-  leave(why) {
+  /** @param {string} why @param {Me | null} [enrolling] */
+  leave(why, enrolling = null) {
     this.stop();
     this.stop = () => {};
     this.model.clear();
     this.reading = false;
     this.talk.close(); // whoever sees the page next may not read it
     this.me = null;
+    this.enrolling = enrolling;
     this.known = true;
     this.why = why;
     this.toasts.forget();
@@ -140,8 +144,7 @@ export class DeskSession {
     const refusal = await api.logout().catch(problem);
     if (refusal instanceof Error) {
       this.connection = refusal.message;
-      this.renew();
-      return;
+      return this.renew();
     }
     drafts.forget();
     outbox.forget();
@@ -152,15 +155,12 @@ export class DeskSession {
   /** What somebody should think of before they log out. */
   get left() {
     const mine = this.model.list("mine", 0).length;
-    return [
-      ...(outbox.any || drafts.any ? [t("unsentWords")] : []),
-      ...(mine ? [t("stillHave", { count: mine })] : []),
-    ];
+    return [...(outbox.any || drafts.any ? [t("unsentWords")] : []), ...(mine ? [t("stillHave", { count: mine })] : [])];
   }
 
   /** @param {import("./api.js").Problem} refusal */
   refused(refusal) {
-    if (refusal.status === 401) this.start();
+    if (refusal.status === 401 || refusal.secondFactor === "demanded") this.start();
   }
 
   /** What was done in a conversation did not happen. @param {string} id @param {import("./api.js").Problem} refusal */

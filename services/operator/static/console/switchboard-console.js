@@ -9,6 +9,7 @@ import "./account-dialog.js";
 import "./accounts-dialog.js";
 import "./answers-dialog.js";
 import "./overview-dialog.js";
+import "./second-factor.js";
 import "./sessions-dialog.js";
 import { showCount } from "./attention.js";
 import { ConsoleElement, html, nothing } from "./element.js";
@@ -106,7 +107,7 @@ export class SwitchboardConsole extends ConsoleElement {
   }
 
   /**
-   * @param {"help" | "overview" | "transfer" | "snooze" | "answers" | "history" | "account" | "accounts" | "sessions"} question
+   * @param {"help" | "overview" | "transfer" | "snooze" | "answers" | "history" | "account" | "accounts" | "sessions" | "second-factor"} question
    * @param {string} [conversation] about which, or whose account @param {number} [position] where in it
    */
   ask(question, conversation = "", position) {
@@ -133,6 +134,9 @@ export class SwitchboardConsole extends ConsoleElement {
     if (!session.known) return nothing;
     if (session.me) return this.desk(session.me);
     showCount(0);
+    if (session.enrolling) return html`
+      <enrol-page .me=${session.enrolling.name} @leave=${() => session.logout()} @refused-me=${() => session.start()}
+        @second-factor=${() => session.start()}></enrol-page>`;
     return html`
       <login-form .why=${session.why} @entered=${(/** @type {CustomEvent<Me>} */ { detail }) => session.enter(detail)}></login-form>`;
   }
@@ -151,7 +155,7 @@ export class SwitchboardConsole extends ConsoleElement {
         @act=${(/** @type {CustomEvent<{act: string, value: unknown, conversation?: string}>} */ { detail }) =>
           session.act(detail.conversation ?? talk.id, detail.act, detail.value)}
         @choose=${(/** @type {CustomEvent<string>} */ { detail }) => session.choose(detail)}
-        @ask=${(/** @type {CustomEvent<{question: "transfer" | "accounts" | "sessions", conversation?: string, position?: number}>} */ { detail }) =>
+        @ask=${(/** @type {CustomEvent<{question: "transfer" | "accounts" | "sessions" | "second-factor", conversation?: string, position?: number}>} */ { detail }) =>
           this.ask(detail.question, detail.conversation, detail.position)}
         @noted=${(/** @type {CustomEvent<import("./types").DeskDetail>} */ { detail }) => session.noted(detail)}
         @refused=${(/** @type {CustomEvent<{problem: import("./api.js").Problem, conversation: string}>} */ { detail }) =>
@@ -182,6 +186,7 @@ export class SwitchboardConsole extends ConsoleElement {
         <overview-dialog @refusal=${(/** @type {CustomEvent<import("./api.js").Problem>} */ { detail }) => session.refused(detail)}></overview-dialog>
         <account-dialog .me=${me}></account-dialog>
         ${me.role === "admin" ? html`<accounts-dialog .me=${me.name} @refused-me=${() => session.start()}></accounts-dialog>` : nothing}
+        <second-factor-dialog .me=${me.name} @second-factor=${() => session.start()} @refused-me=${() => session.start()}></second-factor-dialog>
         <sessions-dialog .me=${me.name} @refused-me=${() => session.start()}></sessions-dialog>
         <help-dialog .keys=${KEYS}></help-dialog>
         <leave-dialog @leave=${() => session.logout()}></leave-dialog>

@@ -5,11 +5,15 @@ export type Priority = "low" | "normal" | "high" | "urgent";
 
 export type Availability = "online" | "busy" | "away";
 
-export interface Me {
+export interface Person {
   name: string;
   display: string;
   role: "operator" | "supervisor" | "admin";
   availability: Availability;
+}
+
+export interface Me extends Person {
+  enrol: boolean;
 }
 
 export interface AccountDetail {
@@ -17,11 +21,29 @@ export interface AccountDetail {
   display: string;
   role: Me["role"];
   disabled: boolean;
+  second_factor: boolean;
   created: string;
 }
 
 export interface AccountList {
   accounts: AccountDetail[];
+}
+
+export interface SecondFactorState {
+  on: boolean;
+  since: string | null;
+  recovery_codes: number;
+  demanded: boolean;
+}
+
+export interface SecondFactorSecret {
+  secret: string;
+  uri: string;
+  qr: string;
+}
+
+export interface RecoveryCodes {
+  codes: string[];
 }
 
 export interface SessionDetail {
@@ -36,7 +58,7 @@ export interface SessionList {
   sessions: SessionDetail[];
 }
 
-export interface Colleague extends Me {
+export interface Colleague extends Person {
   here: boolean;
 }
 
