@@ -18,7 +18,14 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NotFound
 from nats.js.kv import KeyValue
 
 from deploy.local.embedded import write_secret
-from shared.contract.accounts import ACCOUNT_NAME, LEAST_PASSWORD, MAX_DISPLAY, Account, SecondFactor
+from shared.contract.accounts import (
+    ACCOUNT_NAME,
+    LEAST_PASSWORD,
+    MAX_DISPLAY,
+    NO_PASSWORD,
+    Account,
+    SecondFactor,
+)
 from shared.contract.roles import Role
 from shared.contract.subjects import ANSWERS, ANSWERS_OF, OPERATORS
 from shared.timestamps import format_time
@@ -39,14 +46,15 @@ def check_name(name: str) -> None:
         raise AccountError(f"{name!r} cannot be an account's name: 1 to 32 of a-z, 0-9, '.', '_' and '-'.")
 
 
-async def add(client: Client, name: str, display: str, password: str, role: Role = "operator") -> None:
-    """Make an account. Raises `AccountError`."""
+async def add(client: Client, name: str, display: str, password: str | None, role: Role = "operator") -> None:
+    """Make an account; without a password it logs in by single sign-on. Raises `AccountError`."""
     check_name(name)
     if len(display) > MAX_DISPLAY or not display.isprintable():
         raise AccountError(
             f"the name that visitors see has at most {MAX_DISPLAY} characters that can be printed."
         )
-    account = Account(name, display or name, _hash(password), format_time(time.time_ns()), role)
+    hash = NO_PASSWORD if password is None else _hash(password)
+    account = Account(name, display or name, hash, format_time(time.time_ns()), role)
     try:
         await (await _bucket(client)).create(name, msgspec.json.encode(account))
     except KeyWrongLastSequenceError:
@@ -88,6 +96,17 @@ async def enable(client: Client, name: str) -> None:
     if not account.disabled:
         raise AccountError(f"The account {name} is not disabled.")
     await _keep(bucket, account.enabled(True), revision)
+
+
+async def let_sign_on(client: Client, name: str) -> None:
+    """Take the password away: whoever comes next by single sign-on under its name has the account.
+
+    Its logins end. Raises `AccountError`.
+    """
+    bucket = await _bucket(client)
+    account, revision = await _existing(bucket, name)
+    changed = msgspec.structs.replace(account.with_hash(NO_PASSWORD), subject="", second=None)
+    await _keep(bucket, changed, revision)
 
 
 async def take_off_second(client: Client, name: str) -> None:

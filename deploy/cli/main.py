@@ -138,7 +138,11 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--role", choices=ROLES, default="operator", help="a supervisor may take over from anyone"
     )
+    add.add_argument("--sso", action="store_true", help="no password: it logs in by single sign-on")
     add.set_defaults(command=LazyCommand("operators", "add"))
+    sso = verbs.add_parser("sso", help="let an account log in by single sign-on, without a password")
+    sso.add_argument("name")
+    sso.set_defaults(command=LazyCommand("operators", "sso"))
     role = verbs.add_parser("role", help="change what an account may do; ends its sessions")
     role.add_argument("name")
     role.add_argument("role", choices=ROLES)

@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 def add(options: argparse.Namespace) -> int:
     """Make an account. Raises `AccountError` or `ConnectionFailed`."""
     accounts.check_name(options.name)
-    password = _ask_password()
+    password = None if options.sso else _ask_password()
     _change(lambda client: accounts.add(client, options.name, options.display, password, options.role))
     print(f"The account {options.name} is made.")
     return 0
@@ -96,7 +96,18 @@ def listed(options: argparse.Namespace) -> int:
     for account in _ask(accounts.accounts):
         state = "  disabled" if account.disabled else ""
         state += "  second factor" if account.second else ""
+        state += "  single sign-on" if account.signs_on else ""
         print(f"{account.name:<32} {account.display:<32} {account.role:<10} {account.created}{state}")
+    return 0
+
+
+def sso(options: argparse.Namespace) -> int:
+    """Let an account log in by single sign-on alone. Raises `AccountError` or `ConnectionFailed`."""
+    _change(lambda client: accounts.let_sign_on(client, options.name))
+    print(
+        f"The account {options.name} is that of whoever comes next by single sign-on under this name; its "
+        "logins end within five seconds."
+    )
     return 0
 
 

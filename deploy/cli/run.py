@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> int:
 
 def make_absolute(env: dict[str, str]) -> None:
     """The services run in the project's root: what is relative here would be another file there."""
-    for name in ("flow", "flows", "nats_ca", "agents_file", "operator_file", "analytics_file"):
+    files = ("flow", "flows", "nats_ca", "agents_file", "operator_file", "analytics_file")
+    for name in (*files, "oidc_client_secret_file"):
         if value := env.get(variable(name)):
             env[variable(name)] = str(Path(value).absolute())
 

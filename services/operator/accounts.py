@@ -21,7 +21,7 @@ from services.operator.buckets import ERRORS, Unavailable, keys_below, open_buck
 from services.operator.domain.accounts import AccountChange, AccountRefused, decide_as_admin
 from services.operator.domain.decisions import Operator
 from services.operator.sessions import Sessions
-from shared.contract.accounts import ACCOUNT_NAME, Account
+from shared.contract.accounts import ACCOUNT_NAME, NO_PASSWORD, Account
 from shared.contract.roles import Role
 from shared.contract.sessions import LoginSession
 from shared.contract.subjects import OPERATORS
@@ -63,9 +63,11 @@ class Accounts:
         found = await self.account(name)
         return found if await self._fit(found and found[0].hash, password) else None
 
-    async def begin(self, account: Account, revision: int, browser: str) -> tuple[str, Operator]:
+    async def begin(
+        self, account: Account, revision: int, browser: str, sso: bool = False
+    ) -> tuple[str, Operator]:
         """A new session's token and the operator, for the account as it is at this revision."""
-        return await self.sessions.begin(account.name, revision, browser), _operator(account)
+        return await self.sessions.begin(account.name, revision, browser, sso), _operator(account)
 
     async def hashed(self, password: str) -> str:
         """What is kept of a password."""
@@ -121,6 +123,21 @@ class Accounts:
                 return
         raise Unavailable("others changed accounts at the same time, too often")
 
+    async def keep(self, account: Account) -> Found:
+        """Have one's own account so, and its revision. Its sessions end only where it changes."""
+        found = await self.account(account.name)
+        if found is not None and found[0] == account:
+            return found
+        data = msgspec.json.encode(account)
+        try:
+            if found is None:
+                return account, await self._accounts.create(account.name, data)
+            return account, await self._accounts.update(account.name, data, last=found[1])
+        except nats.js.errors.KeyWrongLastSequenceError as error:
+            raise Unavailable("somebody else changed the account at the same time") from error
+        except ERRORS as error:
+            raise Unavailable(f"the account could not be written: {error!r}") from error
+
     async def find(self, name: str) -> Operator | None:
         """The operator with this account, if it may log in."""
         found = await self.account(name)
@@ -149,7 +166,7 @@ class Accounts:
         found = session and await self.account(session.name)
         if not session or not found or not self.sessions.stands(session, found[1]):
             return None
-        if not enrolling and self.lacks_second(found[0]):
+        if not enrolling and not session.sso and self.lacks_second(found[0]):
             raise SecondFactorDemanded
         return _operator(found[0])
 
@@ -181,10 +198,11 @@ class Accounts:
     def _fits(self, hash: str | None, password: str) -> bool:
         """Whether the password is right; takes as long for an account that does not exist or is disabled."""
         open = hash is not None and not hash.startswith("!")
-        if hash is None and not self._nobody:
-            self._nobody = self._hasher.hash(secrets.token_urlsafe())
+        bare = (hash or NO_PASSWORD).removeprefix("!")
+        if bare == NO_PASSWORD:
+            self._nobody = bare = self._nobody or self._hasher.hash(secrets.token_urlsafe())
         try:
-            return self._hasher.verify((hash or self._nobody).removeprefix("!"), password) and open
+            return self._hasher.verify(bare, password) and open
         except (VerificationError, InvalidHashError):
             return False
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import structlog
+from nats.aio.client import Client
 from prometheus_client import Counter, Gauge
 
 from services.operator.accounts import Accounts
@@ -25,14 +26,16 @@ from services.operator.erasure import Erasure
 from services.operator.handlers import Handlers
 from services.operator.lead import Lead
 from services.operator.leases import TELL_SECONDS, LeaseKeeper, PresentOperators
+from services.operator.oidc_provider import OidcProvider
 from services.operator.second_factor import SecondFactors
 from services.operator.settings import Settings
+from services.operator.single_sign_on import SingleSignOn
 from services.operator.subscriptions import subscribe
 from services.operator.suggestions import Suggester
 from services.operator.team import DeskTeam
 from services.operator.transports import http, schemas
 from services.operator.transports.events import EventHub
-from services.operator.transports.login import Door
+from services.operator.transports.login import Door, LoginOptions
 from services.operator.transports.middleware import OperatorMiddleware
 from services.operator.watches import Watches
 from shared.contract.entry import RecordedEntry
@@ -50,6 +53,7 @@ from shared.service.conversation_keys import keys_of, masters_of
 from shared.service.drafts import Drafts
 from shared.service.health import Health, Receive, Scope, Send
 from shared.service.live_entries import LiveEntries
+from shared.service.settings import SettingError, variable
 
 log = structlog.get_logger()
 
@@ -70,6 +74,17 @@ class OperatorApp:
         self._settings = settings
         self._health = health
         self._masters = masters_of(settings)
+        self._oidc_secret = settings.oidc_secret()
+        if settings.oidc_issuer and self._masters is None:
+            raise SettingError(
+                f"{variable('oidc_issuer')} needs {variable('master_key')}: whoever is on the way to the "
+                "provider carries what is sealed by it."
+            )
+        self._options = LoginOptions(
+            settings.password_login,
+            settings.oidc_label if settings.oidc_issuer else None,
+            settings.oidc_logout,
+        )
         self._entries: LiveEntries | None = None
         self._link = ConnectionState(health)
         self._broker = make_broker(settings, "operator", self._link)
@@ -138,6 +153,8 @@ class OperatorApp:
             self._desk.close()
         if self._door is not None:
             self._door.accounts.close()
+            if self._door.sign_on is not None:
+                await self._door.sign_on.close()
         await disconnect(self._broker)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -163,11 +180,14 @@ class OperatorApp:
         self._answers = CannedAnswers(client)
         self._suggester = Suggester(client, time.monotonic)
         self._watches.begin(Drafts(client))
+        accounts = Accounts(client, self._settings.second_factor_roles)
         self._door = Door(
-            Accounts(client, self._settings.second_factor_roles),
+            accounts,
             SecondFactors(client, self._masters),
             self._settings.login_failures,
             self._logins,
+            self._options,
+            self._sign_on(client, accounts),
         )
         self._handlers = Handlers(desk, stream, self._subscription, entries, self._commands)
         await listen(self._broker, self._health)
@@ -198,6 +218,18 @@ class OperatorApp:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TELL_SECONDS):
                     await self._hub.changed()
+
+    def _sign_on(self, client: Client, accounts: Accounts) -> SingleSignOn | None:
+        settings = self._settings
+        if not settings.oidc_issuer or self._masters is None:
+            return None
+        provider = OidcProvider(settings.oidc_issuer, settings.oidc_client_id, self._oidc_secret)
+        rules = settings.sign_on_rules()
+        return SingleSignOn(
+            *(client, accounts, self._masters, provider, rules),
+            scopes=settings.oidc_scopes,
+            address=settings.operator_url,
+        )
 
     async def _figures(self, team: DeskTeam) -> dict[str, QueueFigures]:
         """How the queues stand; nothing, where this replica does not know."""

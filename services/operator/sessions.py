@@ -32,11 +32,11 @@ class Sessions:
         self._bucket = open_bucket(self._js, OPERATOR_SESSIONS)
         self._clock = clock
 
-    async def begin(self, account: str, revision: int, browser: str) -> str:
+    async def begin(self, account: str, revision: int, browser: str, sso: bool = False) -> str:
         """The token of a new one, for the account as it is at this revision."""
         token = session_token(account, secrets.token_urlsafe(32))
         now = self._clock()
-        session = LoginSession(account, revision, now, now, browser)
+        session = LoginSession(account, revision, now, now, browser, sso)
         try:
             await self._bucket.put(session_key(token) or "", msgspec.json.encode(session))
         except ERRORS as error:

@@ -7,11 +7,12 @@ from typing import Annotated
 import msgspec
 
 from services.operator.erasure import AGE
+from services.operator.sso_settings import SignOnSettings
 from shared.contract.roles import Role
-from shared.service.settings import Port, PositiveInt, Sealing, variable
+from shared.service.settings import Port, PositiveInt, variable
 
 
-class Settings(Sealing, frozen=True, kw_only=True):
+class Settings(SignOnSettings, frozen=True, kw_only=True):
     """Each field is one variable, ``SWITCHBOARD_<NAME>``."""
 
     operator_port: Annotated[Port, msgspec.Meta(description="port of the operators' console and API")] = 9997
@@ -59,6 +60,7 @@ class Settings(Sealing, frozen=True, kw_only=True):
     ] = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if 0 < self.lease_seconds < 30:
             raise ValueError(
                 f"{variable('lease_seconds')} is {self.lease_seconds}: consoles are heard of every ten "

@@ -15,6 +15,8 @@ ACCOUNT_NAME: Final = re.compile(r"(?=.{1,32}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 LEAST_PASSWORD: Final = 8
 #: Of the name that visitors see, in characters.
 MAX_DISPLAY: Final = 64
+#: The hash of an account without a password: it fits none.
+NO_PASSWORD: Final = "*"
 #: What the secret of a second factor is bound to under the master key, beside the account's name.
 SECOND_FACTOR: Final = b"second factor"
 
@@ -35,7 +37,8 @@ class Account(msgspec.Struct, frozen=True):
     """An operator's account. ``hash`` is argon2id, ``created`` RFC 3339, ``display`` what visitors see.
 
     While an account is disabled its hash begins with ``!``, as in /etc/shadow, so that no password fits, at
-    services of every version.
+    services of every version. ``subject`` is who it is at the provider of single sign-on: the issuer, a
+    space, and its name for them.
     """
 
     name: str
@@ -44,6 +47,21 @@ class Account(msgspec.Struct, frozen=True):
     created: str
     role: Role = "operator"
     second: SecondFactor | None = None
+    subject: str = ""
+
+    @property
+    def awaits_sign_on(self) -> bool:
+        """Whether it becomes that of the first who comes by single sign-on under its name."""
+        return not self.subject and not self.has_password
+
+    @property
+    def signs_on(self) -> bool:
+        """Whether it logs in by single sign-on."""
+        return bool(self.subject) or not self.has_password
+
+    @property
+    def has_password(self) -> bool:
+        return self.hash.removeprefix("!") != NO_PASSWORD
 
     @property
     def disabled(self) -> bool:

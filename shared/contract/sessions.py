@@ -24,6 +24,7 @@ class LoginSession(msgspec.Struct, frozen=True):
     """A login. ``revision`` is the account's for which it was made: whatever changes the account ends it.
 
     ``began`` and ``used`` (to some minutes) are nanoseconds since 1970; ``browser`` is a few words.
+    ``sso``: it was begun by single sign-on, so its second factor is the provider's.
     """
 
     name: str
@@ -31,6 +32,7 @@ class LoginSession(msgspec.Struct, frozen=True):
     began: int
     used: int
     browser: str = ""
+    sso: bool = False
 
     def stands(self, revision: int, now: int) -> bool:
         """Whether it may be used, with the account at this revision. A use makes it no longer."""

@@ -87,6 +87,26 @@ async def test_an_admin_looks_after_accounts_and_rights_end_everywhere(
         "ada is the last admin who may log in: make another one first",
     )
 
+    # One without a password logs in by single sign-on alone.
+    for neither in ({"sign_on": True}, {"password": None}):
+        answer = await ada.http.post("/api/accounts", json={**new, "name": "kim", **neither})
+        assert (answer.status_code, answer.json()["detail"]) == (
+            422,
+            "password: give one, or say sign_on, not both",
+        )
+    made = {"name": "kim", "sign_on": True}
+    kim = (await listed(await ada.http.post("/api/accounts", json=made)))["kim"]
+    assert (kim["password"], kim["sign_on"]) == (False, True)
+    for guess in ("", "*", "!*"):
+        refused = await eve.http.post("/api/login", json={"name": "kim", "password": guess})
+        assert refused.status_code == 401
+    assert (await bob.http.post("/api/accounts/ada/sign-on")).status_code == 403
+    given = {"password": "a password of kim"}
+    kim = (await listed(await ada.http.post("/api/accounts/kim/password", json=given)))["kim"]
+    assert (kim["password"], kim["sign_on"]) == (True, False)
+    kim = (await listed(await ada.http.post("/api/accounts/kim/sign-on")))["kim"]
+    assert (kim["password"], kim["sign_on"]) == (False, True)
+
     # Everybody changes their own password: the other logins end, this one goes on.
     other = await Api(one, clients).enter("bob")
     wrong_one = {"current": "wrong", "password": "a newer password"}

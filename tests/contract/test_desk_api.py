@@ -359,7 +359,7 @@ async def test_the_description_has_an_example_of_each(ada: Api) -> None:
         *("availability", "overview", "give"),
         *("accounts", "password", "role", "disable", "enable"),
         *("sessions", "end", "end-others", "end-all"),
-        *("second-factor", "begin", "confirm", "recovery-codes", "off", "second-factor-off"),
+        *("second-factor", "begin", "confirm", "recovery-codes", "off", "second-factor-off", "sign-on"),
     }
     components = schema["components"]["schemas"]
     for name, route in routes.items():

@@ -21,7 +21,7 @@ from services.operator.buckets import Unavailable
 from services.operator.domain.accounts import AccountRefused
 from services.operator.domain.second_factor import STEP
 from services.operator.second_factor import PENDING_SECONDS, NoMasterKey, SecondFactors
-from services.operator.transports.login import CODE_FAILURES, Caller, CodeWanted, Door, TooMany
+from services.operator.transports.login import CODE_FAILURES, Caller, CodeWanted, Door, LoginOptions, TooMany
 from shared.eventlog.master_keys import MasterKeys
 from tests.conftest import Connections, Services
 from tests.contract.test_operator_api import PASSWORDS, Api, WrittenChats, chat, clients  # noqa: F401
@@ -210,7 +210,8 @@ async def operator(connections: Connections) -> Client:
 def door_of(client: Client, moment: SecondsClock, *masters: bytes, failures: int = 5) -> Door:
     counter = Counter("logins", "Logins", ["outcome"], registry=CollectorRegistry())
     keys = MasterKeys(masters) if masters else None
-    return Door(Accounts(client), SecondFactors(client, keys, moment), failures, counter)
+    options = LoginOptions(password=True, sign_on=None, logout=False)
+    return Door(Accounts(client), SecondFactors(client, keys, moment), failures, counter, options, None)
 
 
 async def begun(door: Door) -> Authenticator:

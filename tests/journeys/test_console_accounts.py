@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyotp
 import pytest
 from playwright.async_api import expect
@@ -11,6 +13,7 @@ from tests.journeys.conftest import People
 from tests.journeys.pages import ConsolePage
 from tests.journeys.stage import PASSWORD, Stage
 from tests.journeys.watch import PageWatch
+from tests.oidc import CLIENT, SECRET, oidc_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -165,3 +168,61 @@ async def test_whoever_must_have_a_second_factor_sets_it_up_before_anything_else
         await page.close()
     finally:
         strict.kill()
+
+
+async def test_an_operator_logs_in_at_the_provider_and_out_again(
+    people: People, stage: Stage, watch: PageWatch, tmp_path: Path
+) -> None:
+    watch.allow(r"status of (401|403)")
+    await stage.account("chief", "Chief", "admin")
+    async with oidc_server() as provider:
+        secret = tmp_path / "secret"
+        secret.write_text(SECRET)
+        service = stage.service(
+            "operator",
+            SWITCHBOARD_OIDC_ISSUER=provider.issuer,
+            SWITCHBOARD_OIDC_CLIENT_ID=CLIENT,
+            SWITCHBOARD_OIDC_CLIENT_SECRET_FILE=str(secret),
+            SWITCHBOARD_OIDC_LABEL="Log in with Acme",
+            SWITCHBOARD_OIDC_LOGOUT="yes",
+        )
+        service.set(SWITCHBOARD_OPERATOR_URL=service.url)
+        await service.start()
+        try:
+            provider.redirect = f"{service.url}/login/sso/callback"
+            provider.person = {"sub": "u-9", "preferred_username": "kira", "name": "Kira"}
+            page = await people.page()
+            await page.goto(service.url)
+            kira = ConsolePage(page)
+            await expect(kira.part("login-name")).to_be_focused()
+            await fits_everyone(page, "[data-role=login]", "sign-on")
+            await kira.part("login-sso").click()
+            await page.get_by_role("button", name="Continue as Kira").click()
+            await expect(kira.part("login-error")).to_contain_text("finds the reason in its log under")
+            assert "#" not in page.url
+
+            chief = ConsolePage(await people.page())
+            await chief.page.goto(service.url)
+            await chief.logs_in("chief")
+            await chief.part("me").click()
+            await chief.part("accounts").click()
+            await chief.part("account-new").click()
+            await chief.part("account-name").fill("kira")
+            await chief.part("account-display").fill("Kira")
+            await chief.part("account-sign-on").check()
+            await expect(chief.part("account-new-password")).to_have_count(0)
+            await fits_everyone(chief.page, "[data-role=accounts-dialog]", "new-sign-on")
+            await chief.part("account-save").click()
+            added = chief.page.locator("[data-role=account][data-name=kira]")
+            await expect(added).to_contain_text("single sign-on")
+
+            await kira.part("login-sso").click()
+            await page.get_by_role("button", name="Continue as Kira").click()
+            await expect(kira.part("me")).to_have_text("Kira")
+            await expect(kira.connection).to_be_empty()
+            await kira.part("logout").click()
+            await expect(page.get_by_text("Signed out of switchboard")).to_be_visible()
+            for each in (page, chief.page):
+                await each.close()
+        finally:
+            service.kill()

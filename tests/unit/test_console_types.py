@@ -13,6 +13,7 @@ from services.operator.domain.history import VariableThen
 from services.operator.transports import desk_schemas, history_schemas, schemas, team_routes
 from services.operator.transports.account_routes import AccountDetail, AccountList
 from services.operator.transports.answer_routes import Answers
+from services.operator.transports.login import LoginOptions
 from services.operator.transports.second_factor_routes import (
     RecoveryCodes,
     SecondFactorSecret,
@@ -27,6 +28,7 @@ WORDS = (CONSOLE / "texts/en.js").read_text()
 PAIRS: dict[str, type[msgspec.Struct]] = {
     "Person": schemas.Me,
     "Me": schemas.LoggedIn,
+    "LoginOptions": LoginOptions,
     "SecondFactorState": SecondFactorState,
     "SecondFactorSecret": SecondFactorSecret,
     "RecoveryCodes": RecoveryCodes,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from shared.contract.accounts import Account
+from shared.contract.accounts import NO_PASSWORD, Account
 from shared.contract.roles import Role
 
 #: From the account as it is, None: there is none, to what it becomes, None: it is removed.
@@ -51,6 +51,12 @@ def make(account: Account) -> AccountChange:
 
 def give_password(hash: str) -> AccountChange:
     return lambda found: _existing(found).with_hash(hash)
+
+
+def let_sign_on(found: Account | None) -> Account:
+    """Without a password, whoever comes first by single sign-on under its name has it."""
+    account = _existing(found).with_hash(NO_PASSWORD)
+    return msgspec.structs.replace(account, subject="", second=None)
 
 
 def give_role(role: Role) -> AccountChange:

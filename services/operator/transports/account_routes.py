@@ -19,7 +19,7 @@ from services.operator.transports.events import EventHub
 from services.operator.transports.login import Door, caller_of, session_cookie
 from services.operator.transports.parameters import Req
 from services.operator.transports.problems import as_problem, problems
-from shared.contract.accounts import ACCOUNT_NAME, LEAST_PASSWORD, MAX_DISPLAY, Account
+from shared.contract.accounts import ACCOUNT_NAME, LEAST_PASSWORD, MAX_DISPLAY, NO_PASSWORD, Account
 from shared.contract.roles import Role
 from shared.contract.subjects import SESSION_HOURS
 from shared.timestamps import format_time
@@ -34,8 +34,8 @@ _LAST = "ada is the last admin who may log in: make another one first"
 
 
 class AccountDetail(msgspec.Struct):
-    """``disabled``: nobody can log in with it. ``second_factor``: a code is asked for, too. ``created`` is
-    RFC 3339.
+    """``disabled``: nobody can log in with it. ``second_factor``: a code is asked for, too. ``password``: it
+    has one; ``sign_on``: it logs in by single sign-on. ``created`` is RFC 3339.
     """
 
     name: str
@@ -43,6 +43,8 @@ class AccountDetail(msgspec.Struct):
     role: Role
     disabled: bool
     second_factor: bool
+    password: bool
+    sign_on: bool
     created: str
 
 
@@ -53,10 +55,13 @@ class AccountList(msgspec.Struct):
 
 
 class MakeAccount(msgspec.Struct, forbid_unknown_fields=True):
-    """``display`` is the name that visitors see; without it they see ``name``."""
+    """``display`` is the name that visitors see; without it they see ``name``. ``sign_on``: it has no
+    password, and logs in by single sign-on.
+    """
 
     name: AccountName
-    password: Password
+    password: Password | None = None
+    sign_on: bool = False
     display: Annotated[str, msgspec.Meta(max_length=MAX_DISPLAY, examples=["Ada"])] = ""
     role: Role = "operator"
 
@@ -118,7 +123,10 @@ async def make(data: JSONBody[MakeAccount], operator: Operator, door: Door) -> A
         raise PermissionDeniedException(_ADMINS)
     if not data.display.isprintable():
         raise HTTPException("display: only characters that can be printed", status_code=422)
-    created, hash = format_time(time.time_ns()), await door.accounts.hashed(data.password)
+    if (data.password is None) != data.sign_on:
+        raise HTTPException("password: give one, or say sign_on, not both", status_code=422)
+    hash = NO_PASSWORD if data.password is None else await door.accounts.hashed(data.password)
+    created = format_time(time.time_ns())
     account = Account(data.name, data.display.strip() or data.name, hash, created, data.role)
     await door.accounts.change(operator.name, data.name, domain.make(account))
     return await _all(door)
@@ -155,6 +163,14 @@ async def enable(name: str, operator: Operator, door: Door, hub: EventHub) -> Ac
     return await _change(name, domain.enable(True), operator, door, hub)
 
 
+@post("/accounts/{name:str}/sign-on", **_command())
+async def sign_on(name: str, operator: Operator, door: Door, hub: EventHub) -> AccountList:
+    """Let an account log in by single sign-on instead of its password: whoever comes next under its name has
+    it. Its logins end.
+    """
+    return await _change(name, domain.let_sign_on, operator, door, hub)
+
+
 @post("/accounts/{name:str}/second-factor-off", **_command("this account has no second factor"))
 async def second_factor_off(name: str, operator: Operator, door: Door, hub: EventHub) -> AccountList:
     """Let an account log in with the password alone, when the second factor is lost. Its logins end."""
@@ -184,7 +200,7 @@ def account_routes() -> Router:
             disable,
             enable,
             remove,
-            second_factor_off,
+            *(second_factor_off, sign_on),
         ],
         exception_handlers={Exception: as_problem},
     )
@@ -204,7 +220,8 @@ async def _all(door: Door) -> AccountList:
     return AccountList(
         [
             AccountDetail(
-                *(each.name, each.display, each.role, each.disabled, each.second is not None, each.created)
+                *(each.name, each.display, each.role, each.disabled, each.second is not None),
+                *(each.has_password, each.signs_on, each.created),
             )
             for each in await door.accounts.list()
         ]

@@ -41,6 +41,7 @@ from services.operator.transports.parameters import Id, Req
 from services.operator.transports.problems import answers, as_json
 from services.operator.transports.second_factor_routes import second_factor_routes
 from services.operator.transports.session_routes import session_routes
+from services.operator.transports.sign_on_routes import sign_off_address, sign_on_routes
 from services.operator.transports.suggestion_routes import suggestion_routes
 from services.operator.transports.team_routes import team_routes
 from shared.contract.subjects import SESSION_HOURS
@@ -64,7 +65,7 @@ _OPEN: dict[str, Any] = {"status_code": 200, "security": []}
 _COMMAND: dict[str, Any] = {"status_code": 200, "responses": answers(401, 404, 409)}
 
 
-@post("/api/login", responses=answers(401, 422, 429), **_OPEN)
+@post("/api/login", responses=answers(401, 403, 422, 429), **_OPEN)
 async def login(
     data: JSONBody[schemas.Login], request: Req, door: Door, desk_state: DeskState
 ) -> Response[schemas.LoggedIn]:
@@ -75,28 +76,33 @@ async def login(
     if entered is None:
         raise NotAuthorizedException("name or password is wrong")
     token, operator = entered
-    me = await _me(operator, door, desk_state)
+    me = await _me(operator, token, door, desk_state)
     return Response(me, cookies=[session_cookie(request, token, SESSION_HOURS * 3600)])
 
 
 @post("/api/logout", **_OPEN)
-async def logout(request: Req, door: Door, hub: EventHub) -> Response[schemas.Done]:
-    """Log out: ends the session everywhere."""
+async def logout(request: Req, door: Door, hub: EventHub) -> Response[schemas.LoggedOut]:
+    """Log out: ends the session everywhere. `next` is where to log out at the provider of single sign-on."""
+    address = ""
     if token := request.cookies.get(COOKIE):
+        address = await sign_off_address(door, token)
         await door.accounts.sessions.end_token(token)
         hub.ask()
-    return Response(schemas.Done(), cookies=[session_cookie(request, "", 0)])
+    return Response(schemas.LoggedOut(address or None), cookies=[session_cookie(request, "", 0)])
 
 
 @get("/api/me", responses=answers(401))
-async def me(enrolling: Operator, door: Door, desk_state: DeskState) -> schemas.LoggedIn:
+async def me(request: Req, enrolling: Operator, door: Door, desk_state: DeskState) -> schemas.LoggedIn:
     """Who is logged in."""
-    return await _me(enrolling, door, desk_state)
+    return await _me(enrolling, request.cookies.get(COOKIE, ""), door, desk_state)
 
 
-async def _me(operator: Operator, door: Door, desk_state: DeskState) -> schemas.LoggedIn:
-    found = await door.accounts.account(operator.name)
-    enrol = found is not None and door.accounts.lacks_second(found[0])
+async def _me(operator: Operator, token: str, door: Door, desk_state: DeskState) -> schemas.LoggedIn:
+    try:
+        await door.accounts.who(token)
+        enrol = False
+    except SecondFactorDemanded:
+        enrol = True
     return schemas.logged_in(operator, desk_state.chosen(operator.name), enrol)
 
 
@@ -430,6 +436,7 @@ def build(
             account_routes(),
             session_routes(),
             second_factor_routes(),
+            *sign_on_routes(),
             *pages(),
         ],
         dependencies={

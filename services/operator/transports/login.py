@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -18,7 +18,9 @@ from services.operator.domain.browsers import browser_name
 from services.operator.domain.decisions import Operator
 from services.operator.domain.limits import Failures, LoginLimit
 from services.operator.domain.second_factor import looks_like_recovery
+from services.operator.domain.single_sign_on import SignOnRefused
 from services.operator.second_factor import SecondFactors
+from services.operator.single_sign_on import SingleSignOn
 from services.operator.transports.parameters import Req
 from shared.contract.accounts import Account, SecondFactor
 
@@ -67,6 +69,24 @@ class TooMany(Exception):
         self.seconds = math.ceil(seconds)
 
 
+class PasswordsOff(Exception):
+    """Operators log in by single sign-on alone."""
+
+    def __init__(self) -> None:
+        super().__init__("log in by single sign-on: passwords are switched off here")
+
+
+class LoginOptions(msgspec.Struct, frozen=True):
+    """How operators log in: with a ``password``, by ``sign_on`` (what its button says; null: not at all).
+
+    ``logout``: who came by single sign-on is logged out at its provider, too.
+    """
+
+    password: bool
+    sign_on: str | None
+    logout: bool
+
+
 class CodeWanted(Exception):
     """The password is right, and the account has a second factor: its code is needed, or was wrong."""
 
@@ -82,9 +102,19 @@ class CodeWanted(Exception):
 class Door:
     """Lets operators in. The limits count in this process: n replicas allow n times as many."""
 
-    def __init__(self, accounts: Accounts, factors: SecondFactors, failures: int, logins: Counter) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        factors: SecondFactors,
+        failures: int,
+        logins: Counter,
+        options: LoginOptions,
+        sign_on: SingleSignOn | None,
+    ) -> None:
         self.accounts = accounts
         self.factors = factors
+        self.options = options
+        self.sign_on = sign_on
         self._codes = Failures(CODE_FAILURES, CODE_WINDOW)
         self._limit = LoginLimit(failures)
         self._logins = logins
@@ -92,8 +122,10 @@ class Door:
     async def log_in(self, name: str, password: str, code: str, caller: Caller) -> Entered | None:
         """A session's token and the operator, or None.
 
-        Raises `CodeWanted`, `TooMany`, or `Unavailable`.
+        Raises `CodeWanted`, `PasswordsOff`, `TooMany`, or `Unavailable`.
         """
+        if not self.options.password:
+            raise PasswordsOff
 
         async def attempt() -> Entered | None:
             found = await self.accounts.check(name, password)
@@ -106,6 +138,28 @@ class Door:
             return await self.accounts.renew(changed, revision, caller.browser)  # a recovery code is used up
 
         return await self._tried(name, caller, attempt)
+
+    async def sign_on_ends(self, answer: Mapping[str, str], cookie: str, caller: Caller) -> Entered:
+        """A session's token and the operator whom the provider has sent back.
+
+        Raises `SignOnRefused`, `TooMany`, and `Unavailable`.
+        """
+        sign_on = self.sign_on
+        assert sign_on is not None
+        refused: list[SignOnRefused] = []
+
+        async def attempt() -> Entered | None:
+            try:
+                account, revision = await sign_on.finish(answer, cookie)
+            except SignOnRefused as error:
+                refused.append(error)
+                return None
+            return await self.accounts.begin(account, revision, caller.browser, sso=True)
+
+        entered = await self._tried("", caller, attempt)
+        if entered is None:
+            raise refused[0]
+        return entered
 
     async def change_password(self, name: str, current: str, password: str, caller: Caller) -> Entered | None:
         """A new session's token with the new password, or None: ``current`` is wrong. Raises as `log_in`.

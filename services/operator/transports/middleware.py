@@ -41,7 +41,7 @@ class OperatorMiddleware:
         changes = scope["method"] not in ("GET", "HEAD")
         if (changes or scope["path"].startswith("/api/")) and not _own_page(headers):
             await _refuse(send, 403, "this origin may not do that")
-        elif scope["path"].startswith("/api/") and reasons:
+        elif scope["path"].startswith(("/api/", "/login/")) and reasons:
             await _refuse(send, 503, "not ready: " + "; ".join(reasons.values()))
         else:
             await self._app(scope, receive, send)
@@ -66,7 +66,7 @@ def _own_page(headers: dict[bytes, bytes]) -> bool:
 def _with_headers(path: str, send: Send) -> Send:
     policy = _DOCS if path.startswith("/docs") else _PAGES
     # What the API says is for one operator, now; pages are asked about again each time.
-    cache = b"no-store" if path.startswith("/api/") else b"no-cache"
+    cache = b"no-store" if path.startswith(("/api/", "/login/")) else b"no-cache"
     added = [*_HEADERS, (b"content-security-policy", policy.encode()), (b"cache-control", cache)]
 
     async def send_with_headers(message: dict[str, object]) -> None:

@@ -23,7 +23,7 @@ from services.operator.history import NothingThere, StillReading
 from services.operator.second_factor import NoMasterKey
 from services.operator.suggestions import NotSuggested, TooManySuggestions
 from services.operator.transports import schemas
-from services.operator.transports.login import CodeWanted, TooMany
+from services.operator.transports.login import CodeWanted, PasswordsOff, TooMany
 from services.operator.transports.parameters import Req
 from shared.eventlog.errors import Full, IdReused, LogError
 
@@ -155,6 +155,8 @@ def _http_problem(error: Exception) -> HttpProblem:
             return HttpProblem(status, schemas.ProblemDetail(error=str(error), second_factor=why), {})
         case SecondFactorDemanded():
             return HttpProblem(403, schemas.ProblemDetail(error=str(error), second_factor="demanded"), {})
+        case PasswordsOff():
+            return HttpProblem(403, said, {})
         case NoMasterKey():
             needs = schemas.ProblemDetail(error="a second factor needs SWITCHBOARD_MASTER_KEY to be set")
             return HttpProblem(409, needs, {})

@@ -334,6 +334,12 @@ class Done(msgspec.Struct):
     pass
 
 
+class LoggedOut(msgspec.Struct):
+    """``next``: where the browser goes to log out at the provider of single sign-on, too."""
+
+    next: str | None
+
+
 def me(operator: Operator, availability: Availability) -> Me:
     return Me(operator.name, operator.display, operator.role, availability)
 

@@ -15,12 +15,14 @@ const ROLES = [["operator", "asOperator"], ["supervisor", "asSupervisor"], ["adm
 
 export class AccountsDialog extends ConsoleDialog {
   static properties = {
-    me: {}, accounts: { state: true }, question: { state: true }, why: { state: true }, busy: { state: true },
+    me: {}, accounts: { state: true }, signOn: { state: true }, question: { state: true }, why: { state: true }, busy: { state: true },
   };
 
   constructor() {
     super();
     this.me = ""; // the admin's own account
+    this.signOn = false; // the new account has no password
+    this.offersSignOn = false;
     /** @type {AccountDetail[]} */
     this.accounts = [];
     /** @type {Question | null} */
@@ -34,6 +36,7 @@ export class AccountsDialog extends ConsoleDialog {
     this.why = "";
     await super.show();
     await this.carry(api.accounts());
+    this.offersSignOn = Boolean((await api.loginOptions().catch(() => null))?.sign_on);
   }
 
   /** @param {Promise<import("./types").AccountList>} work */
@@ -66,7 +69,8 @@ export class AccountsDialog extends ConsoleDialog {
     const given = (/** @type {string} */ name) => String(form.get(name) ?? "");
     const password = given("password");
     if (question.kind === "new") {
-      this.carry(api.makeAccount({ name: given("name").trim(), password, display: given("display").trim(), role: given("role") }));
+      const how = this.signOn ? { sign_on: true } : { sign_on: false, password };
+      this.carry(api.makeAccount({ name: given("name").trim(), ...how, display: given("display").trim(), role: given("role") }));
     } else if (question.kind === "password") {
       this.carry(api.changeAccount(question.account.name, "password", { password }));
     } else {
@@ -88,7 +92,7 @@ export class AccountsDialog extends ConsoleDialog {
       <p class="quiet">${t("accountsHint")}</p>
       <ul class="answers accounts">${repeat(this.accounts, (account) => account.name, (account) => this.row(account))}</ul>
       <div class="buttons">
-        <button class="primary" data-role="account-new" @click=${() => { this.question = { kind: "new" }; }}>${t("newAccount")}</button>
+        <button class="primary" data-role="account-new" @click=${() => { this.question = { kind: "new" }; this.signOn = false; }}>${t("newAccount")}</button>
         <button @click=${this.close}>${t("close")}</button>
       </div>`;
   }
@@ -98,7 +102,7 @@ export class AccountsDialog extends ConsoleDialog {
     const { name, display, role, disabled, second_factor: second } = account;
     return html`
       <li data-role="account" data-name=${name}>
-        <div><strong><bdi>${display}</bdi></strong><span class="line">${[name, disabled && t("disabled"), second && t("withSecond")].filter(Boolean).join(" · ")}</span></div>
+        <div><strong><bdi>${display}</bdi></strong><span class="line">${[name, disabled && t("disabled"), second && t("withSecond"), account.sign_on && t("bySignOn")].filter(Boolean).join(" · ")}</span></div>
         <select data-role="account-role" aria-label=${t("roleOf", { name })} ?disabled=${this.busy} .value=${role}
           @change=${(/** @type {Event} */ event) => this.giveRole(/** @type {HTMLSelectElement} */ (event.target), name)}>
           ${this.roles(role)}
@@ -128,8 +132,10 @@ export class AccountsDialog extends ConsoleDialog {
           <label>${t("accountName")}
             <input name="name" data-role="account-name" autocomplete="off" autocapitalize="none" pattern="[a-z0-9_\\-]+(\\.[a-z0-9_\\-]+)*" maxlength="32" required></label>
           <label>${t("displayName")} <input name="display" data-role="account-display" autocomplete="off" maxlength="64"></label>
-          <label>${t("role")} <select name="role">${this.roles("operator")}</select></label>` : nothing}
-        ${question.kind === "remove" ? html`<p>${t("reallyRemove", { name: question.account.name })}</p>` : html`
+          <label>${t("role")} <select name="role">${this.roles("operator")}</select></label>
+          ${this.offersSignOn ? html`<label class="check"><input type="checkbox" data-role="account-sign-on" .checked=${this.signOn}
+            @change=${() => { this.signOn = !this.signOn; }}> ${t("signOnAccount")}</label>` : nothing}` : nothing}
+        ${this.signOn && question.kind === "new" ? nothing : question.kind === "remove" ? html`<p>${t("reallyRemove", { name: question.account.name })}</p>` : html`
           <label>${question.kind === "new" ? t("newPassword") : t("passwordOf", { name: question.account.name })}
             <input type="password" name="password" data-role="account-new-password" autocomplete="new-password" minlength="8" maxlength="1024" required></label>
           <p class="quiet">${t("tellThem")}</p>`}

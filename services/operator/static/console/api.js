@@ -110,6 +110,9 @@ export const api = {
   me: () => changing.then(() => request("GET", "/api/me")),
   /** @param {string} name @param {string} password @param {string} code @returns {Promise<import("./types").Me>} */
   login: (name, password, code) => request("POST", "/api/login", { name, password, code }),
+  /** @returns {Promise<import("./types").LoginOptions>} */
+  loginOptions: () => request("GET", "/api/login/options"),
+  /** @returns {Promise<{next: string | null}>} */
   logout: () => request("POST", "/api/logout"),
   present: () => request("POST", "/api/presence"),
   /** @param {import("./types").Availability} availability @returns {Promise<import("./types").Person>} */
@@ -134,7 +137,7 @@ export const api = {
   takeOffSecondFactor: (password, code) => renewed("/api/me/second-factor/off", { password, code }),
   /** @returns {Promise<import("./types").AccountList>} */
   accounts: () => request("GET", "/api/accounts"),
-  /** @param {{name: string, password: string, display: string, role: string}} account @returns {Promise<import("./types").AccountList>} */
+  /** @param {{name: string, password?: string, sign_on: boolean, display: string, role: string}} account @returns {Promise<import("./types").AccountList>} */
   makeAccount: (account) => request("POST", "/api/accounts", account),
   /**
    * @param {string} name @param {"password" | "role" | "disable" | "enable" | "remove" | "second-factor-off"} command @param {object} [body]

@@ -89,8 +89,7 @@ export class DeskSession {
     this.known = true;
     this.why = "";
     this.model.me = this.team.me = me.name;
-    drafts.of(me.name);
-    outbox.of(me.name);
+    for (const kept of [drafts, outbox]) kept.of(me.name);
     const left = drafts.at(drafts.open) || drafts.at(drafts.open, "note") || outbox.at(drafts.open).length;
     if (left && !this.talk.id) this.choose(drafts.open); // something is to be sent there
     this.stop = listen({
@@ -141,11 +140,12 @@ export class DeskSession {
   }
 
   async logout() {
-    const refusal = await api.logout().catch(problem);
-    if (refusal instanceof Error) {
-      this.connection = refusal.message;
+    const out = await api.logout().catch(problem);
+    if (out instanceof Error) {
+      this.connection = out.message;
       return this.renew();
     }
+    if (out.next) location.assign(out.next); // at the provider of single sign-on, too
     drafts.forget();
     outbox.forget();
     this.finder.clear();

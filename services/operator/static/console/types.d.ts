@@ -22,11 +22,19 @@ export interface AccountDetail {
   role: Me["role"];
   disabled: boolean;
   second_factor: boolean;
+  password: boolean;
+  sign_on: boolean;
   created: string;
 }
 
 export interface AccountList {
   accounts: AccountDetail[];
+}
+
+export interface LoginOptions {
+  password: boolean;
+  sign_on: string | null;
+  logout: boolean;
 }
 
 export interface SecondFactorState {
