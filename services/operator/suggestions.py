@@ -11,7 +11,7 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
-from services.operator.accounts import Unavailable
+from services.operator.buckets import Unavailable
 from services.operator.domain.limits import Failures
 from shared.contract import subjects
 from shared.contract.suggestions import (
