@@ -412,8 +412,10 @@ def build(
 
     async def enrolling(request: Req, door: Door) -> Operator:
         """Who is logged in, also while the account needs a second factor before anything else."""
-        token = request.cookies.get(COOKIE)
-        found = await door.accounts.who(token, enrolling=True) if token else None
+        try:
+            return await operator(request, door)
+        except SecondFactorDemanded:
+            found = await door.accounts.who(request.cookies[COOKIE], enrolling=True)
         if found is None:
             raise NotAuthorizedException("log in first")
         return found
