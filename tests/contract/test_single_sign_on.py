@@ -99,7 +99,7 @@ async def stored(connections: Connections) -> dict[str, Account]:
 async def refused(browser: httpx.AsyncClient, service: Service, address: str, why: str) -> None:
     """The browser is told a reference alone, and the log why."""
     answer = await browser.get(address)
-    page, _, reference = answer.headers["location"].partition("#sso=")
+    page, _, reference = answer.headers["location"].partition("?sso=")
     assert (answer.status_code, page, len(reference)) == (303, "/", 8)
     assert "switchboard_operator" not in answer.headers.get("set-cookie", "")
     await service.wrote(reference)
@@ -335,8 +335,8 @@ async def test_many_failures_at_one_address_wait(
     service = await site.starts()
     browser = site.browser(service)
     ends = [(await browser.get(f"{CALLBACK}?state=x")).headers["location"] for _ in range(6)]
-    assert ends[-1] == "/#sso=wait"
-    assert ends[0] != "/#sso=wait"
+    assert ends[-1] == "/?sso=wait"
+    assert ends[0] != "/?sso=wait"
     # A colleague at the same address logs in with a password.
     login = {"name": "bob", "password": PASSWORDS["bob"]}
     assert (await browser.post("/api/login", json=login)).status_code == 200

@@ -199,7 +199,7 @@ async def test_an_operator_logs_in_at_the_provider_and_out_again(
             await kira.part("login-sso").click()
             await page.get_by_role("button", name="Continue as Kira").click()
             await expect(kira.part("login-error")).to_contain_text("finds the reason in its log under")
-            assert "#" not in page.url
+            assert "?" not in page.url
 
             chief = ConsolePage(await people.page())
             await chief.page.goto(service.url)

@@ -60,7 +60,7 @@ async def callback(request: Req, door: Door, hub: EventHub) -> Response[None]:
             raise SignOnRefused("the provider's answer says something twice")
         token, _ = await door.sign_on_ends(answer, request.cookies.get(_COOKIE, ""), caller_of(request))
     except TooMany:
-        return _to("/#sso=wait", [_kept(request, "", 0)])
+        return _to("/?sso=wait", [_kept(request, "", 0)])
     except (SignOnRefused, Unavailable) as refused:
         return _failed(request, refused)
     hub.ask()  # where a role has changed, logins of before have ended
@@ -88,7 +88,7 @@ def _failed(request: Req, refused: Exception) -> Response[None]:
     """Strangers are told a name, by which the reason is found in the log."""
     name = secrets.token_hex(4)
     log.warning("single_sign_on_refused", reference=name, why=str(refused))
-    return _to(f"/#sso={name}", [_kept(request, "", 0)])
+    return _to(f"/?sso={name}", [_kept(request, "", 0)])
 
 
 def _to(address: str, cookies: list[Cookie] | None = None) -> Response[None]:

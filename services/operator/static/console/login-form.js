@@ -17,7 +17,7 @@ export class LoginForm extends ConsoleElement {
     this.coded = false; // the password is right, and a code of the second factor is asked for
     /** @type {import("./types").LoginOptions | null} */
     this.options = null;
-    const [, reference] = /^#sso=(\w+)$/.exec(location.hash) ?? [];
+    const reference = new URLSearchParams(location.search).get("sso");
     /** What single sign-on has come to. */
     this.came = reference === "wait" ? t("signOnWait") : reference ? t("signOnFailed", { reference }) : "";
     if (reference) history.replaceState(null, "", location.pathname);
