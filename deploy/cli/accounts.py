@@ -27,7 +27,7 @@ from shared.contract.accounts import (
     SecondFactor,
 )
 from shared.contract.roles import Role
-from shared.contract.subjects import ANSWERS, ANSWERS_OF, OPERATORS
+from shared.contract.subjects import ANSWERS, ANSWERS_OF, OPERATORS, VIEWS_OF
 from shared.timestamps import format_time
 
 FIRST = "operator"
@@ -137,7 +137,9 @@ async def remove(client: Client, name: str) -> None:
         raise AccountError(_CHANGED.format(name)) from None
     # Whoever has an account of this name later is somebody else.
     with contextlib.suppress(NotFoundError):
-        await (await client.jetstream().key_value(ANSWERS)).delete(f"{ANSWERS_OF}.{name}")
+        kept = await client.jetstream().key_value(ANSWERS)
+        for own in (ANSWERS_OF, VIEWS_OF):
+            await kept.delete(f"{own}.{name}")
 
 
 async def accounts(client: Client) -> list[Account]:

@@ -27,6 +27,7 @@ from services.operator.handlers import Handlers
 from services.operator.lead import Lead
 from services.operator.leases import TELL_SECONDS, LeaseKeeper, PresentOperators
 from services.operator.oidc_provider import OidcProvider
+from services.operator.saved_views import SavedViews
 from services.operator.second_factor import SecondFactors
 from services.operator.settings import Settings
 from services.operator.single_sign_on import SingleSignOn
@@ -101,6 +102,7 @@ class OperatorApp:
         self._handlers: Handlers | None = None
         self._door: Door | None = None
         self._answers: CannedAnswers | None = None
+        self._views: SavedViews | None = None
         self._suggester: Suggester | None = None
         self._erasure: Erasure | None = None
         self._replica = secrets.token_hex(8)
@@ -128,7 +130,7 @@ class OperatorApp:
         ).set_function(lambda: len(self._hub))
         application = http.build(
             *(self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases),
-            *(self._state, self._get_answers, self._get_suggester),
+            *(self._state, self._get_answers, self._get_views, self._get_suggester),
         )
         self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]
 
@@ -178,6 +180,7 @@ class OperatorApp:
         )
         desk.follow(self._place)
         self._answers = CannedAnswers(client)
+        self._views = SavedViews(client)
         self._suggester = Suggester(client, time.monotonic)
         self._watches.begin(Drafts(client))
         accounts = Accounts(client, self._settings.second_factor_roles)
@@ -353,6 +356,10 @@ class OperatorApp:
     def _get_handlers(self) -> Handlers:
         assert self._handlers is not None, "the gate opens when the log has been read"
         return self._handlers
+
+    def _get_views(self) -> SavedViews:
+        assert self._views is not None, "the gate opens when the log has been read"
+        return self._views
 
     def _get_answers(self) -> CannedAnswers:
         assert self._answers is not None, "the gate opens when the log has been read"

@@ -51,6 +51,9 @@ SESSION_HOURS: Final = 12
 #: What operators say often: a key-value bucket, a key for those of all and one for each operator's own.
 ANSWERS: Final = "ANSWERS"
 ANSWERS_OF: Final = "of"
+#: Beside them what operators look for again and again.
+VIEWS_SHARED: Final = "views.shared"
+VIEWS_OF: Final = "views.of"
 
 #: How the desk works: a key-value bucket. One key holds its settings, as whoever sets it up wrote them,
 #: another what operators have chosen to be: busy, away; the third which replica gives conversations out.

@@ -355,7 +355,7 @@ async def test_the_description_has_an_example_of_each(ada: Api) -> None:
     assert {path.rpartition("/")[2] for path in routes} == {
         *("desk", "note", "remove-note", "label", "unlabel", "priority", "snooze", "unsnooze"),
         *("read", "assign", "spam", "unspam", "reopen"),
-        *("answers", "remove", "suggestions", "history", "{position}", "bundle"),
+        *("answers", "views", "remove", "suggestions", "history", "{position}", "bundle"),
         *("availability", "overview", "give"),
         *("accounts", "password", "role", "disable", "enable"),
         *("sessions", "end", "end-others", "end-all"),

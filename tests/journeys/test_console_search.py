@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
+from tests.journeys.accessibility import fits_everyone
 from tests.journeys.conftest import People
 from tests.journeys.stage import Stage
 from tests.journeys.test_console_desk import looks_at_waiting
@@ -78,3 +79,54 @@ async def test_what_cannot_be_looked_for_is_said(people: People, watch: PageWatc
     await ada.part("search").fill("?!")
     await ada.part("search").press("Enter")
     await expect(ada_says).to_have_text("words: there is no word in it to look for")
+
+
+async def test_a_search_is_kept_under_a_name_and_shared_by_a_supervisor(
+    people: People, stage: Stage, watch: PageWatch
+) -> None:
+    await stage.account("sven", "Sven", "supervisor")
+    await stage.account("pia", "Pia")
+    sven, pia = await people.operator("sven"), await people.operator("pia")
+    _, conversation = await looks_at_waiting(people, sven)
+    await sven.part("label-text").fill("rhubarb")
+    await sven.part("label-text").press("Enter")
+    await expect(sven.part("unlabel")).to_be_visible()
+    await sven.part("search-more").click()
+    await sven.part("search-label").select_option("rhubarb")
+    await sven.part("search-go").click()
+    await expect(sven.part("found")).to_have_text("Found in 1")
+    await sven.part("views").click()
+    await sven.part("view-name").fill("Rhubarb")
+    await sven.part("view-shared").check()
+    await fits_everyone(sven.page, "[data-role=views-dialog]")
+    await sven.part("view-save").click()
+    shown = sven.part("view")
+    await expect(shown).to_have_text("Rhubarb")
+    await expect(shown).to_have_attribute("aria-pressed", "true")
+    await fits_everyone(sven.page, "conversation-search")
+    await sven.part("search-close").click()
+    await expect(shown).to_have_attribute("aria-pressed", "false")
+
+    # Everybody has it, and keeps others for themselves.
+    await pia.page.reload()
+    await pia.part("view").click()
+    await expect(pia.row(conversation)).to_be_visible()
+    await pia.part("search-more").click()
+    await expect(pia.part("search-label")).to_have_value("rhubarb")
+    await pia.part("search-status").select_option("resolved")
+    await pia.part("search-go").click()
+    await expect(pia.part("found")).to_have_text("Found in 0")
+    await pia.part("views").click()
+    await expect(pia.part("view-shared")).to_have_count(0)
+    await expect(pia.part("view-remove")).to_have_count(0)
+    await pia.part("view-name").fill("Rhubarb, done")
+    await pia.part("view-save").click()
+    await expect(pia.part("view")).to_have_text(["Rhubarb", "Rhubarb, done"])
+    await pia.part("views").click()
+    await pia.part("view-remove").click()
+    await expect(pia.part("view")).to_have_text(["Rhubarb"])
+    await pia.part("views-close").click()
+    await sven.part("search-more").click()
+    await sven.part("views").click()
+    await sven.part("view-remove").click()
+    await expect(sven.part("view")).to_have_count(0)

@@ -1773,7 +1773,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "A change of the answers is written only over what was read",
-        "services/operator/answers.py",
+        "services/operator/kept_lists.py",
         "await self._bucket.update(key, data, last=revision)",
         "await self._bucket.put(key, data)",
         ("tests/contract/test_answers_api.py", "-k", "at_once"),
@@ -1896,6 +1896,13 @@ MUTATIONS: Final = (
         """headers = {"Nats-Expected-Last-Sequence": str(last)}""",
         """headers: dict[str, str] = {}""",
         ("tests/contract/test_accounts_api.py", "-k", "at_once"),
+    ),
+    Mutation(
+        "Only supervisors share views",
+        "services/operator/transports/view_routes.py",
+        """if shared and operator.role == "operator":""",
+        "if False:",
+        ("tests/contract/test_views_api.py", "-k", "shares_it"),
     ),
     Mutation(
         "An ID token is for the login that asked for it",

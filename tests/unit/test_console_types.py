@@ -10,6 +10,7 @@ import pytest
 
 from services.operator.answers import CannedAnswer
 from services.operator.domain.history import VariableThen
+from services.operator.saved_views import SavedView
 from services.operator.transports import desk_schemas, history_schemas, schemas, team_routes
 from services.operator.transports.account_routes import AccountDetail, AccountList
 from services.operator.transports.answer_routes import Answers
@@ -20,6 +21,7 @@ from services.operator.transports.second_factor_routes import (
     SecondFactorState,
 )
 from services.operator.transports.session_routes import SessionDetail, SessionList
+from services.operator.transports.view_routes import Views
 
 CONSOLE = Path(__file__).parent.parent.parent / "services/operator/static/console"
 TYPES = (CONSOLE / "types.d.ts").read_text()
@@ -28,6 +30,8 @@ WORDS = (CONSOLE / "texts/en.js").read_text()
 PAIRS: dict[str, type[msgspec.Struct]] = {
     "Person": schemas.Me,
     "Me": schemas.LoggedIn,
+    "SavedView": SavedView,
+    "Views": Views,
     "LoginOptions": LoginOptions,
     "SecondFactorState": SecondFactorState,
     "SecondFactorSecret": SecondFactorSecret,

@@ -14,6 +14,7 @@ from services.operator.answers import CannedAnswers
 from services.operator.desk_state import DeskState
 from services.operator.domain import accounts as domain
 from services.operator.domain.decisions import Operator
+from services.operator.saved_views import SavedViews
 from services.operator.transports import schemas
 from services.operator.transports.events import EventHub
 from services.operator.transports.login import Door, caller_of, session_cookie
@@ -179,11 +180,12 @@ async def second_factor_off(name: str, operator: Operator, door: Door, hub: Even
 
 @post("/accounts/{name:str}/remove", **_command())
 async def remove(
-    name: str, operator: Operator, door: Door, hub: EventHub, canned: CannedAnswers
+    name: str, operator: Operator, door: Door, hub: EventHub, canned: CannedAnswers, saved: SavedViews
 ) -> AccountList:
-    """Remove an account for good, with its own canned answers. Its logins end."""
+    """Remove an account for good, with its own canned answers and views. Its logins end."""
     left = await _change(name, domain.remove, operator, door, hub)
     await canned.forget(name)  # whoever has an account of this name later is somebody else
+    await saved.forget(name)
     return left
 
 

@@ -28,6 +28,7 @@ from services.operator.domain.export import MEDIA, Format, exported
 from services.operator.domain.leases import Leases
 from services.operator.domain.search import Search, question
 from services.operator.handlers import CommandRefused, Handlers, NotFound, Still
+from services.operator.saved_views import SavedViews
 from services.operator.suggestions import Suggester
 from services.operator.transports import schemas
 from services.operator.transports.account_routes import account_routes
@@ -44,6 +45,7 @@ from services.operator.transports.session_routes import session_routes
 from services.operator.transports.sign_on_routes import sign_off_address, sign_on_routes
 from services.operator.transports.suggestion_routes import suggestion_routes
 from services.operator.transports.team_routes import team_routes
+from services.operator.transports.view_routes import view_routes
 from shared.contract.subjects import SESSION_HOURS
 from shared.contract.visible import cleaned
 from shared.service.health import VERSION
@@ -398,6 +400,7 @@ def build(
     here: Leases,
     state: DeskState,
     canned: Callable[[], CannedAnswers],
+    saved: Callable[[], SavedViews],
     suggester: Callable[[], Suggester],
 ) -> Litestar:
     """The ASGI application. ``here`` is told of every operator who asks for something."""
@@ -433,6 +436,7 @@ def build(
             desk_routes(),
             history_routes(),
             answer_routes(),
+            view_routes(),
             suggestion_routes(),
             team_routes(),
             account_routes(),
@@ -450,6 +454,7 @@ def build(
             "enrolling": Provide(enrolling),
             "still": Provide(still),
             "canned": Provide(canned, sync_to_thread=False),
+            "saved": Provide(saved, sync_to_thread=False),
             "suggester": Provide(suggester, sync_to_thread=False),
             "desk_state": Provide(lambda: state, sync_to_thread=False),
             "settings": Provide(lambda: state.settings, sync_to_thread=False),

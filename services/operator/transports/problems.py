@@ -13,13 +13,13 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
 from services.operator.accounts import SecondFactorDemanded
-from services.operator.answers import TooManyAnswers
 from services.operator.buckets import Unavailable
 from services.operator.desk import DeskError
 from services.operator.desk_commands import NoteRefused
 from services.operator.domain.accounts import AccountRefused
 from services.operator.handlers import Busy, CommandRefused, NoSuchState, NotFound
 from services.operator.history import NothingThere, StillReading
+from services.operator.kept_lists import ListFull
 from services.operator.second_factor import NoMasterKey
 from services.operator.suggestions import NotSuggested, TooManySuggestions
 from services.operator.transports import schemas
@@ -146,7 +146,7 @@ def _http_problem(error: Exception) -> HttpProblem:
             return HttpProblem(503, said, again)
         case TooManySuggestions(seconds=seconds):
             return HttpProblem(429, said, {"Retry-After": str(math.ceil(seconds))})
-        case IdReused() | NotSuggested() | NoteRefused() | TooManyAnswers():
+        case IdReused() | NotSuggested() | NoteRefused() | ListFull():
             return HttpProblem(409, said, {})
         case AccountRefused(kind=kind):
             return HttpProblem({"missing": 404, "forbidden": 403, "conflict": 409}[kind], said, {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
@@ -16,9 +15,10 @@ from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import ConversationSummary, Ending
 from services.operator.domain.desk_settings import DeskSettings
 from services.operator.domain.places import FlowPlaces
-from services.operator.domain.search import MAX_QUESTION, Writer, excerpt
+from services.operator.domain.search import Writer, excerpt
 from services.operator.domain.second_factor import MAX_CODE
 from services.operator.domain.transcript import PastTalk, TranscriptEntry, Who
+from services.operator.saved_views import SavedSearch
 from services.operator.transports.desk_schemas import NotedFields, noted_fields
 from services.operator.word_index import IndexMatch
 from shared.contract.conversation import Owner, Status
@@ -151,24 +151,9 @@ class ConversationPage(msgspec.Struct):
     next: int | None
 
 
-Filter = Annotated[str, msgspec.Meta(max_length=64)]
-Moment = Annotated[datetime, msgspec.Meta(tz=True, examples=["2026-12-01T08:00:00Z"])]
+class SearchFor(SavedSearch, forbid_unknown_fields=True):
+    """A search, page by page."""
 
-
-class SearchFor(msgspec.Struct, forbid_unknown_fields=True):
-    """What is empty does not matter. ``who``: whose words; ``operator``: an account; ``since`` and ``until``:
-    when something happened last.
-    """
-
-    words: Annotated[str, msgspec.Meta(max_length=MAX_QUESTION, examples=['refund "next monday"'])] = ""
-    who: Writer | None = None
-    status: Status | None = None
-    operator: Filter = ""
-    queue: Filter = ""
-    label: Filter = ""
-    rating: Annotated[int, msgspec.Meta(ge=0, le=5)] = 0
-    since: Moment | None = None
-    until: Moment | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 30
     after: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1, description="the `next` of the page before")] = 0
 

@@ -165,6 +165,12 @@ export const api = {
   suggestionsOffered: () => request("GET", "/api/suggestions"),
   /** @param {string} id @param {"reply" | "summary"} kind @param {string} language @returns {Promise<{text: string, position: number}>} */
   suggest: (id, kind, language) => request("POST", path(id, "/suggestions"), { kind, language }, LONG),
+  /** @returns {Promise<import("./types").Views>} */
+  views: () => request("GET", "/api/views"),
+  /** @param {{id: string, name: string, wanted: import("./types").SearchFor, shared: boolean}} view @returns {Promise<import("./types").Views>} */
+  saveView: (view) => persist("/api/views", view),
+  /** @param {string} id @param {boolean} shared @returns {Promise<import("./types").Views>} */
+  removeView: (id, shared) => persist("/api/views/remove", { id, shared }),
   /** @param {string} id @returns {Promise<import("./types").Detail>} */
   conversation: (id) => request("GET", path(id)),
   /** @param {string} id @returns {Promise<import("./types").Earlier>} */

@@ -25,6 +25,7 @@ export class ConversationLists extends ConsoleElement {
     found: { attribute: false },
     why: {},
     colleagues: { attribute: false },
+    views: { attribute: false },
     view: { state: true },
     queue: { state: true },
     label: { state: true },
@@ -43,6 +44,8 @@ export class ConversationLists extends ConsoleElement {
     this.why = ""; // it could not be looked for
     /** @type {import("./types").Colleague[]} */
     this.colleagues = [];
+    /** @type {import("./types").Views} */
+    this.views = { shared: [], own: [] };
     /** @type {View} */
     this.view = "queue";
     this.queue = "";
@@ -105,7 +108,7 @@ export class ConversationLists extends ConsoleElement {
     const labels = this.model.known((row) => row.labels);
     return html`
       <nav class="lists" aria-label=${t("conversations")}>
-        <conversation-search .wanted=${this.wanted} .queues=${queues} .labels=${labels} .colleagues=${this.colleagues}></conversation-search>
+        <conversation-search .wanted=${this.wanted} .queues=${queues} .labels=${labels} .colleagues=${this.colleagues} .views=${this.views}></conversation-search>
         ${this.wanted ? this.results() : this.list(queues, labels)}
       </nav>`;
   }

@@ -19,6 +19,7 @@ export class ConversationSearch extends ConsoleElement {
     queues: { attribute: false },
     labels: { attribute: false },
     colleagues: { attribute: false },
+    views: { attribute: false },
     open: { state: true },
   };
 
@@ -32,6 +33,8 @@ export class ConversationSearch extends ConsoleElement {
     this.labels = [];
     /** @type {import("./types").Colleague[]} */
     this.colleagues = [];
+    /** @type {import("./types").Views} */
+    this.views = { shared: [], own: [] };
     this.open = false; // what else must hold is shown
   }
 
@@ -66,7 +69,21 @@ export class ConversationSearch extends ConsoleElement {
             @click=${() => { this.open = !this.open; }}>▾</button>
         </div>
         ${this.open ? this.filters() : nothing}
+        ${this.saved()}
       </form>`;
+  }
+
+  /** The views, to be looked at with one click. */
+  saved() {
+    const views = [...this.views.shared, ...this.views.own];
+    if (!views.length) return nothing;
+    const now = canonical(this.wanted);
+    return html`
+      <div class="views" role="group" aria-label=${t("savedViews")}>
+        ${repeat(views, (view) => view.id, (view) => html`
+          <button type="button" data-role="view" aria-pressed=${canonical(view.wanted) === now ? "true" : "false"}
+            @click=${() => this.emit("look", view.wanted)}>${view.name}</button>`)}
+      </div>`;
   }
 
   filters() {
@@ -83,6 +100,7 @@ export class ConversationSearch extends ConsoleElement {
         <div class="buttons">
           <button class="primary" data-role="search-go">${t("findNow")}</button>
           <button type="button" data-role="search-clear" @click=${this.clear}>${t("clear")}</button>
+          <button type="button" data-role="views" @click=${() => this.emit("ask", { question: "views" })}>${t("savedViews")} …</button>
         </div>
       </div>`;
   }
@@ -98,6 +116,11 @@ export class ConversationSearch extends ConsoleElement {
         </select>
       </label>`;
   }
+}
+
+/** The same for the same search, however it came about. @param {SearchFor | null} wanted */
+function canonical(wanted) {
+  return JSON.stringify(Object.entries(wanted ?? {}).map(([name, value]) => [name, String(value)]).sort());
 }
 
 /** The beginning of a day, or of one after it, in the operator's zone. @param {string} day @param {number} after */

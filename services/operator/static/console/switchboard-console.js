@@ -11,6 +11,7 @@ import "./answers-dialog.js";
 import "./overview-dialog.js";
 import "./second-factor.js";
 import "./sessions-dialog.js";
+import "./views-dialog.js";
 import { showCount } from "./attention.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { KEYS, keyOf } from "./keys.js";
@@ -107,12 +108,12 @@ export class SwitchboardConsole extends ConsoleElement {
   }
 
   /**
-   * @param {"help" | "overview" | "transfer" | "snooze" | "answers" | "history" | "account" | "accounts" | "sessions" | "second-factor"} question
+   * @param {"help" | "overview" | "transfer" | "snooze" | "answers" | "history" | "account" | "accounts" | "sessions" | "second-factor" | "views"} question
    * @param {string} [conversation] about which, or whose account @param {number} [position] where in it
    */
   ask(question, conversation = "", position) {
     this.session.team.readColleagues(true);
-    if (question === "answers") this.session.team.readAnswers();
+    if (question === "answers" || question === "views") this.session.team.readAnswers();
     /** @type {import("./dialogs.js").ConsoleDialog} */ (this.child(`${question}-dialog`)).show(conversation, position);
   }
 
@@ -155,7 +156,7 @@ export class SwitchboardConsole extends ConsoleElement {
         @act=${(/** @type {CustomEvent<{act: string, value: unknown, conversation?: string}>} */ { detail }) =>
           session.act(detail.conversation ?? talk.id, detail.act, detail.value)}
         @choose=${(/** @type {CustomEvent<string>} */ { detail }) => session.choose(detail)}
-        @ask=${(/** @type {CustomEvent<{question: "transfer" | "accounts" | "sessions" | "second-factor", conversation?: string, position?: number}>} */ { detail }) =>
+        @ask=${(/** @type {CustomEvent<{question: "transfer" | "accounts" | "sessions" | "second-factor" | "views", conversation?: string, position?: number}>} */ { detail }) =>
           this.ask(detail.question, detail.conversation, detail.position)}
         @noted=${(/** @type {CustomEvent<import("./types").DeskDetail>} */ { detail }) => session.noted(detail)}
         @refused=${(/** @type {CustomEvent<{problem: import("./api.js").Problem, conversation: string}>} */ { detail }) =>
@@ -172,7 +173,7 @@ export class SwitchboardConsole extends ConsoleElement {
           <button data-role="logout" @click=${this.logout}>${t("logout")}</button>
         </header>
         <conversation-lists .model=${model} .version=${this.version} .current=${talk.id}
-          .wanted=${finder.wanted} .found=${finder.found} .why=${finder.why} .colleagues=${team.colleagues}
+          .wanted=${finder.wanted} .found=${finder.found} .why=${finder.why} .colleagues=${team.colleagues} .views=${team.views}
           @look=${(/** @type {CustomEvent<import("./types").SearchFor | null>} */ { detail }) => finder.look(detail)}
           @more-found=${() => finder.more()} @more=${(/** @type {CustomEvent<import("./types").View>} */ { detail }) => session.more(detail)}></conversation-lists>
         <conversation-view .talk=${talk} .version=${this.version} .me=${me} .acting=${session.acting}
@@ -186,6 +187,8 @@ export class SwitchboardConsole extends ConsoleElement {
         <overview-dialog @refusal=${(/** @type {CustomEvent<import("./api.js").Problem>} */ { detail }) => session.refused(detail)}></overview-dialog>
         <account-dialog .me=${me}></account-dialog>
         ${me.role === "admin" ? html`<accounts-dialog .me=${me.name} @refused-me=${() => session.start()}></accounts-dialog>` : nothing}
+        <views-dialog .views=${team.views} .wanted=${finder.wanted} .sharing=${me.role !== "operator"}
+          @views=${(/** @type {CustomEvent<import("./types").Views>} */ { detail }) => team.viewed(detail)}></views-dialog>
         <second-factor-dialog .me=${me.name} @second-factor=${() => session.start()} @refused-me=${() => session.start()}></second-factor-dialog>
         <sessions-dialog .me=${me.name} @refused-me=${() => session.start()}></sessions-dialog>
         <help-dialog .keys=${KEYS}></help-dialog>

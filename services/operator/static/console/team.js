@@ -12,6 +12,8 @@ export class Team {
     this.colleagues = [];
     /** @type {import("./types").Answers} */
     this.answers = { shared: [], own: [] };
+    /** @type {import("./types").Views} */
+    this.views = { shared: [], own: [] };
     this.me = "";
     this.read = 0; // when the colleagues were
     this.turn = 0; // grows with each operator
@@ -47,12 +49,28 @@ export class Team {
     this.changed();
   }
 
+  /** What operators keep: the canned answers, and the views. */
   async readAnswers() {
     const { turn } = this;
+    this.readViews();
     const found = await api.answers().catch(problem);
     if (turn !== this.turn) return;
     if (found instanceof Error) this.refused(found);
     else this.answered(found);
+  }
+
+  async readViews() {
+    const { turn } = this;
+    const found = await api.views().catch(problem);
+    if (turn !== this.turn) return;
+    if (found instanceof Error) this.refused(found);
+    else this.viewed(found);
+  }
+
+  /** The views as they are by now. @param {import("./types").Views} views */
+  viewed(views) {
+    this.views = views;
+    this.changed();
   }
 
   /** The canned answers as they are by now. @param {import("./types").Answers} answers */
@@ -65,6 +83,7 @@ export class Team {
   forget() {
     this.colleagues = [];
     this.answers = { shared: [], own: [] };
+    this.views = { shared: [], own: [] };
     this.read = 0;
     this.turn += 1;
   }

@@ -31,6 +31,18 @@ export interface AccountList {
   accounts: AccountDetail[];
 }
 
+export interface SavedView {
+  id: string;
+  name: string;
+  wanted: SearchFor;
+  by: string;
+}
+
+export interface Views {
+  shared: SavedView[];
+  own: SavedView[];
+}
+
 export interface LoginOptions {
   password: boolean;
   sign_on: string | null;
