@@ -148,7 +148,8 @@ async def test_login_and_logout(
     api = Api(one, clients)
     assert (await api.http.get("/api/me")).status_code == 401
     answer = await api.http.post("/api/login", json={"name": "ada", "password": PASSWORDS["ada"]})
-    me = {"name": "ada", "display": "Ada", "role": "operator", "availability": "online", "enrol": False}
+    me: dict[str, Any] = {"name": "ada", "display": "Ada", "role": "operator", "availability": "online"}
+    me |= {"enrol": False, "password": True}
     assert answer.json() == me
     cookie = answer.headers["set-cookie"]
     for part in ("switchboard_operator=", "HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"):

@@ -177,6 +177,7 @@ async def test_accounts_are_made_and_get_their_role_from_the_provider(
         "role": "supervisor",
         "availability": "",
         "enrol": False,  # her second factor is the provider's
+        "password": False,
     }
     assert (await browser.get("/api/conversations")).status_code == 200
 

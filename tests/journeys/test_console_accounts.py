@@ -67,6 +67,7 @@ async def test_an_operator_sees_where_they_are_logged_in_and_ends_it(
     desk, elsewhere = await people.operator("lina"), await people.operator("lina")
 
     await desk.part("me").click()
+    await fits_everyone(desk.page, "[data-role=account-dialog]")
     await desk.part("sessions").click()
     logins = desk.part("session")
     await expect(logins).to_have_count(2)
@@ -220,6 +221,10 @@ async def test_an_operator_logs_in_at_the_provider_and_out_again(
             await page.get_by_role("button", name="Continue as Kira").click()
             await expect(kira.part("me")).to_have_text("Kira")
             await expect(kira.connection).to_be_empty()
+            await kira.part("me").click()
+            await expect(kira.part("you-sign-on")).to_be_visible()
+            await expect(kira.part("current-password")).to_have_count(0)
+            await page.keyboard.press("Escape")
             await kira.part("logout").click()
             await expect(page.get_by_text("Signed out of switchboard")).to_be_visible()
             for each in (page, chief.page):

@@ -105,7 +105,9 @@ async def _me(operator: Operator, token: str, door: Door, desk_state: DeskState)
         enrol = False
     except SecondFactorDemanded:
         enrol = True
-    return schemas.logged_in(operator, desk_state.chosen(operator.name), enrol)
+    found = await door.accounts.account(operator.name)
+    password = found is not None and found[0].has_password
+    return schemas.logged_in(operator, desk_state.chosen(operator.name), enrol, password)
 
 
 @get("/api/operators", responses=answers(401))

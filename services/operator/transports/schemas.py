@@ -54,9 +54,12 @@ class Me(msgspec.Struct):
 
 
 class LoggedIn(Me):
-    """``enrol``: the account needs a second factor, and may do nothing else before it has one."""
+    """``enrol``: the account needs a second factor, and may do nothing else before it has one. ``password``:
+    it has one; else it logs in by single sign-on alone.
+    """
 
     enrol: bool = False
+    password: bool = True
 
 
 class Colleague(Me):
@@ -329,8 +332,10 @@ def me(operator: Operator, availability: Availability) -> Me:
     return Me(operator.name, operator.display, operator.role, availability)
 
 
-def logged_in(operator: Operator, availability: Availability, enrol: bool = False) -> LoggedIn:
-    return LoggedIn(operator.name, operator.display, operator.role, availability, enrol)
+def logged_in(
+    operator: Operator, availability: Availability, enrol: bool = False, password: bool = True
+) -> LoggedIn:
+    return LoggedIn(operator.name, operator.display, operator.role, availability, enrol, password)
 
 
 def row(summary: ConversationSummary, settings: DeskSettings) -> Row:

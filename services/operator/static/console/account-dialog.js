@@ -44,27 +44,34 @@ export class AccountDialog extends ConsoleDialog {
   }
 
   render() {
+    const { me } = this;
     return html`
       <dialog data-role="account-dialog" aria-labelledby="account-title">
         <h2 id="account-title">${t("yourAccount")}</h2>
-        <form @submit=${this.submit}>
-          <input hidden name="username" autocomplete="username" .value=${this.me?.name ?? ""}>
-          <label>${t("currentPassword")}
-            <input type="password" name="current" data-role="current-password" autocomplete="current-password" maxlength="1024" required></label>
-          <label>${t("newPassword")}
-            <input type="password" name="password" data-role="new-password" autocomplete="new-password" minlength="8" maxlength="1024" required></label>
-          <p class="quiet">${t("passwordHint")}</p>
-          ${this.why ? html`<p class="notice" role="alert" data-role="password-refused">${this.why}</p>` : nothing}
-          ${this.done ? html`<p role="status" data-role="password-changed">${t("passwordChanged")}</p>` : nothing}
-          <div class="buttons">
-            <button class="primary" data-role="change-password" ?disabled=${this.busy}>${t("changePassword")}</button>
-            <button type="button" data-role="second-factor" @click=${() => this.ask("second-factor")}>${t("secondFactor")} …</button>
-            <button type="button" data-role="sessions" @click=${() => this.ask("sessions")}>${t("logins")}</button>
-            ${this.me?.role === "admin" ? html`<button type="button" data-role="accounts" @click=${() => this.ask("accounts")}>${t("accounts")} …</button>` : nothing}
-            <button type="button" @click=${this.close}>${t("close")}</button>
-          </div>
-        </form>
+        ${me?.password ? this.password(me) : html`<p data-role="you-sign-on">${t("youSignOn")}</p>`}
+        <div class="buttons">
+          ${me?.password ? html`<button data-role="second-factor" @click=${() => this.ask("second-factor")}>${t("secondFactor")} …</button>` : nothing}
+          <button data-role="sessions" @click=${() => this.ask("sessions")}>${t("logins")}</button>
+          ${me?.role === "admin" ? html`<button data-role="accounts" @click=${() => this.ask("accounts")}>${t("accounts")} …</button>` : nothing}
+          <button @click=${this.close}>${t("close")}</button>
+        </div>
       </dialog>`;
+  }
+
+  /** @param {import("./types").Me} me */
+  password(me) {
+    return html`
+      <form @submit=${this.submit}>
+        <input hidden name="username" autocomplete="username" .value=${me.name}>
+        <label>${t("currentPassword")}
+          <input type="password" name="current" data-role="current-password" autocomplete="current-password" maxlength="1024" required></label>
+        <label>${t("newPassword")}
+          <input type="password" name="password" data-role="new-password" autocomplete="new-password" minlength="8" maxlength="1024" required></label>
+        <p class="quiet">${t("passwordHint")}</p>
+        ${this.why ? html`<p class="notice" role="alert" data-role="password-refused">${this.why}</p>` : nothing}
+        ${this.done ? html`<p role="status" data-role="password-changed">${t("passwordChanged")}</p>` : nothing}
+        <button class="primary" data-role="change-password" ?disabled=${this.busy}>${t("changePassword")}</button>
+      </form>`;
   }
 }
 

@@ -14,6 +14,7 @@ export interface Person {
 
 export interface Me extends Person {
   enrol: boolean;
+  password: boolean;
 }
 
 export interface AccountDetail {

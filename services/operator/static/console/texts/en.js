@@ -334,6 +334,7 @@ export default {
   orPassword: "or with a password",
   signOnFailed: "Single sign-on did not work. Whoever runs Switchboard finds the reason in its log under {reference}.",
   signOnWait: "Too many logins failed here. Try again in a minute.",
+  youSignOn: "You log in by single sign-on: your password and your second factor are your provider’s.",
   bySignOn: "single sign-on",
   signOnAccount: "Logs in by single sign-on, without a password",
   savedViews: "Views",
