@@ -50,6 +50,13 @@ class Settings(Sealing, frozen=True, kw_only=True):
         ),
     ] = ""
 
+    webhooks_private: Annotated[
+        bool,
+        msgspec.Meta(
+            description="whether webhooks may go to addresses inside the own network, and over plain http"
+        ),
+    ] = False
+
     def __post_init__(self) -> None:
         if 0 < self.lease_seconds < 30:
             raise ValueError(
