@@ -16,7 +16,7 @@ import structlog
 from services.operator.desk import Desk, DeskError
 from services.operator.desk_commands import DeskCommands, NoteRefused
 from services.operator.desk_state import DeskState
-from services.operator.domain.agreed_times import Mark, marks
+from services.operator.domain.agreed_times import TimeMark, marks
 from services.operator.domain.desk import ConversationSummary
 from services.operator.handlers import Busy, NotFound
 from shared.eventlog.errors import IdReused, LogError
@@ -75,12 +75,12 @@ class AgreedTimeKeeper:
             for mark in self._marks(summary):
                 await self._note(summary.id, mark)
 
-    def _marks(self, summary: ConversationSummary) -> list[Mark]:
+    def _marks(self, summary: ConversationSummary) -> list[TimeMark]:
         name = summary.state.ownership.queue
         queue = self._state.settings.queue(name)
         return list(marks(summary, name, queue.agreed, queue.hours, self._now()))
 
-    async def _note(self, conversation: str, mark: Mark) -> None:
+    async def _note(self, conversation: str, mark: TimeMark) -> None:
         async def still() -> None:
             found = self._desk.find(conversation)
             if found is None or all(each.id != mark.id for each in self._marks(found)):

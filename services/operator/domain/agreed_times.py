@@ -54,7 +54,7 @@ def all_due(summary: ConversationSummary, agreed: AgreedTimes, hours: WorkingHou
             yield Due(goal, at, mark)
 
 
-class Mark(msgspec.Struct, frozen=True):
+class TimeMark(msgspec.Struct, frozen=True):
     """That ``fact`` is to be noted. ``id`` is the same for whoever finds so, and in a resharded log."""
 
     id: str
@@ -63,7 +63,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 def marks(
     summary: ConversationSummary, queue: str, agreed: AgreedTimes, hours: WorkingHours, now: int
-) -> Iterator[Mark]:
+) -> Iterator[TimeMark]:
     """What is to be noted at ``now`` (nanoseconds since 1970, UTC) of agreed times, and was not yet.
 
     Once for each time that a goal is due, whatever the settings become meanwhile. Where all of a time has
@@ -77,7 +77,7 @@ def marks(
         id = blake2b(which.encode(), digest_size=16).hexdigest()
         if id not in summary.notes.ids:
             fact = AgreedTimeReached(goal=due.goal, queue=queue, due=format_time(due.at), over=over)
-            yield Mark(id, fact)
+            yield TimeMark(id, fact)
 
 
 def _open_goals(summary: ConversationSummary) -> tuple[Goal, Goal]:
