@@ -91,6 +91,7 @@ class OperatorApp:
         self._door: Door | None = None
         self._answers: CannedAnswers | None = None
         self._suggester: Suggester | None = None
+        self._hooks: WebhookStore | None = None
         self._erasure: Erasure | None = None
         self._webhooks: tuple[Webhooks, WebhookSender] | None = None
         self._replica = secrets.token_hex(8)
@@ -119,7 +120,7 @@ class OperatorApp:
         ).set_function(lambda: len(self._hub))
         application = http.build(
             *(self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases),
-            *(self._state, self._get_answers, self._get_suggester),
+            *(self._state, self._get_answers, self._get_suggester, self._get_hooks),
         )
         self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]
 
@@ -173,6 +174,7 @@ class OperatorApp:
         desk.follow(self._place)
         self._answers = CannedAnswers(client)
         self._suggester = Suggester(client, time.monotonic)
+        hooks = self._hooks = WebhookStore(client)
         self._watches.begin(Drafts(client))
         self._door = Door(Accounts(client), self._settings.login_failures, self._logins)
         self._handlers = Handlers(desk, stream, self._subscription, entries, self._commands)
@@ -203,7 +205,6 @@ class OperatorApp:
             hears=lambda: client.is_connected and self._health.is_ready,
         )
         self._agreed = asyncio.create_task(agreed.run())
-        hooks = WebhookStore(client)
         poster = WebhookPoster(self._settings.webhooks_private)
         self._webhooks = (
             Webhooks(client, stream, hooks),
@@ -348,6 +349,10 @@ class OperatorApp:
     def _get_suggester(self) -> Suggester:
         assert self._suggester is not None, "the gate opens when the log has been read"
         return self._suggester
+
+    def _get_hooks(self) -> WebhookStore:
+        assert self._hooks is not None, "the gate opens when the log has been read"
+        return self._hooks
 
     def _get_door(self) -> Door:
         assert self._door is not None, "the gate opens when the log has been read"

@@ -70,6 +70,11 @@ class WebhookStore:
             self._read_at = now
         return self._known
 
+    async def newest(self) -> dict[str, WebhookEndpoint]:
+        """By their ids, as they are now. Raises `WebhooksUnreadable`, too."""
+        self._read_at = float("-inf")
+        return await self.endpoints()
+
     async def change(self, change: EndpointChange) -> None:
         """Put what ``change`` makes of the newest endpoints in their place.
 
@@ -114,9 +119,9 @@ class WebhookStore:
         """Keep it as dead. The same one twice is listed as one."""
         await self._js.publish(subjects.webhook_dead(endpoint, id), msgspec.json.encode(job))
 
-    async def dead(self, endpoint: str = "*") -> AsyncIterator[DeadWebhook]:
+    async def dead(self, endpoint: str = "*", id: str = "*") -> AsyncIterator[DeadWebhook]:
         """Those that are dead, the oldest first."""
-        sequence, pattern = 1, subjects.webhook_dead(endpoint, "*")
+        sequence, pattern = 1, subjects.webhook_dead(endpoint, id)
         while True:
             try:
                 found = await self._js.get_msg(subjects.WEBHOOKS, sequence, subject=pattern, next=True)

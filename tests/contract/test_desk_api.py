@@ -357,7 +357,7 @@ async def test_the_description_has_an_example_of_each(ada: Api) -> None:
         *("read", "assign", "spam", "unspam", "reopen"),
         *("answers", "remove", "suggestions", "history", "{position}", "bundle"),
         *("availability", "overview", "give"),
-        *("accounts", "password", "role", "disable", "enable"),
+        *("accounts", "password", "role", "disable", "enable", "webhooks", "resend"),
     }
     components = schema["components"]["schemas"]
     for name, route in routes.items():

@@ -13,6 +13,11 @@ from services.operator.domain.history import VariableThen
 from services.operator.transports import desk_schemas, history_schemas, schemas, team_routes
 from services.operator.transports.account_routes import AccountDetail, AccountList
 from services.operator.transports.answer_routes import Answers
+from services.operator.transports.webhook_routes import (
+    DeadWebhookDetail,
+    WebhookEndpointDetail,
+    WebhookOverview,
+)
 
 CONSOLE = Path(__file__).parent.parent.parent / "services/operator/static/console"
 TYPES = (CONSOLE / "types.d.ts").read_text()
@@ -22,6 +27,9 @@ PAIRS: dict[str, type[msgspec.Struct]] = {
     "Me": schemas.Me,
     "AccountDetail": AccountDetail,
     "AccountList": AccountList,
+    "WebhookEndpointDetail": WebhookEndpointDetail,
+    "DeadWebhookDetail": DeadWebhookDetail,
+    "WebhookOverview": WebhookOverview,
     "Colleague": schemas.Colleague,
     "OverviewOperator": team_routes.OverviewOperator,
     "OverviewQueue": team_routes.OverviewQueue,

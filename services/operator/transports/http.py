@@ -40,6 +40,8 @@ from services.operator.transports.parameters import Id, Req
 from services.operator.transports.problems import answers, as_json
 from services.operator.transports.suggestion_routes import suggestion_routes
 from services.operator.transports.team_routes import team_routes
+from services.operator.transports.webhook_routes import webhook_routes
+from services.operator.webhook_store import WebhookStore
 from shared.contract.subjects import SESSION_HOURS
 from shared.contract.visible import cleaned
 from shared.service.health import VERSION
@@ -380,6 +382,7 @@ def build(
     state: DeskState,
     canned: Callable[[], CannedAnswers],
     suggester: Callable[[], Suggester],
+    hooks: Callable[[], WebhookStore],
 ) -> Litestar:
     """The ASGI application. ``here`` is told of every operator who asks for something."""
 
@@ -407,6 +410,7 @@ def build(
             suggestion_routes(),
             team_routes(),
             account_routes(),
+            webhook_routes(),
             *pages(),
         ],
         dependencies={
@@ -418,6 +422,7 @@ def build(
             "still": Provide(still),
             "canned": Provide(canned, sync_to_thread=False),
             "suggester": Provide(suggester, sync_to_thread=False),
+            "hooks": Provide(hooks, sync_to_thread=False),
             "desk_state": Provide(lambda: state, sync_to_thread=False),
             "settings": Provide(lambda: state.settings, sync_to_thread=False),
             "here": Provide(lambda: here, sync_to_thread=False),

@@ -23,10 +23,10 @@ export class AccountDialog extends ConsoleDialog {
     await super.show();
   }
 
-  /** Everybody's. */
-  all() {
+  /** What admins look after for all. @param {"accounts" | "webhooks"} question */
+  all(question) {
     this.close();
-    this.emit("ask", { question: "accounts" });
+    this.emit("ask", { question });
   }
 
   /** @param {SubmitEvent} event */
@@ -58,7 +58,9 @@ export class AccountDialog extends ConsoleDialog {
           ${this.done ? html`<p role="status" data-role="password-changed">${t("passwordChanged")}</p>` : nothing}
           <div class="buttons">
             <button class="primary" data-role="change-password" ?disabled=${this.busy}>${t("changePassword")}</button>
-            ${this.me?.role === "admin" ? html`<button type="button" data-role="accounts" @click=${this.all}>${t("accounts")} …</button>` : nothing}
+            ${this.me?.role === "admin" ? html`
+              <button type="button" data-role="accounts" @click=${() => this.all("accounts")}>${t("accounts")} …</button>
+              <button type="button" data-role="webhooks" @click=${() => this.all("webhooks")}>${t("webhooks")} …</button>` : nothing}
             <button type="button" @click=${this.close}>${t("close")}</button>
           </div>
         </form>

@@ -9,6 +9,7 @@ import "./account-dialog.js";
 import "./accounts-dialog.js";
 import "./answers-dialog.js";
 import "./overview-dialog.js";
+import "./webhooks-dialog.js";
 import { showCount } from "./attention.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { KEYS, keyOf } from "./keys.js";
@@ -105,7 +106,7 @@ export class SwitchboardConsole extends ConsoleElement {
   }
 
   /**
-   * @param {"help" | "overview" | "transfer" | "snooze" | "answers" | "history" | "account" | "accounts"} question
+   * @param {"help" | "overview" | "transfer" | "snooze" | "answers" | "history" | "account" | "accounts" | "webhooks"} question
    * @param {string} [conversation] about which @param {number} [position] where in it
    */
   ask(question, conversation = "", position) {
@@ -150,7 +151,7 @@ export class SwitchboardConsole extends ConsoleElement {
         @act=${(/** @type {CustomEvent<{act: string, value: unknown, conversation?: string}>} */ { detail }) =>
           session.act(detail.conversation ?? talk.id, detail.act, detail.value)}
         @choose=${(/** @type {CustomEvent<string>} */ { detail }) => session.choose(detail)}
-        @ask=${(/** @type {CustomEvent<{question: "transfer" | "accounts", conversation?: string, position?: number}>} */ { detail }) =>
+        @ask=${(/** @type {CustomEvent<{question: "transfer" | "accounts" | "webhooks", conversation?: string, position?: number}>} */ { detail }) =>
           this.ask(detail.question, detail.conversation, detail.position)}
         @noted=${(/** @type {CustomEvent<import("./types").DeskDetail>} */ { detail }) => session.noted(detail)}
         @refused=${(/** @type {CustomEvent<{problem: import("./api.js").Problem, conversation: string}>} */ { detail }) =>
@@ -180,7 +181,8 @@ export class SwitchboardConsole extends ConsoleElement {
         <history-dialog .current=${talk.id} .me=${me.name}></history-dialog>
         <overview-dialog @refusal=${(/** @type {CustomEvent<import("./api.js").Problem>} */ { detail }) => session.refused(detail)}></overview-dialog>
         <account-dialog .me=${me}></account-dialog>
-        ${me.role === "admin" ? html`<accounts-dialog .me=${me.name} @refused-me=${() => session.start()}></accounts-dialog>` : nothing}
+        ${me.role === "admin" ? html`<accounts-dialog .me=${me.name} @refused-me=${() => session.start()}></accounts-dialog>
+          <webhooks-dialog @refused-me=${() => session.start()}></webhooks-dialog>` : nothing}
         <help-dialog .keys=${KEYS}></help-dialog>
         <leave-dialog @leave=${() => session.logout()}></leave-dialog>
         <p class="toast" data-role="toast" role="status" ?hidden=${!toast}>

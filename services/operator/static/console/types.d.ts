@@ -24,6 +24,30 @@ export interface AccountList {
   accounts: AccountDetail[];
 }
 
+export interface WebhookEndpointDetail {
+  id: string;
+  url: string;
+  events: string[];
+  words: boolean;
+  disabled: string;
+  since: string;
+}
+
+export interface DeadWebhookDetail {
+  endpoint: string;
+  id: string;
+  event: string;
+  conversation: string;
+  why: string;
+  since: string;
+}
+
+export interface WebhookOverview {
+  endpoints: WebhookEndpointDetail[];
+  dead: DeadWebhookDetail[];
+  more: boolean;
+}
+
 export interface Colleague extends Me {
   here: boolean;
 }
