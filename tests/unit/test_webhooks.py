@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from services.operator import webhook_posts
 from services.operator.domain.webhook_delivery import DELAYS, delay_after, is_public
 from services.operator.domain.webhook_events import EventOfEntry, body_of, events_of
 from services.operator.webhook_posts import WebhookPoster
@@ -288,3 +290,50 @@ class TestPost:
         async with receiving("200 OK") as (_, url):
             pass
         assert (await poster(True).post(endpoint(url), "id", b"{}")).result == "failed"
+
+    async def test_is_tried_at_each_address_of_the_name(
+        self, poster: Callable[[bool], WebhookPoster], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with receiving("200 OK") as (receiver, url):
+            monkeypatch.setattr(webhook_posts, "_look_up", lambda *_: ["127.0.0.9", "127.0.0.1"])
+            assert (await poster(True).post(endpoint(url), "id", b"{}")).result == "delivered"
+        assert len(receiver.requests) == 1
+
+    async def test_goes_nowhere_if_one_of_the_addresses_is_inside(
+        self, poster: Callable[[bool], WebhookPoster], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(webhook_posts, "_look_up", lambda *_: ["8.8.8.8", "127.0.0.1"])
+        assert (await poster(False).post(endpoint(), "id", b"{}")).result == "refused"
+
+    async def test_waits_for_no_slow_name_of_others(
+        self, poster: Callable[[bool], WebhookPoster], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        over = threading.Event()
+
+        def look_up(host: str, port: int) -> list[str]:
+            if host == "slow.example":
+                over.wait(30)
+                raise OSError("no such name")
+            return ["127.0.0.1"]
+
+        monkeypatch.setattr(webhook_posts, "_look_up", look_up)
+        one = poster(True)
+        slow = [
+            asyncio.create_task(one.post(endpoint("http://slow.example/"), "id", b"{}"))
+            for _ in range(webhook_posts.LOOK_UPS)
+        ]
+        await asyncio.sleep(0)
+        async with receiving("200 OK") as (_, url), asyncio.timeout(5):
+            assert (await one.post(endpoint(url), "id", b"{}")).result == "delivered"
+        over.set()
+        assert {outcome.why for outcome in await asyncio.gather(*slow)} == {"no such name"}
+
+    @pytest.mark.parametrize(
+        "url", ["https://me:secret@hooks.example/", "ftp://hooks.example/", "https:///", "https://a:b/"]
+    )
+    async def test_goes_to_nothing_that_is_no_address(
+        self, url: str, poster: Callable[[bool], WebhookPoster]
+    ) -> None:
+        outcome = await poster(True).post(endpoint(url), "id", b"{}")
+        assert outcome.result == "refused"
+        assert "secret" not in outcome.why
