@@ -200,6 +200,7 @@ async def test_what_failed_comes_again_under_the_same_id_also_after_a_restart(ho
         receiver.status = "200 OK"
         async with hooked.running():
             await hooked.told()
+    assert len(receiver.requests) > 1
     assert len(ids(receiver)) == 1
     assert await hooked.jobs("dead") == 0
 
