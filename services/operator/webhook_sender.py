@@ -146,7 +146,9 @@ class WebhookSender:
     async def _handle(self, message: Msg, endpoint_id: str, id: str, job: WebhookJob) -> None:
         """Whatever happens is kept before this ends; the message may be acknowledged then."""
         endpoint = (await self._store.endpoints()).get(endpoint_id)
-        if endpoint is None:  # it was removed since
+        if endpoint is None:  # it was removed since, or another replica has read that it was added
+            endpoint = (await self._store.newest()).get(endpoint_id)
+        if endpoint is None:
             return
         if endpoint.disabled:
             await self._bury(endpoint_id, id, replace(job, why=f"the endpoint is off: {endpoint.disabled}"))

@@ -288,6 +288,20 @@ async def test_an_endpoint_that_never_answers_holds_up_no_other(
     assert len(silent.requests) <= webhook_sender.LANE
 
 
+async def test_an_endpoint_that_was_added_a_moment_ago_is_no_removed_one(hooked: Hooked) -> None:
+    """Another replica knows it already, and has made a job."""
+    await hooked.begun()
+    async with receiving("200 OK") as (receiver, url):
+        await hooked.add(url, "old")
+        async with hooked.running():
+            await hooked.says("a")  # from here on this replica knows of one
+            await until_so(lambda: _count(receiver), 1)
+            await hooked.add(url, "new")
+            id = receiver.requests[0][0]["webhook-id"]
+            await (await hooked.store()).begin("new", id, WebhookJob(C, 1, "message.operator"))
+            await until_so(lambda: _count(receiver), 2)
+
+
 async def test_what_is_no_job_and_what_is_not_on_the_log_leave_the_queue(
     hooked: Hooked, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:

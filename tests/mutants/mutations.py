@@ -2009,4 +2009,11 @@ MUTATIONS: Final = (
         "            if found is None:",
         ("tests/contract/test_agreed_time_keeper.py",),
     ),
+    Mutation(
+        "An endpoint that another replica knows already is no removed one",
+        "services/operator/webhook_sender.py",
+        "(await self._store.newest()).get(endpoint_id)",
+        "None",
+        ("tests/contract/test_webhooks.py", "-k", "moment_ago"),
+    ),
 )
