@@ -64,6 +64,10 @@ class Stage:
     async def account(self, name: str, display: str, role: Role = "operator") -> None:
         await accounts.add(self._admin, name, display, PASSWORD, role)
 
+    async def no_account(self, name: str) -> None:
+        """Remove an account: while there is another admin, nobody is the last one."""
+        await accounts.remove(self._admin, name)
+
     async def desk(self, settings: bytes) -> None:
         """Let these settings of the desk hold."""
         await (await self._admin.jetstream().key_value(DESK_STATE)).put(DESK_SETTINGS, settings)

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from shared.contract.webhooks import WEBHOOK_EVENTS, WebhookEndpoint, WebhookJob, make_secret
 from tests import examples
 from tests.journeys.accessibility import finds
 from tests.journeys.conftest import People
+from tests.journeys.pages import ConsolePage
 from tests.journeys.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-async def test_an_admin_sees_what_was_not_delivered_and_sends_it_again(people: People, stage: Stage) -> None:
+@pytest_asyncio.fixture(loop_scope="session")
+async def hanna(people: People, stage: Stage) -> AsyncIterator[ConsolePage]:
+    """An admin."""
     await stage.account("hanna", "Hanna", "admin")
-    hanna, ada = await people.operator("hanna"), await people.operator("ada")
+    yield await people.operator("hanna")
+    await stage.no_account("hanna")
+
+
+async def test_an_admin_sees_what_was_not_delivered_and_sends_it_again(
+    people: People, stage: Stage, hanna: ConsolePage
+) -> None:
+    ada = await people.operator("ada")
     await ada.part("me").click()
     await expect(ada.part("webhooks")).to_have_count(0)  # Ada is no admin
 
