@@ -9,6 +9,12 @@ from typing import Any
 
 from nats.aio.client import Client
 
+from deploy.webhook_provisioning import (
+    declare_webhooks,
+    tells_webhooks,
+    webhooks_due_consumer,
+    webhooks_stream,
+)
 from shared.contract import entry, subjects
 from shared.contract.subjects import SESSION_HOURS
 from shared.eventlog import key_blocks, provisioning
@@ -60,6 +66,8 @@ STREAMS = (
     f"KV_{subjects.OPERATOR_SESSIONS}",
     f"KV_{subjects.ANSWERS}",
     f"KV_{subjects.DESK_STATE}",
+    f"KV_{subjects.WEBHOOK_ENDPOINTS}",
+    subjects.WEBHOOKS,
 )
 
 
@@ -159,6 +167,12 @@ def eraser_consumer() -> dict[str, Any]:
     }
 
 
+async def declare_log_consumers(client: Client, stream: str) -> None:
+    """Create or mend the durables that each stream of the log has. Raises `DeclareError`."""
+    await declare_consumer(client, stream, workflow_consumer())
+    await declare_consumer(client, stream, eraser_consumer())
+
+
 async def declare(
     client: Client, max_bytes: int = 8 * 1024**3, replicas: int = 1, streams: int | None = None
 ) -> None:
@@ -185,11 +199,15 @@ async def declare(
     await declare_stream(client, bucket_stream(subjects.ANSWERS, replicas))
     await declare_stream(client, bucket_stream(subjects.DESK_STATE, replicas))
     await declare_stream(client, bucket_stream(subjects.RELEASES, replicas))
+    await declare_stream(client, bucket_stream(subjects.WEBHOOK_ENDPOINTS, replicas))
+    await declare_stream(client, webhooks_stream(replicas))
+    await declare_consumer(client, subjects.WEBHOOKS, webhooks_due_consumer())
     await declare_stream(client, drafts_stream())
     await declare_stream(client, timers_stream(replicas))
     for name in layout.names:
-        await declare_consumer(client, name, workflow_consumer())
-        await declare_consumer(client, name, eraser_consumer())
+        await declare_log_consumers(client, name)
+        if await tells_webhooks(client, name):  # `switchboard webhooks` makes it
+            await declare_webhooks(client, name)
     await declare_consumer(client, subjects.TIMERS, timers_consumer())
     if replicas > 1:
         await spread_leaders(client, layout.names)

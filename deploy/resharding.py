@@ -21,6 +21,9 @@ What else holds positions, or times:
 =====================================  ===================================================================
 the workflow's durables                begin with the first entry that was not acknowledged. What has its
                                        outcome behind that is acknowledged again, and not answered again
+the webhooks' durables                 likewise, where there are any: an event's id is the same in the copy
+webhooks that are due                  name a conversation, an event's id, and from where on to look for it:
+                                       positions of the copy are behind all of before
 cursors, checkpoints                   are of an old epoch: ``reset``
 schedules in ``TIMERS``                name a conversation and a timer: they stay right
 ``DRAFTS``                             are of positions that are never given again, and gone in ten minutes
@@ -48,7 +51,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from deploy.log_copy import STALLED_SECONDS, Contents, Keys, Numbers, ReshardError, Writer
-from deploy.provisioning import NEXT, PREVIOUS, eraser_consumer, workflow_consumer
+from deploy.provisioning import NEXT, PREVIOUS, declare_log_consumers
+from deploy.webhook_provisioning import declare_webhooks
 from shared.contract import entry, relocation, subjects
 from shared.eventlog.layout import MAX_STREAMS, Layout
 from shared.eventlog.master_keys import MasterKeys
@@ -92,6 +96,7 @@ class _ReshardPlan(msgspec.Struct, kw_only=True):
     ends: list[int]  # their last sequences, when they were copied
     first: int  # the first sequence of the new streams
     starts: list[int]  # with which sequence the workflow's durables begin
+    webhooks: list[int] = []  # and the webhooks', where there are any
     verified: bool = False
     leaving: str = ""  # a digest of what the copy is without
 
@@ -308,7 +313,10 @@ class _Resharding:
             )
         length = sum(tail.length for tail in tails)
         self._tell(f"Copying {length:,} entries from {plan.old} stream(s) to {plan.streams}.")
-        floors = [await self._acknowledged(name) for name in old.layout.names]
+        floors = [await self._acknowledged(name, subjects.WORKFLOW_DURABLE) or 0 for name in old.layout.names]
+        told = [await self._acknowledged(name, subjects.WEBHOOKS_DURABLE) for name in old.layout.names]
+        if any(floor is not None for floor in told):
+            plan.webhooks = [0] * plan.streams
         forgotten = await self._erased(old)
         positions = Numbers([tail.first for tail in tails], [tail.length for tail in tails])
         contents, ends, writer = (
@@ -343,12 +351,17 @@ class _Resharding:
                     contents.add(message)
                     if not plan.starts[stream] and message.sequence > floors[message.stream]:
                         plan.starts[stream] = ends[stream]
+                    floor = told[message.stream]
+                    if floor is not None and message.sequence > floor and plan.webhooks[stream] == 0:
+                        plan.webhooks[stream] = ends[stream]
                 read += len(batch)
                 self._progress("Copying", read, length)
             await writer.finish()
         finally:
             await writer.stop()
         plan.starts = [start or end + 1 for start, end in zip(plan.starts, ends, strict=True)]
+        if plan.webhooks:
+            plan.webhooks = [start or end + 1 for start, end in zip(plan.webhooks, ends, strict=True)]
         await self._verify(contents, length)
         plan.verified = True
         await self._update(f"{NEXT}-0", {"metadata": _metadata(plan)})
@@ -372,10 +385,10 @@ class _Resharding:
                 found.update((message.key, message.sequence) for message in batch)
         return found
 
-    async def _acknowledged(self, stream: str) -> int:
-        """Up to where the workflow has acknowledged all of a stream; 0 where it never had the durable."""
-        answer = await api(self._client, f"CONSUMER.INFO.{stream}.{subjects.WORKFLOW_DURABLE}", {})
-        floor: int = answer.get("ack_floor", {}).get("stream_seq", 0)
+    async def _acknowledged(self, stream: str, durable: str) -> int | None:
+        """Up to where all of a stream was acknowledged; None where it does not have the durable."""
+        answer = await api(self._client, f"CONSUMER.INFO.{stream}.{durable}", {})
+        floor: int | None = answer.get("ack_floor", {}).get("stream_seq")
         return floor
 
     async def _verify(self, wanted: Contents, length: int) -> None:
@@ -456,8 +469,9 @@ class _Resharding:
         await self._promote(name, {**wanted, "metadata": metadata})
         for reader in subjects.REPLAYERS:
             await declare_consumer(self._client, name, replay_settings(number, reader))
-        await declare_consumer(self._client, name, workflow_consumer())
-        await declare_consumer(self._client, name, eraser_consumer())  # all once more, which does no harm
+        await declare_log_consumers(self._client, name)  # the eraser is woken for all, which does no harm
+        if plan.webhooks:
+            await declare_webhooks(self._client, name, plan.webhooks[number])
         reset = f"CONSUMER.RESET.{name}.{subjects.WORKFLOW_DURABLE}"
         answer = await api(self._client, reset, {"seq": plan.starts[number]})
         if "config" not in answer:

@@ -6,6 +6,7 @@ from typing import Final
 
 from shared.contract.conversation import NEW, Conversation, evolve
 from shared.contract.desk_facts import (
+    AgreedTimeReached,
     ConversationAssigned,
     ConversationRead,
     ConversationSnoozed,
@@ -157,6 +158,9 @@ CONVERSATION_READ: Final = ConversationRead(operator="desk-1", position=1)
 CONVERSATION_ASSIGNED: Final = ConversationAssigned(
     operator="desk-1", to="desk-2", queue="orders", note="Knows Sam"
 )
+AGREED_TIME_REACHED: Final = AgreedTimeReached(
+    goal="first_response", queue="orders", due="2023-11-15T08:00:00Z"
+)
 SPAM_MARKED: Final = SpamMarked(operator="desk-1")
 SPAM_UNMARKED: Final = SpamUnmarked(operator="desk-1")
 
@@ -221,6 +225,7 @@ DESK_FACTS: Final[tuple[Fact, ...]] = (
     CONVERSATION_ASSIGNED,
     SPAM_MARKED,
     SPAM_UNMARKED,
+    AGREED_TIME_REACHED,
 )
 #: Every fact there is, by its tag.
 EXAMPLES: Final[dict[str, Fact]] = {

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from deploy.cli import flows
+from deploy.cli import flows, webhook_verbs
 from deploy.cli.lazy_commands import LazyCommand, count
 from shared.contract.roles import ROLES
 from shared.service.version import VERSION
@@ -49,6 +49,7 @@ def _told() -> tuple[type[Exception], ...]:
     from deploy.cli.desk import DeskCommandError
     from deploy.cli.erase import EraseError
     from deploy.cli.replay_bundle import ReplayError
+    from deploy.cli.webhooks import WebhookCommandError
     from deploy.local.embedded import ServerError
     from deploy.local.ports import PortError
     from deploy.local.processes import FolderError
@@ -65,6 +66,7 @@ def _told() -> tuple[type[Exception], ...]:
         *(AccountError, ConnectionFailed, ServerError, ProcessError, PortError, FolderError),
         *(ReleaseError, BrokenFlow, DeclareError, LogError, KeyringError),
         *(ReshardError, Unmovable, EraseError, ReplayError, DeskCommandError),
+        WebhookCommandError,
     )
 
 
@@ -187,6 +189,8 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("show", help="print the settings that hold").set_defaults(
         command=LazyCommand("desk", "show")
     )
+
+    webhook_verbs.add_parser(commands)
 
     keys = commands.add_parser("keys", help="the keys of sealed words, and their master key")
     verbs = keys.add_subparsers(required=True, metavar="VERB")

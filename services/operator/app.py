@@ -14,10 +14,12 @@ from nats.aio.client import Client
 from prometheus_client import Counter, Gauge
 
 from services.operator.accounts import Accounts
+from services.operator.agreed_time_keeper import AgreedTimeKeeper
 from services.operator.answers import CannedAnswers
 from services.operator.assigner import Assigner
 from services.operator.buckets import Unavailable
 from services.operator.desk import Desk, DeskError
+from services.operator.desk_commands import DeskCommands
 from services.operator.desk_state import DeskState
 from services.operator.domain.leases import Leases
 from services.operator.domain.queue_figures import queue_figures
@@ -39,6 +41,10 @@ from services.operator.transports.events import EventHub
 from services.operator.transports.login import Door, LoginOptions
 from services.operator.transports.middleware import OperatorMiddleware
 from services.operator.watches import Watches
+from services.operator.webhook_posts import WebhookPoster
+from services.operator.webhook_sender import WebhookSender
+from services.operator.webhook_store import WebhookStore
+from services.operator.webhooks import Webhooks
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import ConversationErased
 from shared.contract.presence import VisitorReport, WatchAsked
@@ -104,7 +110,9 @@ class OperatorApp:
         self._answers: CannedAnswers | None = None
         self._views: SavedViews | None = None
         self._suggester: Suggester | None = None
+        self._hooks: WebhookStore | None = None
         self._erasure: Erasure | None = None
+        self._webhooks: tuple[Webhooks, WebhookSender] | None = None
         self._replica = secrets.token_hex(8)
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
@@ -112,6 +120,7 @@ class OperatorApp:
         self._giving_back: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._assigning: asyncio.Task[None] | None = None
+        self._agreed: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         # A stream of events never ends by itself, so it would hold up the end of the process.
         health.on_drain(self._hub.close)
@@ -130,7 +139,7 @@ class OperatorApp:
         ).set_function(lambda: len(self._hub))
         application = http.build(
             *(self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases),
-            *(self._state, self._get_answers, self._get_views, self._get_suggester),
+            *(self._state, self._get_answers, self._get_views, self._get_suggester, self._get_hooks),
         )
         self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]
 
@@ -140,12 +149,17 @@ class OperatorApp:
 
     async def stop(self) -> None:
         """Let go of the connection; what was answered is stored already."""
-        for task in (self._task, self._giving_back, self._assigning, self._following, self._writing):
+        for task in (
+            *(self._task, self._giving_back, self._assigning, self._agreed),
+            *(self._following, self._writing),
+        ):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         if self._erasure is not None:
             await self._erasure.stop()
+        for part in self._webhooks or ():
+            await part.stop()
         self._watches.stop()
         if self._subscription is not None:
             await self._subscription.stop()
@@ -182,6 +196,7 @@ class OperatorApp:
         self._answers = CannedAnswers(client)
         self._views = SavedViews(client)
         self._suggester = Suggester(client, time.monotonic)
+        hooks = self._hooks = WebhookStore(client)
         self._watches.begin(Drafts(client))
         accounts = Accounts(client, self._settings.second_factor_roles)
         self._door = Door(
@@ -215,6 +230,18 @@ class OperatorApp:
             hears=lambda: client.is_connected and self._health.is_ready,
         )
         self._assigning = asyncio.create_task(assigner.run())
+        agreed = AgreedTimeKeeper(
+            *(self._state, desk, DeskCommands(self._handlers)),
+            hears=lambda: client.is_connected and self._health.is_ready,
+        )
+        self._agreed = asyncio.create_task(agreed.run())
+        poster = WebhookPoster(self._settings.webhooks_private)
+        self._webhooks = (
+            Webhooks(client, stream, hooks),
+            WebhookSender(client, stream, hooks, poster, self._health.registry),
+        )
+        for part in self._webhooks:
+            await part.start()
         while True:
             await keeper.tell(await self._figures(team))
             self._watches.expire()
@@ -368,6 +395,10 @@ class OperatorApp:
     def _get_suggester(self) -> Suggester:
         assert self._suggester is not None, "the gate opens when the log has been read"
         return self._suggester
+
+    def _get_hooks(self) -> WebhookStore:
+        assert self._hooks is not None, "the gate opens when the log has been read"
+        return self._hooks
 
     def _get_door(self) -> Door:
         assert self._door is not None, "the gate opens when the log has been read"

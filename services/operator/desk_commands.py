@@ -34,7 +34,7 @@ class DeskCommands:
         return await self._handlers.newest(conversation, desk=True)
 
     async def note(
-        self, command: str, conversation: str, wish: DeskFact, still: Still, id: uuid.UUID | None
+        self, command: str, conversation: str, wish: DeskFact, still: Still, id: uuid.UUID | str | None
     ) -> ConversationSummary:
         """Append ``wish``, unless it holds already; all that holds then.
 
@@ -44,7 +44,9 @@ class DeskCommands:
         await self._handlers.counted(command, conversation, self._append(conversation, wish, still, id))
         return await self._handlers.find(conversation)
 
-    async def _append(self, conversation: str, wish: DeskFact, still: Still, id: uuid.UUID | None) -> int:
+    async def _append(
+        self, conversation: str, wish: DeskFact, still: Still, id: uuid.UUID | str | None
+    ) -> int:
         """The position of what was stored, or 0."""
         refusal = ""
 

@@ -59,6 +59,13 @@ class Settings(SignOnSettings, frozen=True, kw_only=True):
         ),
     ] = ""
 
+    webhooks_private: Annotated[
+        bool,
+        msgspec.Meta(
+            description="whether webhooks may go to addresses inside the own network, and over plain http"
+        ),
+    ] = False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if 0 < self.lease_seconds < 30:

@@ -12,6 +12,8 @@ from typing import Literal
 from shared.contract.fact import FactBase, Personal
 
 Priority = Literal["low", "normal", "high", "urgent"]
+#: A person's first word, each later one, and the end.
+Goal = Literal["first_response", "next_response", "resolution"]
 
 
 class NoteWritten(FactBase, frozen=True):
@@ -79,6 +81,18 @@ class ConversationAssigned(FactBase, frozen=True):
     note: Personal = ""
 
 
+class AgreedTimeReached(FactBase, frozen=True):
+    """Most of an agreed time has passed, or all of it, while nobody did what was agreed.
+
+    Appended by the service itself: no operator does this.
+    """
+
+    goal: Goal
+    queue: str
+    due: str  # when all of it has passed; RFC 3339, UTC
+    over: bool = False  # all of it has
+
+
 class SpamMarked(FactBase, frozen=True):
     """The conversation is no request of a customer."""
 
@@ -103,4 +117,5 @@ DeskFact = (
     | ConversationAssigned
     | SpamMarked
     | SpamUnmarked
+    | AgreedTimeReached
 )

@@ -34,7 +34,7 @@ _LEVEL_6: Final[frozenset[type]] = frozenset(
     {
         *(desk.NoteWritten, desk.NoteRemoved, desk.LabelAdded, desk.LabelRemoved, desk.PrioritySet),
         *(desk.ConversationSnoozed, desk.SnoozeEnded, desk.ConversationRead, desk.ConversationAssigned),
-        *(desk.SpamMarked, desk.SpamUnmarked),
+        *(desk.SpamMarked, desk.SpamUnmarked, desk.AgreedTimeReached),
     }
 )
 

@@ -76,6 +76,20 @@ SUGGESTIONS_QUEUE: Final = "suggest"
 #: `allow_responses` each delivery to it would be remembered.
 SUGGESTED: Final = "suggested"
 
+#: Webhooks: the endpoints, all under one key of a bucket, and the stream of what is due to them, now or
+#: later, or dead.
+WEBHOOK_ENDPOINTS: Final = "WEBHOOK_ENDPOINTS"
+WEBHOOK_ENDPOINTS_KEY: Final = "all"
+WEBHOOKS: Final = "WEBHOOKS"
+WEBHOOKS_AT: Final = "webhook.at.*.*"
+WEBHOOKS_DUE: Final = "webhook.due.*.*"
+WEBHOOKS_DEAD: Final = "webhook.dead.*.*"
+#: The consumers: of each stream of the log, and of what is due.
+WEBHOOKS_DURABLE: Final = "webhooks"
+WEBHOOKS_DELIVERY: Final = "deliver.webhooks"
+WEBHOOKS_DUE_DURABLE: Final = "webhooks-due"
+WEBHOOKS_DUE_DELIVERY: Final = "deliver.webhooks-due"
+
 #: Core NATS: which visitors, and which operators, are typing right now.
 VISITORS_TYPING: Final = "typing.*.*.visitor"
 OPERATORS_TYPING: Final = "typing.*.*.operator"
@@ -148,6 +162,27 @@ def due_timer(subject: str) -> tuple[str, str]:
     """The conversation and the timer's id of a `timer_due` subject."""
     _, _, conversation, id = subject.split(".", 3)
     return conversation, id
+
+
+def webhook_due(endpoint: str, id: str) -> str:
+    """The subject of an event that an endpoint is to be told of."""
+    return f"webhook.due.{endpoint}.{id}"
+
+
+def webhook_at(endpoint: str, id: str) -> str:
+    """The subject of the schedule that makes it due later."""
+    return f"webhook.at.{endpoint}.{id}"
+
+
+def webhook_dead(endpoint: str, id: str) -> str:
+    """The subject of one that no attempt delivered."""
+    return f"webhook.dead.{endpoint}.{id}"
+
+
+def webhook_of(subject: str) -> tuple[str, str]:
+    """The endpoint and the webhook's id of any of them."""
+    _, _, endpoint, id = subject.split(".")
+    return endpoint, id
 
 
 def typing(conversation: str, who: Author) -> str:

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 
 from deploy import provisioning
 from deploy.local.embedded import EmbeddedNats
+from deploy.webhook_provisioning import declare_webhooks, tells_webhooks, webhooks_due_consumer
 from shared.contract import subjects
 from shared.eventlog.provisioning import SECOND, DeclareError, replay_settings
 from tests.conftest import Connections, declare
@@ -20,6 +21,7 @@ CONSUMERS = [
     ("CHAT-0", provisioning.workflow_consumer),
     ("CHAT-0", provisioning.eraser_consumer),
     (subjects.TIMERS, provisioning.timers_consumer),
+    (subjects.WEBHOOKS, webhooks_due_consumer),
     *(("CHAT-0", lambda name=name: replay_settings(0, name)) for name in subjects.REPLAYERS),
 ]
 
@@ -133,3 +135,16 @@ async def test_every_write_is_synced_before_it_is_acknowledged(tmp_path: Path) -
     finally:
         server.stop()
     assert config["sync_always"] is True
+
+
+async def test_the_webhooks_consumers_are_made_by_their_command_and_mended_by_setup(admin: Client) -> None:
+    assert not await tells_webhooks(admin, "CHAT-0")
+    await declare(admin, max_bytes=1024**3)
+    assert not await tells_webhooks(admin, "CHAT-0")  # whoever has no webhooks does not pay for them
+    await declare_webhooks(admin, "CHAT-0")
+    name = f"CHAT-0.{subjects.WEBHOOKS_DURABLE}"
+    right = (await api(admin, f"CONSUMER.INFO.{name}"))["config"]
+    wrong = {"stream_name": "CHAT-0", "config": {**right, "ack_wait": 77 * SECOND}}
+    await api(admin, f"CONSUMER.DURABLE.CREATE.{name}", wrong)
+    await declare(admin, max_bytes=1024**3)
+    assert (await api(admin, f"CONSUMER.INFO.{name}"))["config"] == right

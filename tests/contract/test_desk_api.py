@@ -357,7 +357,7 @@ async def test_the_description_has_an_example_of_each(ada: Api) -> None:
         *("read", "assign", "spam", "unspam", "reopen"),
         *("answers", "views", "remove", "suggestions", "history", "{position}", "bundle"),
         *("availability", "overview", "give"),
-        *("accounts", "password", "role", "disable", "enable"),
+        *("accounts", "password", "role", "disable", "enable", "webhooks", "resend"),
         *("sessions", "end", "end-others", "end-all"),
         *("second-factor", "begin", "confirm", "recovery-codes", "off", "second-factor-off", "sign-on"),
     }

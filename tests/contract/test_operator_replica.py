@@ -74,7 +74,7 @@ async def late(
     def give(_: StoredMessage, recorded: RecordedEntry) -> None:
         desk.apply(recorded)
 
-    entries = LiveEntries(log, give)
+    entries = LiveEntries(log, give, desk=True)
     feed = lossy(lambda _: True)
     subscription = Subscription(
         log, link, Health("test"), entries.take, entries.reset, Start.BEGINNING, "operator", feed

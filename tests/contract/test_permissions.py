@@ -223,6 +223,19 @@ async def test_accounts_and_sessions(server: EmbeddedNats, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", USERS)
+async def test_only_the_operator_service_tells_by_webhooks(server: EmbeddedNats, name: str) -> None:
+    both = name in ("admin", "operator")
+    async with connected(server, name) as user:
+        assert await user.may_publish(subjects.webhook_due("e", "1")) == both
+        assert await user.may_publish(subjects.webhook_dead("e", "1")) == (name == "operator")
+        assert await user.may_publish(f"$KV.{subjects.WEBHOOK_ENDPOINTS}.x") == both
+        # It holds the endpoints' secrets.
+        assert await user.may_publish(f"$JS.API.STREAM.MSG.GET.KV_{subjects.WEBHOOK_ENDPOINTS}") == both
+        assert await user.may_subscribe(subjects.WEBHOOKS_DELIVERY) == (name == "operator")
+        assert await user.may_subscribe(subjects.WEBHOOKS_DUE_DELIVERY) == (name == "operator")
+
+
+@pytest.mark.parametrize("name", USERS)
 async def test_keys_are_for_those_who_read_or_write_words(server: EmbeddedNats, name: str) -> None:
     async with connected(server, name) as user:
         speaks = name in AUTHORS

@@ -21,6 +21,7 @@ from deploy import provisioning, resharding
 from deploy.cli.main import main
 from deploy.log_copy import ReshardError
 from deploy.provisioning import NEXT, PREVIOUS
+from deploy.webhook_provisioning import declare_webhooks, tells_webhooks
 from shared.contract import entry, relocation, sealing, subjects
 from shared.contract.desk_facts import ConversationRead, NoteWritten
 from shared.contract.entry import Entry, RecordedEntry
@@ -35,6 +36,7 @@ from shared.contract.facts import (
     TimerArmed,
 )
 from shared.contract.sealing import DataKey
+from shared.contract.subjects import WEBHOOKS_DURABLE
 from shared.eventlog import follower
 from shared.eventlog.connection import ConnectionState
 from shared.eventlog.errors import Unknown, Unreachable
@@ -714,6 +716,35 @@ async def test_nothing_that_has_its_outcome_is_delivered_again(world: WrittenLog
         info = await manager.consumer_info(f"CHAT-{number}", "workflow")
         pending += info.num_pending or 0
     assert pending == 1
+
+
+async def test_whom_webhooks_tell_is_told_what_they_were_not_yet_and_nothing_again(
+    world: WrittenLog,
+) -> None:
+    await world.begin(2)
+    await world.fill()
+    for stream in ("CHAT-0", "CHAT-1"):
+        await declare_webhooks(world.admin, stream)
+    visitor = await world.log("proxy")
+    for name in NAMES[:5]:
+        await visitor.append(name, "visitor", text("told nobody yet"))
+    await world.stop(visitor)
+
+    await world.reshard(4)
+
+    pending = [
+        (await world.admin.jetstream().consumer_info(f"CHAT-{n}", WEBHOOKS_DURABLE)).num_pending
+        for n in range(4)
+    ]
+    assert sum(each or 0 for each in pending) == 5
+    await provisioning.declare(world.admin, max_bytes=1024**3)  # it finds all as it should be
+
+
+async def test_a_log_without_webhooks_has_none_in_other_streams(world: WrittenLog) -> None:
+    await world.begin(1)
+    await world.fill()
+    await world.reshard(2)
+    assert not await tells_webhooks(world.admin, "CHAT-0")
 
 
 async def test_the_command_says_what_it_does(

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
+from services.operator.webhook_store import WebhookStore
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import BotSaid, ConversationErased, Fact, VariableSaved
 from shared.contract.roles import Role
@@ -63,9 +64,17 @@ class Stage:
     async def account(self, name: str, display: str, role: Role = "operator") -> None:
         await accounts.add(self._admin, name, display, PASSWORD, role)
 
+    async def no_account(self, name: str) -> None:
+        """Remove an account: while there is another admin, nobody is the last one."""
+        await accounts.remove(self._admin, name)
+
     async def desk(self, settings: bytes) -> None:
         """Let these settings of the desk hold."""
         await (await self._admin.jetstream().key_value(DESK_STATE)).put(DESK_SETTINGS, settings)
+
+    async def webhooks(self) -> WebhookStore:
+        """Where webhooks' endpoints, and dead ones, are kept."""
+        return WebhookStore(await self._client("operator"))
 
     async def new_password(self, name: str) -> None:
         """The account's password is changed, to the same one: all its logins end."""

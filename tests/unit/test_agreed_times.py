@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from services.operator.domain.agreed_times import AgreedTimes, Due, due
+from services.operator.domain.agreed_times import AgreedTimes, Due, due, marks
 from services.operator.domain.desk import ConversationSummary, fold
 from services.operator.domain.working_hours import ALWAYS, Hours, Week, WorkingHours
 from shared.contract.facts import (
@@ -170,3 +171,51 @@ def test_the_day_is_that_of_the_zone() -> None:
     evening = datetime(2026, 11, 29, 21, tzinfo=UTC)
     assert auckland.open_at(int(evening.timestamp()) * 10**9)
     assert not auckland.open_at(int((evening + timedelta(days=5)).timestamp()) * 10**9)
+
+
+# --- what is noted of it ----------------------------------------------------------------------
+
+
+def noted(summary: ConversationSummary, now: int, agreed: AgreedTimes = AGREED) -> list[tuple[str, bool]]:
+    found = marks(summary, "sales", agreed, WorkingHours(ZoneInfo("UTC")), now)
+    return [(each.fact.goal, each.fact.over) for each in found]
+
+
+def test_a_time_is_noted_when_most_of_it_and_when_all_of_it_has_passed() -> None:
+    story = waiting()
+    since, summary = story.entries[-1].time, summary_of(story)
+    assert noted(summary, since + 95 * 10**9) == []
+    assert noted(summary, since + 96 * 10**9) == [("first_response", False)]
+    assert noted(summary, since + 2 * MINUTE) == [("first_response", True)]
+    both = [("resolution", False), ("first_response", True)]
+    assert noted(summary, since + 50 * MINUTE) == both  # none hides behind another
+    assert noted(summary, since + 50 * MINUTE, AgreedTimes()) == []
+
+
+def test_each_is_noted_once_whatever_the_settings_become() -> None:
+    story = waiting()
+    since, summary = story.entries[-1].time, summary_of(story)
+    (mark,) = marks(summary, "sales", AGREED, WorkingHours(ZoneInfo("UTC")), since + 2 * MINUTE)
+    summary.notes = replace(summary.notes, ids=summary.notes.ids.plus(mark.id))
+    assert noted(summary, since + 2 * MINUTE) == []
+    assert noted(summary, since + 5 * MINUTE, AgreedTimes(first_response=5 * MINUTE)) == []
+
+
+def test_the_next_wait_is_noted_anew() -> None:
+    story = waiting()
+    since = story.entries[-1].time
+    (first,) = marks(summary_of(story), "sales", AGREED, WorkingHours(ZoneInfo("UTC")), since + 2 * MINUTE)
+    story.operator(CLAIMED)
+    story.operator(SAID)
+    story.visitor(TextWritten(session="s", text="And?"))
+    wrote = story.entries[-1].time
+    (_, next) = marks(summary_of(story), "sales", AGREED, WorkingHours(ZoneInfo("UTC")), wrote + HOUR)
+    assert next.id != first.id
+    assert next.fact.goal == "next_response"
+
+
+def summary_of(story: Story) -> ConversationSummary:
+    summary = ConversationSummary(CONVERSATION)
+    for entry in story.entries:
+        fold(summary, entry)
+    return summary

@@ -22,6 +22,11 @@ from services.operator.transports.second_factor_routes import (
 )
 from services.operator.transports.session_routes import SessionDetail, SessionList
 from services.operator.transports.view_routes import Views
+from services.operator.transports.webhook_routes import (
+    DeadWebhookDetail,
+    WebhookEndpointDetail,
+    WebhookOverview,
+)
 
 CONSOLE = Path(__file__).parent.parent.parent / "services/operator/static/console"
 TYPES = (CONSOLE / "types.d.ts").read_text()
@@ -40,6 +45,9 @@ PAIRS: dict[str, type[msgspec.Struct]] = {
     "AccountList": AccountList,
     "SessionDetail": SessionDetail,
     "SessionList": SessionList,
+    "WebhookEndpointDetail": WebhookEndpointDetail,
+    "DeadWebhookDetail": DeadWebhookDetail,
+    "WebhookOverview": WebhookOverview,
     "Colleague": schemas.Colleague,
     "OverviewOperator": team_routes.OverviewOperator,
     "OverviewQueue": team_routes.OverviewQueue,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import base64
 import re
+import time
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 from urllib.parse import unquote
 
 import msgspec
@@ -20,9 +22,11 @@ from services.workflow.domain.provider_errors import PASSING, Reason
 from services.workflow.settings import WorkflowSettings
 from shared.contract.entry import Entry
 from shared.contract.facts import MAY_WRITE
+from shared.contract.webhooks import WEBHOOK_EVENTS, make_secret, sign
 from shared.flow.decide import Failure, Refusal
 from shared.flow.language.flow import FlowError, parse
 from shared.service.settings import load, variables
+from tests.unit.test_widget import node
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "shared/eventlog/README.md"])
@@ -225,3 +229,35 @@ def test_a_decision_has_context_decision_and_consequence(record: Path) -> None:
 @pytest.mark.parametrize("path", [*(ROOT / "docs").glob("*.png")], ids=lambda path: path.name)
 def test_pictures_are_small(path: Path) -> None:
     assert path.stat().st_size < 200_000
+
+
+# --- webhooks ---------------------------------------------------------------------------------
+
+
+def test_the_events_of_webhooks_are_those_of_the_code() -> None:
+    assert [row[0].strip("`") for row in rows(section("docs/webhooks.md", "## Events"))] == [*WEBHOOK_EVENTS]
+
+
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_a_receiver_that_checks_as_the_page_says_finds_what_is_right(language: str) -> None:
+    (code,) = blocks("docs/webhooks.md", language)
+    secrets = [make_secret(bytes([number]) * 32) for number in range(3)]
+    body, now = '{"text": "né"}'.encode(), int(time.time())
+    tried = [
+        ([secrets[0]], now, True),
+        (secrets[1::-1], now, True),  # signed with both, while they are changed
+        (secrets[1:], now, False),
+        ([secrets[0]], now - 3_600, False),
+        ([secrets[0]], now + 3_600, False),
+    ]
+    for by, at, right in tried:
+        headers = sign(by, "id", at, body)
+        if language == "python":
+            names: dict[str, Any] = {}
+            exec(code, names)
+            assert names["verified"](secrets[0], headers, body) is right
+        else:
+            given = msgspec.json.encode([secrets[0], headers, base64.b64encode(body).decode()]).decode()
+            ask = f"const [s, h, b] = {given};\nconsole.log(verified(s, h, Buffer.from(b, 'base64')));"
+            said = node("--eval", code + ask)
+            assert said.stdout.strip() == str(right).lower()

@@ -110,6 +110,10 @@ HARMLESS: Final[dict[str, str]] = {
     "ConversationAssigned.operator": ACCOUNT,
     "ConversationAssigned.to": ACCOUNT,
     "ConversationAssigned.queue": FLOW,
+    "AgreedTimeReached.goal": CODE,
+    "AgreedTimeReached.queue": FLOW,
+    "AgreedTimeReached.due": "by when somebody should have answered",
+    "AgreedTimeReached.over": "yes or no",
     "SpamMarked.operator": ACCOUNT,
     "SpamUnmarked.operator": ACCOUNT,
 }

@@ -155,6 +155,11 @@ class DeskSettings(msgspec.Struct, frozen=True):
         return any(queue.automatic for queue in self.queues.values())
 
     @property
+    def agrees(self) -> bool:
+        """Whether any queue has agreed times."""
+        return any(queue.agreed != AgreedTimes() for queue in self.queues.values())
+
+    @property
     def named(self) -> frozenset[str]:
         """All accounts that the document names."""
         return frozenset(self.operators).union(*(queue.members or () for queue in self.queues.values()))

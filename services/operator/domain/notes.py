@@ -134,6 +134,11 @@ def _no_spam(state: DeskNotes, recorded: RecordedEntry, fact: facts.SpamUnmarked
     return replace(state, spam=False)
 
 
+def _reached(state: DeskNotes, recorded: RecordedEntry, fact: facts.AgreedTimeReached) -> DeskNotes:
+    """That it was noted is among the ids: it is not noted again."""
+    return state
+
+
 def _erased(state: DeskNotes, recorded: RecordedEntry, fact: ConversationErased) -> DeskNotes:
     """The ids stay: an entry from before may come again."""
     return DeskNotes(position=state.position, needs=state.needs, ids=state.ids)
@@ -155,6 +160,7 @@ RULES: Final[Rules[DeskNotes]] = {
     facts.SnoozeEnded: _awake,
     facts.ConversationRead: _read,
     facts.ConversationAssigned: _assigned,
+    facts.AgreedTimeReached: _reached,
     facts.SpamMarked: _spam,
     facts.SpamUnmarked: _no_spam,
 }

@@ -46,6 +46,8 @@ from services.operator.transports.sign_on_routes import sign_off_address, sign_o
 from services.operator.transports.suggestion_routes import suggestion_routes
 from services.operator.transports.team_routes import team_routes
 from services.operator.transports.view_routes import view_routes
+from services.operator.transports.webhook_routes import webhook_routes
+from services.operator.webhook_store import WebhookStore
 from shared.contract.subjects import SESSION_HOURS
 from shared.contract.visible import cleaned
 from shared.service.health import VERSION
@@ -404,6 +406,7 @@ def build(
     canned: Callable[[], CannedAnswers],
     saved: Callable[[], SavedViews],
     suggester: Callable[[], Suggester],
+    hooks: Callable[[], WebhookStore],
 ) -> Litestar:
     """The ASGI application. ``here`` is told of every operator who asks for something."""
 
@@ -445,6 +448,7 @@ def build(
             session_routes(),
             second_factor_routes(),
             *sign_on_routes(),
+            webhook_routes(),
             *pages(),
         ],
         dependencies={
@@ -458,6 +462,7 @@ def build(
             "canned": Provide(canned, sync_to_thread=False),
             "saved": Provide(saved, sync_to_thread=False),
             "suggester": Provide(suggester, sync_to_thread=False),
+            "hooks": Provide(hooks, sync_to_thread=False),
             "desk_state": Provide(lambda: state, sync_to_thread=False),
             "settings": Provide(lambda: state.settings, sync_to_thread=False),
             "here": Provide(lambda: here, sync_to_thread=False),

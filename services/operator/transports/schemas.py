@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from services.operator.desk import FoundPage
-from services.operator.domain.agreed_times import Due, Goal, due
+from services.operator.domain.agreed_times import Due, due
 from services.operator.domain.availability import Availability
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import ConversationSummary, Ending
@@ -22,6 +22,7 @@ from services.operator.saved_views import SavedSearch
 from services.operator.transports.desk_schemas import NotedFields, noted_fields
 from services.operator.word_index import IndexMatch
 from shared.contract.conversation import Owner, Status
+from shared.contract.desk_facts import Goal
 from shared.contract.drafts import DraftPiece
 from shared.contract.markdown import plain_markdown
 from shared.contract.presence import VisitorReport

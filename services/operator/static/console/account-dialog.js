@@ -23,7 +23,7 @@ export class AccountDialog extends ConsoleDialog {
     await super.show();
   }
 
-  /** @param {"accounts" | "sessions" | "second-factor"} question */
+  /** @param {"accounts" | "webhooks" | "sessions" | "second-factor"} question */
   ask(question) {
     this.close();
     this.emit("ask", { question });
@@ -52,7 +52,8 @@ export class AccountDialog extends ConsoleDialog {
         <div class="buttons">
           ${me?.password ? html`<button data-role="second-factor" @click=${() => this.ask("second-factor")}>${t("secondFactor")} …</button>` : nothing}
           <button data-role="sessions" @click=${() => this.ask("sessions")}>${t("logins")}</button>
-          ${me?.role === "admin" ? html`<button data-role="accounts" @click=${() => this.ask("accounts")}>${t("accounts")} …</button>` : nothing}
+          ${me?.role === "admin" ? html`<button data-role="accounts" @click=${() => this.ask("accounts")}>${t("accounts")} …</button>
+            <button data-role="webhooks" @click=${() => this.ask("webhooks")}>${t("webhooks")} …</button>` : nothing}
           <button @click=${this.close}>${t("close")}</button>
         </div>
       </dialog>`;

@@ -150,6 +150,12 @@ export const api = {
   endSession: (account, id) => request("POST", `${sessionsOf(account)}/${id}/end`),
   /** All except the one that asks. @param {string} account @returns {Promise<import("./types").SessionList>} */
   endSessions: (account) => request("POST", `${sessionsOf(account)}/${account ? "end-all" : "end-others"}`),
+  /** @returns {Promise<import("./types").WebhookOverview>} */
+  webhooks: () => request("GET", "/api/webhooks"),
+  /** @param {string} endpoint @param {boolean} on @returns {Promise<import("./types").WebhookOverview>} */
+  switchWebhooks: (endpoint, on) => request("POST", `/api/webhooks/${on ? "enable" : "disable"}`, { endpoint }),
+  /** @param {string} endpoint @param {string} [webhook] @returns {Promise<import("./types").WebhookOverview>} */
+  resendWebhooks: (endpoint, webhook) => request("POST", "/api/webhooks/resend", { endpoint, ...(webhook ? { webhook } : {}) }),
   /** @param {import("./types").View} view @param {number | null} [before] @returns {Promise<import("./types").Page>} */
   list: (view, before) =>
     request("GET", `/api/conversations?view=${view}&limit=100${before === null || before === undefined ? "" : `&before=${before}`}`),

@@ -12,6 +12,7 @@ import "./overview-dialog.js";
 import "./second-factor.js";
 import "./sessions-dialog.js";
 import "./views-dialog.js";
+import "./webhooks-dialog.js";
 import { showCount } from "./attention.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { KEYS, keyOf } from "./keys.js";
@@ -108,7 +109,7 @@ export class SwitchboardConsole extends ConsoleElement {
   }
 
   /**
-   * @param {"help" | "overview" | "transfer" | "snooze" | "answers" | "history" | "account" | "accounts" | "sessions" | "second-factor" | "views"} question
+   * @param {"help" | "overview" | "transfer" | "snooze" | "answers" | "history" | "account" | "accounts" | "webhooks" | "sessions" | "second-factor" | "views"} question
    * @param {string} [conversation] about which, or whose account @param {number} [position] where in it
    */
   ask(question, conversation = "", position) {
@@ -156,7 +157,7 @@ export class SwitchboardConsole extends ConsoleElement {
         @act=${(/** @type {CustomEvent<{act: string, value: unknown, conversation?: string}>} */ { detail }) =>
           session.act(detail.conversation ?? talk.id, detail.act, detail.value)}
         @choose=${(/** @type {CustomEvent<string>} */ { detail }) => session.choose(detail)}
-        @ask=${(/** @type {CustomEvent<{question: "transfer" | "accounts" | "sessions" | "second-factor" | "views", conversation?: string, position?: number}>} */ { detail }) =>
+        @ask=${(/** @type {CustomEvent<{question: "transfer" | "accounts" | "webhooks" | "sessions" | "second-factor" | "views", conversation?: string, position?: number}>} */ { detail }) =>
           this.ask(detail.question, detail.conversation, detail.position)}
         @noted=${(/** @type {CustomEvent<import("./types").DeskDetail>} */ { detail }) => session.noted(detail)}
         @refused=${(/** @type {CustomEvent<{problem: import("./api.js").Problem, conversation: string}>} */ { detail }) =>
@@ -186,7 +187,8 @@ export class SwitchboardConsole extends ConsoleElement {
         <history-dialog .current=${talk.id} .me=${me.name}></history-dialog>
         <overview-dialog @refusal=${(/** @type {CustomEvent<import("./api.js").Problem>} */ { detail }) => session.refused(detail)}></overview-dialog>
         <account-dialog .me=${me}></account-dialog>
-        ${me.role === "admin" ? html`<accounts-dialog .me=${me.name} @refused-me=${() => session.start()}></accounts-dialog>` : nothing}
+        ${me.role === "admin" ? html`<accounts-dialog .me=${me.name} @refused-me=${() => session.start()}></accounts-dialog>
+          <webhooks-dialog @refused-me=${() => session.start()}></webhooks-dialog>` : nothing}
         <views-dialog .views=${team.views} .wanted=${finder.wanted} .sharing=${me.role !== "operator"}
           @views=${(/** @type {CustomEvent<import("./types").Views>} */ { detail }) => team.viewed(detail)}></views-dialog>
         <second-factor-dialog .me=${me.name} @second-factor=${() => session.start()} @refused-me=${() => session.start()}></second-factor-dialog>

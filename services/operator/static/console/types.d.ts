@@ -79,6 +79,30 @@ export interface SessionList {
   sessions: SessionDetail[];
 }
 
+export interface WebhookEndpointDetail {
+  id: string;
+  url: string;
+  events: string[];
+  words: boolean;
+  disabled: string;
+  since: string;
+}
+
+export interface DeadWebhookDetail {
+  endpoint: string;
+  id: string;
+  event: string;
+  conversation: string;
+  why: string;
+  since: string;
+}
+
+export interface WebhookOverview {
+  endpoints: WebhookEndpointDetail[];
+  dead: DeadWebhookDetail[];
+  more: boolean;
+}
+
 export interface Colleague extends Person {
   here: boolean;
 }

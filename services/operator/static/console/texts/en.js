@@ -357,6 +357,17 @@ export default {
   endOthers: "Log out all others",
   endAll: "Log out everywhere",
 
+  // webhooks
+  webhooks: "Webhooks",
+  webhooksHint: "Other systems that are told what happens. “switchboard webhooks” on the command line adds and removes them.",
+  noWebhooks: "No system is told anything.",
+  tellsWords: "with what people write",
+  webhookOff: "off: {why}",
+  deadWebhooks: "Not delivered: {count}",
+  moreDead: "There are more that were not delivered; these are the oldest {count}.",
+  resend: "Send again",
+  resendAll: "Send all again",
+
   // what was done, and can be undone
   undo: "Undo",
   failedIn: "{visitor}: {why}",
