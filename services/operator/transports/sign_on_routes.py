@@ -22,7 +22,7 @@ from shared.contract.subjects import SESSION_HOURS
 
 log = structlog.get_logger()
 
-_COOKIE = "switchboard_sso"
+COOKIE = "switchboard_sso"
 _PATH = "/login/sso"
 #: More than that no answer of a provider has (characters).
 _MAX_ANSWER = 16 * 1024
@@ -58,7 +58,7 @@ async def callback(request: Req, door: Door, hub: EventHub) -> Response[None]:
         answer = {name: str(request.query_params.getall(name)[0]) for name in request.query_params}
         if any(len(request.query_params.getall(name)) > 1 for name in request.query_params):
             raise SignOnRefused("the provider's answer says something twice")
-        token, _ = await door.sign_on_ends(answer, request.cookies.get(_COOKIE, ""), caller_of(request))
+        token, _ = await door.sign_on_ends(answer, request.cookies.get(COOKIE, ""), caller_of(request))
     except TooMany:
         return _to("/?sso=wait", [_kept(request, "", 0)])
     except (SignOnRefused, Unavailable) as refused:
@@ -98,7 +98,7 @@ def _to(address: str, cookies: list[Cookie] | None = None) -> Response[None]:
 def _kept(request: Req, value: str, seconds: int) -> Cookie:
     """Lax: the provider's page sends the browser back, so that a strict cookie would not come along."""
     return Cookie(
-        key=_COOKIE,
+        key=COOKIE,
         value=value,
         max_age=seconds,
         path=_PATH,
