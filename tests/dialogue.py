@@ -100,6 +100,7 @@ class FlowDialogue:
         self.operators = operators
         self.inactivity = inactivity
         self.queues: dict[str, QueueFigures] = {}
+        self.thanks = 0  # seconds
         self.story = Story()
         self.results: dict[str, Generated | GenerationFailed] = {}
         self.remarks: list[Diagnostic] = []
@@ -112,7 +113,8 @@ class FlowDialogue:
     @property
     def moment(self) -> Moment:
         last = self.story.entries[-1].time if self.story.entries else examples.FIRST_TIME
-        return Moment(last + self.clock * examples.SECOND, self.operators, self.inactivity, self.queues)
+        now = last + self.clock * examples.SECOND
+        return Moment(now, self.operators, self.inactivity, self.queues, self.thanks)
 
     def given(self, *facts: Fact) -> FlowDialogue:
         """The same after more has happened."""

@@ -56,10 +56,12 @@ from shared.contract.facts import (
     Interjected,
     OperatorSaid,
     QueueChecked,
+    RatingAsked,
     RequestAnswered,
     RequestMade,
     ServiceAnswered,
     TextWritten,
+    ThanksHeard,
     TimerArmed,
     TimerFired,
     VariableSaved,
@@ -121,6 +123,7 @@ INPUT_REFUSED: Final = InputRefused(reason="stale_answer")
 DECISION_FAILED: Final = DecisionFailed(reason="too_large")
 HANDOFF_REQUESTED: Final = HandoffRequested(queue="orders", reason="A parcel is late")
 HANDOFF_WITHDRAWN: Final = HandoffWithdrawn()
+THANKS_HEARD: Final = ThanksHeard()
 FLOW_RESUMED: Final = FlowResumed()
 TIMER_ARMED: Final = TimerArmed(id="after:4:0", at="2023-11-14T22:15:00Z")
 TIMER_FIRED: Final = TimerFired(id="after:4:0")
@@ -144,6 +147,7 @@ CONVERSATION_MISSED: Final = ConversationTransferred(
     operator="desk-1", queue="orders", lapsed=True, missed=True
 )
 CONVERSATION_RESOLVED: Final = ConversationResolved(operator="desk-1")
+RATING_ASKED: Final = RatingAsked(operator="desk-1", name="Ada")
 CONVERSATION_CLOSED: Final = ConversationResolved(operator="desk-1", unjoined=True)
 CONVERSATION_ERASED: Final = ConversationErased(by="ada", reason="asked for by letter")
 
@@ -194,6 +198,7 @@ BOT_FACTS: Final[tuple[Fact, ...]] = (
     DECISION_FAILED,
     HANDOFF_REQUESTED,
     HANDOFF_WITHDRAWN,
+    THANKS_HEARD,
     FLOW_RESUMED,
     TIMER_ARMED,
     TIMER_FIRED,
@@ -211,6 +216,7 @@ OPERATOR_FACTS: Final[tuple[Fact, ...]] = (
     CONVERSATION_TAKEN_AWAY,
     CONVERSATION_MISSED,
     CONVERSATION_RESOLVED,
+    RATING_ASKED,
 )
 ERASER_FACTS: Final[tuple[Fact, ...]] = (CONVERSATION_ERASED,)
 DESK_FACTS: Final[tuple[Fact, ...]] = (

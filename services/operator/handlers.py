@@ -159,6 +159,11 @@ class Handlers:
     async def reopen(self, conversation: str, who: Operator, still: Still) -> ConversationSummary:
         return await self._command("reopen", conversation, lambda state: decisions.reopen(state, who), still)
 
+    async def ask_rating(self, conversation: str, who: Operator, still: Still) -> ConversationSummary:
+        return await self._command(
+            "ask_rating", conversation, lambda state: decisions.ask_rating(state, who), still
+        )
+
     async def type(self, conversation: str, who: Operator) -> None:
         """Tell the visitor that the operator is typing. Never on the log."""
         decision = decisions.may_type((await self.find(conversation)).state, who)

@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 
 from services.proxy.domain.rest_state import State, state_of
+from services.proxy.domain.text_answers import said_by_text
 from services.proxy.domain.turns import Turns
 from services.proxy.door_queues import ClientInbox
 from services.proxy.hub import Hub
@@ -118,11 +119,10 @@ class RestSession:
         """Append the visitor's message. Raises `TurnOpen`, `Overtaken`, or `LogError`."""
         if self._writing and not self.turns.with_person:
             raise TurnOpen(self.state)
-        entry = Entry(id=id, facts=(TextWritten(session="", text=text),))
         self._writing += 1
         try:
             async with self._appending:
-                await self._append(entry)
+                await self._append(id, text)
         finally:
             self._writing -= 1
 
@@ -217,14 +217,14 @@ class RestSession:
             self._hub.drafts(self.conversation, self, generating)
         self.notify()
 
-    async def _append(self, entry: Entry) -> None:
-        async def decide(_: Turns) -> Entry:
-            if self.turns.owed and not self.overdue:
+    async def _append(self, id: str, text: str) -> None:
+        async def decide(turns: Turns) -> Entry:
+            if turns.owed and not self.overdue:
                 raise TurnOpen(self.state)
-            return entry
+            return Entry(id=id, facts=(said_by_text(turns.state, "", text),))
 
         try:
-            await execute(_RoomState(self), self._store, entry.id, decide)
+            await execute(_RoomState(self), self._store, id, decide)
         except Conflict as error:
             raise Overtaken from error
 

@@ -159,7 +159,11 @@ class WorkflowApp:
             repository, schedules, self._backends, self._speech, settings.turn_seconds, self._fault
         )
         stuck = TurnWatchdog(repository, schedules, settings.turn_seconds)
-        limits = EffectLimits(settings.max_deliveries, inactivity=settings.inactivity_seconds)
+        limits = EffectLimits(
+            settings.max_deliveries,
+            inactivity=settings.inactivity_seconds,
+            thanks=settings.thanks_minutes * 60,
+        )
         agents = {**BUILT_IN, **installed()}
         deciding = Decision(repository, self._flows, self._presence, limits, agents)
         helpers = TurnParts(deciding, asking, schedules, stuck)

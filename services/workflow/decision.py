@@ -34,11 +34,14 @@ MAX_REMARKED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class EffectLimits:
-    """How much one input may take; after how many seconds of silence a conversation ends (0: never)."""
+    """How much one input may take; after how many seconds of silence a conversation ends (0: never), and for
+    how many mere thanks leave it closed.
+    """
 
     max_deliveries: int = 20
     max_entry: int = MAX_ENTRY
     inactivity: int = 0
+    thanks: int = 0
 
 
 class Decision:
@@ -81,7 +84,8 @@ class Decision:
     ) -> Entry | Effect:
         limits, results = self._limits, turn.results
         moment = Moment(
-            self._repository.now(), self._presence.operators, limits.inactivity, self._presence.queues
+            *(self._repository.now(), self._presence.operators, limits.inactivity, self._presence.queues),
+            thanks=limits.thanks,
         )
         if state.engagement is not None:
             return respond_agent(state, item, moment, results, self._agents, limits.max_entry)

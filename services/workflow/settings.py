@@ -32,6 +32,15 @@ class WorkflowSettings(Sealing, frozen=True, kw_only=True):
     inactivity_seconds: Annotated[
         int, Meta(ge=0, description="a conversation without a word for so long is ended; 0 for never")
     ] = 86400
+    thanks_minutes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1440,
+            description="so long after an operator has closed a conversation mere thanks do not reopen it "
+            "(minutes); 0: they do; a flow may say otherwise",
+        ),
+    ] = 10
     turn_seconds: Annotated[
         PositiveInt, Meta(description="an answer of the assistant without a word for so long has failed")
     ] = 30

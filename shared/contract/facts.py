@@ -258,6 +258,13 @@ class HandoffWithdrawn(FactBase, frozen=True):
     """Nobody came; the flow goes on without a person. Appended by the workflow."""
 
 
+class ThanksHeard(FactBase, frozen=True):
+    """The visitor only thanked for a conversation that was resolved a moment ago: it stays so.
+
+    Appended by the workflow.
+    """
+
+
 class FlowResumed(FactBase, frozen=True):
     """After a handback the flow goes on. Appended by the workflow."""
 
@@ -350,6 +357,13 @@ class ConversationResolved(FactBase, frozen=True):
     unjoined: bool = False  # nobody owned it: the visitor is told of no operator who came or went
 
 
+class RatingAsked(FactBase, frozen=True):
+    """The operator asked the visitor how it was. Appended by the operator."""
+
+    operator: str
+    name: Personal = ""
+
+
 # --- the eraser's fact ------------------------------------------------------------------------
 
 
@@ -393,6 +407,7 @@ BotFact = (
     | DecisionFailed
     | HandoffRequested
     | HandoffWithdrawn
+    | ThanksHeard
     | FlowResumed
     | TimerArmed
     | TimerFired
@@ -406,6 +421,7 @@ OperatorFact = (
     | ConversationHandedBack
     | ConversationTransferred
     | ConversationResolved
+    | RatingAsked
 )
 EraserFact = ConversationErased
 Fact = VisitorFact | BotFact | OperatorFact | EraserFact | DeskFact

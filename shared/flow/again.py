@@ -19,6 +19,7 @@ from shared.contract.facts import (
     FlowAdvanced,
     HandoffRequested,
     QueueChecked,
+    ThanksHeard,
     TimerArmed,
     TimerFired,
 )
@@ -35,6 +36,7 @@ from shared.flow.effects import (
     Moment,
 )
 from shared.flow.language.flow import Flow
+from shared.flow.language.schema import MAX_DELAY
 from shared.flow.turn import MAX_NEEDS
 
 #: Failures that say nothing about the flow.
@@ -73,7 +75,9 @@ def decided_again(
         for fact in recorded.facts
         if isinstance(fact, QueueChecked)
     }
-    moment = Moment(recorded.time, operators, queues=queues)
+    # As the service was set then: the flow's own setting goes before it.
+    thanks = MAX_DELAY if any(isinstance(fact, ThanksHeard) for fact in recorded.facts) else 0
+    moment = Moment(recorded.time, operators, thanks=thanks, queues=queues)
     results: dict[str, Generated | GenerationFailed] = {}
     spoken = [fact for fact in recorded.facts if isinstance(fact, AssistantSaid | AnswerFailed)]
     for _ in range(MAX_NEEDS + 1):

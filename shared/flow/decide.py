@@ -26,6 +26,7 @@ from shared.contract.facts import (
     HandoffWithdrawn,
     InputRefused,
     TextWritten,
+    ThanksHeard,
     TimerFired,
 )
 from shared.contract.html_text import plain
@@ -50,6 +51,7 @@ from shared.flow.language.flow import Flow
 from shared.flow.language.patterns import TextMatch
 from shared.flow.language.state import ExpectedAnswer, Fallback, FlowState, same
 from shared.flow.language.templates import Text, TooLong, template
+from shared.flow.language.thanks import only_thanks
 from shared.flow.language.values import (
     AMBIGUOUS,
     INVALID,
@@ -202,6 +204,9 @@ class _Decision(TurnBuilder):
         if state.ownership.status == "resolved":
             if isinstance(fact, ChoiceMade):
                 return _refused("conversation_resolved")
+            if self._only_thanks(fact.text):
+                self.say(self.flow.thanks.say)
+                return (ThanksHeard(), *self.effects)
             return (HandoffRequested(queue=state.ownership.queue or "default", reason="reopened"),)
         if state.progress.ended:
             return _refused("conversation_ended")
@@ -221,6 +226,17 @@ class _Decision(TurnBuilder):
                 return self._named(place, str(group), fact.text)
             case _:
                 return _refused("stale_answer")
+
+    def _only_thanks(self, text: str) -> bool:
+        """Whether the visitor wants nothing more, soon enough after an operator closed the conversation."""
+        thanks, resolved = self.flow.thanks, self.state.ownership.resolved
+        seconds = self.moment.thanks if thanks.seconds is None else thanks.seconds
+        # Later than the text, if more came since: then what came since reopens, as it should.
+        if not resolved or self.state.active - resolved > seconds * 1_000_000_000:
+            return False
+        if isinstance(text, LeftOut):
+            raise NeedsWords("whether the visitor only thanked is told by what they wrote")
+        return only_thanks(text, thanks, (self.language, *self.voice.languages))
 
     def _choice(self, place: FlowState, group: str, item: str) -> tuple[Fact, ...]:
         taken_by = self.flow.answers.get(ExpectedAnswer(group, item, place.scope))

@@ -18,6 +18,7 @@ class Moment(msgspec.Struct, frozen=True):
 
     ``now`` in nanoseconds since 1970, UTC; ``operators`` how many people are present, -1 for unknown
     (somebody is assumed); ``inactivity`` in seconds, after which a silent conversation ends, 0 for never;
+    ``thanks`` in seconds, for which mere thanks do not reopen what an operator closed, 0 for not at all;
     ``queues`` how they stand, as far as that is known.
     """
 
@@ -25,6 +26,7 @@ class Moment(msgspec.Struct, frozen=True):
     operators: int = -1
     inactivity: int = 0
     queues: Mapping[str, QueueFigures] = {}
+    thanks: int = 0
 
 
 class CallService(msgspec.Struct, frozen=True, kw_only=True):

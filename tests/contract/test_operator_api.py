@@ -31,6 +31,7 @@ from shared.contract.facts import (
     FlowStarted,
     HandoffRequested,
     OperatorSaid,
+    RatingAsked,
     TextWritten,
 )
 from shared.contract.subjects import PRESENCE, conversation_of, typing
@@ -657,3 +658,21 @@ async def test_a_listener_to_whom_nothing_happens_hears_a_heartbeat(monkeypatch:
     await anext(stream)
     for _ in range(2):
         assert await anext(stream) == b"event: heartbeat\ndata: {}\n\n"
+
+
+async def test_an_operator_asks_for_a_rating_once(
+    chat: WrittenChats, services: Services, clients: list[httpx.AsyncClient]
+) -> None:
+    id = await chat.waiting("visitor 1")
+    api = await Api(await services.start("operator"), clients).enter("ada")
+    assert (await api.do(id, "ask-rating")).status_code == 409  # nobody has it
+    assert (await api.do(id, "claim")).json()["feedback"] == ""
+    for _ in range(2):
+        assert (await api.do(id, "ask-rating")).json()["feedback"] == "asked"
+    assert (await api.do("0" * 32, "ask-rating")).status_code == 404
+    asked = [
+        fact for entry in await chat.history(id) for fact in entry.facts if isinstance(fact, RatingAsked)
+    ]
+    assert asked == [RatingAsked(operator="ada", name="Ada")]
+    (row,) = [row for row in await api.view("mine") if row["id"] == id]
+    assert row["feedback"] == "asked"

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from playwright.async_api import Route, expect
 
-from shared.contract.facts import ConversationClaimed, ConversationRated
+from shared.contract.facts import ConversationClaimed, ConversationRated, RatingAsked
 from tests.journeys.conftest import People
 from tests.journeys.pages import ChatPage, ConsolePage, from_bot, from_operator, from_visitor, note
 from tests.journeys.stage import Stage
@@ -257,3 +257,44 @@ async def test_a_closed_conversation_is_rated_and_begun_anew(people: People, sta
     await visitor.hears(BYE)
     await visitor.reloads()
     await visitor.sees_the_same()
+
+
+async def test_an_operator_asks_how_it_was_and_the_visitor_says_so_while_they_talk(
+    people: People, stage: Stage
+) -> None:
+    ada = await people.operator("ada")
+    visitor = await waiting_visitor(people, ada)
+    conversation = await visitor.conversation()
+    await ada.takes_over()
+    await expect(visitor.stars.first).to_be_hidden()
+    await ada.part("ask-rating").click()
+    await expect(ada.texts.last).to_have_text("Ada asked for a rating")
+    await expect(ada.part("ask-rating")).to_be_disabled()
+    await expect(ada.part("ask-rating")).to_have_text("Asked how it was")
+
+    await expect(visitor.stars.first).to_be_visible()
+    await expect(visitor.restart).to_be_hidden()  # it goes on
+    await visitor.stars.nth(4).click()
+    await expect(ada.texts.last).to_have_text("Rated 5 of 5")
+    await expect(ada.part("ask-rating")).to_have_text("Has rated")
+    await visitor.types("That was quick")
+    await expect(ada.texts.last).to_have_text("That was quick")
+    await visitor.reloads()
+    await expect(visitor.stars.first).to_be_disabled()
+    assert len(await stage.facts(conversation, RatingAsked)) == 1
+
+
+async def test_thanks_leave_a_closed_conversation_closed(people: People) -> None:
+    ada = await people.operator("ada")
+    visitor = await waiting_visitor(people, ada)
+    await ada.takes_over()
+    await ada.resolves()
+    await expect(visitor.closed).to_be_visible()
+    await visitor.sees(note("Ada joined"), note("Ada left"))
+    await visitor.types("Thank you so much!")
+    await visitor.sees_the_same()
+    await expect(ada.texts.last).to_have_text("Taken as thanks: this stays resolved")
+    await expect(visitor.closed).to_be_visible()
+    await expect(visitor.waiting).to_be_hidden()
+    await visitor.types("And my invoice?")
+    await expect(visitor.waiting).to_be_visible()

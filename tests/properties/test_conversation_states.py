@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.contract.conversation import NEW, Conversation, evolve, step
 from shared.contract.conversation.codec import decode, encode
@@ -179,7 +180,9 @@ def test_to_resolve_without_joining_is_to_claim_and_resolve(
         assert after.inbox.unanswered == before.inbox.unanswered
     else:
         both = ConversationClaimed(operator=operator), ConversationResolved(operator=operator)
-        assert after == evolve(before, recorded(position, "operator", *both))
+        told = evolve(before, recorded(position, "operator", *both))
+        # Whoever claims what is closed begins another matter.
+        assert replace(after, asked=told.asked) == told
 
 
 @given(histories(), st.lists(st.sampled_from(examples.DESK_FACTS), min_size=1, max_size=3))

@@ -21,6 +21,7 @@ from shared.contract.conversation import (
     Timers,
     Visit,
 )
+from shared.contract.conversation.asked import OperatorAsks
 from shared.contract.conversation.codec import UnreadableState, decode, encode
 from shared.contract.facts import ConversationReset, ServiceAnswered
 from shared.contract.persistent_queue import PersistentQueue
@@ -33,9 +34,9 @@ WRITTEN: Final[dict[str, Any]] = {
     '"begun":{"door":"web","flow":"f","language":"de","user":"u"}}': Visit(
         started=True, session=1, begun=Begun(door="web", flow="f", language="de", user="u")
     ),
-    '{"contract":"ownership/2","owner":"operator","status":"open","operator":"ann","operator_name":"Ann",'
-    '"queue":"sales","ended_by_bot":false,"waiting":7}': Ownership(
-        owner="operator", operator="ann", operator_name="Ann", queue="sales", waiting=7
+    '{"contract":"ownership/3","owner":"operator","status":"open","operator":"ann","operator_name":"Ann",'
+    '"queue":"sales","resolved":5,"ended_by_bot":false,"waiting":7}': Ownership(
+        owner="operator", operator="ann", operator_name="Ann", queue="sales", resolved=5, waiting=7
     ),
     '{"contract":"inbox/1","unanswered":[{"position":7,"id":"a","fact":{"kind":"ConversationReset"}}],'
     '"ids":["visitor:b","visitor:a"]}': Inbox(
@@ -53,6 +54,9 @@ WRITTEN: Final[dict[str, Any]] = {
     ),
     '{"contract":"timers/1","armed":[{"id":"after:7:0","at":"2030-01-01T00:00:00Z"}],"fired":1}': Timers(
         (Timer("after:7:0", "2030-01-01T00:00:00Z"),), fired=1
+    ),
+    '{"contract":"asked/1","rating":"asked","over":true,"last":"rating"}': OperatorAsks(
+        rating="asked", over=True, last="rating"
     ),
     '{"contract":"engagement/1","agent":"emoji","user":"1","name":"Sam","configuration":{"x":1},'
     '"over":false,"memory":{"count":1}}': Engagement(
@@ -79,11 +83,12 @@ def test_a_conversation_is_written_with_its_sub_states() -> None:
         progress=parts[Progress],
         answer=parts[Answer],
         timers=parts[Timers],
+        asked=parts[OperatorAsks],
         engagement=parts[Engagement],
     )
-    fields = ("visit", "ownership", "inbox", "progress", "answer", "timers", "engagement")
+    fields = ("visit", "ownership", "inbox", "progress", "answer", "timers", "asked", "engagement")
     inner = ",".join(f'"{name}":{text}' for name, text in zip(fields, WRITTEN, strict=True))
-    written = f'{{"contract":"conversation/1","position":9,"needs":2,"active":5,{inner}}}'
+    written = f'{{"contract":"conversation/2","position":9,"needs":2,"active":5,{inner}}}'
     assert encode(state).decode() == written
     assert decode(Conversation, written.encode()) == state
 
@@ -92,15 +97,15 @@ def test_a_conversation_is_written_with_its_sub_states() -> None:
     ("data", "why"),
     [
         (
-            b'{"contract":"ownership/3","owner":"bot"}',
-            "contract 'ownership/3'; this program reads 'ownership/2'",
+            b'{"contract":"ownership/2","owner":"bot"}',
+            "contract 'ownership/2'; this program reads 'ownership/3'",
         ),
-        (encode(Timers()), "contract 'timers/1'; this program reads 'ownership/2'"),
+        (encode(Timers()), "contract 'timers/1'; this program reads 'ownership/3'"),
         (b'{"owner":"bot"}', "missing required field `contract`"),
-        (b'{"contract":"ownership/2","team":"x"}', "unknown field `team`"),
-        (b'{"contract":"ownership/2","owner":"nobody"}', "Invalid enum value 'nobody'"),
-        (b'{"contract":"ownership/2"', "truncated"),
-        (b"[" * 100_000, "ownership/2"),
+        (b'{"contract":"ownership/3","team":"x"}', "unknown field `team`"),
+        (b'{"contract":"ownership/3","owner":"nobody"}', "Invalid enum value 'nobody'"),
+        (b'{"contract":"ownership/3"', "truncated"),
+        (b"[" * 100_000, "ownership/3"),
         (b"", "truncated"),
     ],
 )

@@ -791,7 +791,7 @@ def test_a_sub_flow_that_nothing_calls() -> None:
 def test_settings_of_others_are_let_pass() -> None:
     assert warnings({"$settings": {"theme": "dark"}, "a": {}}) == [
         '$settings: "theme" is not used. Known here: "fallback", "handback", "inactivity", "invalid", '
-        '"language", "region".'
+        '"language", "region", "thanks".'
     ]
     for region in ("Europe", "XX", 7):
         assert warnings({"$settings": {"region": region}, "a": {}}) == [

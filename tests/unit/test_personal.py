@@ -91,6 +91,7 @@ HARMLESS: Final[dict[str, str]] = {
     "ConversationTransferred.lapsed": "yes or no",
     "ConversationTransferred.missed": "yes or no",
     "ConversationResolved.operator": ACCOUNT,
+    "RatingAsked.operator": ACCOUNT,
     "ConversationResolved.unjoined": "whether anybody owned it",
     "NoteWritten.operator": ACCOUNT,
     "NoteWritten.mentions": ACCOUNT,

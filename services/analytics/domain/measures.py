@@ -35,12 +35,13 @@ from shared.contract.facts import (
     InputRefused,
     OperatorSaid,
     TextWritten,
+    ThanksHeard,
 )
 from shared.contract.persistent_queue import PersistentQueue
 from shared.contract.sealing import take_out
 
 #: Raise it when `count` makes something else of an entry: what was counted before is then counted anew.
-VERSION: Final = 3
+VERSION: Final = 4
 #: The queue of a handoff that names none.
 DEFAULT_QUEUE: Final = "default"
 #: No measure is larger; so sums of many fit into 64 bits, with their sign.
@@ -187,8 +188,9 @@ class _Counting:
         asked = self._asked.at(cause)
         self._asked = self._asked.without(cause)
         kinds = {type(fact) for fact in facts}
-        # A bare handoff (a resolved conversation that the visitor reopens) is no answer of the bot's.
-        if not asked or kinds & {InputRefused, DecisionFailed} or kinds == {HandoffRequested}:
+        # A bare handoff (a resolved conversation that the visitor reopens) is no answer of the bot's, and
+        # neither is what mere thanks get: no second matter comes of them.
+        if not asked or kinds & {InputRefused, DecisionFailed, ThanksHeard} or kinds == {HandoffRequested}:
             return
         self._add("turn", value=self._since_then(asked[0].time))
 

@@ -12,6 +12,7 @@ from shared.contract.facts import (
     ConversationTransferred,
     OperatorFact,
     OperatorSaid,
+    RatingAsked,
 )
 from shared.contract.roles import Role
 
@@ -136,6 +137,17 @@ def reopen(state: Conversation, who: Operator) -> Decision:
     if state.ownership.owner == "operator" or state.ownership.status == "resolved":
         return claim(state, who)
     return NotYours("", "", "this conversation is not resolved: claim it to take it over")
+
+
+def ask_rating(state: Conversation, who: Operator) -> Decision:
+    """Ask the visitor how it was. No facts: they were asked already in this matter, or have said so."""
+    if state.asked.rating:
+        return ()
+    if not state.visit.started or not (
+        state.ownership.status == "resolved" or state.ownership.is_of(who.name)
+    ):
+        return _not_yours(state)
+    return (RatingAsked(operator=who.name, name=who.display),)
 
 
 def may_type(state: Conversation, who: Operator) -> Decision:

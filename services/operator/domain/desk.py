@@ -42,7 +42,7 @@ LIVE: Final = 1
 RESOLVED: Final = 2
 
 #: Raise it when `fold` makes something else of an entry: what was kept before is then made anew.
-VERSION: Final = 6
+VERSION: Final = 7
 
 _SPOKEN = frozenset(
     {TextWritten, ChoiceMade, BotSaid, AssistantSaid, ChoiceAsked, EditorOpened, OperatorSaid}

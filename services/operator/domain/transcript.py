@@ -37,8 +37,10 @@ from shared.contract.facts import (
     HandoffWithdrawn,
     InputRefused,
     OperatorSaid,
+    RatingAsked,
     ServiceAnswered,
     TextWritten,
+    ThanksHeard,
     VariableSaved,
 )
 from shared.contract.html_text import plain
@@ -231,6 +233,10 @@ def _told(before: Conversation, fact: Fact) -> str | None:
             return f"{fact.operator} marked this as resolved"
         case ConversationResolved():
             return f"{who} marked this as resolved"
+        case RatingAsked():
+            return f"{fact.name or fact.operator} asked for a rating"
+        case ThanksHeard():
+            return "Taken as thanks: this stays resolved"
         case InputRefused():
             return f"Not accepted by the bot: {fact.reason}"
         case DecisionFailed():

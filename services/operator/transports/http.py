@@ -366,6 +366,16 @@ async def resolve(
     )
 
 
+@post("/api/conversations/{id:str}/ask-rating", **_COMMAND)
+async def ask_rating(
+    id: Id, operator: Operator, handlers: Handlers, still: Still, settings: DeskSettings
+) -> schemas.Row:
+    """Ask the visitor how it was: of your conversation, or of one that is resolved. Nobody is asked twice for
+    one matter; `feedback` of the row says whether they were.
+    """
+    return schemas.row(await handlers.ask_rating(id, operator, still), settings)
+
+
 @get("/api/events", responses=answers(401), media_type="text/event-stream")
 async def events(
     operator: Operator,
@@ -437,7 +447,7 @@ def build(
     return Litestar(
         route_handlers=[
             *(login, logout, me, operators, presence, conversations, search, conversation, export, events),
-            *(earlier, earlier_talk, claim, say, typing, watch, handback, transfer, resolve),
+            *(earlier, earlier_talk, claim, say, typing, watch, handback, transfer, resolve, ask_rating),
             desk_routes(),
             history_routes(),
             answer_routes(),

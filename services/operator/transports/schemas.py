@@ -110,6 +110,10 @@ class Resolve(msgspec.Struct):
     unjoined: bool = False
 
 
+#: Whether the visitor was asked how it was, in this matter.
+Feedback = Literal["", "asked", "given"]
+
+
 class DueTime(msgspec.Struct, kw_only=True):
     """An agreed time: what is due at ``at``, and marked from ``mark`` on."""
 
@@ -124,7 +128,8 @@ class Row(NotedFields, kw_only=True):
     ``visitor`` is what the flow or the door knows of who it is, or an alias, which ``known`` tells.
     ``waiting_since``: since when the visitor waits for a person's word. ``ending``, of one that is resolved:
     an operator closed it, the visitor had come to the flow's end and said no more, or was silent before that.
-    ``due``: of what is agreed for its queue, what is due first.
+    ``due``: of what is agreed for its queue, what is due first. ``feedback``: whether the visitor was "asked"
+    for a rating of this matter, or has "given" one.
     """
 
     id: str
@@ -142,6 +147,7 @@ class Row(NotedFields, kw_only=True):
     place: str | None
     waiting_since: str | None
     due: DueTime | None
+    feedback: Feedback
     last_line: str
     started: str
     updated: str
@@ -451,6 +457,7 @@ def _row(summary: ConversationSummary, settings: DeskSettings) -> dict[str, Any]
         "place": state.progress.place,
         "waiting_since": format_time(summary.waiting) if summary.waiting else None,
         "due": _due(first) if first else None,
+        "feedback": state.asked.rating,
         "last_line": summary.last_line[:MAX_SHOWN],
         "started": format_time(summary.started),
         "updated": format_time(summary.updated),

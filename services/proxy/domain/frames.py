@@ -196,11 +196,15 @@ class Earlier(Frame, frozen=True):
 
 
 class State(Frame, frozen=True):
-    """``waiting``: for a "choice", a "text", a "person"; "end": the flow is over; None: nothing yet."""
+    """``waiting``: for a "choice", a "text", a "person"; "end": the flow is over; None: nothing yet.
+
+    ``rating``: an operator "asked" for one of this matter, or it was "given".
+    """
 
     owner: str
     status: str
     waiting: str | None
+    rating: str | UnsetType = UNSET
 
 
 class Typing(Frame, frozen=True):

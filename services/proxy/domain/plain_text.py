@@ -15,12 +15,16 @@ from shared.contract.facts import (
     EditorOpened,
     Fact,
     OperatorSaid,
+    RatingAsked,
 )
 from shared.contract.html_text import plain
 from shared.contract.markdown import plain_markdown
 
 #: Said where an answer failed and nothing else was said; nothing internal.
 APOLOGY: Final = "Sorry, that did not work. Please try again."
+
+#: An operator asks how it was, where there are no buttons.
+RATE_BY_TEXT: Final = "How was it? Please answer with a number from 1 (bad) to 5 (good)."
 
 #: A refused message's reason in words for its visitor; others are told `OUT_OF_TURN`.
 OUT_OF_TURN: Final = "That is no answer to what was asked. Please answer the last question."
@@ -44,6 +48,8 @@ def lines(fact: Fact) -> list[str]:
             text = plain_markdown(fact.text)
         case OperatorSaid():
             text = fact.text
+        case RatingAsked():
+            text = RATE_BY_TEXT
         case EditorOpened():
             # The prompt stands in the empty editor; where nothing else asks, it is the question.
             text = plain(fact.text or fact.prompt or "", addresses=True)

@@ -13,6 +13,7 @@ import msgspec
 
 from services.proxy.domain import frames
 from services.proxy.domain.markdown_html import markdown_as_html
+from services.proxy.domain.plain_text import RATE_BY_TEXT
 from shared.contract import facts
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import Fact
@@ -78,6 +79,10 @@ def _operator_closes(words: _Words, fact: Fact, marks: _Marks) -> frames.Frame:
     return frames.EndChatSession(sessionId=OPERATOR, **marks)
 
 
+def _rating_asked(words: _Words, fact: facts.RatingAsked, marks: _Marks) -> frames.Frame:
+    return frames.BotText(content=frames.as_html(RATE_BY_TEXT), **marks)
+
+
 def _operator_text(words: _Words, fact: facts.OperatorSaid, marks: _Marks) -> frames.Frame:
     return frames.OperatorText(name=fact.name or fact.operator, content=fact.text, **marks)
 
@@ -131,6 +136,7 @@ BARE: Final[dict[type, _Maker]] = {
     facts.TextWritten: _user_text,
     facts.AssistantSaid: _assistant_text,
     facts.OperatorSaid: _operator_as_bot,
+    facts.RatingAsked: _rating_asked,
     facts.ConversationClaimed: _operator_opens,
     facts.ConversationHandedBack: _operator_closes,
     facts.ConversationTransferred: _operator_changes,
@@ -138,7 +144,7 @@ BARE: Final[dict[type, _Maker]] = {
 }
 #: The kinds of ``switchboard.v1``.
 MODERN: Final[dict[type, _Maker]] = {
-    **BARE,
+    **{kind: make for kind, make in BARE.items() if kind is not facts.RatingAsked},  # `State` tells it
     facts.OperatorSaid: _operator_text,
     facts.ConversationClaimed: _operator_joined,
     facts.ConversationHandedBack: _operator_left,

@@ -19,6 +19,7 @@ from services.proxy.domain.identity_cache import IdentityCache
 from services.proxy.domain.limits import MAX_TEXT, MAX_UNANSWERED
 from services.proxy.domain.past import Fold, Known, Past, fingerprint, is_erased, is_reset, refusal
 from services.proxy.domain.presence import VisitorTold, told_by
+from services.proxy.domain.text_answers import said_by_text
 from shared.contract import cursor as cursors
 from shared.contract import facts
 from shared.contract.conversation import Conversation, Generating
@@ -282,6 +283,8 @@ class ClientSession:
             return self._look(frame.before)
         id = frame.id if self.modern and frame.id is not None else new_id()
         fact = _fact(frame)
+        if isinstance(fact, facts.TextWritten) and not self.modern:  # it has no button
+            fact = said_by_text(self.state, fact.session, fact.text)
         if frames.written(frame) > MAX_TEXT:
             return self.refuse(id, "text_too_long")
         return self._submit(id, (fact,))
@@ -415,7 +418,12 @@ class ClientSession:
         elif state.ownership.owner == "bot" and state.ownership.status == "open":
             over = state.progress.ended and not state.inbox.unanswered
             waiting = "end" if over else None if state.progress.ended else self._fold.asking
-        frame = frames.State(owner=state.ownership.owner, status=state.ownership.status, waiting=waiting)
+        frame = frames.State(
+            owner=state.ownership.owner,
+            status=state.ownership.status,
+            waiting=waiting,
+            rating=state.asked.rating or msgspec.UNSET,
+        )
         if frame == self._shown:
             return []
         self._shown = frame

@@ -14,6 +14,7 @@ from services.proxy.domain.past import Fold, Past, fingerprint, is_erased
 from services.proxy.domain.rendering import wordless
 from services.proxy.domain.session import Append
 from services.proxy.domain.socketio_protocol import Emit, Missing, Output, Talk, error, held
+from services.proxy.domain.text_answers import may_be, said_by_text
 from shared.contract import cursor as cursors
 from shared.contract.conversation import Conversation
 from shared.contract.cursor import Cursor
@@ -24,7 +25,6 @@ from shared.contract.facts import (
     DecisionFailed,
     Fact,
     InputRefused,
-    TextWritten,
 )
 from shared.contract.visible import cleaned
 from shared.timestamps import format_time
@@ -131,9 +131,9 @@ class Chat(Talk):
         if len(said.message.encode()) > MAX_TEXT:
             return error(f"user_message: the message is longer than {MAX_TEXT // 1024} KiB")
         id = said.id.lower() if said.id else new_id()
-        facts = (TextWritten(session="", text=message),)
+        facts = (said_by_text(self.state, "", message),)
         known = self._fold.known(id)
-        if known is not None and known.said != fingerprint(facts):
+        if known is not None and known.said not in {fingerprint((fact,)) for fact in may_be(message)}:
             return error("user_message: this id was used before, with another message")
         if known is None and len(self.state.inbox.unanswered) >= MAX_UNANSWERED:
             return error(f"user_message: {TOO_MANY}")

@@ -25,12 +25,14 @@ from shared.contract.facts import (
     AssistantSaid,
     ChoiceMade,
     ConversationClaimed,
+    ConversationRated,
     ConversationReset,
     ConversationStarted,
     DecisionFailed,
     Fact,
     InputRefused,
     OperatorSaid,
+    RatingAsked,
     TextWritten,
 )
 from shared.contract.markdown import PlainMarkdown
@@ -225,6 +227,10 @@ class Turns:
                 if not wordless(recorded, fact):
                     text = fact.text if isinstance(fact, TextWritten) else fact.text or str(fact.item)
                     self.messages.append(TurnMessage(recorded.position, recorded.time, "user", text))
+            elif isinstance(fact, ConversationRated):
+                self.messages.append(
+                    TurnMessage(recorded.position, recorded.time, "user", fact.comment or str(fact.score))
+                )
             if isinstance(fact, _VISITORS):
                 turn = self.open
                 self.latest = (turn.position, turn.time) if turn else (recorded.position, recorded.time)
@@ -237,7 +243,7 @@ class Turns:
         self, recorded: RecordedEntry, effective: tuple[Fact, ...], generating: Generating | None
     ) -> None:
         turn = self.open
-        said = any(isinstance(fact, OperatorSaid) for fact in effective)
+        said = any(isinstance(fact, OperatorSaid | RatingAsked) for fact in effective)
         if turn is None and (said or any(plain_text.text(fact) for fact in effective)):
             turn = self._begin(recorded)
         if turn is not None and (said or recorded.author == "bot"):

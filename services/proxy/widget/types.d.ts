@@ -33,6 +33,8 @@ export interface Frame {
   owner?: Owner;
   status?: "open" | "resolved";
   waiting?: Waiting;
+  /** Of an operator who asked how it was, in this matter. */
+  rating?: "asked" | "given";
   who?: string;
   attempt?: number;
   /** In characters (code points). */

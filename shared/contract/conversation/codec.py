@@ -2,7 +2,7 @@
 
 Each state carries the id of its contract::
 
-    {"contract": "ownership/2", "owner": "queue", "status": "open", ...}
+    {"contract": "ownership/3", "owner": "queue", "status": "open", ...}
 
 If you change a state's fields, or what a rule makes of them, raise the number: states that were written
 before are then refused, and their conversations are read from the log again. A state holds personal words,

@@ -25,6 +25,7 @@ from shared.contract.facts import (
     FlowMigrated,
     HandoffWithdrawn,
     OperatorSaid,
+    RatingAsked,
     RequestMade,
     ServiceAnswered,
     TextWritten,
@@ -75,6 +76,13 @@ def _may_resolve(state: Conversation, fact: ConversationResolved) -> bool:
     return state.ownership.is_of(fact.operator)
 
 
+def _may_ask_for_rating(state: Conversation, fact: RatingAsked) -> bool:
+    """Once for each matter: by the owner, or by anybody once it is over."""
+    ownership = state.ownership
+    over = state.visit.started and ownership.status == "resolved"
+    return state.asked.rating == "" and (over or ownership.is_of(fact.operator))
+
+
 def _armed(state: Conversation, fact: TimerFired) -> bool:
     return state.timers.is_armed(fact.id)
 
@@ -113,6 +121,7 @@ COUNTS: Final[Mapping[type, Guard]] = {
     ConversationHandedBack: _by_the_owner,
     ConversationTransferred: _by_the_owner,
     ConversationResolved: _may_resolve,
+    RatingAsked: _may_ask_for_rating,
     TimerFired: _armed,
     EngagementBegan: _not_a_visitors,
     RequestMade: _engaged,

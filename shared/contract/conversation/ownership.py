@@ -31,7 +31,7 @@ Status = Literal["open", "resolved"]
 
 
 class Ownership(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="ownership/2"
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="ownership/3"
 ):
     """Who owns the conversation. At first it is the bot's, and open."""
 
@@ -40,6 +40,7 @@ class Ownership(
     operator: str = ""  # the owning operator's account, while the owner is "operator"
     operator_name: str = ""
     queue: str = ""  # where the visitor waits or last waited
+    resolved: int = 0  # when an operator closed it last (ns since 1970, UTC)
     ended_by_bot: bool = False  # "resolved" because nobody wrote, not by an operator
     waiting: int = 0  # since when the visitor waits for a person's word (ns since 1970, UTC); 0: does not
 
@@ -99,7 +100,7 @@ def _transferred(state: Ownership, recorded: RecordedEntry, fact: ConversationTr
 
 
 def _resolved(state: Ownership, recorded: RecordedEntry, fact: ConversationResolved) -> Ownership:
-    return replace(_released(state), status="resolved", ended_by_bot=False)
+    return replace(_released(state), status="resolved", ended_by_bot=False, resolved=recorded.time)
 
 
 def _ended(state: Ownership, recorded: RecordedEntry, fact: ConversationEnded) -> Ownership:

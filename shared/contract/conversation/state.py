@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from shared.contract.conversation.answer import Answer
+from shared.contract.conversation.asked import OperatorAsks
 from shared.contract.conversation.engagement import Engagement
 from shared.contract.conversation.inbox import Inbox
 from shared.contract.conversation.ownership import Ownership
@@ -18,7 +19,7 @@ Turn = Literal["idle", "user_committed", "ai_generating", "error"]
 
 
 class Conversation(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="conversation/1"
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="conversation/2"
 ):
     """The folded state. ``position`` is that of the last entry folded, 0 for none.
 
@@ -34,6 +35,7 @@ class Conversation(
     progress: Progress = Progress()
     answer: Answer = Answer()
     timers: Timers = Timers()
+    asked: OperatorAsks = OperatorAsks()
     engagement: Engagement | None = None  # None: a visitor's conversation, not an agent's
 
     @property

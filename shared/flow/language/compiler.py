@@ -39,12 +39,18 @@ from shared.flow.language.state import (
     Speech,
 )
 from shared.flow.language.templates import Text, json_template, template
+from shared.flow.language.thanks import MAX_PHRASES, Thanks, phrase_fault
 
 #: The editor in which the assistant is spoken with, unless the state names another.
 #: The longest time a backend may take (seconds).
 MAX_TIMEOUT: Final = 25
 
 _HANDBACK: Final = 'Write {"menu": "Back to the menu"}: states, and what operators read.'
+_THANKS: Final = (
+    'Write {"minutes": 10, "words": {"en": ["thanks"]}, "beside": {"en": ["bye"]}, "say": "..."}.'
+)
+#: As long may mere thanks leave a conversation closed at most (minutes).
+MAX_THANKS_MINUTES: Final = 1_440
 _ADDRESS = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#{}\\@:\[\]]+)(:(?P<port>[0-9]{1,5}))?(?=[/?#]|$)")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 #: They say where a request ends, or which one it is: another value would break it.
@@ -302,6 +308,7 @@ class FlowCompiler(AnswerReader):
             self._warning(reason, "Write one, or remove it.")
             del value["region"]
         handback = self._handback(value.pop("handback", None) or {})
+        thanks = value.pop("thanks", None)
         fields = self._object(value, "$settings", schema.SETTINGS)
         self._settings = FlowSettings(language=fields.get("language", ""))
         invalid = self._object(
@@ -323,7 +330,23 @@ class FlowCompiler(AnswerReader):
             invalid=said,  # type: ignore[arg-type]
             inactivity=schema.seconds(fields.get("inactivity", "")),
             handback=handback,
+            thanks=self._thanks(thanks),
             line=self._member.line,
+        )
+
+    def _thanks(self, value: Any) -> Thanks:
+        """What is none is no error, for the reason that a strange region is none."""
+        if value is None:
+            return Thanks()
+        if (wrong := _wrong_thanks(value)) is not None:
+            self._warning(f"thanks in $settings is not used: {wrong}.", _THANKS)
+            return Thanks()
+        minutes, say = value.get("minutes"), value.get("say")
+        return Thanks(
+            None if minutes is None else minutes * 60,
+            {tag: tuple(phrases) for tag, phrases in value.get("words", {}).items()},
+            {tag: tuple(phrases) for tag, phrases in value.get("beside", {}).items()},
+            None if say is None else self._text(say, "say of thanks"),
         )
 
     def _handback(self, value: Any) -> tuple[str, ...]:
@@ -335,6 +358,35 @@ class FlowCompiler(AnswerReader):
             reason = f"{quoted([state])} of handback in $settings is not used: it has no title."
             self._warning(reason, f"A title has 1 to {MAX_TITLE} characters. {_HANDBACK}")
         return tuple(state for state, title in value.items() if is_title(title))
+
+
+def _wrong_thanks(value: Any) -> str | None:
+    """What is wrong with ``thanks``, if anything is."""
+    if not isinstance(value, dict):
+        return "it is no object"
+    if unknown := value.keys() - {"minutes", "words", "beside", "say"}:
+        return f"it has the unknown key {quoted([min(unknown)])}"
+    minutes = value.get("minutes", 0)
+    if not isinstance(minutes, int) or isinstance(minutes, bool) or not 0 <= minutes <= MAX_THANKS_MINUTES:
+        return f'"minutes" is no whole number from 0 to {MAX_THANKS_MINUTES}'
+    say = value.get("say", "")
+    if not isinstance(say, str) and not (
+        isinstance(say, dict) and say and all(isinstance(text, str) for text in say.values())
+    ):
+        return f'"say" is not {MEANING["words"]}'
+    for key in ("words", "beside"):
+        lists = value.get(key, {})
+        if not isinstance(lists, dict):
+            return f'"{key}" is no object from language to list'
+        for tag, phrases in lists.items():
+            if not schema.is_of("tag", tag) or not schema.is_of("texts", phrases):
+                return f'{quoted([tag])} in "{key}" is no language with a list of texts'
+            if len(phrases) > MAX_PHRASES:
+                return f'{quoted([tag])} in "{key}" has more than {MAX_PHRASES} phrases'
+            for phrase in phrases:
+                if fault := phrase_fault(phrase):
+                    return f'{quoted([phrase])} in "{key}" can never be found: {fault}'
+    return None
 
 
 def _is_region(value: Any) -> bool:

@@ -13,6 +13,7 @@ from shared.flow.language.locales import TAG
 from shared.flow.language.schema import MEANING, Fields, is_of
 from shared.flow.language.state import Fallback
 from shared.flow.language.templates import Text, split
+from shared.flow.language.thanks import Thanks
 from shared.flow.language.values import Kind
 
 
@@ -30,6 +31,7 @@ class FlowSettings(msgspec.Struct, frozen=True):
     region: str = ""
     inactivity: int | None = None
     handback: tuple[str, ...] = ()
+    thanks: Thanks = Thanks()
     line: int = 0
 
 

@@ -20,6 +20,7 @@ from shared.flow.language.flow_file import FLOWS, MAX_FILE, JsonMember, canonica
 from shared.flow.language.graph import Edge, ways
 from shared.flow.language.state import ExpectedAnswer, Fallback, FlowState
 from shared.flow.language.templates import Text
+from shared.flow.language.thanks import Thanks
 from shared.flow.language.validation import MAX_WALK, Checks
 
 __all__ = ["MAX_WALK", "Diagnostic", "Flow", "FlowError", "parse"]
@@ -45,6 +46,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     fallback: Fallback | None = None  # for questions without one of their own
     ambiguous: Text | None = None  # what is asked where an answer may mean two things
     inactivity: int | None = None  # seconds; None leaves it to the service
+    thanks: Thanks = Thanks()  # what a visitor may write who wants nothing more
     languages: tuple[str, ...] = ()  # all that its texts are written in, its own first
     warnings: tuple[Diagnostic, ...] = ()
 
@@ -114,6 +116,7 @@ def _parse(content: bytes, name: str, find: Find | None) -> Flow:
         fallback=settings.fallback,
         ambiguous=settings.ambiguous,
         inactivity=settings.inactivity,
+        thanks=settings.thanks,
         languages=_languages(states, settings),
         warnings=tuple(sorted(notes.warnings, key=lambda warning: (warning.file, warning.line))),
     )

@@ -99,6 +99,7 @@ SETTINGS: Final[Fields] = {
     "inactivity?": "delay",
     "region?": "region",
     "handback?": "object",
+    "thanks?": "object",
 }
 
 KINDS: Final = ("text", "email", "number", "phone", "date")

@@ -40,6 +40,7 @@ const ACTS = {
     done: () => t("didResolve"),
     undo: () => ["reopen"],
   },
+  askRating: { run: (id) => api.askRating(id), done: () => t("didAskRating") },
   reopen: { run: (id) => api.reopen(id) },
   snooze: {
     run: (id, until) => api.note(id, "snooze", { until }),

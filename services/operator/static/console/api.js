@@ -199,6 +199,8 @@ export const api = {
   resolve: (id, unjoined) => request("POST", path(id, "/resolve"), { unjoined }),
   /** @param {string} id @returns {Promise<Row>} */
   reopen: (id) => request("POST", path(id, "/reopen")),
+  /** @param {string} id @returns {Promise<Row>} */
+  askRating: (id) => request("POST", path(id, "/ask-rating")),
   /** @param {string} id */
   typing: (id) => request("POST", path(id, "/typing")),
   /** @param {string} id @param {string} console the feed that is told more of it */

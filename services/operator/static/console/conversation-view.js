@@ -258,10 +258,18 @@ export class ConversationView extends ConsoleElement {
       </span>
       <button data-role="release" title=${t("releaseWhy")} ?hidden=${!mine} ?disabled=${waits} @click=${() => this.act("release")}>${t("release")}</button>
       <button data-role="transfer" ?hidden=${!mine} ?disabled=${waits} @click=${() => this.emit("ask", { question: "transfer", conversation: row.id })}>${t("transfer")}</button>
+      ${this.feedback(row, resolved || mine)}
       ${this.snoozing(row)}
       <button data-role=${spam} class="quiet-button" ?hidden=${resolved && !row.spam} ?disabled=${this.acting}
         @click=${() => this.act(spam)}>${t(row.spam ? "unmarkSpam" : "markSpam")}</button>
       <button data-role="resolve" ?hidden=${resolved || others} ?disabled=${waits} @click=${() => this.act("resolve", !mine)}>${t("resolve")}</button>`;
+  }
+
+  /** Once for each matter. @param {Row} row @param {boolean} may */
+  feedback({ feedback }, may) {
+    const word = feedback === "asked" ? "askedRating" : feedback === "given" ? "gaveRating" : "askRating";
+    return html`<button data-role="ask-rating" class="quiet-button" ?hidden=${!may} ?disabled=${this.acting || feedback !== ""}
+      @click=${() => this.act("askRating")}>${t(word)}</button>`;
   }
 
   /** @param {Row} row */

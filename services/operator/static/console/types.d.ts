@@ -165,6 +165,8 @@ export interface Row extends Noted {
   place: string | null;
   waiting_since: string | null;
   due: DueTime | null;
+  /** Whether the visitor was asked how it was, in this matter. */
+  feedback: "" | "asked" | "given";
   last_line: string;
   started: string;
   updated: string;

@@ -228,7 +228,7 @@ export class Chat {
         this.#dialogue.state(frame);
         this.#replay(false);
         this.#look();
-        if (!this.#dialogue.over && this.#memory.value?.rated) this.#remember({ rated: false });
+        if (!this.#dialogue.over && !this.#dialogue.rating && this.#memory.value?.rated) this.#remember({ rated: false });
         break;
       case "Ack":
         if (message?.kind === "ResetSession") this.#lines.remove(message.id);
@@ -447,7 +447,7 @@ export class Chat {
 
   /** @param {number} score */
   #rate(score) {
-    if (this.#memory.value?.rated) return;
+    if (this.#memory.value?.rated || this.#dialogue.rating === "given") return;
     this.#connection.send({ kind: "Rate", id: uuid(), score });
     this.#remember({ rated: score });
     this.#arrange();
@@ -481,7 +481,7 @@ export class Chat {
   // What is shown of the state
 
   #arrange() {
-    const { editor, queue, end, closed, rating, stars } = this.#panel;
+    const { editor, queue, end, closed, rating, stars, restart } = this.#panel;
     const texts = this.#texts;
     const dialogue = this.#dialogue;
     const resolved = dialogue.status === "resolved";
@@ -495,13 +495,15 @@ export class Chat {
     this.#lines.arrange();
 
     queue.hidden = dialogue.owner !== "queue" || resolved;
-    end.hidden = !dialogue.over;
+    end.hidden = !dialogue.over && !dialogue.rating;
+    closed.hidden = restart.hidden = !dialogue.over;
     closed.textContent = resolved ? texts.closed : texts.over;
     const rated = this.#memory.value?.rated || 0;
-    stars.toggleAttribute("data-rated", rated > 0);
-    rating.textContent = rated ? texts.thanks : texts.rate;
+    const given = rated > 0 || dialogue.rating === "given";
+    stars.toggleAttribute("data-rated", given);
+    rating.textContent = given ? texts.thanks : texts.rate;
     for (const star of stars.querySelectorAll("button")) {
-      star.disabled = rated > 0;
+      star.disabled = given;
       star.toggleAttribute("data-lit", Number(star.dataset.score) <= rated);
     }
 

@@ -80,8 +80,8 @@ export function buildPanel(texts, on, floating, lines) {
         { "data-score": score, "aria-label": fill(texts.star, { score }), onclick: () => on.rate(score) },
         icon("star", ICONS.star))));
   const closed = line("closed", texts.closed);
-  const end = make("div", { class: "end" },
-    closed, rating, stars, button("restart", "pill", { onclick: on.reset }, texts.restart));
+  const restart = button("restart", "pill", { onclick: on.reset }, texts.restart);
+  const end = make("div", { class: "end" }, closed, rating, stars, restart);
   const content = make("div", {}, earlier, ...lines, queue, typing, end);
   const log = make("div",
     { class: "log", part: "log", role: "log", tabindex: "0", "aria-live": "polite", "aria-label": texts.log,
@@ -118,6 +118,6 @@ export function buildPanel(texts, on, floating, lines) {
 
   return {
     dialog, header, face, title, status, more, menu, sound, notice, noticeText, retry, identity, log, content, earlier,
-    queue, typing, rating, stars, closed, end, confirm, error, limit, editor, send,
+    queue, typing, rating, stars, restart, closed, end, confirm, error, limit, editor, send,
   };
 }
