@@ -21,6 +21,8 @@ from shared.contract.desk_facts import (
 )
 from shared.contract.entry import Entry, RecordedEntry
 from shared.contract.facts import (
+    AddressAsked,
+    AddressGiven,
     AnswerFailed,
     AnswerStarted,
     AskedAgain,
@@ -54,6 +56,9 @@ from shared.contract.facts import (
     HandoffWithdrawn,
     InputRefused,
     Interjected,
+    MailBegun,
+    MailEnded,
+    MailStopped,
     OperatorSaid,
     QueueChecked,
     RatingAsked,
@@ -80,6 +85,8 @@ CHOICE_MADE: Final = ChoiceMade(group="lang", item="rust", text="Rust")
 CONVERSATION_RESET: Final = ConversationReset()
 CONVERSATION_RATED: Final = ConversationRated(score=4, comment="Quick answer")
 
+ADDRESS_GIVEN: Final = AddressGiven(session="operator", address="sam@shop.example")
+MAIL_STOPPED: Final = MailStopped()
 ENGAGEMENT_BEGAN: Final = EngagementBegan(
     agent="match", user="17", name="Sam", configuration={"words": ["help"], "ignoreCase": True}
 )
@@ -147,6 +154,9 @@ CONVERSATION_MISSED: Final = ConversationTransferred(
     operator="desk-1", queue="orders", lapsed=True, missed=True
 )
 CONVERSATION_RESOLVED: Final = ConversationResolved(operator="desk-1")
+ADDRESS_ASKED: Final = AddressAsked(operator="desk-1", text="Where may we write to?", name="Ada")
+MAIL_BEGUN: Final = MailBegun(until=7)
+MAIL_ENDED: Final = MailEnded(until=7, outcome="failed", reason="550 no such user")
 RATING_ASKED: Final = RatingAsked(operator="desk-1", name="Ada")
 CONVERSATION_CLOSED: Final = ConversationResolved(operator="desk-1", unjoined=True)
 CONVERSATION_ERASED: Final = ConversationErased(by="ada", reason="asked for by letter")
@@ -174,6 +184,8 @@ VISITOR_FACTS: Final[tuple[Fact, ...]] = (
     CHOICE_MADE,
     CONVERSATION_RESET,
     CONVERSATION_RATED,
+    ADDRESS_GIVEN,
+    MAIL_STOPPED,
     ENGAGEMENT_BEGAN,
     REQUEST_MADE,
     ENGAGEMENT_ENDED,
@@ -217,6 +229,9 @@ OPERATOR_FACTS: Final[tuple[Fact, ...]] = (
     CONVERSATION_MISSED,
     CONVERSATION_RESOLVED,
     RATING_ASKED,
+    ADDRESS_ASKED,
+    MAIL_BEGUN,
+    MAIL_ENDED,
 )
 ERASER_FACTS: Final[tuple[Fact, ...]] = (CONVERSATION_ERASED,)
 DESK_FACTS: Final[tuple[Fact, ...]] = (

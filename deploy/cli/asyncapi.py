@@ -237,7 +237,7 @@ CHANNELS: Final = {
     "deskState": Channel(
         subjects.desk_state("{key}"),
         f"How the operators' desk works: `{subjects.DESK_SETTINGS}`, which only `admin` writes, "
-        f"`{subjects.DESK_AVAILABILITY}`, and `{subjects.DESK_ASSIGNER}`.",
+        f"`{subjects.DESK_AVAILABILITY}`, `{subjects.DESK_ASSIGNER}` and `{subjects.DESK_MAILER}`.",
         ("desk",),
         publish=("operator",),
         subscribe=("operator",),

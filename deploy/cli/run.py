@@ -40,8 +40,8 @@ def run(options: argparse.Namespace) -> int:
 
 def make_absolute(env: dict[str, str]) -> None:
     """The services run in the project's root: what is relative here would be another file there."""
-    files = ("flow", "flows", "nats_ca", "agents_file", "operator_file", "analytics_file")
-    for name in (*files, "oidc_client_secret_file"):
+    files = ("nats_ca", "agents_file", "operator_file", "analytics_file", "smtp_password_file", "smtp_ca")
+    for name in ("flow", "flows", "oidc_client_secret_file", *files):
         if value := env.get(variable(name)):
             env[variable(name)] = str(Path(value).absolute())
 

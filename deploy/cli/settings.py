@@ -83,8 +83,11 @@ def password_variable(user: str) -> str:
 
 #: What only one kind of service may know; no other process is given it.
 SECRETS = {
-    "proxy": ("SWITCHBOARD_SECRET", "SWITCHBOARD_JWT_SECRET", "SWITCHBOARD_MASTER_KEY"),
+    "proxy": (
+        *("SWITCHBOARD_SECRET", "SWITCHBOARD_JWT_SECRET", "SWITCHBOARD_MASTER_KEY"),
+        "SWITCHBOARD_LINK_SECRET",
+    ),
     "workflow": ("SWITCHBOARD_ASSISTANT_KEY", "GROQ_API_KEY", "OPENAI_API_KEY", "SWITCHBOARD_MASTER_KEY"),
-    "operator": ("SWITCHBOARD_MASTER_KEY", "SWITCHBOARD_ERASER_PASSWORD"),
+    "operator": ("SWITCHBOARD_MASTER_KEY", "SWITCHBOARD_ERASER_PASSWORD", "SWITCHBOARD_LINK_SECRET"),
 }
 PASSWORD_VARIABLES = frozenset(password_variable(user) for user in USERS)

@@ -8,6 +8,7 @@ import secrets
 import signal
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from nats.aio.client import Client
@@ -49,7 +50,7 @@ from shared.contract.entry import RecordedEntry
 from shared.contract.facts import ConversationErased
 from shared.contract.presence import VisitorReport, WatchAsked
 from shared.contract.queue_figures import QueueFigures
-from shared.contract.subjects import DESK_ASSIGNER
+from shared.contract.subjects import DESK_ASSIGNER, DESK_MAILER
 from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.messages import StoredMessage
@@ -61,6 +62,9 @@ from shared.service.drafts import Drafts
 from shared.service.health import Health, Receive, Scope, Send
 from shared.service.live_entries import LiveEntries
 from shared.service.settings import SettingError, variable
+
+if TYPE_CHECKING:
+    from services.operator.mailer import Mailer
 
 log = structlog.get_logger()
 
@@ -121,6 +125,8 @@ class OperatorApp:
         self._following: asyncio.Task[None] | None = None
         self._assigning: asyncio.Task[None] | None = None
         self._agreed: asyncio.Task[None] | None = None
+        self._mailer: Mailer | None = None
+        self._mailing: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         # A stream of events never ends by itself, so it would hold up the end of the process.
         health.on_drain(self._hub.close)
@@ -151,7 +157,7 @@ class OperatorApp:
         """Let go of the connection; what was answered is stored already."""
         for task in (
             *(self._task, self._giving_back, self._assigning, self._agreed),
-            *(self._following, self._writing),
+            *(self._following, self._writing, self._mailing),
         ):
             if task is not None:
                 task.cancel()
@@ -242,6 +248,13 @@ class OperatorApp:
         )
         for part in self._webhooks:
             await part.start()
+        if self._settings.smtp_host:
+            # Imported where it is wanted: most installations send no e-mail.
+            from services.operator.mailer import made_mailer
+
+            lead = Lead(client, DESK_MAILER, self._replica, time.monotonic)
+            self._mailer = made_mailer(self._settings, lead, client, desk, self._handlers, self._health)
+            self._mailing = asyncio.create_task(self._mailer.run())
         while True:
             await keeper.tell(await self._figures(team))
             self._watches.expire()
@@ -371,6 +384,8 @@ class OperatorApp:
             self._hub.publish("typing", schemas.TypingEvent(conversation))
 
     def _watched(self, conversation: str, said: WatchAsked | VisitorReport) -> None:
+        if isinstance(said, VisitorReport) and self._mailer is not None:
+            self._mailer.reported(conversation, said)
         if isinstance(said, VisitorReport):
             self._watches.reported(conversation, said)
         elif self._desk is not None:

@@ -23,6 +23,7 @@ import structlog
 
 from services.operator import word_index
 from services.operator.domain.desk import LIVE, RESOLVED, VERSION, ConversationSummary, Ending, View, fold
+from services.operator.domain.mails import due_since
 from services.operator.domain.notes import DeskNotes
 from services.operator.domain.queue_figures import RecentWaits
 from services.operator.domain.search import Search, findable
@@ -74,6 +75,7 @@ CREATE TABLE conversations (
     labels TEXT NOT NULL, -- as JSON
     visitor TEXT NOT NULL, -- whom the door names; "": it names nobody
     wanted INTEGER NOT NULL, -- since when it is for a person; 0: it is not
+    mail INTEGER NOT NULL, -- since when there is something to be mailed; 0: there is nothing
     given INTEGER NOT NULL, -- since when an operator has it to whom it was given, and who did not answer
     content TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -81,6 +83,7 @@ CREATE INDEX by_shelf ON conversations (shelf, updated);
 CREATE INDEX by_queue ON conversations (waiting) WHERE shelf = 1 AND owner = 'queue';
 CREATE INDEX by_waiting ON conversations (waiting) WHERE shelf = 1 AND waiting > 0;
 CREATE INDEX by_given ON conversations (given) WHERE given > 0;
+CREATE INDEX by_mail ON conversations (mail) WHERE mail > 0;
 CREATE INDEX by_wanted ON conversations (wanted) WHERE shelf = 1 AND wanted > 0;
 CREATE INDEX by_operator ON conversations (operator, updated) WHERE shelf = 1 AND owner = 'operator';
 CREATE INDEX by_snooze ON conversations (snoozed) WHERE shelf = 1 AND snoozed > 0;
@@ -92,7 +95,9 @@ CREATE INDEX by_silence ON conversations (updated) WHERE begun;
 """
 #: Brings all that was written into the file, and empties the file beside it.
 _TRUNCATE: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
-_WRITE: Final = "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE: Final = (
+    "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 #: SQLite's own words for a file that is none, or not whole any more.
@@ -311,6 +316,15 @@ class Desk:
     def unanswered(self, limit: int) -> list[ConversationSummary]:
         """At most ``limit`` that were given out and not answered, the longest first. Raises `DeskError`."""
         return self._rows("given > 0 ORDER BY given LIMIT :limit", {"limit": limit})
+
+    def to_mail(self, since: int, until: int, limit: int) -> list[ConversationSummary]:
+        """At most ``limit`` in which an operator said something between these times (nanoseconds since 1970,
+        UTC) that may have to be mailed, the longest ago first. Raises `DeskError`.
+        """
+        return self._rows(
+            "mail > 0 AND mail BETWEEN :since AND :until ORDER BY mail LIMIT :limit",
+            {"since": since, "until": until, "limit": limit},
+        )
 
     def for_people(self, limit: int) -> list[ConversationSummary]:
         """At most ``limit`` that wait for a person's word, and as many that are for a person, the longest
@@ -645,6 +659,7 @@ def _row(summary: ConversationSummary) -> tuple[str | int, ...]:
         *(ownership.queue, ownership.status, summary.rating, _encoder.encode(summary.notes.labels).decode()),
         summary.door_user,
         summary.wanted,
+        due_since(summary.state),
         summary.given,
         b"\n".join((_encoder.encode(content), state_of(summary.notes), state_of(summary.state))).decode(),
     )

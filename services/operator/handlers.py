@@ -84,6 +84,8 @@ class Handlers:
         self._entries = entries
         self._commands = commands
         self._places: dict[str, FlowPlaces] = {}
+        #: Whether what is said goes by e-mail to visitors who have left.
+        self.mails = False
         #: Of all the long work in this process.
         self.pace = Pace()
         self.histories = Histories(stream, self.pace)
@@ -163,6 +165,19 @@ class Handlers:
         return await self._command(
             "ask_rating", conversation, lambda state: decisions.ask_rating(state, who), still
         )
+
+    async def ask_address(
+        self, conversation: str, who: Operator, text: str, still: Still
+    ) -> ConversationSummary:
+        return await self._command(
+            "ask_address", conversation, lambda state: decisions.ask_address(state, who, text), still
+        )
+
+    async def mail(
+        self, conversation: str, decide: Decide, still: Still, id: uuid.UUID | None = None
+    ) -> None:
+        """Say that something is mailed, or what became of it."""
+        await self._command("mail", conversation, decide, still, id)
 
     async def type(self, conversation: str, who: Operator) -> None:
         """Tell the visitor that the operator is typing. Never on the log."""

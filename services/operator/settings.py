@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import ipaddress
+from email.headerregistry import Address
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 
 from services.operator.erasure import AGE
 from services.operator.sso_settings import SignOnSettings
+from shared.contract.mail_address import address_of
 from shared.contract.roles import Role
 from shared.service.settings import Port, PositiveInt, variable
 
@@ -45,6 +50,47 @@ class Settings(SignOnSettings, frozen=True, kw_only=True):
             "(at least 30); 0: never",
         ),
     ] = 60
+    smtp_host: Annotated[
+        str,
+        msgspec.Meta(description="the mail server that takes e-mails to visitors who have left; empty: none"),
+    ] = ""
+    smtp_port: Annotated[Port, msgspec.Meta(description="its port")] = 587
+    smtp_security: Annotated[
+        Literal["starttls", "tls", "none"],
+        msgspec.Meta(description="none only for a server of this machine, or without a password"),
+    ] = "starttls"
+    smtp_user: Annotated[str, msgspec.Meta(description="the user there; empty: it asks for none")] = ""
+    smtp_password_file: Annotated[str, msgspec.Meta(description="file with the password of that user")] = ""
+    smtp_ca: Annotated[
+        str, msgspec.Meta(description="file with the authority of its certificate; empty: the system's")
+    ] = ""
+    mail_from: Annotated[
+        str, msgspec.Meta(description="from whom e-mails are, as: Our shop <help@shop.example>")
+    ] = ""
+    mail_wait_seconds: Annotated[
+        PositiveInt,
+        msgspec.Meta(description="so long after an operator's words they are mailed, if they are unseen"),
+    ] = 120
+    mail_link_days: Annotated[
+        int, msgspec.Meta(ge=1, le=90, description="how long the links in e-mails hold")
+    ] = 7
+    mails_per_hour: Annotated[
+        PositiveInt, msgspec.Meta(description="e-mails in an hour, of all together")
+    ] = 200
+    public_url: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^(https?://[^\s/?#@]+/?)?$",
+            description="where visitors' browsers reach the proxy, as https://chat.example.com",
+        ),
+    ] = ""
+    link_secret: Annotated[
+        str,
+        msgspec.Meta(
+            description="signs links in e-mails to visitors, at least 32 bytes; the same for proxy and "
+            "operator service"
+        ),
+    ] = ""
     eraser_password: Annotated[
         str,
         msgspec.Meta(
@@ -73,8 +119,59 @@ class Settings(SignOnSettings, frozen=True, kw_only=True):
                 f"{variable('lease_seconds')} is {self.lease_seconds}: consoles are heard of every ten "
                 "seconds, so it must be at least 30, or 0 for no lease."
             )
+        if self.smtp_host:
+            self._check_mail()
         if self.retention and not self.eraser_password:
             raise ValueError(
                 f"{variable('retention')} is set, and {variable('eraser_password')} is not: "
                 "only the NATS user eraser may erase."
             )
+
+    @property
+    def sender(self) -> Address:
+        """``mail_from``, taken apart."""
+        name, address = parseaddr(self.mail_from)
+        return Address(name, addr_spec=address)
+
+    def smtp_password(self) -> str:
+        """What the file holds, "" without one. Raises OSError and UnicodeError."""
+        return Path(self.smtp_password_file).read_text().strip() if self.smtp_password_file else ""
+
+    def _check_mail(self) -> None:
+        """Raises ValueError, which names the setting, where no e-mail could go out."""
+        why = f"{variable('smtp_host')} is set, and "
+        name, address = parseaddr(self.mail_from)
+        if not address_of(address) or not (name + address).isprintable():
+            raise ValueError(
+                f"{why}{variable('mail_from')} is {self.mail_from!r}: it is an address, as help@shop.example "
+                "or Our shop <help@shop.example>."
+            )
+        if not self.public_url:
+            raise ValueError(f"{why}{variable('public_url')} is not: where do the links in e-mails lead?")
+        if len(self.link_secret.encode()) < 32:
+            raise ValueError(
+                f"{why}{variable('link_secret')} has less than 32 bytes: take `openssl rand -hex 32`, and "
+                "the same for the proxy."
+            )
+        if bool(self.smtp_user) != bool(self.smtp_password_file):
+            raise ValueError(
+                f"{why}of {variable('smtp_user')} and {variable('smtp_password_file')} only one: set both or "
+                "none."
+            )
+        if self.smtp_security == "none" and self.smtp_user and not is_loopback(self.smtp_host):
+            raise ValueError(
+                f"{why}{variable('smtp_security')} is none: the password would go over the network in the "
+                "open. Take starttls or tls."
+            )
+        try:
+            self.smtp_password()
+        except (OSError, UnicodeError) as error:
+            raise ValueError(f"{variable('smtp_password_file')} cannot be read: {error}") from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

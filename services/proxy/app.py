@@ -13,6 +13,8 @@ from services.proxy.settings import ProxySettings
 from services.proxy.transports.agents import AgentGate
 from services.proxy.transports.pages import Pages
 from services.proxy.transports.rest import PREFIXES, RestDoor
+from services.proxy.transports.resume import PREFIX as RESUME
+from services.proxy.transports.resume import ResumeDoor
 from services.proxy.transports.socketio import PATH as SOCKETIO
 from services.proxy.transports.socketio import SocketIoDoor
 from services.proxy.transports.websocket import WebSocketDoor
@@ -24,7 +26,8 @@ class Proxy:
     def __init__(self, settings: ProxySettings, health: Health) -> None:
         self._hub = Hub(settings, health)
         self._admission = Admission(settings, health)
-        self._websocket = WebSocketDoor(self._hub, self._admission, settings, health)
+        self._resume = _resume(self._hub, self._admission, settings)
+        self._websocket = WebSocketDoor(self._hub, self._admission, settings, health, self._resume.granted)
         tokens = _tokens(settings)
         self._rest = RestDoor(self._hub, self._admission, tokens, settings, health)
         agents = AgentGate(settings, tokens)
@@ -51,7 +54,16 @@ class Proxy:
             return self._websocket(scope, receive, send)
         if scope["path"].startswith(PREFIXES):
             return self._rest(scope, receive, send)
+        if scope["path"].startswith(RESUME):
+            return self._resume(scope, receive, send)
         return self._pages(scope, send)
+
+
+def _resume(hub: Hub, admission: Admission, settings: ProxySettings) -> ResumeDoor:
+    try:
+        return ResumeDoor(hub, admission, settings)
+    except ValueError as error:
+        raise SettingError(f"SWITCHBOARD_LINK_SECRET: {error}") from error
 
 
 def _tokens(settings: ProxySettings) -> Tokens:

@@ -92,6 +92,13 @@ class ProxySettings(Sealing, frozen=True, kw_only=True):
     agents_file: Annotated[
         str, Meta(description="JSON file with agents of your own: see docs/socketio.md")
     ] = ""
+    link_secret: Annotated[
+        str,
+        Meta(
+            description="signs links in e-mails to visitors, at least 32 bytes; the same for proxy and "
+            "operator service"
+        ),
+    ] = ""
     jwt_secret: Annotated[
         str, Meta(description="who is let in by a token (JWT): the issuer's secret, at least 32 bytes")
     ] = ""

@@ -76,6 +76,17 @@ class ConversationRated(FactBase, frozen=True):
     comment: Personal = ""
 
 
+class AddressGiven(FactBase, frozen=True):
+    """The visitor answered to `AddressAsked` with an e-mail address. Appended by the proxy."""
+
+    session: PersonalId
+    address: Personal
+
+
+class MailStopped(FactBase, frozen=True):
+    """The visitor wants no more e-mail of this conversation. Appended by the proxy."""
+
+
 class EngagementBegan(FactBase, frozen=True):
     """A user of another platform engaged an agent to look at what the user does. Appended by the proxy."""
 
@@ -364,6 +375,32 @@ class RatingAsked(FactBase, frozen=True):
     name: Personal = ""
 
 
+class AddressAsked(FactBase, frozen=True):
+    """The owning operator asked to which e-mail address may be written. Appended by the operator."""
+
+    operator: str
+    text: Personal
+    name: Personal = ""
+
+
+class MailBegun(FactBase, frozen=True):
+    """What operators said up to the position ``until`` is about to be mailed. Appended by the operator."""
+
+    until: int
+
+
+class MailEnded(FactBase, frozen=True):
+    """What became of the mail with what was said up to the position ``until``. Appended by the operator.
+
+    "mailed": a server has taken it. "failed": it was not sent, for ``reason``. "unknown": nobody knows
+    whether it was, twice. "seen": there was no need, the visitor was there.
+    """
+
+    until: int
+    outcome: Literal["mailed", "failed", "unknown", "seen"]
+    reason: Personal = ""  # servers name addresses in it
+
+
 # --- the eraser's fact ------------------------------------------------------------------------
 
 
@@ -383,6 +420,8 @@ VisitorFact = (
     | ChoiceMade
     | ConversationReset
     | ConversationRated
+    | AddressGiven
+    | MailStopped
     | EngagementBegan
     | RequestMade
     | EngagementEnded
@@ -422,6 +461,9 @@ OperatorFact = (
     | ConversationTransferred
     | ConversationResolved
     | RatingAsked
+    | AddressAsked
+    | MailBegun
+    | MailEnded
 )
 EraserFact = ConversationErased
 Fact = VisitorFact | BotFact | OperatorFact | EraserFact | DeskFact

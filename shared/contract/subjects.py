@@ -61,6 +61,7 @@ DESK_STATE: Final = "DESK"
 DESK_SETTINGS: Final = "settings"
 DESK_AVAILABILITY: Final = "availability"
 DESK_ASSIGNER: Final = "assigner"
+DESK_MAILER: Final = "mailer"
 
 #: Schedules of armed timers, and what they fire; apart, since schedules switch off a stream's `deny_purge`.
 TIMERS: Final = "TIMERS"

@@ -17,6 +17,7 @@ from services.proxy.domain.session import BEGIN
 from services.proxy.domain.socketio_chat import Chat
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
+from services.proxy.transports.resume import ResumeDoor
 from services.proxy.transports.socketio_client import Opening, SocketioClient
 from services.proxy.transports.websocket import WebSocketDoor
 from shared.contract.entry import Entry, RecordedEntry
@@ -77,7 +78,10 @@ class JoiningStage:
 
     async def websocket(self, secret: str, told: ToldClient, modern: bool) -> None:
         """A socket of the visitor's, until cancelled."""
-        door = WebSocketDoor(self.hub, self.edge, self.settings, self.health)
+        door = WebSocketDoor(
+            *(self.hub, self.edge, self.settings, self.health),
+            ResumeDoor(self.hub, self.edge, self.settings).granted,
+        )
         events: list[dict[str, Any]] = [{"type": "websocket.connect"}]
 
         async def receive() -> dict[str, Any]:

@@ -213,7 +213,7 @@ async def test_accounts_and_sessions(server: EmbeddedNats, name: str) -> None:
         assert await user.may_publish("$KV.ANSWERS.shared") == (name in ("admin", "operator"))
         assert await user.may_publish("$JS.API.STREAM.MSG.GET.KV_ANSWERS") == (name in ("admin", "operator"))
         assert await user.may_publish("$KV.DESK.settings") == (name == "admin")
-        for key in ("availability", "assigner"):
+        for key in ("availability", "assigner", "mailer"):
             assert await user.may_publish(f"$KV.DESK.{key}") == (name in ("admin", "operator"))
         assert await user.may_publish("$JS.API.STREAM.MSG.GET.KV_DESK") == (name in ("admin", "operator"))
         assert await user.may_subscribe("$KV.DESK.>") == (name == "operator")

@@ -161,7 +161,7 @@ def test_a_socketio_client_may_send_the_number_again() -> None:
     assert isinstance(chat.receive("user_message", message, lambda: "y"), Append)  # the log drops it
     refused = chat.receive("user_message", {"message": "5", "id": id}, lambda: "y")
     assert not isinstance(refused, Append)
-    assert set(may_be("4")) == {text("4"), ConversationRated(score=4)}
+    assert set(may_be("", "4")) == {text("4"), ConversationRated(score=4)}
 
 
 def test_a_rest_client_reads_the_question_and_its_answer() -> None:

@@ -23,6 +23,7 @@ from shared.contract.conversation import (
 )
 from shared.contract.conversation.asked import OperatorAsks
 from shared.contract.conversation.codec import UnreadableState, decode, encode
+from shared.contract.conversation.mail import Mail
 from shared.contract.facts import ConversationReset, ServiceAnswered
 from shared.contract.persistent_queue import PersistentQueue
 from shared.contract.persistent_set import PersistentSet
@@ -30,9 +31,9 @@ from shared.contract.persistent_set import PersistentSet
 #: Each contract, as it is written. If a change of the fold changes one of these texts, raise the number
 #: after the slash: states that were written before are then refused, instead of being read as another.
 WRITTEN: Final[dict[str, Any]] = {
-    '{"contract":"visit/1","started":true,"session":1,'
-    '"begun":{"door":"web","flow":"f","language":"de","user":"u"}}': Visit(
-        started=True, session=1, begun=Begun(door="web", flow="f", language="de", user="u")
+    '{"contract":"visit/2","started":true,"session":1,'
+    '"begun":{"door":"web","flow":"f","language":"de","user":"u"},"erased":3}': Visit(
+        started=True, session=1, begun=Begun(door="web", flow="f", language="de", user="u"), erased=3
     ),
     '{"contract":"ownership/3","owner":"operator","status":"open","operator":"ann","operator_name":"Ann",'
     '"queue":"sales","resolved":5,"ended_by_bot":false,"waiting":7}': Ownership(
@@ -42,7 +43,7 @@ WRITTEN: Final[dict[str, Any]] = {
     '"ids":["visitor:b","visitor:a"]}': Inbox(
         PersistentQueue([Input(7, "a", ConversationReset())]), PersistentSet.of(["visitor:b", "visitor:a"])
     ),
-    '{"contract":"progress/1","flow":"f","version":"v","place":"ask","ended":false,"stack":["contact"],'
+    '{"contract":"progress/2","flow":"f","version":"v","place":"ask","ended":false,"stack":["contact"],'
     '"variables":{"age":[44,null]},"tries":2}': Progress(
         flow="f", version="v", place="ask", stack=("contact",), variables={"age": [44, None]}, tries=2
     ),
@@ -58,6 +59,8 @@ WRITTEN: Final[dict[str, Any]] = {
     '{"contract":"asked/1","rating":"asked","over":true,"last":"rating"}': OperatorAsks(
         rating="asked", over=True, last="rating"
     ),
+    '{"contract":"mail/1","since":5,"first":7,"last":8,"begun":8,"attempts":1,"times":[6],'
+    '"stopped":true}': Mail(since=5, first=7, last=8, begun=8, attempts=1, times=(6,), stopped=True),
     '{"contract":"engagement/1","agent":"emoji","user":"1","name":"Sam","configuration":{"x":1},'
     '"over":false,"memory":{"count":1}}': Engagement(
         agent="emoji", user="1", name="Sam", configuration={"x": 1}, memory={"count": 1}
@@ -84,9 +87,10 @@ def test_a_conversation_is_written_with_its_sub_states() -> None:
         answer=parts[Answer],
         timers=parts[Timers],
         asked=parts[OperatorAsks],
+        mail=parts[Mail],
         engagement=parts[Engagement],
     )
-    fields = ("visit", "ownership", "inbox", "progress", "answer", "timers", "asked", "engagement")
+    fields = ("visit", "ownership", "inbox", "progress", "answer", "timers", "asked", "mail", "engagement")
     inner = ",".join(f'"{name}":{text}' for name, text in zip(fields, WRITTEN, strict=True))
     written = f'{{"contract":"conversation/2","position":9,"needs":2,"active":5,{inner}}}'
     assert encode(state).decode() == written

@@ -9,11 +9,14 @@ from msgspec.structs import replace
 from shared.contract.desk_facts import NoteWritten
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
+    AddressAsked,
+    AddressGiven,
     AssistantSaid,
     BotSaid,
     ChoiceAsked,
     ChoiceMade,
     Fact,
+    MailEnded,
     OperatorSaid,
     TextWritten,
     VariableSaved,
@@ -29,6 +32,9 @@ _WORDS: Final[dict[type, str]] = {
     BotSaid: "text",
     AssistantSaid: "text",
     OperatorSaid: "text",
+    AddressAsked: "text",
+    AddressGiven: "address",
+    MailEnded: "reason",
     NoteWritten: "text",
     ChoiceAsked: "question",
     VariableSaved: "value",

@@ -6,6 +6,7 @@ import msgspec
 
 from shared.contract.conversation import Conversation
 from shared.contract.facts import (
+    AddressAsked,
     ConversationClaimed,
     ConversationHandedBack,
     ConversationResolved,
@@ -148,6 +149,15 @@ def ask_rating(state: Conversation, who: Operator) -> Decision:
     ):
         return _not_yours(state)
     return (RatingAsked(operator=who.name, name=who.display),)
+
+
+def ask_address(state: Conversation, who: Operator, text: str) -> Decision:
+    """Ask the visitor for an e-mail address. No facts: it was asked last, and is not answered."""
+    if not state.ownership.is_of(who.name):
+        return _not_yours(state)
+    if state.asked.last == "address":
+        return ()
+    return (AddressAsked(operator=who.name, text=text, name=who.display),)
 
 
 def may_type(state: Conversation, who: Operator) -> Decision:

@@ -17,6 +17,7 @@ from services.operator.domain.transcript import Change, spoken, still_asked
 from shared.contract.conversation import Status
 from shared.contract.desk_facts import NoteWritten
 from shared.contract.facts import (
+    AddressGiven,
     AssistantSaid,
     ChoiceMade,
     ConversationRated,
@@ -103,7 +104,7 @@ def _words(fact: Fact, said: str | None) -> tuple[Writer | None, str]:
             return "operator", said or ""
         case AssistantSaid():
             return "assistant", said or ""
-        case VariableSaved(value=str() as value):
+        case VariableSaved(value=str() as value) | AddressGiven(address=value):
             return "variable", value
         case ConversationRated(comment=comment):
             return "rating", comment

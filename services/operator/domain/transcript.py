@@ -15,6 +15,8 @@ from services.operator.domain.absent import marked
 from shared.contract.conversation import NEW, Conversation, step
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
+    AddressAsked,
+    AddressGiven,
     AnswerFailed,
     AssistantSaid,
     BotSaid,
@@ -36,6 +38,8 @@ from shared.contract.facts import (
     HandoffRequested,
     HandoffWithdrawn,
     InputRefused,
+    MailEnded,
+    MailStopped,
     OperatorSaid,
     RatingAsked,
     ServiceAnswered,
@@ -170,8 +174,10 @@ def still_asked(fact: Fact, asked: ChoiceAsked | None) -> ChoiceAsked | None:
 def spoken(fact: Fact, asked: ChoiceAsked | None) -> str | None:
     """The words of a fact that the visitor, the bot or an operator said; None if it is none."""
     match fact:
-        case TextWritten() | OperatorSaid() | AssistantSaid():
+        case TextWritten() | OperatorSaid() | AssistantSaid() | AddressAsked():
             return fact.text
+        case AddressGiven():
+            return fact.address
         case ChoiceMade():
             return plain(fact.text) or _choice(fact, asked)
         case BotSaid():
@@ -196,7 +202,7 @@ def _choice(made: ChoiceMade, asked: ChoiceAsked | None) -> str:
 def _line(change: Change, fact: Fact, asked: ChoiceAsked | None) -> tuple[Who, str, str] | None:
     text = spoken(fact, asked)
     if text is not None:
-        if isinstance(fact, OperatorSaid):
+        if isinstance(fact, OperatorSaid | AddressAsked):
             return "operator", text, fact.name or fact.operator
         if isinstance(fact, AssistantSaid):
             return "assistant", text, ""
@@ -233,6 +239,14 @@ def _told(before: Conversation, fact: Fact) -> str | None:
             return f"{fact.operator} marked this as resolved"
         case ConversationResolved():
             return f"{who} marked this as resolved"
+        case MailEnded(outcome="mailed"):
+            return "What was said was mailed to the visitor"
+        case MailEnded(outcome="failed", reason=reason):
+            return "What was said could not be mailed" + (f": {reason}" if reason else "")
+        case MailEnded(outcome="unknown"):
+            return "What was said was perhaps mailed: the mail server broke off twice"
+        case MailStopped():
+            return "The visitor wants no more e-mails of this"
         case RatingAsked():
             return f"{fact.name or fact.operator} asked for a rating"
         case ThanksHeard():

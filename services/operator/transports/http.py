@@ -26,6 +26,7 @@ from services.operator.domain.desk import View
 from services.operator.domain.desk_settings import DeskSettings
 from services.operator.domain.export import MEDIA, Format, exported
 from services.operator.domain.leases import Leases
+from services.operator.domain.mails import words_for
 from services.operator.domain.search import Search, question
 from services.operator.handlers import CommandRefused, Handlers, NotFound, Still
 from services.operator.saved_views import SavedViews
@@ -189,7 +190,8 @@ async def conversation(
         pass
     await still()  # a long one takes a while
     summary = await handlers.find(id)
-    return schemas.detail(summary, messages, await handlers.places(summary.state.progress.version), settings)
+    places = await handlers.places(summary.state.progress.version)
+    return schemas.detail(summary, messages, places, settings, handlers.mails)
 
 
 @get("/api/conversations/{id:str}/earlier", responses=answers(401, 404))
@@ -376,6 +378,27 @@ async def ask_rating(
     return schemas.row(await handlers.ask_rating(id, operator, still), settings)
 
 
+@post("/api/conversations/{id:str}/ask-address", status_code=200, responses=answers(401, 404, 409, 422))
+async def ask_address(
+    id: Id,
+    operator: Operator,
+    handlers: Handlers,
+    still: Still,
+    settings: DeskSettings,
+    data: JSONBody[schemas.AskAddress | None] = None,
+) -> schemas.Row:
+    """Ask the visitor of your conversation for an e-mail address: what is said once they are gone goes there.
+    The next text of the visitor's that is an address and nothing else is the answer.
+    """
+    if not handlers.mails:
+        reason = "no e-mail goes out from here: set SWITCHBOARD_SMTP_HOST"
+        raise HTTPException(reason, status_code=422)
+    asked = cleaned(data.text) if data else ""
+    if not asked:
+        asked = words_for((await handlers.find(id)).state.visit.begun.language).ask
+    return schemas.row(await handlers.ask_address(id, operator, asked, still), settings)
+
+
 @get("/api/events", responses=answers(401), media_type="text/event-stream")
 async def events(
     operator: Operator,
@@ -447,7 +470,19 @@ def build(
     return Litestar(
         route_handlers=[
             *(login, logout, me, operators, presence, conversations, search, conversation, export, events),
-            *(earlier, earlier_talk, claim, say, typing, watch, handback, transfer, resolve, ask_rating),
+            *(
+                earlier,
+                earlier_talk,
+                claim,
+                say,
+                typing,
+                watch,
+                handback,
+                transfer,
+                resolve,
+                ask_rating,
+                ask_address,
+            ),
             desk_routes(),
             history_routes(),
             answer_routes(),

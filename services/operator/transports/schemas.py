@@ -110,6 +110,12 @@ class Resolve(msgspec.Struct):
     unjoined: bool = False
 
 
+class AskAddress(msgspec.Struct, forbid_unknown_fields=True):
+    """``text``: how it is asked; without it, in the visitor's language where that is known."""
+
+    text: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
+
+
 #: Whether the visitor was asked how it was, in this matter.
 Feedback = Literal["", "asked", "given"]
 
@@ -209,11 +215,14 @@ class EntryPoint(msgspec.Struct):
 
 
 class Detail(Row, kw_only=True):
-    """A conversation with its transcript, the states of its flow, and which of them are offered."""
+    """A conversation with its transcript, the states of its flow, and which of them are offered. ``mails``:
+    what is said goes by e-mail to visitors who have left, where they gave an address.
+    """
 
     messages: list[TranscriptLine]
     states: list[str]
     entry_points: list[EntryPoint]
+    mails: bool
 
 
 class EarlierTalk(msgspec.Struct, kw_only=True):
@@ -359,12 +368,17 @@ def message(line: TranscriptEntry) -> msgspec.Raw:
 
 
 def detail(
-    summary: ConversationSummary, messages: list[msgspec.Raw], places: FlowPlaces, settings: DeskSettings
+    summary: ConversationSummary,
+    messages: list[msgspec.Raw],
+    places: FlowPlaces,
+    settings: DeskSettings,
+    mails: bool,
 ) -> Detail:
     """``messages`` as `message` makes them."""
     return Detail(
         **_row(summary, settings),
         messages=cast(list[TranscriptLine], messages),
+        mails=mails,
         states=places.states,
         entry_points=[EntryPoint(state, title) for state, title in places.entry_points],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from shared.contract.facts import (
+    AddressAsked,
     AssistantSaid,
     BotSaid,
     ChoiceAsked,
@@ -46,7 +47,7 @@ def lines(fact: Fact) -> list[str]:
             text = plain(fact.text, addresses=True)
         case AssistantSaid():
             text = plain_markdown(fact.text)
-        case OperatorSaid():
+        case OperatorSaid() | AddressAsked():
             text = fact.text
         case RatingAsked():
             text = RATE_BY_TEXT

@@ -79,6 +79,18 @@ def _operator_closes(words: _Words, fact: Fact, marks: _Marks) -> frames.Frame:
     return frames.EndChatSession(sessionId=OPERATOR, **marks)
 
 
+def _address_given(words: _Words, fact: facts.AddressGiven, marks: _Marks) -> frames.Frame:
+    return frames.UserText(sessionId=fact.session, content=fact.address, **marks)
+
+
+def _address_asked_as_bot(words: _Words, fact: facts.AddressAsked, marks: _Marks) -> frames.Frame:
+    return frames.BotText(content=frames.as_html(fact.text), **marks)
+
+
+def _address_asked(words: _Words, fact: facts.AddressAsked, marks: _Marks) -> frames.Frame:
+    return frames.OperatorText(name=fact.name or fact.operator, content=fact.text, **marks)
+
+
 def _rating_asked(words: _Words, fact: facts.RatingAsked, marks: _Marks) -> frames.Frame:
     return frames.BotText(content=frames.as_html(RATE_BY_TEXT), **marks)
 
@@ -109,7 +121,7 @@ def _operator_left(words: _Words, fact: Fact, marks: _Marks) -> frames.Frame:
 _SAID: Final = frozenset(
     {
         *(facts.BotSaid, facts.ChoiceAsked, facts.AssistantSaid, facts.OperatorSaid),
-        *(facts.TextWritten, facts.ChoiceMade),
+        *(facts.TextWritten, facts.ChoiceMade, facts.AddressAsked, facts.AddressGiven),
     }
 )
 
@@ -137,6 +149,8 @@ BARE: Final[dict[type, _Maker]] = {
     facts.AssistantSaid: _assistant_text,
     facts.OperatorSaid: _operator_as_bot,
     facts.RatingAsked: _rating_asked,
+    facts.AddressAsked: _address_asked_as_bot,
+    facts.AddressGiven: _address_given,
     facts.ConversationClaimed: _operator_opens,
     facts.ConversationHandedBack: _operator_closes,
     facts.ConversationTransferred: _operator_changes,
@@ -146,6 +160,7 @@ BARE: Final[dict[type, _Maker]] = {
 MODERN: Final[dict[type, _Maker]] = {
     **{kind: make for kind, make in BARE.items() if kind is not facts.RatingAsked},  # `State` tells it
     facts.OperatorSaid: _operator_text,
+    facts.AddressAsked: _address_asked,
     facts.ConversationClaimed: _operator_joined,
     facts.ConversationHandedBack: _operator_left,
     facts.ConversationTransferred: _operator_passes_on,

@@ -19,7 +19,7 @@ from services.proxy.domain.identity_cache import IdentityCache
 from services.proxy.domain.limits import MAX_TEXT, MAX_UNANSWERED
 from services.proxy.domain.past import Fold, Known, Past, fingerprint, is_erased, is_reset, refusal
 from services.proxy.domain.presence import VisitorTold, told_by
-from services.proxy.domain.text_answers import said_by_text
+from services.proxy.domain.text_answers import may_be, said_by_text
 from shared.contract import cursor as cursors
 from shared.contract import facts
 from shared.contract.conversation import Conversation, Generating
@@ -283,8 +283,8 @@ class ClientSession:
             return self._look(frame.before)
         id = frame.id if self.modern and frame.id is not None else new_id()
         fact = _fact(frame)
-        if isinstance(fact, facts.TextWritten) and not self.modern:  # it has no button
-            fact = said_by_text(self.state, fact.session, fact.text)
+        if isinstance(fact, facts.TextWritten) and not (self.modern and self.state.asked.last == "rating"):
+            fact = said_by_text(self.state, fact.session, fact.text)  # for a rating it has buttons
         if frames.written(frame) > MAX_TEXT:
             return self.refuse(id, "text_too_long")
         return self._submit(id, (fact,))
@@ -321,7 +321,7 @@ class ClientSession:
         earlier = self._pending.get(id)
         known = self._fold.known(id)
         if known is not None:
-            same = known.said == fingerprint(said)
+            same = known.said in {fingerprint(each) for each in _as_before(said)}
             return self._acknowledge(id, known) if same else self.refuse(id, "id_reused")
         if earlier is not None:  # on its way; its Ack will come
             return [] if earlier == said else self.refuse(id, "id_reused")
@@ -428,6 +428,14 @@ class ClientSession:
             return []
         self._shown = frame
         return [Send(frames.encode(frame))]
+
+
+def _as_before(said: tuple[Fact, ...]) -> list[tuple[Fact, ...]]:
+    """What a client may have meant that sends this once more: the same words may have been an answer then."""
+    fact = said[0]
+    if isinstance(fact, facts.TextWritten):
+        return [(each,) for each in may_be(fact.session, fact.text)]
+    return [said]
 
 
 def _bare_of(fact: Fact) -> Send:

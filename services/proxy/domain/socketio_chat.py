@@ -133,7 +133,7 @@ class Chat(Talk):
         id = said.id.lower() if said.id else new_id()
         facts = (said_by_text(self.state, "", message),)
         known = self._fold.known(id)
-        if known is not None and known.said not in {fingerprint((fact,)) for fact in may_be(message)}:
+        if known is not None and known.said not in {fingerprint((fact,)) for fact in may_be("", message)}:
             return error("user_message: this id was used before, with another message")
         if known is None and len(self.state.inbox.unanswered) >= MAX_UNANSWERED:
             return error(f"user_message: {TOO_MANY}")

@@ -10,7 +10,8 @@ import unicodedata
 from typing import Final
 
 from shared.contract.conversation import Conversation
-from shared.contract.facts import ConversationRated, Fact, TextWritten
+from shared.contract.facts import AddressGiven, ConversationRated, Fact, TextWritten
+from shared.contract.mail_address import address_of
 
 #: A score may have a mark beside it.
 _MARKS: Final = " \t\n.!*★⭐"
@@ -20,13 +21,19 @@ def said_by_text(state: Conversation, session: str | int, text: str) -> Fact:
     """The fact that a text is, as the conversation stands."""
     if state.asked.last == "rating" and (score := _score(text)):
         return ConversationRated(score=score)
+    if state.asked.last == "address" and (address := address_of(text)):
+        return AddressGiven(session=session, address=address)
     return TextWritten(session=session, text=text)
 
 
-def may_be(text: str) -> tuple[Fact, ...]:
+def may_be(session: str | int, text: str) -> tuple[Fact, ...]:
     """Every fact that a text may have been when it came: for one that comes a second time."""
-    score = _score(text)
-    return (TextWritten(session="", text=text), *((ConversationRated(score=score),) if score else ()))
+    facts: list[Fact] = [TextWritten(session=session, text=text)]
+    if score := _score(text):
+        facts.append(ConversationRated(score=score))
+    if address := address_of(text):
+        facts.append(AddressGiven(session=session, address=address))
+    return tuple(facts)
 
 
 def _score(text: str) -> int:

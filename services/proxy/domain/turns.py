@@ -21,6 +21,8 @@ from shared.contract.conversation import NEW, Conversation, Generating, step
 from shared.contract.drafts import DraftPiece
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
+    AddressAsked,
+    AddressGiven,
     AnswerFailed,
     AssistantSaid,
     ChoiceMade,
@@ -227,10 +229,9 @@ class Turns:
                 if not wordless(recorded, fact):
                     text = fact.text if isinstance(fact, TextWritten) else fact.text or str(fact.item)
                     self.messages.append(TurnMessage(recorded.position, recorded.time, "user", text))
-            elif isinstance(fact, ConversationRated):
-                self.messages.append(
-                    TurnMessage(recorded.position, recorded.time, "user", fact.comment or str(fact.score))
-                )
+            elif isinstance(fact, ConversationRated | AddressGiven) and not wordless(recorded, fact):
+                given = fact.address if isinstance(fact, AddressGiven) else fact.comment or str(fact.score)
+                self.messages.append(TurnMessage(recorded.position, recorded.time, "user", given))
             if isinstance(fact, _VISITORS):
                 turn = self.open
                 self.latest = (turn.position, turn.time) if turn else (recorded.position, recorded.time)
@@ -243,7 +244,7 @@ class Turns:
         self, recorded: RecordedEntry, effective: tuple[Fact, ...], generating: Generating | None
     ) -> None:
         turn = self.open
-        said = any(isinstance(fact, OperatorSaid | RatingAsked) for fact in effective)
+        said = any(isinstance(fact, OperatorSaid | RatingAsked | AddressAsked) for fact in effective)
         if turn is None and (said or any(plain_text.text(fact) for fact in effective)):
             turn = self._begin(recorded)
         if turn is not None and (said or recorded.author == "bot"):

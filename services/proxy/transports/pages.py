@@ -46,6 +46,9 @@ class Pages:
         script = [(b"access-control-allow-origin", b"*"), (b"cross-origin-resource-policy", b"cross-origin")]
         self._add("/", "index.html", "text/html; charset=utf-8", page)
         self._add("/demo.css", "demo.css", "text/css; charset=utf-8", [])
+        self._add("/resume", "resume.html", "text/html; charset=utf-8", page)
+        self._add("/resume.css", "resume.css", "text/css; charset=utf-8", [])
+        self._add("/resume.js", "resume.js", _SCRIPT, [])
         self._add("/demo.js", "demo.js", _SCRIPT, [])
         self._add("/widget.js", f"widget/{manifest().version}/widget.js", _SCRIPT, script)
         self._add("/widget.d.ts", "widget/widget.d.ts", "text/plain; charset=utf-8", script)

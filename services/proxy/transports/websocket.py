@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import re
 import secrets
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs
@@ -39,6 +39,7 @@ from services.proxy.door_queues import MAX_PENDING, OUTCOMES, ClientInbox, Outbo
 from services.proxy.history import History
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
+from services.proxy.transports.resume import GRANT
 from shared.contract import cursor as cursors
 from shared.contract.drafts import DraftPiece
 from shared.contract.entry import RecordedEntry
@@ -61,14 +62,23 @@ PIECE = 32 * 1024
 #: The most entries of a history that a client may ask for at once.
 MAX_WINDOW = 1_000
 
-_SECRET = re.compile(r"[0-9a-f]{32}")
+_SECRET = re.compile(r"[0-9a-f]{32}|mail\.[A-Za-z0-9_.-]{1,2048}")
 
 
 class WebSocketDoor:
     """Accepts sockets and runs one `_Channel` for each."""
 
-    def __init__(self, hub: Hub, admission: Admission, settings: ProxySettings, health: Health) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        admission: Admission,
+        settings: ProxySettings,
+        health: Health,
+        granted: Callable[[str], Awaitable[str | None]],
+    ) -> None:
+        """``granted`` names the conversation of whoever came by a mail's link. It raises `LogError`."""
         self._hub = hub
+        self._granted = granted
         self.admission = admission
         self._settings = settings
         self.flow = settings.websocket_flow
@@ -90,13 +100,23 @@ class WebSocketDoor:
             await send({"type": "websocket.close"})  # before the upgrade: HTTP 403
             return
         secret = _secret(_header(scope, b"cookie"), self._settings.cookie_name)
+        granted = None
+        if secret is not None and secret.startswith(GRANT):
+            try:
+                granted = await self._granted(secret)
+            except LogError:
+                await send(self._accept(scope, secret, False))
+                await _close(send, close_codes.NO_LOG)
+                return
+            if granted is None:  # its time is over, or what it was for was erased
+                secret = None
         new = secret is None
         # Without its cookie a visitor who comes back would be given another conversation at each page.
         lost = new and _asked(scope, "begin") == "no"
         if secret is None:
             secret = secrets.token_hex(16)
         modern = frames.SUBPROTOCOL in scope["subprotocols"]
-        conversation = conversation_of(secret, DOOR)
+        conversation = granted or conversation_of(secret, DOOR)
         address = self.admission.address(scope)
         # The place is taken before the socket is accepted: of two at once, one gets the last.
         refusal = self.admission.connect(address, DOOR)
@@ -537,7 +557,7 @@ def _header(scope: Scope, name: bytes) -> str:
 
 
 def _secret(cookies: str, name: str) -> str | None:
-    """The visitor's secret: 128 random bits in 32 hex digits. Any other form gets a new one.
+    """The visitor's secret: 128 random bits in 32 hex digits, or a grant. Any other form gets a new one.
 
     Read leniently: a page's other cookies, however odd, must not cost the visitor the conversation.
     """

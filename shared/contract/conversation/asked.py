@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from shared.contract.conversation.rule import Rules
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
+    AddressAsked,
+    AddressGiven,
     AssistantSaid,
     BotSaid,
     ChoiceAsked,
@@ -37,7 +39,7 @@ class OperatorAsks(
     over: bool = False  # the matter was closed; what comes next is another one
     #: What was asked of the visitor last, if nothing was said to them since: a client that knows texts alone
     #: answers that, and nothing else, by a text.
-    last: Literal["", "rating"] = ""
+    last: Literal["", "rating", "address"] = ""
 
 
 def _anew(state: OperatorAsks, recorded: RecordedEntry, fact: Fact) -> OperatorAsks:
@@ -60,6 +62,14 @@ def _rating_asked(state: OperatorAsks, recorded: RecordedEntry, fact: RatingAske
     return replace(state, rating="asked", last="rating")
 
 
+def _address_asked(state: OperatorAsks, recorded: RecordedEntry, fact: AddressAsked) -> OperatorAsks:
+    return replace(state, last="address")
+
+
+def _address_given(state: OperatorAsks, recorded: RecordedEntry, fact: AddressGiven) -> OperatorAsks:
+    return replace(state, last="") if state.last == "address" else state
+
+
 def _rated(state: OperatorAsks, recorded: RecordedEntry, fact: ConversationRated) -> OperatorAsks:
     return replace(state, rating="given", last="" if state.last == "rating" else state.last)
 
@@ -78,5 +88,7 @@ RULES: Final[Rules[OperatorAsks]] = {
     EditorOpened: _said,
     OperatorSaid: _said,
     RatingAsked: _rating_asked,
+    AddressAsked: _address_asked,
+    AddressGiven: _address_given,
     ConversationRated: _rated,
 }

@@ -12,7 +12,17 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import force_setattr, replace
 
-from shared.contract.conversation import answer, asked, engagement, inbox, ownership, progress, timers, visit
+from shared.contract.conversation import (
+    answer,
+    asked,
+    engagement,
+    inbox,
+    mail,
+    ownership,
+    progress,
+    timers,
+    visit,
+)
 from shared.contract.conversation.guards import COUNTS, OWED, Guard
 from shared.contract.conversation.state import Conversation
 from shared.contract.entry import RecordedEntry
@@ -28,6 +38,7 @@ RULES: Final[Mapping[str, Mapping[type, Callable[[Any, RecordedEntry, Any], Any]
     "answer": answer.RULES,
     "timers": timers.RULES,
     "asked": asked.RULES,
+    "mail": mail.RULES,
     "engagement": engagement.RULES,
 }
 

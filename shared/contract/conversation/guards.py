@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from shared.contract.conversation.state import Conversation
 from shared.contract.facts import (
+    AddressAsked,
     AnswerStarted,
     ChoiceMade,
     ConversationClaimed,
@@ -64,7 +65,7 @@ def _unclaimed(state: Conversation, fact: ConversationClaimed) -> bool:
 
 
 def _by_the_owner(
-    state: Conversation, fact: OperatorSaid | ConversationHandedBack | ConversationTransferred
+    state: Conversation, fact: OperatorSaid | ConversationHandedBack | ConversationTransferred | AddressAsked
 ) -> bool:
     return state.ownership.is_of(fact.operator)
 
@@ -122,6 +123,7 @@ COUNTS: Final[Mapping[type, Guard]] = {
     ConversationTransferred: _by_the_owner,
     ConversationResolved: _may_resolve,
     RatingAsked: _may_ask_for_rating,
+    AddressAsked: _by_the_owner,
     TimerFired: _armed,
     EngagementBegan: _not_a_visitors,
     RequestMade: _engaged,

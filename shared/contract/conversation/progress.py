@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from shared.contract.conversation.rule import Rules
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
+    AddressGiven,
     AskedAgain,
     ConversationEnded,
     ConversationErased,
@@ -22,9 +23,12 @@ from shared.contract.facts import (
     VariableSaved,
 )
 
+#: The variable in which a visitor's e-mail address is kept: flows save theirs under this name, too.
+ADDRESS: Final = "email"
+
 
 class Progress(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="progress/1"
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="progress/2"
 ):
     """The flow, the place in it, and what the flow keeps."""
 
@@ -58,6 +62,10 @@ def _variable_saved(state: Progress, recorded: RecordedEntry, fact: VariableSave
     return replace(state, variables={**state.variables, fact.name: fact.value})
 
 
+def _address_given(state: Progress, recorded: RecordedEntry, fact: AddressGiven) -> Progress:
+    return replace(state, variables={**state.variables, ADDRESS: fact.address})
+
+
 def _asked_again(state: Progress, recorded: RecordedEntry, fact: AskedAgain) -> Progress:
     return replace(state, tries=fact.tries)
 
@@ -74,5 +82,6 @@ RULES: Final[Rules[Progress]] = {
     FlowMigrated: _flow_migrated,
     VariableSaved: _variable_saved,
     AskedAgain: _asked_again,
+    AddressGiven: _address_given,
     ConversationEnded: _conversation_ended,
 }

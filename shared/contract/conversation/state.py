@@ -10,6 +10,7 @@ from shared.contract.conversation.answer import Answer
 from shared.contract.conversation.asked import OperatorAsks
 from shared.contract.conversation.engagement import Engagement
 from shared.contract.conversation.inbox import Inbox
+from shared.contract.conversation.mail import Mail
 from shared.contract.conversation.ownership import Ownership
 from shared.contract.conversation.progress import Progress
 from shared.contract.conversation.timers import Timers
@@ -36,6 +37,7 @@ class Conversation(
     answer: Answer = Answer()
     timers: Timers = Timers()
     asked: OperatorAsks = OperatorAsks()
+    mail: Mail = Mail()
     engagement: Engagement | None = None  # None: a visitor's conversation, not an agent's
 
     @property

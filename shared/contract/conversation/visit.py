@@ -21,12 +21,13 @@ class Begun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     user: str = ""
 
 
-class Visit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="visit/1"):
+class Visit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="contract", tag="visit/2"):
     """Whether and how the conversation began."""
 
     started: bool = False
     session: int = 0  # how many times the visitor started over
     begun: Begun = Begun()
+    erased: int = 0  # when it was erased last (ns since 1970, UTC); links from before lead nowhere
 
 
 def _started(state: Visit, recorded: RecordedEntry, fact: ConversationStarted) -> Visit:
@@ -42,7 +43,7 @@ def _engaged(state: Visit, recorded: RecordedEntry, fact: EngagementBegan) -> Vi
 
 
 def _erased(state: Visit, recorded: RecordedEntry, fact: ConversationErased) -> Visit:
-    return Visit(session=state.session + 1)
+    return Visit(session=state.session + 1, erased=recorded.time)
 
 
 RULES: Final[Rules[Visit]] = {

@@ -40,6 +40,7 @@ const ACTS = {
     done: () => t("didResolve"),
     undo: () => ["reopen"],
   },
+  askAddress: { run: (id) => api.askAddress(id), done: () => t("didAskAddress") },
   askRating: { run: (id) => api.askRating(id), done: () => t("didAskRating") },
   reopen: { run: (id) => api.reopen(id) },
   snooze: {

@@ -200,6 +200,8 @@ export const api = {
   /** @param {string} id @returns {Promise<Row>} */
   reopen: (id) => request("POST", path(id, "/reopen")),
   /** @param {string} id @returns {Promise<Row>} */
+  askAddress: (id) => request("POST", path(id, "/ask-address"), {}),
+  /** @param {string} id @returns {Promise<Row>} */
   askRating: (id) => request("POST", path(id, "/ask-rating")),
   /** @param {string} id */
   typing: (id) => request("POST", path(id, "/typing")),

@@ -258,6 +258,8 @@ export class ConversationView extends ConsoleElement {
       </span>
       <button data-role="release" title=${t("releaseWhy")} ?hidden=${!mine} ?disabled=${waits} @click=${() => this.act("release")}>${t("release")}</button>
       <button data-role="transfer" ?hidden=${!mine} ?disabled=${waits} @click=${() => this.emit("ask", { question: "transfer", conversation: row.id })}>${t("transfer")}</button>
+      <button data-role="ask-address" class="quiet-button" title=${t("askAddressWhy")} ?hidden=${!mine || !this.talk.mails} ?disabled=${waits}
+        @click=${() => this.act("askAddress")}>${t("askAddress")}</button>
       ${this.feedback(row, resolved || mine)}
       ${this.snoozing(row)}
       <button data-role=${spam} class="quiet-button" ?hidden=${resolved && !row.spam} ?disabled=${this.acting}

@@ -11,6 +11,7 @@ export const KEYS = [
   ["r", "keyReply"],
   ["n", "keyNote"],
   ["e", "keyResolve"],
+  ["a", "keyAskAddress"],
   ["g", "keyAskRating"],
   ["h", "keyHandback"],
   ["q", "keyRelease"],

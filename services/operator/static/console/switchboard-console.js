@@ -78,6 +78,7 @@ export class SwitchboardConsole extends ConsoleElement {
       r: () => view.editor?.write("reply"),
       n: () => view.editor?.write("note"),
       e: press("resolve"),
+      a: press("ask-address"),
       g: press("ask-rating"),
       h: press("handback"),
       q: press("release"),

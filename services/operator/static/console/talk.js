@@ -22,6 +22,7 @@ export class Talk {
     this.lines = [];
     /** @type {import("./types").Note[]} */
     this.notes = [];
+    this.mails = false; // what is said goes by e-mail to whoever has left
     /** @type {string[]} */
     this.states = [];
     /** Those that the flow's author offers for handing back. @type {import("./types").EntryPoint[]} */
@@ -95,6 +96,7 @@ export class Talk {
     this.notes = desk.notes;
     this.states = detail.states;
     this.entryPoints = detail.entry_points;
+    this.mails = detail.mails;
     this.variables = desk.variables;
     outbox.settle(id, new Set(detail.messages.map((line) => line.id)), true);
     this.last = detail.messages.at(-1)?.position ?? 0;

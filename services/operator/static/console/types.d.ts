@@ -216,6 +216,8 @@ export interface Detail extends Row {
   messages: Line[];
   states: string[];
   entry_points: EntryPoint[];
+  /** What is said goes by e-mail to visitors who have left. */
+  mails: boolean;
 }
 
 /** What was said before the visitor began anew. */

@@ -16,10 +16,11 @@ export function offer() {
     open: () => current()?.open(),
     close: () => current()?.close(),
     toggle: () => (current()?.isOpen ? api.close() : api.open()),
-    reset: () => void current()?.reset(),
+    reset: () => current()?.reset(),
     setPage,
     on,
   });
+  if (location.hash === "#switchboard") api.open(); // a mail's link led back here
   given.ready?.(api);
 }
 

@@ -11,7 +11,7 @@ const listeners = new Map();
 export function on(name, listener) {
   const all = listeners.get(name) ?? new Set();
   listeners.set(name, all.add(listener));
-  return () => void all.delete(listener);
+  return () => all.delete(listener);
 }
 
 /**
