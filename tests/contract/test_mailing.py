@@ -30,10 +30,11 @@ from shared.contract.facts import (
 )
 from shared.contract.subjects import conversation_of
 from tests.conftest import Connections, Services
-from tests.contract.test_websocket import V1, cookie_of, tell
+from tests.contract.test_websocket import cookie_of, tell
 from tests.mail_server import TakenMails, mail_server
 from tests.processes import Service
 from tests.replica import history
+from tests.visitor import V1
 
 SECRET = "5ec4e7" * 8
 ADDRESS = "sam@shop.example"
@@ -77,7 +78,7 @@ class MailStage:
     async def append(self, id: str, author: str, *facts: Fact) -> None:
         log = self.bot if author == "bot" else self.visitors
         entry = Entry(id=str(uuid.uuid4()), facts=facts)
-        await log.append(id, author, entry)  # type: ignore[arg-type]
+        await log.append(id, author, entry)
 
     async def visitor(self, email: str | None = ADDRESS) -> str:
         """The conversation of a visitor who gave an address to the flow, and is gone."""
@@ -186,7 +187,7 @@ async def test_what_is_said_to_who_has_left_is_mailed_once_and_its_link_leads_ba
                 await asyncio.sleep(0.02)
     assert stage.mailbox.mails.empty()
 
-    # Erased, neither the link nor the cookie leads there: the cookie's holder begins a conversation of their own.
+    # Erased, neither the link nor the cookie leads there: who holds the cookie begins one of their own.
     eraser = await stage.connections.log("eraser")
     await eraser.append(id, "eraser", Entry(id="erase", facts=(ConversationErased(by="ada"),)))
     assert (await stage.follows("open", token_in(mail))).status_code == 410

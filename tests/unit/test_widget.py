@@ -61,7 +61,7 @@ def size(name: str) -> int:
 
 def test_the_button_alone_and_all_of_it_are_small() -> None:
     assert size("widget.js") <= 5 * 1024
-    assert size("widget.js") + size("chat.js") <= 24.4 * 1024
+    assert size("widget.js") + size("chat.js") <= 24.5 * 1024
     assert size("markdown.js") <= 2 * 1024  # only where an assistant speaks
     for language in TEXTS:
         assert language == "en" or size(f"texts-{language}.js") <= 1024

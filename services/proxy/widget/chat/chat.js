@@ -447,7 +447,7 @@ export class Chat {
 
   /** @param {number} score */
   #rate(score) {
-    if (this.#memory.value?.rated || this.#dialogue.rating === "given") return;
+    if (this.#memory.value?.rated) return;
     this.#connection.send({ kind: "Rate", id: uuid(), score });
     this.#remember({ rated: score });
     this.#arrange();

@@ -16,8 +16,8 @@ export class Dialogue {
   status = "open";
   /** @type {import("../../types").Waiting} */
   waiting = null;
-  /** An operator asked how it was, or was told. @type {"" | "asked" | "given"} */
-  rating = "";
+  /** An operator asked how it was, or was told. @type {import("../../types").Frame["rating"]} */
+  rating;
   /** The editor that the flow has opened. @type {{id: Id, prompt?: string | null} | null} */
   session = null;
   /** The newest choices. @type {Group | null} */
@@ -36,7 +36,7 @@ export class Dialogue {
     this.owner = frame.owner ?? "bot";
     this.status = frame.status ?? "open";
     this.waiting = frame.waiting ?? null;
-    this.rating = frame.rating ?? "";
+    this.rating = frame.rating;
   }
 
   /**
