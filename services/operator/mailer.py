@@ -134,12 +134,14 @@ class Mailer:
         """Mail what is due now, if this replica leads."""
         if not self._hears() or not await self._lead.take():
             return
+        clock = time.monotonic()
+        self._later = OrderedDict((id, due) for id, due in self._later.items() if due > clock)
         wait = self._settings.mail_wait_seconds * 1_000_000_000
         now = self._now()
         due = [
             summary
             for summary in self._desk.to_mail(now - MAX_AGE, now - wait, AT_ONCE + len(self._later))
-            if self._later.get(summary.id, 0.0) <= time.monotonic()
+            if summary.id not in self._later
         ][:AT_ONCE]
         if not due:
             return
@@ -217,7 +219,7 @@ class Mailer:
         words = [line for line in said if line.who == "operator" and first <= line.position <= unsent.until]
         message = mails.compose(
             *(self._sender, to, words, self._made_links(summary, unsent.page)),
-            *(mails.words_for(state.visit.begun.language), (id, unsent.until)),
+            *(mails.words_for(state.visit.begun.language), (id, unsent.until), self._now()),
         )
         unsent.tries += 1
         self._spent.append(time.monotonic())

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import ssl
 from email.message import EmailMessage
-from email.policy import SMTP as SMTP_LINES
 from typing import Final, Literal
 
 import aiosmtplib
@@ -56,7 +55,7 @@ class MailServer:
             timeout=ANSWER_SECONDS,
         )
         try:
-            await self._hand_over(client, sender, to, message.as_bytes(policy=SMTP_LINES))
+            await self._hand_over(client, sender, to, message.as_bytes())
         finally:
             with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
                 async with asyncio.timeout(2):

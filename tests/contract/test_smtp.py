@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from services.operator import smtp
+from services.operator.domain.mails import LINES
 from services.operator.smtp import MailServer, MailUnknown, NotMailed
 from tests.mail_server import PASSWORD, USER, mail_server
 
@@ -22,7 +23,7 @@ TO, SENDER = "sam@shop.example", "help@shop.example"
 
 
 def mail() -> EmailMessage:
-    message = EmailMessage()
+    message = EmailMessage(policy=LINES)
     message["Subject"] = "Grüße"
     message.set_content("Hello\n.\nthere")
     return message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email import message_from_bytes
 from email.headerregistry import Address
-from email.policy import SMTP, default
+from email.policy import default
 from typing import Any
 
 import pytest
@@ -88,7 +88,10 @@ def test_whoever_was_forgotten_or_began_anew_or_wants_none_is_mailed_nothing(fac
     told.eraser(fact) if isinstance(fact, ConversationErased) else told.visitor(fact)
     assert not due(told.state)
     assert mails.begin(told.state, 4) == ()
-    assert mails.end(told.state, MailEnded(until=4, outcome="mailed")) == ()
+    assert mails.end(told.state, MailEnded(until=4, outcome="unknown")) == ()
+    assert mails.end(told.state, MailEnded(until=4, outcome="seen")) == ()
+    mailed = MailEnded(until=4, outcome="mailed")  # it was on its way
+    assert mails.end(told.state, mailed) == (() if isinstance(fact, ConversationErased) else (mailed,))
 
 
 def test_a_mail_is_begun_at_most_twice() -> None:
@@ -178,7 +181,7 @@ def test_what_is_no_address_is_none(text: str) -> None:
 
 LINKS = MailLinks(
     resume="https://chat.example/resume#go=a&b", stop="https://chat.example/resume#stop=c",
-    one_click="https://chat.example/resume/stop?token=c", days=7,
+    one_click=f"https://chat.example/resume/stop?token={'c.' * 150}", days=7,
 )  # fmt: skip
 SHOP = Address("Our shop", addr_spec="help@shop.example")
 
@@ -189,8 +192,11 @@ def line(text: str, name: str = "Ada") -> TranscriptEntry:
 
 def test_a_mail_has_both_forms_and_the_headers_against_loops() -> None:
     written = [line("Hello <b>you</b>\nBcc: eve@b.example"), line("Grüße", "Ada\r\nBcc: x@y.example")]
-    mail = compose(SHOP, "sam@shop.example", written, LINKS, words_for("en"), ("c" * 32, 4))
-    read = message_from_bytes(mail.as_bytes(policy=SMTP), policy=default)
+    mail = compose(SHOP, "sam@shop.example", written, LINKS, words_for("en"), ("c" * 32, 4), FIRST_TIME)
+    read = message_from_bytes(mail.as_bytes(), policy=default)
+    assert f"List-Unsubscribe: <{LINKS.one_click}>\r\n".encode() in mail.as_bytes()  # whole, and not encoded
+    assert max(len(line) for line in mail.as_bytes().splitlines()) <= 998
+    assert read["Date"] == "Tue, 14 Nov 2023 22:13:20 -0000"
     assert read["To"] == "sam@shop.example"
     assert read["Bcc"] is None
     assert read["From"] == "Our shop <help@shop.example>"
@@ -209,13 +215,13 @@ def test_a_mail_has_both_forms_and_the_headers_against_loops() -> None:
 
 def test_the_same_mail_has_the_same_name_and_another_has_another() -> None:
     def name(until: int) -> str:
-        return str(compose(SHOP, "a@b.example", [], LINKS, words_for(""), ("c" * 32, until))["Message-ID"])
+        return str(compose(SHOP, "a@b.example", [], LINKS, words_for(""), ("c" * 32, until), 0)["Message-ID"])
 
     assert name(4) == name(4) != name(5)
 
 
 def test_a_long_talk_is_cut() -> None:
-    mail = compose(SHOP, "a@b.example", [line("x" * 30_000), line("y")], LINKS, words_for(""), ("c", 4))
+    mail = compose(SHOP, "a@b.example", [line("x" * 30_000), line("y")], LINKS, words_for(""), ("c", 4), 0)
     assert len(mail.as_bytes()) < 60_000
 
 

@@ -14,6 +14,8 @@ from services.operator.domain.transcript import Change, spoken, still_asked
 from shared.contract.conversation import NEW, Conversation
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
+    AddressAsked,
+    AddressGiven,
     AssistantSaid,
     BotSaid,
     ChoiceAsked,
@@ -45,9 +47,12 @@ RESOLVED: Final = 2
 VERSION: Final = 7
 
 _SPOKEN = frozenset(
-    {TextWritten, ChoiceMade, BotSaid, AssistantSaid, ChoiceAsked, EditorOpened, OperatorSaid}
+    {
+        *(TextWritten, ChoiceMade, BotSaid, AssistantSaid, ChoiceAsked, EditorOpened, OperatorSaid),
+        *(AddressAsked, AddressGiven),
+    }
 )
-_VISITORS = frozenset({TextWritten, ChoiceMade})
+_VISITORS = frozenset({TextWritten, ChoiceMade, AddressGiven})
 #: How a resolved conversation ended: an operator closed it; the visitor had come to the flow's end, and was
 #: silent; the visitor was silent before that.
 Ending = Literal["operator", "visitor", "silence"]

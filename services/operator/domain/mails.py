@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formatdate
 from hashlib import blake2b
 from html import escape
 from typing import Final
@@ -20,6 +22,8 @@ from shared.contract.facts import MailBegun, MailEnded
 from shared.contract.mail_address import address_of
 from shared.contract.presence import VisitorReport
 
+#: Long addresses in headers stay whole: folded at 78 they would be encoded, and no mail program reads that.
+LINES: Final = SMTP.clone(max_line_length=998)
 HOUR: Final = 3_600_000_000_000
 #: A mail whose fate is not known is sent once more, and never again.
 MAX_ATTEMPTS: Final = 2
@@ -131,11 +135,19 @@ def begin(state: Conversation, until: int) -> Decision:
 
 
 def end(state: Conversation, ended: MailEnded) -> Decision:
-    """Say what became of it. No facts: the visitor came back, or was erased, and nothing is owed any more."""
+    """Say what became of it. No facts: there is nothing to be said of it any more.
+
+    What went out is told also where the visitor came back meanwhile, but of no conversation that was erased.
+    """
     mail = state.mail
-    if not mail.since or ended.until not in (mail.begun, mail.last):
-        return ()
-    return (ended,)
+    match ended.outcome:
+        case "mailed" | "failed":
+            holds = bool(mail.times)
+        case "unknown":
+            holds = mail.begun == ended.until
+        case _:
+            holds = bool(mail.since) and not mail.begun and mail.last == ended.until
+    return (ended,) if holds else ()
 
 
 class MailLinks(msgspec.Struct, frozen=True):
@@ -154,11 +166,13 @@ def compose(
     links: MailLinks,
     words: MailWords,
     id: tuple[str, int],
+    at: int,
 ) -> EmailMessage:
     """The mail, ready to be sent. ``id`` is the conversation, and up to which position it goes: the same mail
-    again has the same Message-ID, so that mailboxes may drop the second.
+    again has the same Message-ID, so that mailboxes may drop the second. ``at`` in nanoseconds since 1970.
     """
-    message = EmailMessage()
+    message = EmailMessage(policy=LINES)
+    message["Date"] = formatdate(at // 1_000_000_000)
     message["From"] = sender
     message["To"] = Address(addr_spec=to)
     message["Subject"] = words.subject

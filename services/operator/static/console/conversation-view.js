@@ -5,6 +5,7 @@ import "./message-editor.js";
 import "./suggested-text.js";
 import "./visitor-card.js";
 import { api, problem } from "./api.js";
+import { asking } from "./asking.js";
 import { ownerOf } from "./conversation-lists.js";
 import { drafts } from "./drafts.js";
 import { ConsoleElement, html, nothing } from "./element.js";
@@ -258,20 +259,11 @@ export class ConversationView extends ConsoleElement {
       </span>
       <button data-role="release" title=${t("releaseWhy")} ?hidden=${!mine} ?disabled=${waits} @click=${() => this.act("release")}>${t("release")}</button>
       <button data-role="transfer" ?hidden=${!mine} ?disabled=${waits} @click=${() => this.emit("ask", { question: "transfer", conversation: row.id })}>${t("transfer")}</button>
-      <button data-role="ask-address" class="quiet-button" title=${t("askAddressWhy")} ?hidden=${!mine || !this.talk.mails} ?disabled=${waits}
-        @click=${() => this.act("askAddress")}>${t("askAddress")}</button>
-      ${this.feedback(row, resolved || mine)}
+      ${asking(row, { mine, mails: this.talk.mails, off: waits, act: (name) => this.act(name) })}
       ${this.snoozing(row)}
       <button data-role=${spam} class="quiet-button" ?hidden=${resolved && !row.spam} ?disabled=${this.acting}
         @click=${() => this.act(spam)}>${t(row.spam ? "unmarkSpam" : "markSpam")}</button>
       <button data-role="resolve" ?hidden=${resolved || others} ?disabled=${waits} @click=${() => this.act("resolve", !mine)}>${t("resolve")}</button>`;
-  }
-
-  /** Once for each matter. @param {Row} row @param {boolean} may */
-  feedback({ feedback }, may) {
-    const word = feedback === "asked" ? "askedRating" : feedback === "given" ? "gaveRating" : "askRating";
-    return html`<button data-role="ask-rating" class="quiet-button" ?hidden=${!may} ?disabled=${this.acting || feedback !== ""}
-      @click=${() => this.act("askRating")}>${t(word)}</button>`;
   }
 
   /** @param {Row} row */

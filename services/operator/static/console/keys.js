@@ -12,7 +12,7 @@ export const KEYS = [
   ["n", "keyNote"],
   ["e", "keyResolve"],
   ["a", "keyAskAddress"],
-  ["g", "keyAskRating"],
+  ["v", "keyAskRating"],
   ["h", "keyHandback"],
   ["q", "keyRelease"],
   ["t", "keyTransfer"],

@@ -79,7 +79,7 @@ export class SwitchboardConsole extends ConsoleElement {
       n: () => view.editor?.write("note"),
       e: press("resolve"),
       a: press("ask-address"),
-      g: press("ask-rating"),
+      v: press("ask-rating"),
       h: press("handback"),
       q: press("release"),
       t: press("transfer"),

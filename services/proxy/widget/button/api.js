@@ -20,7 +20,7 @@ export function offer() {
     setPage,
     on,
   });
-  if (location.hash.includes("switchboard")) api.open(); // a mail's link led back here
+  if (location.hash === "#switchboard") api.open(); // a mail's link led back here
   given.ready?.(api);
 }
 

@@ -495,10 +495,10 @@ export class Chat {
     this.#lines.arrange();
 
     queue.hidden = dialogue.owner !== "queue" || resolved;
-    end.hidden = !dialogue.over && !dialogue.rating;
+    const rated = this.#memory.value?.rated || 0;
+    end.hidden = !dialogue.over && !(dialogue.rating && (rated || dialogue.rating === "asked"));
     closed.hidden = restart.hidden = !dialogue.over;
     closed.textContent = resolved ? texts.closed : texts.over;
-    const rated = this.#memory.value?.rated || 0;
     const given = rated > 0 || dialogue.rating === "given";
     stars.toggleAttribute("data-rated", given);
     rating.textContent = given ? texts.thanks : texts.rate;
