@@ -17,12 +17,15 @@ USER, PASSWORD = "shop", "a mail password"
 
 
 class TakenMails:
-    """``answers`` are given to the next recipients, then "250 OK"; ``silent``: no mail is answered."""
+    """``answers`` are given to the next recipients, then "250 OK"; ``silent``: no mail is answered;
+    ``seconds``: how long an answer takes.
+    """
 
     def __init__(self) -> None:
         self.mails: asyncio.Queue[EmailMessage] = asyncio.Queue()
         self.answers: list[str] = []
         self.silent = False
+        self.seconds = 0.0
         self.encrypted: list[bool] = []
         self.port = 0
 
@@ -40,6 +43,7 @@ class TakenMails:
         assert isinstance(mail, EmailMessage)
         self.encrypted.append(session.ssl is not None)
         self.mails.put_nowait(mail)
+        await asyncio.sleep(self.seconds)
         if self.silent:
             await asyncio.Event().wait()
         return "250 taken"

@@ -145,14 +145,25 @@ class Mailer:
         ][:AT_ONCE]
         if not due:
             return
-        where = await self._where([summary.id for summary in due])
-        for summary in due:
-            if not self._lead.held and not await self._lead.take():
-                return
-            try:
-                await self._consider(summary, where[summary.id])
-            except (LogError, Busy, NotFound) as error:
-                log.warning("not_mailed_now", conversation=summary.id, error=str(error))
+        # A mail server may take longer than the lead holds by itself: then another would send the same mail.
+        leading = asyncio.create_task(self._go_on_leading())
+        try:
+            where = await self._where([summary.id for summary in due])
+            for summary in due:
+                if not self._lead.held:
+                    return
+                try:
+                    await self._consider(summary, where[summary.id])
+                except (LogError, Busy, NotFound) as error:
+                    log.warning("not_mailed_now", conversation=summary.id, error=str(error))
+        finally:
+            leading.cancel()
+            await asyncio.gather(leading, return_exceptions=True)
+
+    async def _go_on_leading(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            await self._lead.take()
 
     async def _where(self, conversations: list[str]) -> dict[str, VisitorReport]:
         """Where their visitors are."""

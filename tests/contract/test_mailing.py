@@ -325,3 +325,15 @@ async def test_where_no_mail_is_set_up_nobody_is_asked_for_an_address(
     proxy = await services.start("proxy")
     async with httpx.AsyncClient(base_url=proxy.url, timeout=15) as http:
         assert (await http.post("/resume/open", json={"token": "x"})).status_code == 404
+
+
+async def test_of_two_replicas_one_mails_also_where_the_server_is_slow(stage: MailStage) -> None:
+    await stage.make().start()
+    stage.mailbox.seconds = 14  # longer than anybody leads without saying so
+    id = await stage.visitor()
+    await stage.does(id, "say", text="Hello")
+    await stage.mailbox.next()
+    (ended,) = await stage.ended(id)
+    assert ended.outcome == "mailed"
+    assert await stage.facts(id, MailBegun) == [MailBegun(until=ended.until)]
+    assert stage.mailbox.mails.empty()

@@ -367,6 +367,13 @@ MUTATIONS: Final = (
         ("tests/unit/test_mails.py",),
     ),
     Mutation(
+        "Whoever mails leads on while a mail server takes its time",
+        "services/operator/mailer.py",
+        "            await asyncio.sleep(1)\n            await self._lead.take()\n",
+        "            await asyncio.sleep(1)\n",
+        ("tests/contract/test_mailing.py", "-k", "two_replicas"),
+    ),
+    Mutation(
         "Who has seen what was said gets no mail",
         "services/operator/mailer.py",
         "if mails.is_seen(state, report):",
