@@ -261,8 +261,7 @@ export class ConversationView extends ConsoleElement {
       <button data-role="transfer" ?hidden=${!mine} ?disabled=${waits} @click=${() => this.emit("ask", { question: "transfer", conversation: row.id })}>${t("transfer")}</button>
       ${asking(row, { mine, mails: this.talk.mails, off: waits, act: (name) => this.act(name) })}
       ${this.snoozing(row)}
-      <button data-role=${spam} class="quiet-button" ?hidden=${resolved && !row.spam} ?disabled=${this.acting}
-        @click=${() => this.act(spam)}>${t(row.spam ? "unmarkSpam" : "markSpam")}</button>
+      <button data-role=${spam} class="quiet-button" ?hidden=${resolved && !row.spam} ?disabled=${this.acting} @click=${() => this.act(spam)}>${t(row.spam ? "unmarkSpam" : "markSpam")}</button>
       <button data-role="resolve" ?hidden=${resolved || others} ?disabled=${waits} @click=${() => this.act("resolve", !mine)}>${t("resolve")}</button>`;
   }
 
