@@ -94,6 +94,14 @@ def test_whoever_was_forgotten_or_began_anew_or_wants_none_is_mailed_nothing(fac
     assert mails.end(told.state, mailed) == (() if isinstance(fact, ConversationErased) else (mailed,))
 
 
+def test_whoever_wants_no_more_is_mailed_nothing_that_is_said_later() -> None:
+    told = story(said("one"))
+    told.visitor(MailStopped())
+    told.operator(said("two"))
+    assert told.state.mail.since
+    assert not due(told.state)
+
+
 def test_a_mail_is_begun_at_most_twice() -> None:
     told = story(said("one"))
     for _ in range(2):
