@@ -276,6 +276,7 @@ async def test_a_day_with_the_keys_alone(people: People, stage: Stage) -> None:
     await expect(ada.part("snooze-dialog")).to_be_visible()
     await keys.press("Escape")
     await expect(ada.part("snooze-dialog")).to_be_hidden()
+    await expect(ada.part("resolve")).to_be_enabled()  # the label is stored by now
     await keys.press("e")
     await expect(ada.owner).to_have_text("Resolved by an operator")
     await keys.press("u")

@@ -270,7 +270,7 @@ export class ConversationView extends ConsoleElement {
     if (row.status === "resolved") return nothing;
     return isSnoozed(row, Date.now())
       ? html`<button data-role="unsnooze" ?disabled=${this.acting} @click=${() => this.act("unsnooze")}>${t("unsnooze")}</button>`
-      : html`<button data-role="snooze" ?disabled=${this.acting} @click=${() => this.emit("ask", { question: "snooze", conversation: row.id })}>${t("snooze")}</button>`;
+      : html`<button data-role="snooze" @click=${() => this.emit("ask", { question: "snooze", conversation: row.id })}>${t("snooze")}</button>`;
   }
 
   /** What the assistant suggests for this conversation. @param {Kind} kind */
