@@ -61,7 +61,9 @@ async def mail_server(
     mailbox = TakenMails()
 
     def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()))
+        return AuthResult(
+            success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()), handled=False
+        )
 
     def session() -> SMTP:
         return SMTP(

@@ -77,7 +77,7 @@ async def test_it_goes_encrypted_and_with_a_login(certificate: Path, at_once: bo
         await mailbox.next()
         assert at_once or mailbox.encrypted == [True]
         wrong = MailServer("localhost", mailbox.port, how, USER, "wrong", str(certificate))  # type: ignore[arg-type]
-        with pytest.raises(NotMailed) as error:
+        with pytest.raises(NotMailed, match="535") as error:
             await wrong.send(SENDER, TO, mail())
         assert not error.value.final  # it is for us to put right
 
