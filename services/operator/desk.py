@@ -41,7 +41,7 @@ from shared.eventlog.checkpoint import Checkpoint
 log = structlog.get_logger()
 
 #: Raise it when a table changes.
-SCHEMA: Final = 7
+SCHEMA: Final = 8
 #: The tables, the fold, and the contracts of the states: a file that was made by others is made anew.
 MAKER: Final = f"schema {SCHEMA}, desk {VERSION}, {', '.join(contracts())}, {DeskNotes.__struct_config__.tag}"
 #: Conversations kept in memory, those folded or asked for last; besides those not written yet.
@@ -79,7 +79,10 @@ CREATE TABLE conversations (
     given INTEGER NOT NULL, -- since when an operator has it to whom it was given, and who did not answer
     content TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX by_shelf ON conversations (shelf, updated);
+-- One for each shelf: one for both SQLite takes for all questions about live ones, also
+-- for those that concern few of them and have an index of their own.
+CREATE INDEX by_live ON conversations (updated) WHERE shelf = 1;
+CREATE INDEX by_resolved ON conversations (updated) WHERE shelf = 2;
 CREATE INDEX by_queue ON conversations (waiting) WHERE shelf = 1 AND owner = 'queue';
 CREATE INDEX by_waiting ON conversations (waiting) WHERE shelf = 1 AND waiting > 0;
 CREATE INDEX by_given ON conversations (given) WHERE given > 0;
@@ -619,7 +622,7 @@ _VIEWS: Final[dict[View, _View]] = {
     "mine": _View(f"{_OWNED} AND snoozed <= :now", "updated", _updated),
     "live": _View(f"shelf = {LIVE}", "updated", _updated),
     "snoozed": _View(
-        f"shelf = {LIVE} AND snoozed > :now",
+        f"shelf = {LIVE} AND snoozed > 0 AND snoozed > :now",
         "snoozed",
         lambda summary: summary.notes.snoozed_until,
         upwards=True,

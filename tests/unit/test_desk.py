@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -587,3 +589,35 @@ def test_an_entry_that_comes_again_changes_nothing() -> None:
     change = desk.apply(entries[0])
     assert (change.facts, desk.page("queue", "ada", 10)) == ((), before)
     assert desk.find(entries[0].conversation).updated == entries[-1].time  # type: ignore[union-attr]
+
+
+#: The indexes of those conversations in which somebody has something to do.
+FEW = {"by_queue", "by_waiting", "by_wanted", "by_given", "by_mail", "by_operator", "by_snooze"}
+
+
+def test_what_is_asked_every_few_seconds_reads_none_of_the_conversations_that_it_is_not_about(
+    tmp_path: Path,
+) -> None:
+    """A busy bot may have 200,000 live conversations: to go through these holds up everything else."""
+    path = tmp_path / "desk.sqlite"
+    desk = Desk(path)
+    asked: list[str] = []
+    desk._file.set_trace_callback(asked.append)
+    desk.owners()
+    desk.loads()
+    desk.waits()
+    desk.gifts()
+    desk.unanswered(10)
+    desk.to_mail(1, 2, 10)
+    desk.for_people(10)
+    for view in ("queue", "mine", "snoozed"):
+        desk.page(view, "ada", 10, None)
+    desk._file.set_trace_callback(None)
+    questions = [each for each in asked if each.startswith("SELECT") and "FROM conversations" in each]
+    assert len(questions) >= 9
+    for question in questions:
+        plan = [row[3] for row in desk._file.execute(f"EXPLAIN QUERY PLAN {question}")]
+        for step in plan:
+            read = re.search(r"(?:SCAN|SEARCH) conversations(?: USING (?:COVERING )?INDEX (\w+))?", step)
+            assert read is None or read[1] in FEW, (question, plan)
+    desk.close()
