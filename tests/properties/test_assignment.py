@@ -151,3 +151,10 @@ def test_what_is_meant_for_somebody_or_spam_is_not_given_out() -> None:
     assert found is not None
     assert found.priority == "urgent"
     assert to_give(ConversationSummary("c")) is None
+
+
+def test_who_waits_longest_comes_first_whatever_their_names() -> None:
+    later, earlier = WaitingConversation("a", "sales", 2), WaitingConversation("b", "sales", 1)
+    ada = DeskOperator("ada", "online", 0, 0)
+    assert assign([later, earlier], [ada], SALES) == [("b", "ada")]
+    assert assign([replace(later, priority="urgent"), earlier], [ada], SALES) == [("a", "ada")]
