@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 from deploy.cli import accounts
 from shared.contract.entry import Entry
@@ -89,6 +89,14 @@ class MailStage:
         if email is not None:
             await self.append(id, "bot", VariableSaved(name="email", value=email))
         await self.does(id, "claim")
+        return id
+
+    async def begun(self, socket: ClientConnection) -> str:
+        """The conversation of this socket, once the proxy has stored that it began."""
+        id = conversation_of(cookie_of(socket).partition("=")[2], "websocket")
+        async with asyncio.timeout(15):
+            while not await self.facts(id, ConversationStarted):
+                await asyncio.sleep(0.02)
         return id
 
     async def does(self, id: str, command: str, wanted: int = 200, **body: Any) -> dict[str, Any]:
@@ -248,7 +256,7 @@ async def test_what_a_server_refuses_is_told_in_the_transcript(stage: MailStage)
 async def test_whoever_is_there_or_has_seen_it_gets_none(stage: MailStage) -> None:
     url = stage.proxy.url.replace("http", "ws") + "/ws"
     async with connect(url, subprotocols=V1) as socket:
-        id = conversation_of(cookie_of(socket).partition("=")[2], "websocket")
+        id = await stage.begun(socket)
         await stage.append(id, "bot", VariableSaved(name="email", value=ADDRESS))
         await stage.does(id, "claim")
         await stage.does(id, "say", text="Look here")
@@ -266,7 +274,7 @@ async def test_whoever_is_there_or_has_seen_it_gets_none(stage: MailStage) -> No
 async def test_an_operator_asks_for_the_address(stage: MailStage) -> None:
     url = stage.proxy.url.replace("http", "ws") + "/ws"
     async with connect(url, subprotocols=V1) as socket:
-        id = conversation_of(cookie_of(socket).partition("=")[2], "websocket")
+        id = await stage.begun(socket)
         await stage.does(id, "ask-address", wanted=409)  # nobody has it
         await stage.does(id, "claim")
         for _ in range(2):

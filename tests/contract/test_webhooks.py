@@ -336,13 +336,20 @@ async def test_endpoints_that_cannot_be_read_lose_nothing(
     monkeypatch.setattr("services.operator.webhooks.UNREADABLE_SECONDS", 0.05)
     monkeypatch.setattr("services.operator.webhook_store.FRESH_SECONDS", 0.0)
     await hooked.begun()
+    admin = await connections.client("admin")
+
+    async def redelivered_at_all() -> bool:
+        infos = [await admin.jsm().consumer_info(name, subjects.WEBHOOKS_DURABLE) for name in LAYOUT.names]
+        return any(info.num_redelivered for info in infos)
+
     async with receiving("200 OK") as (receiver, url):
         await hooked.add(url)
-        bucket = await (await connections.client("admin")).jetstream().key_value(subjects.WEBHOOK_ENDPOINTS)
+        bucket = await admin.jetstream().key_value(subjects.WEBHOOK_ENDPOINTS)
         right = (await bucket.get(subjects.WEBHOOK_ENDPOINTS_KEY)).value or b""
         await bucket.put(subjects.WEBHOOK_ENDPOINTS_KEY, b"nonsense")
         async with hooked.running():
             await hooked.says("a")
+            await until_so(redelivered_at_all, True)  # the service has met it, and given the entry back
             await bucket.put(subjects.WEBHOOK_ENDPOINTS_KEY, right)
             await until_so(lambda: _count(receiver), 1)
 

@@ -174,10 +174,13 @@ async def test_another_attempt_begins_anew_and_the_one_before_is_not_heard_any_m
         await assistant.drafts(conversation, 0, "It ")
         assert await written(socket, 3) == "It "
         await assistant.begins(conversation, attempt=2)
-        await assistant.drafts(conversation, 3, "of the dead", attempt=1)
         await assistant.drafts(conversation, 0, "Tomorrow", attempt=2)
-        draft = await heard(socket, "Draft")
+        draft = await heard(socket, "Draft")  # now the proxy has read of the second attempt
         assert (draft["attempt"], draft["offset"], draft["text"]) == (2, 0, "Tomorrow")
+        await assistant.drafts(conversation, 3, "of the dead", attempt=1)
+        await assistant.drafts(conversation, 8, " at noon", attempt=2)
+        draft = await heard(socket, "Draft")
+        assert (draft["attempt"], draft["offset"], draft["text"]) == (2, 8, " at noon")
 
 
 async def test_after_a_takeover_no_word_comes_through(assistant: PlayedWorkflow) -> None:

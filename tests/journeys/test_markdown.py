@@ -180,7 +180,7 @@ async def test_markdown_becomes_nodes_in_time_in_proportion_to_it(people: People
         assert large < 30 * small + 200, unit
 
 
-def test_both_pages_draw_with_the_same_lines() -> None:
+async def test_both_pages_draw_with_the_same_lines() -> None:
     button, console = "services/proxy/widget/chat/view", "services/operator/static/console"
     assert (Path(ROOT) / button / "markdown.js").read_text() == (
         Path(ROOT) / console / "markdown.js"
