@@ -146,7 +146,7 @@ def numbers(store: duckdb.DuckDBPyConnection) -> LogNumbers:
         statuses={**dict.fromkeys(STATUSES, 0), **dict(_rows(store, _STATUSES))},
         answers=_histogram(store, total("turn")),
         answer_times=_durations(store, "turn"),
-        waiting_times=_durations(store, "waited"),
+        waiting_times=_durations(store, "waited", "claimed"),
         first_responses=_durations(store, "first_response"),
         resolutions=_durations(store, "resolution"),
         ratings=ratings,
@@ -174,9 +174,9 @@ def per_hour(store: duckdb.DuckDBPyConnection, now: int) -> list[tuple[int, int]
 
 
 _COUNTS: Final = "SELECT kind, count(*), sum(value)::BIGINT FROM measures GROUP BY kind"
-_OPEN: Final = "SELECT owner, count(*) FROM talks WHERE current AND status = 'open' GROUP BY owner"
-_WAITING: Final = "SELECT queue, count(*) FROM talks WHERE current AND queue <> '' GROUP BY queue"
-_STATUSES: Final = "SELECT status, count(*) FROM talks WHERE current GROUP BY status"
+_OPEN: Final = "SELECT owner, count(*) FROM matters WHERE current AND status = 'open' GROUP BY owner"
+_WAITING: Final = "SELECT queue, count(*) FROM matters WHERE current AND waits > 0 GROUP BY queue"
+_STATUSES: Final = "SELECT status, count(*) FROM matters WHERE current GROUP BY status"
 _HOURS: Final = """
     SELECT time // $1, count(*) FROM measures WHERE kind = 'started' AND time >= $2 AND time < $3 GROUP BY 1
 """
@@ -217,11 +217,12 @@ def _histogram(store: duckdb.DuckDBPyConnection, nanoseconds: int) -> Histogram:
     )
 
 
-def _durations(store: duckdb.DuckDBPyConnection, kind: str) -> Durations:
+def _durations(store: duckdb.DuckDBPyConnection, kind: str, detail: str | None = None) -> Durations:
     count, quantiles = _row(
         store,
-        "SELECT count(*), quantile_disc(value, [0.5, 0.95, 0.99]) FROM measures WHERE kind = $1",
-        [kind],
+        "SELECT count(*), quantile_disc(value, [0.5, 0.95, 0.99]) FROM measures"
+        " WHERE kind = $1 AND detail = coalesce($2, detail)",
+        [kind, detail],
     )
     return Durations(count, *(each / NANOSECONDS for each in quantiles or ())) if count else _NEVER
 
@@ -253,8 +254,8 @@ def _flows(store: duckdb.DuckDBPyConnection) -> list[FlowNumbers]:
     for version, state, count in _rows(
         store,
         """
-        SELECT version, place, count(*) FROM talks WHERE place IS NOT NULL AND version IN (SELECT unnest($1))
-        GROUP BY version, place ORDER BY place
+        SELECT version, place, count(*) FROM matters
+        WHERE place IS NOT NULL AND version IN (SELECT unnest($1)) GROUP BY version, place ORDER BY place
         """,
         [wanted],
     ):

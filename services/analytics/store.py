@@ -22,28 +22,20 @@ import duckdb
 import msgspec
 import structlog
 
-from services.analytics.domain.measures import (
-    VERSION,
-    Measure,
-    OpenInput,
-    TalkState,
-    TrackedConversation,
-    count,
-)
+from services.analytics.domain.counting import VERSION, OpenInput, TrackedConversation, count
+from services.analytics.domain.measures import Matter, Measure
+from services.analytics.tables import DIGEST, MATTERS, MEASURES, TABLES, TRACKED
 from shared.contract.conversation import Conversation
 from shared.contract.conversation.codec import UnreadableState, contracts
 from shared.contract.conversation.codec import decode as read_state
 from shared.contract.conversation.codec import encode as state_of
 from shared.contract.entry import RecordedEntry
 from shared.contract.persistent_queue import PersistentQueue
-from shared.contract.subjects import DESK
 from shared.eventlog import checkpoint as checkpoints
 from shared.eventlog.checkpoint import Checkpoint
 
 log = structlog.get_logger()
 
-#: Raise it when a table changes.
-SCHEMA: Final = 2
 #: Conversations whose state is kept in memory, those counted last; all others are read from the file.
 MAX_TRACKED: Final = 5_000
 #: What DuckDB may keep in memory.
@@ -51,35 +43,8 @@ MEMORY: Final = "96MB"
 #: How much is written before the file is put in order: at the usual 16 MB that is half of a long reading.
 CHECKPOINT: Final = "64MB"
 
-_MEASURES: Final = {
-    "kind": "VARCHAR",
-    "time": "BIGINT",
-    "conversation": "VARCHAR",
-    "talk": "INTEGER",
-    "position": "BIGINT",
-    "fact": "INTEGER",
-    "part": "INTEGER",
-    "name": "VARCHAR",
-    "version": "VARCHAR",
-    "value": "BIGINT",
-}
-_TALKS: Final = {
-    "conversation": "VARCHAR",
-    "number": "INTEGER",
-    "begun": "BIGINT",
-    "status": "VARCHAR",
-    "owner": "VARCHAR",
-    "queue": "VARCHAR",
-    "version": "VARCHAR",
-    "place": "VARCHAR",
-    "current": "BOOLEAN",
-}
-_TRACKED: Final = {"conversation": "VARCHAR", "state": "VARCHAR"}
-_PLACE: Final = {"maker": "VARCHAR", "checkpoint": "VARCHAR", "counted": "BIGINT", "newest": "BIGINT"}
-
-
 #: The tables, what counts, and the contracts of the states: a file that was made by others is made anew.
-MAKER: Final = f"schema {SCHEMA}, measures {VERSION}, {', '.join(contracts())}"
+MAKER: Final = f"tables {DIGEST}, measures {VERSION}, {', '.join(contracts())}"
 
 
 class StoreError(Exception):
@@ -99,11 +64,13 @@ class _Unreadable(Exception):
 class _Rest(msgspec.Struct, array_like=True):
     """A conversation's `TrackedConversation` except the state, which has a codec of its own."""
 
-    talk: TalkState
+    matter: Matter
     asked: tuple[OpenInput, ...]
     since: int | None
     spoken: bool
     handed_off: bool
+    noted: int
+    breaches: tuple[str, ...]
 
 
 class NumbersStore:
@@ -145,16 +112,13 @@ class NumbersStore:
     def write(self, entries: Sequence[RecordedEntry], checkpoint: Checkpoint | None) -> None:
         """Count these, and keep how far they go. All or nothing; raises `StoreError`."""
         measures: list[Measure] = []
-        talks: dict[tuple[str, int], dict[str, Any]] = {}
+        matters: dict[tuple[str, int], dict[str, Any]] = {}
         changed: dict[str, TrackedConversation] = {}
         counted, newest = self.counted, self.newest
         try:
             with self._transaction() as connection:
                 tracked = self._load(connection, {entry.conversation for entry in entries})
                 for entry in entries:
-                    if entry.author == DESK:  # it is of the log, and says nothing of what is measured
-                        counted, newest = counted + 1, max(newest, entry.time)
-                        continue
                     name = entry.conversation
                     result = count(tracked[name], entry)
                     if result is None:
@@ -162,12 +126,12 @@ class NumbersStore:
                     counted, newest = counted + 1, max(newest, entry.time)
                     tracked[name] = changed[name] = result.after
                     measures += result.measures
-                    for talk in result.talks:
-                        talks[name, talk.number] = {"conversation": name, **msgspec.structs.asdict(talk)}
-                _add(connection, "measures", _MEASURES, measures)
-                _add(connection, "talks", _TALKS, talks.values(), "OR REPLACE")
+                    for each in result.matters:
+                        matters[name, each.number] = {"conversation": name, **msgspec.structs.asdict(each)}
+                _add(connection, "measures", MEASURES, measures)
+                _add(connection, "matters", MATTERS, matters.values(), "OR REPLACE")
                 states = [{"conversation": name, "state": _text(each)} for name, each in changed.items()]
-                _add(connection, "tracked", _TRACKED, states, "OR REPLACE")
+                _add(connection, "tracked", TRACKED, states, "OR REPLACE")
                 self._note(connection, checkpoint, counted, newest)
         except (duckdb.Error, _Unreadable) as error:
             self._tracked.clear()
@@ -181,7 +145,7 @@ class NumbersStore:
         self._tracked.clear()
         try:
             with self._transaction() as connection:
-                for table in ("measures", "talks", "tracked"):
+                for table in ("measures", "matters", "tracked"):
                     connection.execute(f"DELETE FROM {table}")
                 self._note(connection, None, 0, 0)
         except duckdb.Error as error:
@@ -230,12 +194,7 @@ class NumbersStore:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             connection = _connect(self._path)
             self._path.chmod(0o600)
-            for table, columns, key in (
-                ("measures", _MEASURES, ""),
-                ("talks", _TALKS, ", PRIMARY KEY (conversation, number)"),
-                ("tracked", _TRACKED, ", PRIMARY KEY (conversation)"),
-                ("place", _PLACE, ""),
-            ):
+            for table, columns, key in TABLES:
                 listed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
                 connection.execute(f"CREATE TABLE {table} ({listed}{key})")
             self._note(connection, None, 0, 0)
@@ -248,9 +207,9 @@ class NumbersStore:
         row = connection.execute("SELECT maker, checkpoint, counted, newest FROM place").fetchone()
         if row is None or row[0] != MAKER:
             return False
+        connection.execute("SELECT count(*) FROM measures, matters, tracked WHERE false")
         self.checkpoint = checkpoints.decode(row[1].encode()) if row[1] else None
         self.counted, self.newest = row[2:]
-        connection.execute("SELECT count(*) FROM measures, talks, tracked WHERE false")
         return True
 
     def _set_aside(self, reason: str) -> None:
@@ -350,7 +309,15 @@ def _add(
 
 
 def _text(tracked: TrackedConversation) -> str:
-    rest = _Rest(tracked.talk, tuple(tracked.asked), tracked.since, tracked.spoken, tracked.handed_off)
+    rest = _Rest(
+        tracked.matter,
+        tuple(tracked.asked),
+        tracked.since,
+        tracked.spoken,
+        tracked.handed_off,
+        tracked.noted,
+        tracked.breaches,
+    )
     return f"{msgspec.json.encode(rest).decode()}\n{state_of(tracked.state).decode()}"
 
 
@@ -360,8 +327,16 @@ def _tracked(text: str) -> TrackedConversation:
         rest, state = text.split("\n", 1)
         found = _rest.decode(rest)
         whole = read_state(Conversation, state.encode())
-        asked = PersistentQueue(found.asked)
-        return TrackedConversation(whole, found.talk, asked, found.since, found.spoken, found.handed_off)
+        return TrackedConversation(
+            whole,
+            found.matter,
+            PersistentQueue(found.asked),
+            found.since,
+            found.spoken,
+            found.handed_off,
+            found.noted,
+            found.breaches,
+        )
     except (ValueError, UnreadableState) as error:
         raise _Unreadable(f"a conversation's state cannot be read: {error}") from error
 

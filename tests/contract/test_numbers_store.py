@@ -255,14 +255,14 @@ async def test_numbers_that_cannot_be_read_are_no_ones_business(
     model = ReadModel(store, health)
     model.follow(cast(ChatLog, None), lambda: PLACE)
     model._complete = True
-    store._connection.execute("DROP TABLE talks")
+    store._connection.execute("DROP TABLE matters")
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(cast(Any, http.build(lambda: model, health))), base_url="http://here"
     ) as client:
         answer = await client.get("/api/summary")
     assert answer.status_code == 503
     assert answer.json()["error"] == "the numbers cannot be read now, try again"
-    assert "talks" not in answer.text
+    assert "matters" not in answer.text
     await model.stop()
 
 

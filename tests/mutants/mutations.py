@@ -1708,7 +1708,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Analytics keeps no words that are not sealed",
-        "services/analytics/domain/measures.py",
+        "services/analytics/domain/counting.py",
         "replace(entry, facts=take_out(entry.facts)[0])",
         "entry",
         ("tests/contract/test_numbers_store.py", "-k", "no_word"),
@@ -1729,7 +1729,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "An entry is counted once, however often it is read",
-        "services/analytics/domain/measures.py",
+        "services/analytics/domain/counting.py",
         "    if entry.position <= before.state.position:",
         "    if False:",
         ("tests/properties/test_numbers.py",),

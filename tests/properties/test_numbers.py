@@ -10,7 +10,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.analytics.domain.measures import Measure, TalkState, TrackedConversation, count
+from services.analytics.domain.counting import TrackedConversation, count
+from services.analytics.domain.measures import Matter, Measure
 from services.analytics.numbers import REASONS, LogNumbers
 from services.analytics.transports.metrics import families
 from services.analytics.transports.summary import summarize
@@ -95,20 +96,20 @@ def histories(draw: st.DrawFn) -> list[RecordedEntry]:
     return history
 
 
-Rows = tuple[Counter[Measure], dict[tuple[str, int], TalkState], dict[str, TrackedConversation]]
+Rows = tuple[Counter[Measure], dict[tuple[str, int], Matter], dict[str, TrackedConversation]]
 
 
 def counted(history: list[RecordedEntry], before: Rows | None = None) -> Rows:
     """The rows that a store holds afterwards: all numbers are made of these."""
-    measures, talks, tracked = before or (Counter(), {}, {})
-    measures, talks, tracked = Counter(measures), {**talks}, {**tracked}
+    measures, matters, tracked = before or (Counter(), {}, {})
+    measures, matters, tracked = Counter(measures), {**matters}, {**tracked}
     for entry in history:
         result = count(tracked.get(entry.conversation, TrackedConversation()), entry)
         if result is not None:
             tracked[entry.conversation] = result.after
             measures.update(result.measures)
-            talks.update({(entry.conversation, talk.number): talk for talk in result.talks})
-    return measures, talks, tracked
+            matters.update({(entry.conversation, each.number): each for each in result.matters})
+    return measures, matters, tracked
 
 
 def shown(numbers: LogNumbers) -> Any:
@@ -150,8 +151,8 @@ def test_without_any_key_the_numbers_are_the_same(history: list[RecordedEntry]) 
     sealed = [
         msgspec.structs.replace(entry, facts=take_out(entry.facts)[0], sealed=True) for entry in history
     ]
-    measures, talks, _ = counted(sealed)
-    assert (measures, talks) == counted(history)[:2]
+    measures, matters, _ = counted(sealed)
+    assert (measures, matters) == counted(history)[:2]
 
 
 # --- and as the store tells them ---------------------------------------------------------------
