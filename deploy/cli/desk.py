@@ -12,7 +12,7 @@ from nats.js.errors import KeyNotFoundError, NotFoundError
 from deploy.cli import accounts
 from deploy.cli.connection import connected
 from deploy.cli.settings import Local
-from services.operator.domain.desk_settings import DeskSettings, SettingsError, read_settings
+from shared.contract.desk_settings import DeskSettings, SettingsError, read_settings
 from shared.contract.subjects import DESK_SETTINGS, DESK_STATE
 from shared.service.settings import environment, load
 

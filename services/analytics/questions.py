@@ -42,14 +42,14 @@ class Value(msgspec.Struct, frozen=True):
     p95: float | None = None
 
 
-class Point(NamedTuple):
+class SeriesPoint(NamedTuple):
     """A number of the time that begins at ``begin`` (nanoseconds since 1970, UTC)."""
 
     begin: int
     value: Value
 
 
-class Row(NamedTuple):
+class RowBehind(NamedTuple):
     """What a number is made of: the entry at ``position`` of the conversation, or (0) the matter itself."""
 
     time: int
@@ -73,7 +73,7 @@ def value(store: duckdb.DuckDBPyConnection, definition: Definition, question: Qu
 
 def series(
     store: duckdb.DuckDBPyConnection, definition: Definition, question: Question, step: Step, zone: ZoneInfo
-) -> list[Point]:
+) -> list[SeriesPoint]:
     """The number of each hour, day, week (from Monday) or month of the zone's calendar, also of those without
     rows. Raises `TooManyPoints`, `NotAGroup`, `duckdb.Error`.
     """
@@ -89,7 +89,7 @@ def series(
     )
     values = {begin: _value(definition, rest) for begin, *rest in found}
     nothing = _value(definition, (0, 0, None))
-    return [Point(begin, values.get(begin, nothing)) for begin in points]
+    return [SeriesPoint(begin, values.get(begin, nothing)) for begin in points]
 
 
 def groups(
@@ -135,7 +135,7 @@ def behind(
     question: Question,
     most: int = MAX_ROWS,
     parts: bool = False,
-) -> list[Row]:
+) -> list[RowBehind]:
     """What the number is made of, the newest first. ``parts``: only what a share counts.
 
     Raises `NotAGroup`, `duckdb.Error`.
@@ -151,7 +151,7 @@ def behind(
     )
     scale = _SCALES.get(definition.unit, 1)
     return [
-        Row(time, conversation, matter, position, amount / scale, part)
+        RowBehind(time, conversation, matter, position, amount / scale, part)
         for time, conversation, matter, position, amount, part in found
     ]
 

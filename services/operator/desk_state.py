@@ -20,8 +20,8 @@ from nats.js.kv import KeyValue
 
 from services.operator.buckets import Unavailable
 from services.operator.domain.availability import Availability
-from services.operator.domain.desk_settings import NO_SETTINGS, SettingsError, read_settings
 from shared.contract import subjects
+from shared.contract.desk_settings import NO_SETTINGS, SettingsError, read_settings
 
 log = structlog.get_logger()
 

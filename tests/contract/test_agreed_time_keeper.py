@@ -10,9 +10,9 @@ import pytest
 from services.operator.agreed_time_keeper import AgreedTimeKeeper
 from services.operator.desk_commands import DeskCommands
 from services.operator.desk_state import DeskState
-from services.operator.domain.desk_settings import read_settings
 from services.operator.handlers import Handlers
 from shared.contract.desk_facts import AgreedTimeReached
+from shared.contract.desk_settings import read_settings
 from shared.contract.facts import (
     ConversationClaimed,
     Fact,

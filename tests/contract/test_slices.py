@@ -12,11 +12,11 @@ import pytest
 
 from services.operator.desk import Desk
 from services.operator.domain.decisions import Operator
-from services.operator.domain.desk_settings import NO_SETTINGS
 from services.operator.handlers import Handlers
 from services.operator.transports import http
 from services.proxy.app import Proxy
 from services.proxy.settings import ProxySettings
+from shared.contract.desk_settings import NO_SETTINGS
 from shared.contract.subjects import conversation_of
 from shared.eventlog.connection import ConnectionState
 from shared.eventlog.subscription import Start, Subscription

@@ -214,14 +214,14 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "Hours that end in what a clock shows twice end at the second time",
-        "services/operator/domain/working_hours.py",
+        "shared/contract/working_hours.py",
         "            wall = wall.replace(fold=fold)\n",
         "            pass\n",
         ("tests/unit/test_agreed_times.py",),
     ),
     Mutation(
         "Hours that begin in what a clock skips begin when it goes on",
-        "services/operator/domain/working_hours.py",
+        "shared/contract/working_hours.py",
         "while not self._shown(wall):",
         "while False:",
         ("tests/unit/test_agreed_times.py",),

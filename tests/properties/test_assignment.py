@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from services.operator.domain.assignment import DeskOperator, Gift, WaitingConversation, assign, to_give
 from services.operator.domain.desk import ConversationSummary
-from services.operator.domain.desk_settings import DeskSettings, Queue, Skills
 from services.operator.domain.notes import Assignment, DeskNotes
-from services.operator.domain.working_hours import WorkingHours
 from shared.contract.conversation import NEW
 from shared.contract.conversation.ownership import Ownership
+from shared.contract.desk_settings import DeskSettings, Queue, Skills
+from shared.contract.working_hours import WorkingHours
 from tests.unit.test_agreed_times import BERLIN
 
 ACCOUNTS = ("ada", "bob", "cleo", "dan")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from services.operator.domain.agreed_times import AgreedTimes, Due, due, marks
+from services.operator.domain.agreed_times import Due, due, marks
 from services.operator.domain.desk import ConversationSummary, fold
-from services.operator.domain.working_hours import ALWAYS, Hours, Week, WorkingHours
+from shared.contract.desk_settings import AgreedTimes
 from shared.contract.facts import (
     ConversationClaimed,
     ConversationHandedBack,
@@ -21,6 +21,7 @@ from shared.contract.facts import (
     OperatorSaid,
     TextWritten,
 )
+from shared.contract.working_hours import ALWAYS, Hours, Week, WorkingHours
 from tests.examples import CONVERSATION, CONVERSATION_STARTED, FLOW_STARTED, Story
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deploy.cli.main import main
-from services.operator.domain.desk_settings import NO_SETTINGS, SettingsError, read_settings
+from shared.contract.desk_settings import NO_SETTINGS, SettingsError, read_settings
 
 HOUR = 3600 * 10**9
 

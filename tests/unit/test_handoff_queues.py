@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.operator.domain.assignment import DeskOperator
-from services.operator.domain.desk_settings import DeskSettings, Queue, Skills
 from services.operator.domain.queue_figures import HOUR, MIN_WAITS, RecentWaits, queue_figures
-from services.operator.domain.working_hours import Hours, Week, WorkingHours
+from shared.contract.desk_settings import DeskSettings, Queue, Skills
 from shared.contract.facts import ConditionUntold, Fact, HandoffRequested, QueueChecked
 from shared.contract.queue_figures import QueueFigures
+from shared.contract.working_hours import Hours, Week, WorkingHours
 from shared.flow.again import decided_again
 from shared.flow.language.flow import Flow, FlowError
 from tests.dialogue import FlowDialogue, flow_of, said, says, text

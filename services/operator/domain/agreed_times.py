@@ -13,20 +13,13 @@ from typing import Final
 import msgspec
 
 from services.operator.domain.desk import ConversationSummary
-from services.operator.domain.working_hours import WorkingHours
 from shared.contract.desk_facts import AgreedTimeReached, Goal
+from shared.contract.desk_settings import AgreedTimes
+from shared.contract.working_hours import WorkingHours
 from shared.timestamps import format_time
 
 #: From this part of an agreed time on it is marked.
 MARK: Final = 0.8
-
-
-class AgreedTimes(msgspec.Struct, frozen=True):
-    """Working time for each goal (nanoseconds); 0: nothing is agreed."""
-
-    first_response: int = 0
-    next_response: int = 0
-    resolution: int = 0
 
 
 class Due(msgspec.Struct, frozen=True):

@@ -15,8 +15,8 @@ import msgspec
 
 from services.operator.domain.availability import Availability
 from services.operator.domain.desk import ConversationSummary
-from services.operator.domain.desk_settings import DeskSettings
 from shared.contract.desk_facts import Priority
+from shared.contract.desk_settings import DeskSettings
 
 _URGENCY: Final[dict[Priority, int]] = {"urgent": 0, "high": 1, "normal": 2, "low": 3}
 

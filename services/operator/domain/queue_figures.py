@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final
 
 from services.operator.domain.assignment import DeskOperator, is_free
-from services.operator.domain.desk_settings import DeskSettings
+from shared.contract.desk_settings import DeskSettings
 from shared.contract.queue_figures import MAX_TOLD, OTHER_QUEUES, QueueFigures
 
 #: Of so long the waits count (nanoseconds), of so many queues, and so many of each.

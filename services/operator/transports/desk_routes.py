@@ -14,7 +14,6 @@ from litestar.params import JSONBody
 
 from services.operator.desk_commands import DeskCommands
 from services.operator.domain.decisions import Operator
-from services.operator.domain.desk_settings import DeskSettings
 from services.operator.handlers import Handlers, Still
 from services.operator.transports import desk_schemas as wire
 from services.operator.transports import schemas
@@ -35,6 +34,7 @@ from shared.contract.desk_facts import (
     SpamMarked,
     SpamUnmarked,
 )
+from shared.contract.desk_settings import DeskSettings
 from shared.contract.visible import cleaned
 
 #: Examples of what is answered.

@@ -23,7 +23,6 @@ from services.operator.desk_state import DeskState
 from services.operator.domain.availability import availability
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import View
-from services.operator.domain.desk_settings import DeskSettings
 from services.operator.domain.export import MEDIA, Format, exported
 from services.operator.domain.leases import Leases
 from services.operator.domain.mails import words_for
@@ -49,6 +48,7 @@ from services.operator.transports.team_routes import team_routes
 from services.operator.transports.view_routes import view_routes
 from services.operator.transports.webhook_routes import webhook_routes
 from services.operator.webhook_store import WebhookStore
+from shared.contract.desk_settings import DeskSettings
 from shared.contract.subjects import SESSION_HOURS
 from shared.contract.visible import cleaned
 from shared.service.health import VERSION

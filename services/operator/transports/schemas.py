@@ -13,7 +13,6 @@ from services.operator.domain.agreed_times import Due, due
 from services.operator.domain.availability import Availability
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import ConversationSummary, Ending
-from services.operator.domain.desk_settings import DeskSettings
 from services.operator.domain.places import FlowPlaces
 from services.operator.domain.search import Writer, excerpt
 from services.operator.domain.second_factor import MAX_CODE
@@ -23,6 +22,7 @@ from services.operator.transports.desk_schemas import NotedFields, noted_fields
 from services.operator.word_index import IndexMatch
 from shared.contract.conversation import Owner, Status
 from shared.contract.desk_facts import Goal
+from shared.contract.desk_settings import DeskSettings
 from shared.contract.drafts import DraftPiece
 from shared.contract.markdown import plain_markdown
 from shared.contract.presence import VisitorReport

@@ -17,13 +17,13 @@ from services.operator.domain.agreed_times import due
 from services.operator.domain.availability import Availability, availability
 from services.operator.domain.decisions import Operator
 from services.operator.domain.desk import ConversationSummary
-from services.operator.domain.desk_settings import DeskSettings
 from services.operator.domain.leases import Leases
 from services.operator.handlers import Handlers, Still
 from services.operator.transports import schemas
 from services.operator.transports.login import Door
 from services.operator.transports.parameters import Id
 from services.operator.transports.problems import as_problem, problems
+from shared.contract.desk_settings import DeskSettings
 from shared.timestamps import format_time
 
 #: It is looked for what is late among so many that wait longest, and as many that are open longest.

@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from services.operator.domain.agreed_times import AgreedTimes
-from services.operator.domain.working_hours import Hours, Week, WorkingHours
+from shared.contract.working_hours import Hours, Week, WorkingHours
 
 #: The largest document (bytes).
 MAX_DOCUMENT: Final = 256 * 1024
@@ -105,6 +104,14 @@ class DeskDocument(msgspec.Struct, forbid_unknown_fields=True):
     capacity: Capacity | None = None
     operators: dict[str, OperatorDocument] = {}
     queues: dict[str, QueueDocument] = {}
+
+
+class AgreedTimes(msgspec.Struct, frozen=True):
+    """Working time for each goal (nanoseconds); 0: nothing is agreed."""
+
+    first_response: int = 0
+    next_response: int = 0
+    resolution: int = 0
 
 
 class Skills(msgspec.Struct, frozen=True):
