@@ -39,12 +39,13 @@ faults: setup ## kill, freeze, cut and fill everything on purpose (up to 30 minu
 mutants: setup ## take out one rule after the other: does a test notice? (up to 20 minutes)
 	@$(BIN)/python -m tests.mutants
 
-check: setup $(TOOLS) ## only the static checks; docs/asyncapi.yaml is up to date
+check: setup $(TOOLS) ## only the static checks; made documents are up to date
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.asyncapi --check
+	$(BIN)/python -m tests.numbers_page --check
 	$(NODE) node_modules/eslint/bin/eslint.js services/proxy/widget services/operator/static tests/widget tests/console
 	$(NODE) node_modules/typescript/bin/tsc
 	$(NODE) services/proxy/widget/build.js --check

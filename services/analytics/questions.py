@@ -11,6 +11,7 @@ import msgspec
 
 from services.analytics.domain.definition import LEFT_HOURS, SOURCES, Definition, Group
 from services.analytics.domain.periods import Period, Step, begins
+from services.analytics.domain.working_time import WorkingTime
 
 NANOSECONDS: Final = 1_000_000_000
 MILLION: Final = 1_000_000
@@ -24,10 +25,14 @@ MAX_ROWS: Final = 200
 
 
 class Question(msgspec.Struct, frozen=True):
-    """Of when, and of whom: ``only`` narrows to one value of each group."""
+    """Of when, and of whom: ``only`` narrows to one value of each group.
+
+    ``working``: times in working time, where the definition has a queue whose hours count.
+    """
 
     period: Period
     only: Mapping[Group, str] = {}
+    working: WorkingTime | None = None
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -156,6 +161,10 @@ def behind(
     ]
 
 
+_SPANS: Final = """
+    SELECT unnest($names::VARCHAR[]) AS name, unnest($starts::BIGINT[]) AS start,
+        unnest($ends::BIGINT[]) AS "end", unnest($worked::BIGINT[]) AS worked
+"""
 _SCALES: Final = {"seconds": NANOSECONDS, "cost": MILLION}
 
 
@@ -166,21 +175,39 @@ class _Asked:
         self._store = store
         self._definition = definition
         self._question = question
+        self._working = question.working if definition.working else None
+        self._spans: dict[str, list[Any]] = {}
 
     def of(self, by: Group | None = None) -> str:
         """The rows of the period, as SQL; ``name`` is the group's."""
+        if self._working is None:
+            return self._of({"name": by} if by else {})
+        rows = self._of({"name": by, "desk": "queue"} if by else {"desk": "queue"})
+        self._load_spans(self._working, rows)
+        return f"""
+            SELECT row.* REPLACE (
+                CASE WHEN began.name IS NULL THEN row.value ELSE {_worked("ended", "row.time")}
+                    - {_worked("began", "row.time - row.value")} END AS value
+            )
+            FROM ({rows}) AS row
+            ASOF LEFT JOIN ({_SPANS}) AS ended ON row.desk = ended.name AND row.time >= ended.start
+            ASOF LEFT JOIN ({_SPANS}) AS began
+                ON row.desk = began.name AND row.time - row.value >= began.start
+        """
+
+    def _of(self, named: Mapping[str, Group]) -> str:
         definition, only = self._definition, self._question.only
-        columns = {group: self._column(group) for group in (*only, *((by,) if by else ()))}
-        joined = any(column.startswith("m.") for column in columns.values())
+        columns = {group: self._column(group) for group in (*only, *named.values())}
+        joined = any("m." in column for column in columns.values())
         conditions = [
             f"({definition.where})",
             "e.time >= $since AND e.time < $until",
             *(f"{columns[group]} = $only_{group}" for group in only),
         ]
-        name = f", coalesce({columns[by]}, '') AS name" if by else ""
+        names = "".join(f", {columns[group]} AS {name}" for name, group in named.items())
         join = " LEFT JOIN matters AS m ON m.conversation = e.conversation AND m.number = e.matter"
         return f"""
-            SELECT e.time, e.conversation, e.matter, e.position, e.value, ({definition.part}) AS part{name}
+            SELECT e.time, e.conversation, e.matter, e.position, e.value, ({definition.part}) AS part{names}
             FROM {SOURCES[definition.source].format(left=_LEFT)} AS e{join if joined else ""}
             WHERE {" AND ".join(conditions)}
         """
@@ -188,7 +215,14 @@ class _Asked:
     def rows(self, sql: str, **values: Any) -> list[Any]:
         only = {f"only_{group}": value for group, value in self._question.only.items()}
         period = self._question.period
-        given = {"since": period.since, "until": period.until, "now": self._now(), **only, **values}
+        given = {
+            "since": period.since,
+            "until": period.until,
+            "now": self._now(),
+            **only,
+            **self._spans,
+            **values,
+        }
         # DuckDB refuses a value that the text does not name.
         return self._store.execute(sql, {n: v for n, v in given.items() if f"${n}" in sql}).fetchall()
 
@@ -205,7 +239,24 @@ class _Asked:
         own = definition.columns.get(group)
         if own is not None:
             return own
-        return f"{'e' if definition.source == 'matters' else 'm'}.{group}"
+        of = "e" if definition.source == "matters" else "m"
+        return f"coalesce({of}.{group}, '')"
+
+    def _load_spans(self, working: WorkingTime, rows: str) -> None:
+        """The working time from when the first of these rows began to when the last ended."""
+        ((first, last),) = self.rows(f"SELECT min(time - value), max(time) FROM ({rows})")
+        spans = working.spans(first or 0, last or 0)
+        self._spans = {
+            "names": spans.names,
+            "starts": spans.starts,
+            "ends": spans.ends,
+            "worked": spans.before,
+        }
+
+
+def _worked(span: str, moment: str) -> str:
+    """SQL for how much was worked up to a moment, with the last span that began before it."""
+    return f"""({span}.worked + least({moment}, {span}."end") - {span}.start)"""
 
 
 def _numbers(definition: Definition) -> str:

@@ -66,6 +66,13 @@ class WorkingHours:
             left -= max(0, span.end - begin)
         return None
 
+    def spans(self, since: int, until: int) -> Iterator[Span]:
+        """When people work from ``since`` to ``until``, five years at most (nanoseconds since 1970, UTC)."""
+        for span in self._from(since):
+            if span.start >= until:
+                return
+            yield span
+
     def _from(self, start: int) -> Iterator[Span]:
         first = self._day(start)
         for days in range(MAX_DAYS):

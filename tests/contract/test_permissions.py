@@ -217,6 +217,9 @@ async def test_accounts_and_sessions(server: EmbeddedNats, name: str) -> None:
             assert await user.may_publish(f"$KV.DESK.{key}") == (name in ("admin", "operator"))
         assert await user.may_publish("$JS.API.STREAM.MSG.GET.KV_DESK") == (name in ("admin", "operator"))
         assert await user.may_subscribe("$KV.DESK.>") == (name == "operator")
+        read = await user.may_publish("$JS.API.DIRECT.GET.KV_DESK.$KV.DESK.settings")
+        assert read == (name in ("admin", "analytics"))  # whose reports count working time
+        assert await user.may_publish("$JS.API.DIRECT.GET.KV_DESK.$KV.DESK.other") == (name == "admin")
         for bucket in ("OPERATORS", "OPERATOR_SESSIONS"):
             asked = await user.may_publish(f"$JS.API.DIRECT.GET.KV_{bucket}.$KV.{bucket}.someone")
             assert asked == (name in ("admin", "operator")), bucket

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from services.analytics import questions
 from services.analytics.domain.definitions import BY_NAME, CURRENT, DEFINITIONS
 from services.analytics.domain.periods import Period, days, read_moment
+from services.analytics.domain.working_time import WorkingTime
 from services.analytics.questions import NotAGroup, Question, Value
 from services.analytics.store import NumbersStore
 from shared.contract.desk_facts import AgreedTimeReached, ConversationSnoozed, SnoozeEnded
+from shared.contract.desk_settings import read_settings
 from shared.contract.entry import RecordedEntry
 from shared.contract.facts import (
     AnswerFailed,
@@ -570,3 +573,48 @@ def test_the_period_before_is_as_long() -> None:
     period = Period(100, 130)
     assert period.before == Period(70, 100)
     assert datetime.fromtimestamp(DAY.since // 10**9, UTC).hour == 0
+
+
+# --- working time --------------------------------------------------------------------------------
+
+DESK = {
+    "zone": "Europe/Berlin",
+    "hours": {"monday": ["09:00-17:00"], "tuesday": ["09:00-12:00", "13:00-17:00"]},
+    "queues": {"sales": {}, "night": {"hours": {"sunday": ["00:00-01:00"]}}},
+}
+
+
+def working(id: str, *logs: KnownLog) -> Value:
+    hours = WorkingTime(read_settings(msgspec.json.encode(DESK)))
+    with _store([entry for log in logs for entry in log.entries]) as store, store.reading() as reading:
+        return questions.value(reading, CURRENT[id], Question(WEEK, working=hours))
+
+
+WEEK = days(date(2026, 5, 31), date(2026, 6, 7), UTC)
+
+
+def test_a_night_and_a_lunch_are_no_waiting_in_working_time() -> None:
+    """1 June 2026 is a Monday. In summer Berlin is two hours ahead of UTC."""
+    log = KnownLog()
+    log.begins("2026-06-01T14:00", ASK)
+    log.asks_for_a_person("2026-06-01T14:30")  # 16:30 in Berlin: 30 minutes are left of the day
+    log.claims("2026-06-02T11:15")  # 13:15: three hours of the morning, and 15 minutes
+    log.says("2026-06-02T11:30")
+    log.resolves("2026-06-03T08:00")  # Wednesday: nobody works
+    assert working("waiting_time", log).value == (30 + 180 + 15) * 60
+    assert working("first_response", log).value == (30 + 180 + 30) * 60
+    assert working("resolution", log).value == (30 + 180 + 240) * 60
+    asked = AskedLog(log, period=WEEK)
+    assert asked("waiting_time").value == (20 * 60 + 45) * 60
+
+
+def test_working_time_of_queues_that_are_closed_or_that_the_settings_do_not_name() -> None:
+    never, always = KnownLog("a"), KnownLog("b")
+    for log, queue in ((never, "night"), (always, "other")):
+        log.begins("10:00", ASK)
+        log.asks_for_a_person("10:00", queue)
+        log.claims("10:05")
+    assert working("waiting_time", never).value == 0.0
+    assert working("waiting_time", always).value == 300.0
+    assert working("turns", always).value == 1
+    assert working("waiting_time").value is None
