@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -10,9 +11,14 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.analytics import questions
 from services.analytics.domain.counting import TrackedConversation, count
+from services.analytics.domain.definitions import DEFINITIONS
 from services.analytics.domain.measures import Matter, Measure
+from services.analytics.domain.periods import Period
 from services.analytics.numbers import REASONS, LogNumbers
+from services.analytics.questions import Question
+from services.analytics.store import NumbersStore
 from services.analytics.transports.metrics import families
 from services.analytics.transports.summary import summarize
 from shared.contract.entry import RecordedEntry
@@ -178,3 +184,70 @@ def mixed(history: list[RecordedEntry], chance: Random) -> list[RecordedEntry]:
     while any(left):
         order.append(chance.choice([entries for entries in left if entries]).pop(0))
     return order
+
+
+# --- matters, questions, waits -------------------------------------------------------------------
+
+
+@given(histories() | st.lists(wild(), max_size=25))
+@quick
+def test_each_question_and_each_wait_has_one_end_or_stands(history: list[RecordedEntry]) -> None:
+    measures, matters, _ = counted(history)
+    asked = Counter((each.conversation, each.matter, each.name) for each in measures if each.kind == "asked")
+    ended = Counter(
+        (each.conversation, each.matter, each.name)
+        for each in measures
+        if each.kind in ("answered", "unanswered")
+    )
+    stands = Counter(
+        (conversation, number, matter.question)
+        for (conversation, number), matter in matters.items()
+        if matter.question is not None
+    )
+    assert asked == ended + stands
+    waits = [matter for matter in matters.values() if matter.waits]
+    assert all(matter.current and matter.owner == "queue" for matter in waits)
+
+
+@given(histories() | st.lists(wild(), max_size=25))
+@quick
+def test_matters_follow_one_another(history: list[RecordedEntry]) -> None:
+    """One of a conversation is current at most, and whatever is behind it is over."""
+    _, matters, tracked = counted(history)
+    for name, each in tracked.items():
+        its = [matter for (conversation, _), matter in sorted(matters.items()) if conversation == name]
+        assert [matter.number for matter in its] == list(range(1, len(its) + 1))
+        assert sum(matter.current for matter in its) <= 1
+        assert all(matter.outcome for matter in its if not matter.current)
+        assert all(bool(matter.outcome) == bool(matter.closed) for matter in its)
+        if its and its[-1].current:
+            assert its[-1] == each.matter
+            assert each.state.visit.started
+        assert sum(measure.kind == "reopened" for measure in measures_of(history, name)) == sum(
+            before.talk == matter.talk for before, matter in pairwise(its)
+        )
+
+
+def measures_of(history: list[RecordedEntry], conversation: str) -> list[Measure]:
+    return [each for each in counted(history)[0].elements() if each.conversation == conversation]
+
+
+@given(histories() | st.lists(wild(), max_size=25), st.integers(0, 25))
+@stored
+def test_every_number_is_the_sum_of_its_groups_however_it_was_written(
+    history: list[RecordedEntry], cut: int
+) -> None:
+    always = Question(Period(-(2**62), 2**62))
+    with NumbersStore(None) as store, NumbersStore(None) as other:
+        store.write(history, None)
+        other.write(history[:cut], None)
+        other.write(history[max(0, cut - 3) :], None)
+        with store.reading() as reading, other.reading() as again:
+            for definition in DEFINITIONS:
+                whole = questions.value(reading, definition, always)
+                assert whole == questions.value(again, definition, always)
+                assert 0 <= whole.parts <= whole.rows
+                for group in definition.groups:
+                    found = questions.groups(reading, definition, always, group)
+                    assert sum(value.rows for value in found.values()) == whole.rows
+                    assert sum(value.parts for value in found.values()) == whole.parts

@@ -63,15 +63,16 @@ class Ledger:
     def reopen(self, begun: int = 0) -> None:
         """Another matter of the same talk. ``begun``: when the visitor wrote what it begins with."""
         before = self.matter
-        if before.current:
-            self.left.append(replace(before, current=False))
+        if not before.current:  # nobody came yet
+            return
+        self.left.append(replace(before, current=False))
         self.matter = Matter(
             number=before.number + 1,
             talk=before.talk,
             opened=self._entry.time,
             begun=begun,
             door=before.door,
-            current=before.current,
+            current=True,
         )
         self.add("reopened", name="person" if before.outcome == "person" else "bot")
 
