@@ -329,12 +329,27 @@ def test_a_handoff_a_transfer_and_the_credit() -> None:
     assert asked("waiting_time").value == 120.0
     assert asked.by("first_response", "operator") == {"ann": 180.0}
     assert asked.by("next_response", "operator") == {"bob": 180.0}
+    assert asked("next_response").rows == 1
     assert asked.by("resolution", "operator") == {"bob": 1200.0}
     assert asked.by("rating", "operator") == {"bob": 2.0}
     assert (asked("claims").value, asked("said").value, asked("resolved").value) == (1, 3, 1)
     assert asked("first_response", queue="sales").rows == 1
     assert asked("first_response", queue="other").rows == 0
     assert asked("first_response", operator="bob").rows == 0
+
+
+def test_a_resolution_is_credited_to_whoever_spoke_not_to_whoever_closed() -> None:
+    spoken, silent = KnownLog("a"), KnownLog("b")
+    for log in (spoken, silent):
+        log.begins("10:00", ASK)
+        log.asks_for_a_person("10:00")
+        log.claims("10:01")
+        if log is spoken:
+            log.says("10:02")
+        log.operator("10:03", ConversationTransferred(operator="ann", to="eve"))
+        log.resolves("10:04", "eve")
+    assert AskedLog(spoken).by("resolution", "operator") == {"ann": 240.0}
+    assert AskedLog(silent).by("resolution", "operator") == {"eve": 240.0}
 
 
 def test_the_bots_time_between_a_handback_and_the_next_handoff_is_left_out() -> None:
@@ -364,6 +379,19 @@ def test_whoever_is_put_back_into_a_queue_waits_anew_and_whoever_waits_now_count
     assert asked.by("waiting_time", "queue") == {"night": 300.0}
     assert asked.by("waiting_time", "outcome") == {"waits": 300.0}
     assert asked("abandonment") == Value(None, 0, 0)
+
+
+def test_whoever_waits_already_goes_on_waiting_when_the_flow_asks_again() -> None:
+    log = KnownLog()
+    log.begins("10:00", ASK)
+    log.asks_for_a_person("10:00", "sales")
+    log.bot("10:05", HandoffRequested(queue="support"))
+    log.claims("10:07")
+    log.says("10:08")
+    asked = AskedLog(log)
+    assert asked.by("waiting_time", "queue") == {"support": 420.0}
+    assert asked.by("first_response", "queue") == {"support": 480.0}
+    assert asked("handoffs").value == 2
 
 
 def test_a_reopening_restarts_the_persons_times() -> None:
