@@ -7,12 +7,12 @@ from typing import Any, Final
 import duckdb
 import msgspec
 
-NANOSECONDS: Final = 1_000_000_000
+from services.analytics.domain.measures import NANOSECONDS, OTHER
+from services.analytics.totals import FactTotals, totals
+
 HOUR: Final = 3600 * NANOSECONDS
 DAY_HOURS: Final = 24
 
-#: What all further names are shown as.
-OTHER: Final = "other"
 FAILED: Final = "failed"
 #: The reasons told apart. `FAILED` is every failure; an unknown reason of a refusal is `OTHER`.
 REASONS: Final = (
@@ -114,6 +114,7 @@ class LogNumbers(msgspec.Struct, frozen=True):
     score_sum: int
     assistant: AssistantNumbers
     flows: list[FlowNumbers]
+    facts: FactTotals
 
 
 def numbers(store: duckdb.DuckDBPyConnection) -> LogNumbers:
@@ -159,6 +160,7 @@ def numbers(store: duckdb.DuckDBPyConnection) -> LogNumbers:
             cost=total("cost"),
         ),
         flows=_flows(store),
+        facts=totals(store),
     )
 
 

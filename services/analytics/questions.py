@@ -10,16 +10,15 @@ import duckdb
 import msgspec
 
 from services.analytics.domain.definition import LEFT_HOURS, SOURCES, Definition, Group
+from services.analytics.domain.measures import NANOSECONDS, OTHER
 from services.analytics.domain.periods import Period, Step, begins
 from services.analytics.domain.working_time import WorkingTime
 
-NANOSECONDS: Final = 1_000_000_000
 MILLION: Final = 1_000_000
 _LEFT: Final = LEFT_HOURS * 3600 * NANOSECONDS
 
 #: Names told apart by themselves, those with the most rows; all others are one.
 MAX_GROUPS: Final = 50
-OTHER: Final = "other"
 #: Rows behind a number, shown at once.
 MAX_ROWS: Final = 200
 

@@ -198,7 +198,7 @@ class _Counting:
             matter = replace(
                 matter,
                 active=self._state.active or matter.active,
-                flow=progress.flow,
+                flow=matter.flow or progress.flow,
                 version=progress.version,
                 status=ownership.status,
                 owner=ownership.owner,
@@ -292,15 +292,15 @@ class _Counting:
         ledger = self._ledger
         match fact:
             case ConversationClaimed():
-                ledger.add("claim", name=fact.operator)
+                ledger.add("claim", name=fact.operator, detail=ledger.matter.queue)
                 if self._since is None:
                     self._since, self._spoken = self._entry.time, False
                 ledger.settle_wait("claimed")
                 ledger.join()
                 self._asked = PersistentQueue()
             case OperatorSaid():
-                ledger.add("said", name=fact.operator)
                 queue, waiting = ledger.matter.queue, self._before.state.ownership.waiting
+                ledger.add("said", name=fact.operator, detail=queue)
                 if self._since is not None and not self._spoken:
                     time = ledger.since(self._since)
                     ledger.add("first_response", name=fact.operator, detail=queue, value=time)
@@ -323,7 +323,7 @@ class _Counting:
                 self._since, self._spoken = self._entry.time, False
                 ledger.wait(queue)
             case ConversationResolved():
-                ledger.add("resolved", name=fact.operator)
+                ledger.add("resolved", name=fact.operator, detail=ledger.matter.queue)
                 if self._since is not None:
                     who, time = ledger.matter.speaker or fact.operator, ledger.since(self._since)
                     ledger.add("resolution", name=who, detail=ledger.matter.queue, value=time)

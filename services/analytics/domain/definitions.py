@@ -16,7 +16,6 @@ _ALONE: Final = "e.handed_off = 0 AND e.joined = 0"
 _OUTCOME: Final[dict[Group, str]] = {"outcome": "e.became"}
 _BY_QUEUE: Final[dict[Group, str]] = {"queue": "e.name"}
 _BY_REASON: Final[dict[Group, str]] = {"reason": "e.name"}
-_BY_OPERATOR: Final[dict[Group, str]] = {"operator": "e.name"}
 _BY_WHOM: Final[dict[Group, str]] = {"operator": "e.name", "queue": "e.detail"}
 _BY_STATE: Final[dict[Group, str]] = {"state": "e.name", "version": "e.version"}
 _ENDINGS: Final = ("FlowAdvanced", "ConversationEnded", "ConversationResolved", "ConversationReset")
@@ -316,7 +315,7 @@ _PEOPLE: Final = (
         says="How often an operator took a conversation over.",
         of=("ConversationClaimed",),
         where="e.kind = 'claim'",
-        columns=_BY_OPERATOR,
+        columns=_BY_WHOM,
     ),
     Definition(
         id="resolved",
@@ -326,7 +325,7 @@ _PEOPLE: Final = (
         says="How often an operator resolved a conversation.",
         of=("ConversationResolved",),
         where="e.kind = 'resolved'",
-        columns=_BY_OPERATOR,
+        columns=_BY_WHOM,
     ),
     Definition(
         id="said",
@@ -336,7 +335,7 @@ _PEOPLE: Final = (
         says="What operators said to visitors.",
         of=("OperatorSaid",),
         where="e.kind = 'said'",
-        columns=_BY_OPERATOR,
+        columns=_BY_WHOM,
     ),
     Definition(
         id="breaches",

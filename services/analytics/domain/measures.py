@@ -12,6 +12,9 @@ import msgspec
 
 from shared.contract.conversation import Owner, Status
 
+NANOSECONDS: Final = 1_000_000_000
+#: What all further names are shown as, where only some are told apart.
+OTHER: Final = "other"
 #: The queue of a handoff that names none.
 DEFAULT_QUEUE: Final = "default"
 #: No measure is larger; so sums of many fit into 64 bits, with their sign.
@@ -20,11 +23,11 @@ MAX_VALUE: Final = 2**53
 #: What was measured. ``name``, ``detail`` and ``value`` of each:
 #: started: the door. turn: nanoseconds until the bot's answer. refusal, failure: the reason.
 #: handoff: the queue; 1 for the first of its talk. withdrawn, ended: nothing.
-#: claim, said: the operator. transfer: who goes on. release: the queue. reopened: "person" or "bot" had
-#: closed it.
+#: claim, said, resolved: the operator, the queue. transfer: who goes on. release: the queue. reopened: "person"
+#: or "bot" had closed it.
 #: waited: the queue, how it ended (`WaitEnd`), nanoseconds.
 #: first_response, next_response: the operator, the queue, nanoseconds.
-#: resolved: who resolved. resolution: who spoke last, the queue, nanoseconds.
+#: resolution: who spoke last, the queue, nanoseconds.
 #: rating: who spoke last ("": the bot), the score.
 #: breach: the goal, the queue.
 #: answer: the assistant's. answer_failed: the reason. tokens_in, tokens_out: how many.
@@ -115,7 +118,7 @@ class Matter(msgspec.Struct, frozen=True):
     )
     active: int = 0  # when a visitor or an operator last did something
     door: str = ""
-    flow: str = ""
+    flow: str = ""  # in which it began
     version: str = ""
     flow_begun: int = 0
     status: Status = "open"

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from services.analytics.numbers import ANSWER_BOUNDS, LogNumbers
 from services.analytics.read_model import ReadModel
+from services.analytics.transports.fact_metrics import fact_families
 
 
 class NumbersCollector(Collector):
@@ -26,6 +27,7 @@ class NumbersCollector(Collector):
         model = self._numbers()
         if model is not None and model.complete() and model.shown is not None:
             yield from families(model.shown)
+            yield from fact_families(model.shown.facts)
 
 
 def families(numbers: LogNumbers) -> Iterator[Metric]:
