@@ -23,8 +23,8 @@ MAX_VALUE: Final = 2**53
 #: What was measured. ``name``, ``detail`` and ``value`` of each:
 #: started: the door. turn: nanoseconds until the bot's answer. refusal, failure: the reason.
 #: handoff: the queue; 1 for the first of its talk. withdrawn, ended: nothing.
-#: claim, said, resolved: the operator, the queue. transfer: who goes on. release: the queue. reopened: "person"
-#: or "bot" had closed it.
+#: claim, said, resolved: the operator, the queue. transfer: who goes on. release: the queue.
+#: reopened: "person" or "bot" had closed it.
 #: waited: the queue, how it ended (`WaitEnd`), nanoseconds.
 #: first_response, next_response: the operator, the queue, nanoseconds.
 #: resolution: who spoke last, the queue, nanoseconds.
