@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.bench import deliveries, tricks
+from tests.bench import deliveries, numbers, tricks
 from tests.bench.__main__ import measure
 from tests.bench.parts import SMOKE
 from tests.bench.report import Reach, Report
@@ -50,6 +50,12 @@ async def test_smallest_run(part: str, tmp_path: Path) -> None:
     assert len(written["runs"]) == len(report.runs)
     assert all(reach["verdict"] for reach in written["reach"])
     assert "| figure | measured | reach |" in report.text()
+
+
+async def test_numbers_of_two_logs_are_measured() -> None:
+    figures = await numbers.measure([100, 200], rounds=1)
+    assert all(each.keys() == {100, 200} and min(each.values()) > 0 for each in figures.values())
+    assert len(figures) == len(numbers.ASKED) + 5
 
 
 async def test_each_way_of_a_delivery_is_measured() -> None:
