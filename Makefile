@@ -11,7 +11,7 @@ TOOLS := node_modules/.package-lock.json
 NODE := $(BIN)/node
 GROUPS := proxy workflow operator analytics local dev
 
-.PHONY: help setup run test faults mutants bench bench-full check lint format lock clean browser widget vendor
+.PHONY: help setup run test faults mutants bench bench-full check lint format lock clean browser widget vendor images containers
 
 help: ## show the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ check: setup $(TOOLS) ## only the static checks; made documents are up to date
 	$(NODE) node_modules/typescript/bin/tsc
 	$(NODE) services/proxy/widget/build.js --check
 	$(NODE) services/operator/static/vendor.js --check
+
+images: setup ## build the images of all services, and start each: needs buildah and podman
+	@$(BIN)/python -m deploy.images
+
+containers: setup ## the product in containers, brought up by podman-compose (some minutes)
+	$(BIN)/python -m pytest tests/containers
 
 widget: $(TOOLS) ## build the chat button from its modules
 	$(NODE) services/proxy/widget/build.js
