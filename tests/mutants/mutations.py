@@ -1258,8 +1258,8 @@ MUTATIONS: Final = (
     Mutation(
         "A consumer that vanishes shows in readiness",
         "services/workflow/app.py",
-        "                await manager.consumer_info(subjects.TIMERS, subjects.TIMERS_DURABLE)\n",
-        "",
+        "in {subjects.TIMERS: subjects.TIMERS_DURABLE, **durables}.items():",
+        "in durables.items():",
         (
             "tests/contract/test_subscriptions.py::test_a_consumer_that_vanishes_shows_in_readiness_and_once_it_is_back_timers_come_again",
         ),
