@@ -14,6 +14,7 @@ from deploy.observability.panels import (
     graph,
     increase,
     number,
+    of_the_log,
     quantile,
     quantiles,
     rate,
@@ -102,6 +103,28 @@ def bot() -> Dashboard:
                 "Flows",
                 [
                     graph(
+                        "Flows begun and completed, each hour",
+                        of_the_log("switchboard_flows_started_total", "flow", legend="{{flow}} begun"),
+                        of_the_log("switchboard_flows_completed_total", "flow", legend="{{flow}} completed"),
+                    ),
+                    graph(
+                        "Questions asked and answered, each hour",
+                        of_the_log(
+                            "switchboard_questions_asked_total", "flow", "state", legend="{{state}} asked"
+                        ),
+                        of_the_log(
+                            "switchboard_questions_answered_total",
+                            "flow",
+                            "state",
+                            legend="{{state}} answered",
+                        ),
+                    ),
+                    graph(
+                        "Questions without an answer, each hour",
+                        of_the_log("switchboard_questions_unanswered_total", "flow", "reason"),
+                    ),
+                    graph("Doors, each hour", of_the_log("switchboard_doors_entered_total", "door")),
+                    graph(
                         "Conditions that say neither yes nor no",
                         increase(
                             "switchboard_conditions_untold_total",
@@ -156,6 +179,11 @@ def bot() -> Dashboard:
                         "In the making",
                         ("sum(switchboard_assistant_busy)", "answers"),
                         ("sum(rate(switchboard_draft_pieces_total[$__rate_interval]))", "pieces a second"),
+                    ),
+                    graph(
+                        "Messages, each hour",
+                        of_the_log("switchboard_assistant_messages_total", "flow"),
+                        of_the_log("switchboard_assistant_messages_failed_total", "flow", "reason"),
                     ),
                     graph(
                         "Suggestions for operators",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -80,17 +81,18 @@ class MetricDefinition:
         return (self.name,)
 
 
-def metrics() -> list[MetricDefinition]:
+@cache
+def metrics(root: Path = ROOT) -> tuple[MetricDefinition, ...]:
     """All of them, by name. Raises `NotLiteral`."""
     found = []
     for folder in ("shared", "services"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            parts = path.relative_to(ROOT).parts
+        for path in sorted((root / folder).rglob("*.py")):
+            parts = path.relative_to(root).parts
             service = parts[1] if folder == "services" else ""
             for owner, call in _definitions(ast.parse(path.read_text("utf-8"))):
                 found.append(_read(call, owner, service, "/".join(parts)))
     found += _of_the_facts()
-    return sorted(found, key=lambda each: each.name)
+    return tuple(sorted(found, key=lambda each: each.name))
 
 
 def _of_the_facts() -> list[MetricDefinition]:

@@ -6,10 +6,13 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.observability.panels import (
     EACH_SECOND,
+    SECONDS,
     dashboard,
     graph,
     increase,
     number,
+    of_the_log,
+    people_took,
     rate,
 )
 
@@ -25,7 +28,7 @@ def desk() -> Dashboard:
             (
                 "Now",
                 [
-                    number("Waiting", f"sum({waiting}) or vector(0)", about="For an operator"),
+                    number("Waiting now", f"sum({waiting}) or vector(0)", about="For an operator"),
                     number(
                         "With an operator",
                         'max(switchboard_conversations_open{owner="operator"})',
@@ -77,6 +80,52 @@ def desk() -> Dashboard:
                 ],
             ),
             (
+                "How long people took, in the day before",
+                [
+                    graph("Waiting", *people_took("switchboard_waiting_seconds"), unit=SECONDS, width=6),
+                    graph(
+                        "First response",
+                        *people_took("switchboard_first_response_seconds"),
+                        unit=SECONDS,
+                        width=6,
+                    ),
+                    graph(
+                        "Next responses",
+                        *people_took("switchboard_next_response_seconds"),
+                        unit=SECONDS,
+                        width=6,
+                    ),
+                    graph(
+                        "Resolution", *people_took("switchboard_resolution_seconds"), unit=SECONDS, width=6
+                    ),
+                ],
+            ),
+            (
+                "What came of it, each hour",
+                [
+                    graph(
+                        "Waits that ended", of_the_log("switchboard_waits_ended_total", "queue", "outcome")
+                    ),
+                    graph(
+                        "Resolved, and gone on",
+                        of_the_log(
+                            "switchboard_conversations_resolved_total", "queue", legend="resolved {{queue}}"
+                        ),
+                        of_the_log(
+                            "switchboard_conversations_reopened_total",
+                            "closed_by",
+                            legend="gone on, closed by {{closed_by}}",
+                        ),
+                    ),
+                    graph("Operators' messages", of_the_log("switchboard_operator_messages_total", "queue")),
+                    graph("Ratings", of_the_log("switchboard_ratings_total", "score")),
+                    graph(
+                        "Agreed times broken",
+                        of_the_log("switchboard_agreed_times_broken_total", "goal", "queue"),
+                    ),
+                ],
+            ),
+            (
                 "The console",
                 [
                     graph(
@@ -118,6 +167,12 @@ def desk() -> Dashboard:
                         "Webhooks that wait",
                         ("max by (which) (switchboard_webhooks_kept)", "{{which}}"),
                         ("sum(switchboard_webhooks_in_hand)", "in hand"),
+                    ),
+                    graph(
+                        "Webhooks that came again, or were left out",
+                        increase("switchboard_webhook_redeliveries_total", "what", legend="{{what}} again"),
+                        ("sum(increase(switchboard_webhook_entries_left_out_total[1h]))", "left out"),
+                        about="Each hour",
                     ),
                     graph(
                         "Which replica does what only one does",

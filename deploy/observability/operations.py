@@ -115,8 +115,29 @@ def operations() -> Dashboard:
                         unit=SECONDS,
                     ),
                     graph(
+                        "Known to be the log as it stands",
+                        ("min by (job) (switchboard_follower_certain)", "{{job}}"),
+                        about="0: a connection was lost, and nothing is decided until it is proven",
+                    ),
+                    graph(
                         "Files of operator and analytics behind",
                         ("job_instance:switchboard_read_model_lag_entries:sum", REPLICA),
+                        about="Entries that were read and are not in the file",
+                    ),
+                    graph(
+                        "Age of the newest entry in these files",
+                        ("time() - (switchboard_read_model_entry_timestamp_seconds > 0)", REPLICA),
+                        unit=SECONDS,
+                        about="With a quiet log that is right: nothing was stored since",
+                    ),
+                    graph(
+                        "Other messages over NATS that could not be handled",
+                        rate(
+                            'switchboard_subscriber_messages_total{outcome="failed"}',
+                            "job",
+                            "subscription",
+                        ),
+                        unit=EACH_SECOND,
                     ),
                 ],
             ),
@@ -140,6 +161,15 @@ def operations() -> Dashboard:
                         ("switchboard:worker_redeliveries:ratio_rate10m", "{{job}}"),
                         unit=SHARE,
                         about="Of all that workers are woken for",
+                    ),
+                    graph(
+                        "Work of durable consumers",
+                        rate("switchboard_worker_acknowledged_total", "job", legend="{{job}} done"),
+                        (
+                            "sum by (job) (switchboard_worker_conversations_in_hand)",
+                            "{{job}} conversations in hand",
+                        ),
+                        about="Done in a second, and in hand right now",
                     ),
                     graph(
                         "Steps that are made again",
@@ -195,9 +225,7 @@ def operations() -> Dashboard:
                     ),
                     graph(
                         "What clients said, and was not stored",
-                        rate(
-                            'switchboard_appends_total{outcome!="stored"}', "door", "outcome", some=True
-                        ),
+                        rate('switchboard_appends_total{outcome!="stored"}', "door", "outcome", some=True),
                         unit=EACH_SECOND,
                     ),
                 ],

@@ -8,6 +8,8 @@ from typing import Final, TypeAlias
 from grafana_foundation_sdk.builders import common, prometheus, stat, timeseries
 from grafana_foundation_sdk.builders import dashboard as grafana
 from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
     LegendDisplayMode,
     LegendPlacement,
     TooltipDisplayMode,
@@ -66,7 +68,17 @@ def number(
     title: str, query: str, unit: str = NUMBER, about: str = "", width: int = STAT_WIDTH
 ) -> stat.Panel:
     """One number, large: of the time shown, or of now."""
-    panel = stat.Panel().title(title).datasource(SOURCE).unit(unit).height(STAT_HEIGHT).span(width)
+    panel = (
+        stat.Panel()
+        .title(title)
+        .datasource(SOURCE)
+        .unit(unit)
+        .height(STAT_HEIGHT)
+        .span(width)
+        .graph_mode(BigValueGraphMode.AREA)
+        .color_mode(BigValueColorMode.VALUE)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
+    )
     for target in _targets([(query, "")]):
         panel = panel.with_target(target)
     return panel.description(about) if about else panel
@@ -99,6 +111,23 @@ def quantile(share: float, histogram: str, by: str = "") -> str:
     """A quantile of a histogram of which each replica has its own."""
     labels = f"le, {by}" if by else "le"
     return f"histogram_quantile({share}, sum by ({labels}) (rate({histogram}_bucket[$__rate_interval])))"
+
+
+def of_the_log(counter: str, *labels: str, legend: str = "", over: str = "1h") -> Query:
+    """Events in the time before, of a counter of analytics: each replica counts all of them."""
+    names = " ".join(f"{{{{{label}}}}}" for label in labels)
+    return f"max by ({', '.join(labels)}) (increase({counter}[{over}]))", legend or names
+
+
+def people_took(histogram: str) -> tuple[Query, ...]:
+    """Two quantiles of how long people took, by queue, in the day before: they are few in an hour."""
+    return tuple(
+        (
+            f"histogram_quantile({share}, max by (le, queue) (increase({histogram}_bucket[1d])))",
+            f"{{{{queue}}}} p{share * 100:.0f}",
+        )
+        for share in (0.5, 0.9)
+    )
 
 
 def quantiles(histogram: str) -> tuple[Query, ...]:

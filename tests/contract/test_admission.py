@@ -158,9 +158,7 @@ async def test_a_visitors_messages_count_over_all_of_the_visitors_sockets(servic
     async with stage.modern() as one, stage.modern(cookie_of(one)) as two, stage.modern() as other:
         for socket in (one, one, one, two, two):
             await tell(socket, OTHER)
-        await is_metric(
-            stage, 'switchboard_appends_total{door="websocket",outcome="stored"}', 7
-        )  # two began
+        await is_metric(stage, 'switchboard_appends_total{door="websocket",outcome="stored"}', 7)  # two began
         await tell(two, OTHER)
         assert await closed(two) == (4029, "too many messages; come back in 60 s")
         await tell(other, OTHER)
