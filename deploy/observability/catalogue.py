@@ -24,6 +24,7 @@ _KINDS: Final = {
     "Counter": "counter",
     "Gauge": "gauge",
     "Histogram": "histogram",
+    "LoopHistogram": "histogram",
     "CounterMetricFamily": "counter",
     "GaugeMetricFamily": "gauge",
     "HistogramMetricFamily": "histogram",

@@ -76,7 +76,8 @@ def _appends(window: str) -> str:
 
 
 def _failed_requests(window: str) -> str:
-    return f'sum(rate(switchboard_http_responses_total{{job="operator",status=~"5.."}}[{window}]))'
+    faults = f'sum(rate(switchboard_http_responses_total{{job="operator",status=~"5.."}}[{window}]))'
+    return f"({faults} or vector(0))"  # there is no series before the first
 
 
 def _requests(window: str) -> str:

@@ -9,7 +9,7 @@ from time import time_ns
 from typing import Protocol
 
 import structlog
-from prometheus_client import Gauge, Histogram
+from prometheus_client import Gauge
 
 from services.proxy.domain.flow_ids import unknown
 from services.proxy.history import History, Reading
@@ -23,6 +23,7 @@ from shared.contract.drafts import DraftPiece
 from shared.contract.entry import Entry, RecordedEntry
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.errors import Unreachable
+from shared.eventlog.loop_histogram import LoopHistogram
 from shared.eventlog.messages import StoredMessage
 from shared.eventlog.meters import AppendMeter
 from shared.eventlog.subscription import Subscription
@@ -100,7 +101,7 @@ class Hub:
             "Conversations that somebody follows through this replica",
             registry=health.registry,
         ).set_function(lambda: float(len(self._rooms)))
-        self._delivery = Histogram(
+        self._delivery = LoopHistogram(
             "switchboard_delivery_seconds",
             "From the stored time of an entry until it went to those who follow its conversation here, by "
             "this machine's clock",

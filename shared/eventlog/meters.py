@@ -8,9 +8,10 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from shared.eventlog.errors import Conflict, Full, IdReused, LogError, Unknown, Unreachable
+from shared.eventlog.loop_histogram import LoopHistogram
 
 if TYPE_CHECKING:
     from shared.eventlog.follower import Follower
@@ -54,7 +55,7 @@ class AppendMeter:
             ["author"],
             registry=registry,
         )
-        self._seconds = Histogram(
+        self._seconds = LoopHistogram(
             "switchboard_log_append_seconds",
             "From an append to the server's last word on it, all tries together",
             registry=registry,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from shared.eventlog.errors import Conflict, Full, IdReused, LogError, NoAnswer, Unknown, Unreachable
+from shared.eventlog.loop_histogram import LoopHistogram
 from shared.eventlog.mailbox import WakeUp
-from shared.eventlog.meters import AppendMeter, WorkMeter
+from shared.eventlog.meters import APPEND_BOUNDS, AppendMeter, WorkMeter
 
 OUTCOMES = ("stored", "conflict", "id_reused", "full", "unknown", "unreachable", "refused", "not_sent")
 
@@ -57,6 +60,23 @@ async def test_an_append_is_counted_by_how_it_ended(
     assert appends(registry, "bot") == {each: float(each == outcome) for each in OUTCOMES}
     assert registry.get_sample_value("switchboard_log_append_seconds_count") == 1
     assert set(appends(registry, "visitor").values()) == {None}
+
+
+@given(amounts=st.lists(st.floats(0, 20)))
+def test_a_loop_histogram_says_the_same_as_prometheus_clients(amounts: list[float]) -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    ours_observes = LoopHistogram("took_seconds", "Time", buckets=APPEND_BOUNDS, registry=ours)
+    theirs_observes = Histogram("took_seconds", "Time", buckets=APPEND_BOUNDS, registry=theirs)
+    for amount in amounts:
+        ours_observes.observe(amount)
+        theirs_observes.observe(amount)
+    assert generate_latest(ours) == generate_latest(theirs)
+
+
+def test_a_loop_histogram_has_its_name_alone(registry: CollectorRegistry) -> None:
+    LoopHistogram("took_seconds", "Time", buckets=(1.0,), registry=registry)
+    with pytest.raises(ValueError, match="Duplicated timeseries"):
+        LoopHistogram("took_seconds", "Time", buckets=(1.0,), registry=registry)
 
 
 def wake_up(times: int) -> WakeUp:
