@@ -2317,4 +2317,18 @@ MUTATIONS: Final = (
         "error = None if future.cancelled() else future.exception()",
         ("tests/unit/test_meters.py",),
     ),
+    Mutation(
+        "What the live feed lost is counted as healed",
+        "shared/eventlog/meters.py",
+        "        self._healed.labels(str(stream)).inc()\n",
+        "",
+        ("tests/contract/test_workflow.py",),
+    ),
+    Mutation(
+        "A follower says how far it is behind the stream's end",
+        "shared/eventlog/follower.py",
+        "max(self._last - self.sequence, len(self._buffer), 0)",
+        "len(self._buffer)",
+        ("tests/contract/test_analytics.py",),
+    ),
 )
