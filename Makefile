@@ -11,7 +11,7 @@ TOOLS := node_modules/.package-lock.json
 NODE := $(BIN)/node
 GROUPS := proxy workflow operator analytics local dev
 
-.PHONY: help setup run test faults mutants bench bench-full check lint format lock clean browser widget vendor images containers
+.PHONY: help setup run test faults mutants bench bench-full check lint format lock clean browser prometheus widget vendor images containers
 
 help: ## show the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ run: setup ## start everything: make run [FLOW=file.json] [WORKFLOWS=2] [PROXIES
 ONE_STREAM := $(addprefix tests/contract/,test_log.py test_subscription.py test_workflow.py)
 
 # Three files at once: much of a test is waiting. In this order, since the longest files must not come last.
-test: setup browser check ## check and test everything
+test: setup browser prometheus check ## check and test everything
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/faults tests/journeys tests/bench tests/contract tests/properties tests/unit
 	SWITCHBOARD_TEST_STREAMS=1 $(BIN)/python -m pytest -n 3 --dist loadfile $(ONE_STREAM)
 
@@ -46,6 +46,7 @@ check: setup $(TOOLS) ## only the static checks; made documents are up to date
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.asyncapi --check
 	$(BIN)/python -m tests.numbers_page --check
+	$(BIN)/python -m deploy.observability --check
 	$(NODE) node_modules/eslint/bin/eslint.js services/proxy/widget services/operator/static tests/widget tests/console
 	$(NODE) node_modules/typescript/bin/tsc
 	$(NODE) services/proxy/widget/build.js --check
@@ -96,3 +97,6 @@ $(TOOLS): package-lock.json $(READY)
 
 browser:
 	@deploy/local/chromium.sh
+
+prometheus:
+	@deploy/local/prometheus.sh

@@ -14,12 +14,21 @@ def main() -> int:
     service = os.environ["SERVICE"]
     if service not in PORTS:
         return 0  # `setup` ends by itself
-    port = os.environ.get(f"SWITCHBOARD_{service.upper()}_PORT") or PORTS[service]
+    internal = int(os.environ.get("SWITCHBOARD_INTERNAL_PORT") or 0)
+    port = internal or os.environ.get(f"SWITCHBOARD_{service.upper()}_PORT") or PORTS[service]
+    host = (os.environ.get("SWITCHBOARD_INTERNAL_HOST") if internal else "") or "127.0.0.1"
     try:
-        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as answer:
+        with urlopen(f"http://{_reachable(host)}:{port}/healthz", timeout=2) as answer:
             return 0 if answer.status == 200 else 1
     except (URLError, OSError):
         return 1
+
+
+def _reachable(host: str) -> str:
+    """An address under which the container reaches what listens on ``host``."""
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 if __name__ == "__main__":

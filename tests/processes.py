@@ -40,6 +40,8 @@ class Service:
     ) -> None:
         self.name = name
         self.port = free_port()
+        #: Where it answers for its health, if not there: what the setting ``INTERNAL_PORT`` says.
+        self.health_port = self.port
         #: What Python runs with ``-m``, and its arguments.
         self.module: tuple[str, ...] = (module or f"services.{name}",)
         self._log = folder / f"{name}-{self.port}.log"
@@ -101,7 +103,7 @@ class Service:
         async with httpx.AsyncClient() as client, asyncio.timeout(seconds):
             while True:
                 try:
-                    answer = await client.get(f"{self.url}/readyz")
+                    answer = await client.get(f"http://127.0.0.1:{self.health_port}/readyz")
                     if answer.status_code == wanted:
                         body: dict[str, object] = answer.json()
                         return body

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from deploy.cli.settings import PASSWORD_VARIABLES, Local
-from deploy.local.ports import assign
+from deploy.local.ports import assign, assign_internal
 from deploy.local.processes import hold
 from deploy.local.supervisor import Supervisor
 from services.analytics.settings import Settings as AnalyticsSettings
@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
     data = Path(settings.data).absolute()
     with hold(data) as lock:
         ports = assign(settings, {"workflow": options.workflows, "proxy": options.proxies})
-        return asyncio.run(_supervise(settings, env, data, ports, lock, options.verbose))
+        internal = assign_internal(settings, ports)
+        return asyncio.run(_supervise(settings, env, data, ports, internal, lock, options.verbose))
 
 
 def make_absolute(env: dict[str, str]) -> None:
@@ -47,10 +48,16 @@ def make_absolute(env: dict[str, str]) -> None:
 
 
 async def _supervise(
-    settings: Local, env: dict[str, str], data: Path, ports: dict[str, int], lock: int, verbose: bool
+    settings: Local,
+    env: dict[str, str],
+    data: Path,
+    ports: dict[str, int],
+    internal: dict[str, int],
+    lock: int,
+    verbose: bool,
 ) -> int:
     notes = [describe(load(WorkflowSettings, env).provider())]
-    return await Supervisor(settings, env, data, ports, lock, _say, verbose, notes).run()
+    return await Supervisor(settings, env, data, ports, lock, _say, verbose, notes, internal).run()
 
 
 def _check_settings(env: dict[str, str]) -> Local:

@@ -15,6 +15,18 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     """What the machine that starts Switchboard decides. The services read their own settings."""
 
     host: Annotated[str, msgspec.Meta(description="address that the services listen on")] = "127.0.0.1"
+    internal_port: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=65535,
+            description="the first of the ports of /healthz, /readyz and /metrics, one for each process; 0: "
+            "they are on the services' own",
+        ),
+    ] = 0
+    internal_host: Annotated[
+        str, msgspec.Meta(description="address to listen on for these; empty: that of all else")
+    ] = ""
     data: Annotated[str, msgspec.Meta(description="folder of the embedded NATS, of passwords and logs")] = (
         "data"
     )

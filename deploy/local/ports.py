@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from deploy.cli.settings import Local
 from shared.service.settings import variable
 from shared.service.sockets import CannotListen, listen
@@ -41,6 +43,30 @@ def assign(settings: Local, replicas: dict[str, int]) -> dict[str, int]:
             taken.add(port)
             ports[f"{name}-{number}"] = port
     return ports
+
+
+def assign_internal(settings: Local, ports: Mapping[str, int]) -> dict[str, int]:
+    """The port of each process's health and metrics: the first gets that of the setting, the others the
+    following free ones. Nothing where it is not set: they are on the processes' own ``ports`` then.
+
+    Raises `PortError`.
+    """
+    if not settings.internal_port:
+        return {}
+    host = settings.internal_host or settings.host
+    taken = {*ports.values(), *(() if settings.nats_url else (settings.nats_port,))}
+    setting, first = variable("internal_port"), settings.internal_port
+    if first in taken:
+        raise PortError(f"{setting} names port {first}, which another setting names; each needs its own.")
+    try:
+        listen(host, first, setting).close()
+    except CannotListen as error:
+        raise PortError(str(error)) from error
+    found: dict[str, int] = {}
+    for name in ports:
+        found[name] = _next_free(host, max(found.values()), taken) if found else first
+        taken.add(found[name])
+    return found
 
 
 def in_use(host: str, port: int) -> bool:

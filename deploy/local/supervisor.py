@@ -44,8 +44,11 @@ class Supervisor:
         say: Say,
         verbose: bool = False,
         notes: Sequence[str] = (),
+        internal: Mapping[str, int] | None = None,
     ) -> None:
+        """``internal``: the ports of health and metrics, where they are not on ``ports``."""
         self._settings = settings
+        self._internal = internal or {}
         withheld = PASSWORD_VARIABLES.union(*SECRETS.values())
         self._environment = {key: value for key, value in environment.items() if key not in withheld}
         self._secrets = {
@@ -163,8 +166,8 @@ class Supervisor:
         """Say what the start waits for, when it takes long (a large log is replayed)."""
         while True:
             await asyncio.sleep(LONG_START)
-            for name, port in self._ports.items():
-                status, body = await ask(self._settings.host, port, "/readyz")
+            for name in self._ports:
+                status, body = await ask(*self._health_of(name), "/readyz")
                 if status != 200:
                     self._say(f"{name:<14} waits  {body or 'it does not answer yet'}")
 
@@ -184,6 +187,8 @@ class Supervisor:
             "SWITCHBOARD_LOG_FORMAT": "json",
             "PYTHONUNBUFFERED": "1",
         }
+        if name in self._internal:
+            environment["SWITCHBOARD_INTERNAL_PORT"] = str(self._internal[name])
         if (ending := _FILES.get(kind)) is not None:  # each replica has a file of its own
             environment.setdefault(f"SWITCHBOARD_{kind.upper()}_FILE", str(self._data / f"{name}.{ending}"))
         if self._passwords[kind]:
@@ -192,7 +197,13 @@ class Supervisor:
                 "SWITCHBOARD_NATS_PASSWORD": self._passwords[kind],
             }
         command = [sys.executable, "-m", f"services.{kind}"]
-        return self._part(name, command, environment, partial(_service_listening, self._settings.host, port))
+        return self._part(name, command, environment, partial(_service_listening, *self._health_of(name)))
+
+    def _health_of(self, name: str) -> tuple[str, int]:
+        """Where a process answers for itself: host and port."""
+        if name in self._internal:
+            return self._settings.internal_host or self._settings.host, self._internal[name]
+        return self._settings.host, self._ports[name]
 
     def _part(
         self,
@@ -225,6 +236,9 @@ class Supervisor:
         ]
         lines += [f"  {name:<10} {self._address(name)}" for name in self._ports if name not in SERVICES]
         lines += [f"  {note}" for note in self._notes]
+        if self._internal:
+            places = ", ".join(f"{name} {port}" for name, port in self._internal.items())
+            lines.append(f"  health and metrics on ports of their own: {places}")
         return "\n".join(lines)
 
     def _address(self, name: str) -> str:

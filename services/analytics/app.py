@@ -18,6 +18,7 @@ from shared.eventlog.connection import ConnectionState, connect, disconnect, mak
 from shared.eventlog.subscription import After, Start, Subscription
 from shared.service.chat_log import await_log
 from shared.service.health import Health, Receive, Scope, Send
+from shared.service.read_model_meter import measure_read_model
 
 log = structlog.get_logger()
 
@@ -37,6 +38,7 @@ class Analytics:
         health.unready("log", "the log has not been read yet")
         health.registry.register(NumbersCollector(lambda: self._numbers))
         health.on_scrape(self._prepare)
+        measure_read_model(health.registry, self._position, self._newest)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -93,6 +95,13 @@ class Analytics:
             else:
                 self._health.ready("store")
                 return store
+
+    def _position(self) -> int:
+        return self._numbers.position if self._numbers is not None else 0
+
+    def _newest(self) -> int:
+        shown = self._numbers.shown if self._numbers is not None else None
+        return shown.time if shown is not None else 0
 
     async def _prepare(self) -> None:
         if self._numbers is not None and self._numbers.complete():

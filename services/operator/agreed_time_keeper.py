@@ -19,6 +19,7 @@ from services.operator.desk_state import DeskState
 from services.operator.domain.agreed_times import TimeMark, marks
 from services.operator.domain.desk import ConversationSummary
 from services.operator.handlers import Busy, NotFound
+from services.operator.meters import DeskMeter
 from shared.eventlog.errors import IdReused, LogError
 
 log = structlog.get_logger()
@@ -46,12 +47,14 @@ class AgreedTimeKeeper:
         desk: Desk,
         commands: DeskCommands,
         hears: Callable[[], bool],
+        meter: DeskMeter,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self._state = state
         self._desk = desk
         self._commands = commands
         self._hears = hears
+        self._meter = meter
         self._now = now
 
     async def run(self) -> None:
@@ -88,6 +91,7 @@ class AgreedTimeKeeper:
 
         try:
             await self._commands.note("agreed_time", conversation, mark.fact, still, mark.id)
+            self._meter.agreed.inc()
         except NotDueNow:
             pass
         except (LogError, Busy, NotFound, IdReused, NoteRefused) as error:

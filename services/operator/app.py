@@ -7,6 +7,7 @@ import contextlib
 import secrets
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from services.operator.erasure import Erasure
 from services.operator.handlers import Handlers
 from services.operator.lead import Lead
 from services.operator.leases import TELL_SECONDS, LeaseKeeper, PresentOperators
+from services.operator.meters import ASSIGNING, MAILING, DeskMeter
 from services.operator.oidc_provider import OidcProvider
 from services.operator.saved_views import SavedViews
 from services.operator.second_factor import SecondFactors
@@ -54,6 +56,7 @@ from shared.contract.subjects import DESK_ASSIGNER, DESK_MAILER
 from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.messages import StoredMessage
+from shared.eventlog.meters import AppendMeter
 from shared.eventlog.subscription import After, Start, Subscription
 from shared.service.broker import listen
 from shared.service.chat_log import await_log
@@ -61,6 +64,7 @@ from shared.service.conversation_keys import keys_of, masters_of
 from shared.service.drafts import Drafts
 from shared.service.health import Health, Receive, Scope, Send
 from shared.service.live_entries import LiveEntries
+from shared.service.read_model_meter import measure_read_model
 from shared.service.settings import SettingError, variable
 
 if TYPE_CHECKING:
@@ -128,6 +132,10 @@ class OperatorApp:
         self._mailer: Mailer | None = None
         self._mailing: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
+        self._meter, self._appends = DeskMeter(health.registry), AppendMeter(health.registry)
+        # The newest entry that was folded, and how far the file is: entries, and the newest of these.
+        self._newest = 0
+        self._kept = 0, 0
         # A stream of events never ends by itself, so it would hold up the end of the process.
         health.on_drain(self._hub.close)
         health.unready("log", "the log has not been read yet")
@@ -140,6 +148,8 @@ class OperatorApp:
         self._logins = Counter(
             "switchboard_operator_logins_total", "Logins", ["outcome"], registry=health.registry
         )
+        for outcome in ("entered", "refused", "limited", "code_needed"):
+            self._logins.labels(outcome)
         Gauge(
             "switchboard_operator_listeners", "Consoles that listen", registry=health.registry
         ).set_function(lambda: len(self._hub))
@@ -147,6 +157,7 @@ class OperatorApp:
             *(self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases),
             *(self._state, self._get_answers, self._get_views, self._get_suggester, self._get_hooks),
         )
+        measure_read_model(health.registry, lambda: self._kept[0], lambda: self._kept[1])
         self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]
 
     async def start(self) -> None:
@@ -186,7 +197,7 @@ class OperatorApp:
         desk = self._desk = await self._opened()
         client = await connect(self._broker, self._link)
         keys = keys_of(client, self._masters, self._link, self._health, self._settings.sealing)
-        stream = await await_log(client, self._health, keys)
+        stream = await await_log(client, self._health, keys, self._appends)
         entries = self._entries = LiveEntries(stream, self._give, desk=True)
         self._subscription = Subscription(
             stream,
@@ -221,30 +232,36 @@ class OperatorApp:
         await self._subscription.start()
         if self._settings.eraser_password and self._masters is not None:
             silent = desk.silent_since
-            self._erasure = Erasure(self._settings, self._masters, silent, self._health.registry)
+            registry = self._health.registry
+            self._erasure = Erasure(self._settings, self._masters, silent, registry, self._appends)
             self._erasure.start()
         team = DeskTeam(self._state, self._leases, self._door.accounts, desk)
         keeper = LeaseKeeper(
             *(client, self._replica, self._leases, desk, self._handlers),
             consoles=lambda: len(self._hub),
             hears=lambda: self._health.is_ready,
+            meter=self._meter,
         )
         self._giving_back = asyncio.create_task(keeper.run())
+        lead = Lead(client, DESK_ASSIGNER, self._replica, time.monotonic)
+        self._meter.leads(ASSIGNING, partial(_held, lead))
         assigner = Assigner(
-            Lead(client, DESK_ASSIGNER, self._replica, time.monotonic),
+            lead,
             *(self._state, team, self._door.accounts, desk, self._handlers),
             hears=lambda: client.is_connected and self._health.is_ready,
+            meter=self._meter,
         )
         self._assigning = asyncio.create_task(assigner.run())
         agreed = AgreedTimeKeeper(
             *(self._state, desk, DeskCommands(self._handlers)),
             hears=lambda: client.is_connected and self._health.is_ready,
+            meter=self._meter,
         )
         self._agreed = asyncio.create_task(agreed.run())
         poster = WebhookPoster(self._settings.webhooks_private)
         self._webhooks = (
-            Webhooks(client, stream, hooks),
-            WebhookSender(client, stream, hooks, poster, self._health.registry),
+            Webhooks(client, stream, hooks, self._meter),
+            WebhookSender(client, stream, hooks, poster, self._health.registry, self._meter),
         )
         for part in self._webhooks:
             await part.start()
@@ -253,6 +270,7 @@ class OperatorApp:
             from services.operator.mailer import made_mailer
 
             lead = Lead(client, DESK_MAILER, self._replica, time.monotonic)
+            self._meter.leads(MAILING, partial(_held, lead))
             self._mailer = made_mailer(self._settings, lead, client, desk, self._handlers, self._health)
             self._mailing = asyncio.create_task(self._mailer.run())
         while True:
@@ -309,7 +327,9 @@ class OperatorApp:
         desk = self._get_desk()
         while True:
             try:
+                folded = self._subscription.count if self._subscription is not None else 0, self._newest
                 desk.flush()
+                self._kept = folded
                 self._health.ready("desk")
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(WRITE_SECONDS):
@@ -344,6 +364,7 @@ class OperatorApp:
         desk = self._get_desk()
         try:
             change = desk.apply(recorded)
+            self._newest = max(self._newest, recorded.time)
         except DeskError as error:
             self._end(error)
             raise
@@ -367,6 +388,7 @@ class OperatorApp:
         """The log is another one: so are the lists."""
         if self._entries is not None:
             self._entries.reset()
+        self._newest, self._kept = 0, (0, 0)
         if self._handlers is not None:
             self._handlers.histories.clear()
         try:
@@ -418,3 +440,7 @@ class OperatorApp:
     def _get_door(self) -> Door:
         assert self._door is not None, "the gate opens when the log has been read"
         return self._door
+
+
+def _held(lead: Lead) -> bool:
+    return lead.held

@@ -23,6 +23,7 @@ from services.operator.domain.assignment import assign, to_give
 from services.operator.domain.desk import ConversationSummary
 from services.operator.handlers import Busy, Handlers, NotFound, Still
 from services.operator.lead import Lead
+from services.operator.meters import DeskMeter
 from services.operator.team import DeskTeam
 from shared.eventlog.errors import LogError
 
@@ -52,6 +53,7 @@ class Assigner:
         desk: Desk,
         handlers: Handlers,
         hears: Callable[[], bool],
+        meter: DeskMeter,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self._lead = lead
@@ -61,6 +63,7 @@ class Assigner:
         self._desk = desk
         self._handlers = handlers
         self._hears = hears
+        self._meter = meter
         self._now = now
 
     async def run(self) -> None:
@@ -95,7 +98,8 @@ class Assigner:
                 raise NotNow
 
         await self._state.choose(account, "away")
-        await self._tried(self._handlers.miss(summary.id, account, still))
+        if await self._tried(self._handlers.miss(summary.id, account, still)):
+            self._meter.missed.inc()
 
     async def _give(self) -> bool:
         """One round: at most one conversation for each operator. Whether something was given."""
@@ -107,9 +111,11 @@ class Assigner:
         ]
         given = False
         for conversation, account in assign(waiting, operators, self._state.settings):
-            given |= await self._tried(
+            if await self._tried(
                 self._handlers.give_out(conversation, people[account], self._still(account))
-            )
+            ):
+                self._meter.given.inc()
+                given = True
         return given
 
     def _still(self, account: str) -> Still:

@@ -37,6 +37,7 @@ from shared.eventlog.key_blocks import NAME_BYTES, KeyBlocks
 from shared.eventlog.log import Log
 from shared.eventlog.mailbox import Mailbox, WakeUp
 from shared.eventlog.master_keys import KeyringError, MasterKeys
+from shared.eventlog.meters import AppendMeter, WorkMeter
 from shared.eventlog.observer import LoggingObserver, Observer
 from shared.eventlog.subscription import Subscription
 from shared.eventlog.worker import DurableWorker
@@ -109,7 +110,8 @@ class Eraser:
         self._destroyed: OrderedDict[str, int] = OrderedDict()
         self._subscription = Subscription(chat, link, health, lambda message: None, self._forget)
         self._worker: DurableWorker[Mailbox, Erasing] = DurableWorker(
-            chat, self._subscription, self, self._erase, _done, Mailbox
+            *(chat, self._subscription, self, self._erase, _done, Mailbox),
+            meter=WorkMeter(registry),
         )
         self._erased = Counter(
             "switchboard_conversations_erased_total",
@@ -174,12 +176,13 @@ class Erasure:
         masters: MasterKeys,
         silent_since: Callable[[int], Iterable[tuple[str, Conversation]]],
         registry: CollectorRegistry,
+        meter: AppendMeter,
     ) -> None:
         """``silent_since`` names some of what has had no entry since a time (nanoseconds since 1970)."""
         self._settings = settings
         self._masters = masters
         self._silent_since = silent_since
-        self._registry = registry
+        self._registry, self._meter = registry, meter
         health = LoggingObserver()
         self._link, self._health = ConnectionState(health), health
         self._broker = make_broker(_AsEraser(settings), "eraser", self._link)
@@ -199,7 +202,7 @@ class Erasure:
 
     async def _run(self) -> None:
         client = await connect(self._broker, self._link)
-        chat = await await_log(client, self._health)
+        chat = await await_log(client, self._health, meter=self._meter)
         self._eraser = Eraser(chat, client, self._masters, self._link, self._health, self._registry)
         await self._eraser.start()
         age = self._settings.retention

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from services.operator.desk import Desk, DeskError
 from services.operator.domain.leases import Leases
 from services.operator.handlers import Busy, Handlers, NotFound
+from services.operator.meters import DeskMeter
 from shared.contract import subjects
 from shared.contract.queue_figures import QueueFigures
 from shared.eventlog.errors import LogError
@@ -54,7 +55,9 @@ class LeaseKeeper:
         handlers: Handlers,
         consoles: Callable[[], int],
         hears: Callable[[], bool],
+        meter: DeskMeter,
     ) -> None:
+        self._meter = meter
         self._client = client
         self._replica = replica
         self._leases = leases
@@ -103,5 +106,6 @@ class LeaseKeeper:
         with contextlib.suppress(StillThere):
             try:
                 await self._handlers.lapse(conversation, operator, still)
+                self._meter.lapsed.inc()
             except (LogError, Busy, NotFound) as error:
                 log.warning("not_given_back", conversation=conversation, error=str(error))

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 from nats.aio.client import Client
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.operator.desk import Desk, DeskError
 from services.operator.domain import mails
@@ -112,6 +112,14 @@ class Mailer:
             ["outcome"],
             registry=registry,
         )
+        for outcome in ("mailed", "failed", "unknown", "seen"):
+            self._mails.labels(outcome)
+        self._waiting = Gauge(
+            "switchboard_mails_waiting",
+            "Conversations whose words are due to be mailed, or put off; only the replica that mails counts "
+            "them, and no more than are looked at in one go beside those put off",
+            registry=registry,
+        )
 
     async def run(self) -> None:
         """Mail what is due, for as long as the service runs."""
@@ -133,16 +141,15 @@ class Mailer:
     async def look(self) -> None:
         """Mail what is due now, if this replica leads."""
         if not self._hears() or not await self._lead.take():
+            self._waiting.set(0)
             return
         clock = time.monotonic()
         self._later = OrderedDict((id, due) for id, due in self._later.items() if due > clock)
         wait = self._settings.mail_wait_seconds * 1_000_000_000
         now = self._now()
-        due = [
-            summary
-            for summary in self._desk.to_mail(now - MAX_AGE, now - wait, AT_ONCE + len(self._later))
-            if summary.id not in self._later
-        ][:AT_ONCE]
+        waiting = self._desk.to_mail(now - MAX_AGE, now - wait, AT_ONCE + len(self._later))
+        self._waiting.set(len(waiting))
+        due = [summary for summary in waiting if summary.id not in self._later][:AT_ONCE]
         if not due:
             return
         # A mail server may take longer than the lead holds by itself: then another would send the same mail.

@@ -20,10 +20,11 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.operator.domain.webhook_delivery import delay_after
 from services.operator.domain.webhook_events import body_of, events_of
+from services.operator.meters import DeskMeter
 from services.operator.webhook_posts import WebhookOutcome, WebhookPoster
 from services.operator.webhook_store import NATS_ERRORS, WebhookStore, WebhooksUnreadable, jobs
 from shared.contract import subjects
@@ -43,6 +44,8 @@ MAX_WAITING: Final = 250
 PUT_OFF_SECONDS: Final = 120.0
 #: How often the server is told that a job is still at work (seconds): well within its consumer's ack_wait.
 AT_WORK_SECONDS: Final = 8.0
+#: How long the server has to say how many are kept (seconds).
+LOOK_SECONDS: Final = 2.0
 #: How long to wait where NATS or the log is out of reach (seconds).
 PAUSE_SECONDS: Final = 5.0
 #: So often an entry is looked for: a replica of the stream may be behind.
@@ -67,8 +70,10 @@ class WebhookSender:
         store: WebhookStore,
         poster: WebhookPoster,
         registry: CollectorRegistry,
+        meter: DeskMeter,
     ) -> None:
         self._client = client
+        self._meter = meter
         self._log = chat
         self._store = store
         self._poster = poster
@@ -81,6 +86,21 @@ class WebhookSender:
             "switchboard_webhooks_total",
             "Attempts to deliver a webhook, and how they ended",
             ["outcome"],
+            registry=registry,
+        )
+        # All at once: a counter that appears with its first event shows no increase.
+        for outcome in ("delivered", "gone", "refused", "failed", "lost", "dead"):
+            self._count.labels(outcome)
+        Gauge(
+            "switchboard_webhooks_in_hand",
+            "Webhooks that this replica delivers, or that wait here for their turn",
+            registry=registry,
+        ).set_function(lambda: float(len(self._held)))
+        self._kept = Gauge(
+            "switchboard_webhooks_kept",
+            "Webhooks on the server: due now (due), and all with those put off and dead (all); every replica "
+            "shows the same",
+            ["which"],
             registry=registry,
         )
 
@@ -107,12 +127,23 @@ class WebhookSender:
 
     async def _at_work(self) -> None:
         while True:
+            await self._look()
             await asyncio.sleep(AT_WORK_SECONDS)
             for message in tuple(self._held.values()):
                 with suppress(nats.errors.Error):
                     await message.in_progress()
 
+    async def _look(self) -> None:
+        """How many are kept. Where the server does not say, the last word stands: an older set of permissions
+        allows no question."""
+        js = self._client.jsm(timeout=LOOK_SECONDS)
+        with suppress(*NATS_ERRORS):
+            due = await js.consumer_info(subjects.WEBHOOKS, subjects.WEBHOOKS_DUE_DURABLE)
+            self._kept.labels("due").set((due.num_pending or 0) + (due.num_ack_pending or 0))
+            self._kept.labels("all").set((await js.stream_info(subjects.WEBHOOKS)).state.messages)
+
     async def _work(self, message: Msg) -> None:
+        self._meter.redelivered("webhook", delivered(message.reply)[2])
         endpoint, id = subjects.webhook_of(message.subject)
         lane, key = self._lanes[endpoint], message.reply
         lane.waiting += 1

@@ -19,6 +19,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from services.operator.domain.webhook_events import EventOfEntry, events_of, may_have_events
+from services.operator.meters import DeskMeter
 from services.operator.webhook_store import NATS_ERRORS, WebhookStore, WebhooksUnreadable
 from shared.contract import subjects
 from shared.contract.codec import entry_of
@@ -43,7 +44,8 @@ MAX_LOOKS: Final = 20
 class Webhooks:
     """From the log to jobs, over the service's connection."""
 
-    def __init__(self, client: Client, chat: ChatLog, store: WebhookStore) -> None:
+    def __init__(self, client: Client, chat: ChatLog, store: WebhookStore, meter: DeskMeter) -> None:
+        self._meter = meter
         self._client = client
         self._log = chat
         self._store = store
@@ -62,6 +64,7 @@ class Webhooks:
 
     async def _take(self, message: Msg) -> None:
         pause = PAUSE_SECONDS
+        self._meter.redelivered("entry", delivered(message.reply)[2])
         try:
             await self._make_jobs(message)
             await message.ack()
@@ -85,6 +88,7 @@ class Webhooks:
     async def _leave_out(self, message: Msg) -> None:
         """Nobody is told of this entry, and those behind it go on."""
         log.exception("webhooks_entry_left_out", subject=message.subject)
+        self._meter.left_out()
         with suppress(nats.errors.Error):
             await message.term()
 

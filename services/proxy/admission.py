@@ -30,6 +30,8 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from services.proxy.domain import addresses, limits, origins
+from services.proxy.domain.close_codes import TOO_SLOW, CloseCode
+from services.proxy.door_queues import OUTCOMES, Outcome
 from services.proxy.settings import ProxySettings
 from shared.service.health import Health, Receive, Scope, Send, respond
 
@@ -80,8 +82,26 @@ class Admission:
         #: A request's head and body have the same time; the server itself sees to that.
         self.handshake_seconds = settings.handshake_seconds
         registry = health.registry
-        #: Open sockets and streams; a door names itself here once, so that it shows from the start.
+        #: Open sockets and streams, by their doors.
         self.open = Gauge("switchboard_sockets_open", "Open sockets and streams", ["door"], registry=registry)
+        self._slow = Counter(
+            "switchboard_slow_readers_total",
+            "Clients that left too much unread, and were cut off",
+            ["door"],
+            registry=registry,
+        )
+        self._closed = Counter(
+            "switchboard_sockets_closed_total",
+            "Sockets that the server closed, by the code of the table of closings",
+            ["door", "code"],
+            registry=registry,
+        )
+        self._appended = Counter(
+            "switchboard_appends_total",
+            "What clients said, by how its append ended",
+            ["door", "outcome"],
+            registry=registry,
+        )
         self._foreign = Counter(
             "switchboard_origin_refused_total",
             "Requests refused for their origin",
@@ -94,6 +114,24 @@ class Admission:
             ["door", "limit"],
             registry=registry,
         )
+
+    def begin(self, door: str) -> None:
+        """A door with sockets names itself once: a counter that appears with its first event shows no
+        increase."""
+        self.open.labels(door)
+        self._slow.labels(door)
+        for outcome in OUTCOMES:
+            self._appended.labels(door, outcome)
+
+    def closed(self, door: str, closing: CloseCode) -> None:
+        """The server closed a client's connection."""
+        self._closed.labels(door, str(closing.code)).inc()
+        if closing.code == TOO_SLOW.code:
+            self._slow.labels(door).inc()
+
+    def appended(self, door: str, outcome: Outcome) -> None:
+        """An append of a client's ended."""
+        self._appended.labels(door, outcome).inc()
 
     def origin_ok(self, scope: Scope, door: str) -> bool:
         """Whether the page that asks may (none: it is no browser). The same rule at every door."""

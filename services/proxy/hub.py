@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from time import time_ns
 from typing import Protocol
 
 import structlog
@@ -22,7 +23,9 @@ from shared.contract.drafts import DraftPiece
 from shared.contract.entry import Entry, RecordedEntry
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.errors import Unreachable
+from shared.eventlog.loop_histogram import LoopHistogram
 from shared.eventlog.messages import StoredMessage
+from shared.eventlog.meters import AppendMeter
 from shared.eventlog.subscription import Subscription
 from shared.service.broker import listen
 from shared.service.chat_log import ChatLog, await_log, flow_store
@@ -36,6 +39,8 @@ log = structlog.get_logger()
 
 #: How long a reader waits for the subscription to find out whether the log is still the same (seconds).
 KNOWN_SECONDS = 5.0
+#: An entry comes within milliseconds; what the live feed lost is asked for within two seconds.
+DELIVERY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 #: So many entries are few: nearly every conversation has fewer, and to take turns costs as much as they do.
 MAX_AT_ONCE = 50
 
@@ -91,6 +96,19 @@ class Hub:
             "Answers in the making that somebody here reads",
             registry=health.registry,
         ).set_function(lambda: float(len(self._drafts or ())))
+        Gauge(
+            "switchboard_conversations_followed",
+            "Conversations that somebody follows through this replica",
+            registry=health.registry,
+        ).set_function(lambda: float(len(self._rooms)))
+        self._delivery = LoopHistogram(
+            "switchboard_delivery_seconds",
+            "From the stored time of an entry until it went to those who follow its conversation here, by "
+            "this machine's clock",
+            registry=health.registry,
+            buckets=DELIVERY_BOUNDS,
+        )
+        self._meter = AppendMeter(health.registry)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._connect())
@@ -110,7 +128,7 @@ class Hub:
     async def _connect(self) -> None:
         client = await connect(self._broker, self._link)
         keys = keys_of(client, self._masters, self._link, self._health, self._sealing)
-        stream = await await_log(client, self._health, keys)
+        stream = await await_log(client, self._health, keys, self._meter)
         entries = self._entries = LiveEntries(stream, self._give, self._wanted, self._not_read)
         subscription = Subscription(stream, self._link, self._health, entries.take, self._on_reset)
         await listen(self._broker, self._health)
@@ -271,6 +289,7 @@ class Hub:
                 reader.on_entry(recorded)
             except Exception as error:  # the others must hear it all the same
                 _lose(conversation, reader, error)
+        self._delivery.observe(max(time_ns() - message.time, 0) / 1_000_000_000)
 
     def _not_read(self, message: StoredMessage, error: Exception) -> None:
         for reader in self._rooms.get(message.key, ()):

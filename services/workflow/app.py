@@ -31,6 +31,7 @@ from services.workflow.turn_watchdog import TurnWatchdog
 from shared.contract import subjects
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.errors import LogError
+from shared.eventlog.meters import AppendMeter
 from shared.eventlog.subscription import Subscription
 from shared.service.agents import installed
 from shared.service.broker import listen
@@ -75,8 +76,19 @@ class WorkflowApp:
         self._task: asyncio.Task[None] | None = None
         health.unready("consumer", "not subscribed to the workflow's consumer yet")
         self._lag = Gauge(
-            "switchboard_consumer_pending", "Inputs that no replica has taken yet", registry=health.registry
+            "switchboard_consumer_pending",
+            "Messages that no replica has taken yet, by stream: inputs in the log's, due timers in TIMERS; "
+            "every replica shows the same",
+            ["stream"],
+            registry=health.registry,
         )
+        self._unacknowledged = Gauge(
+            "switchboard_consumer_unacknowledged",
+            "Messages that a replica has taken and not ended yet, by stream; every replica shows the same",
+            ["stream"],
+            registry=health.registry,
+        )
+        self._meter = AppendMeter(health.registry)
 
     async def start(self) -> None:
         log.info("assistant", configured=self._speech.configured, what=self._speech.describe())
@@ -115,7 +127,7 @@ class WorkflowApp:
     async def _run(self) -> None:
         client = await connect(self._broker, self._link)
         keys = keys_of(client, self._masters, self._link, self._health, self._settings.sealing)
-        stream = await await_log(client, self._health, keys)
+        stream = await await_log(client, self._health, keys, self._meter)
         entries = self._entries = LiveEntries(stream, self._folds.give, self._folds.wants)
         subscription = Subscription(stream, self._link, self._health, entries.take, self._replaced)
         await subscription.start()
@@ -137,12 +149,11 @@ class WorkflowApp:
         while True:
             try:
                 # Nothing else notices that a consumer is gone.
-                await manager.consumer_info(subjects.TIMERS, subjects.TIMERS_DURABLE)
-                pending = 0
-                for name in stream.layout.names:
-                    info = await manager.consumer_info(name, subjects.WORKFLOW_DURABLE)
-                    pending += info.num_pending or 0
-                self._lag.set(pending)
+                durables = dict.fromkeys(stream.layout.names, subjects.WORKFLOW_DURABLE)
+                for name, durable in {subjects.TIMERS: subjects.TIMERS_DURABLE, **durables}.items():
+                    info = await manager.consumer_info(name, durable)
+                    self._lag.labels(name).set(info.num_pending or 0)
+                    self._unacknowledged.labels(name).set(info.num_ack_pending or 0)
                 self._health.ready("consumer")
             except Exception as error:
                 self._health.unready(

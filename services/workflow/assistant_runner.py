@@ -57,6 +57,11 @@ class AssistantRunner:
             "What the assistant's answers cost, in the unit of the prices that are set",
             registry=registry,
         )
+        self._draft_pieces = Counter(
+            "switchboard_draft_pieces_total",
+            "Pieces of answers in the making that were published to whoever reads along",
+            registry=registry,
+        )
         self._first = Histogram(
             "switchboard_assistant_first_token_seconds",
             "From the question to the assistant's first word",
@@ -68,6 +73,10 @@ class AssistantRunner:
     @property
     def configured(self) -> bool:
         return self._client.provider is not None
+
+    def count_piece(self) -> None:
+        """A piece of a draft was published."""
+        self._draft_pieces.inc()
 
     def describe(self) -> str:
         """Whether there is an assistant, and which: a sentence for the start."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -28,7 +29,11 @@ End = Literal["committed", "interrupted", "failed"]
 class DraftPublisher:
     """One attempt at one answer."""
 
-    def __init__(self, client: Client, conversation: str, cause: int, attempt: int) -> None:
+    def __init__(
+        self, client: Client, conversation: str, cause: int, attempt: int, count: Callable[[], None]
+    ) -> None:
+        """``count`` is told of each piece that was published."""
+        self._count = count
         self._client = client
         self._subject = subjects.draft(conversation)
         self.cause = cause
@@ -74,6 +79,7 @@ class DraftPublisher:
         if self._client.is_connected:  # later, nobody would want it
             with contextlib.suppress(nats.errors.Error):
                 await self._client.publish(self._subject, msgspec.json.encode(payload))
+                self._count()
 
 
 class _Piece(msgspec.Struct):

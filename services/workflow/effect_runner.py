@@ -73,6 +73,9 @@ class EffectRunner:
         turn.heard = None
         return state
 
+    def _draft(self, conversation: str, cause: int, attempt: int) -> DraftPublisher:
+        return DraftPublisher(self._repository.client, conversation, cause, attempt, self._speech.count_piece)
+
     async def _call(self, conversation: str, item: Input, need: CallService) -> ServiceAnswered:
         answer = await self._backends.ask(need, conversation, item.position)
         return ServiceAnswered(
@@ -94,7 +97,7 @@ class EffectRunner:
             )  # afterwards the fold may tell of another replica's, or of a claim
             state = await self._begin(conversation, cause, state)
             turn.attempt = attempt
-            draft = DraftPublisher(self._repository.client, conversation, cause, turn.attempt)
+            draft = self._draft(conversation, cause, turn.attempt)
             turn.drafts.append(draft)
             try:
                 lines = await self._lines(conversation, cause, need)
@@ -138,7 +141,7 @@ class EffectRunner:
             turn.attempt = before
             raise Conflict("this attempt was begun already")
         await self._schedule(conversation)
-        turn.drafts.append(DraftPublisher(self._repository.client, conversation, cause, turn.attempt))
+        turn.drafts.append(self._draft(conversation, cause, turn.attempt))
         return turn.drafts[-1]
 
     async def _begin(self, conversation: str, cause: int, state: Conversation) -> Conversation:

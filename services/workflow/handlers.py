@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, time_ns
 
 import structlog
 from msgspec.structs import replace
@@ -41,8 +41,10 @@ from shared.contract.facts import (
     InputRefused,
     TimerFired,
 )
+from shared.eventlog.meters import WorkMeter
 from shared.eventlog.worker import DurableWorker
 from shared.service.health import Health
+from shared.timestamps import parse_time
 
 log = structlog.get_logger()
 
@@ -51,6 +53,9 @@ log = structlog.get_logger()
 ABANDONED_SECONDS = 35.0
 #: The flows' states that the metric of untold conditions tells apart; all further ones are "other".
 MAX_UNTOLD_STATES = 200
+#: The bounds of `switchboard_turn_seconds`: a scripted answer takes milliseconds, an assistant's seconds.
+TURN_BOUNDS = (*(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5), *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0))
+LATENESS_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 #: How an input may end, as the log line and the metrics name it.
 OUTCOMES = ("answered", "refused", "failed", "handed_over", "assistant_failed")
 
@@ -82,7 +87,8 @@ class Workflow:
         self._stuck = helpers.stuck
         self._fault = fault
         self.worker: DurableWorker[TurnMailbox, Conversation] = DurableWorker(
-            repository.log, repository.subscription, repository, self._turn, done, TurnMailbox
+            *(repository.log, repository.subscription, repository, self._turn, done, TurnMailbox),
+            meter=WorkMeter(health.registry),
         )
         outcomes = Counter(
             "switchboard_outcomes_total", "Outcomes by kind", ["outcome"], registry=health.registry
@@ -101,6 +107,26 @@ class Workflow:
             registry=health.registry,
         )
         self._untold_at: set[tuple[str, str]] = set()
+        self._dropped = Counter(
+            "switchboard_outcomes_dropped_total",
+            "Outcomes that were stored and took no effect: a fault, and the log names the conversation",
+            registry=health.registry,
+        )
+        self._lateness = Histogram(
+            "switchboard_timer_delay_seconds",
+            "From the time for which a timer was armed until it took effect, by this machine's clock",
+            registry=health.registry,
+            buckets=LATENESS_BOUNDS,
+        )
+        turns = Histogram(
+            "switchboard_turn_seconds",
+            "From the stored time of a visitor's input until its outcome was stored, by this machine's "
+            "clock, without failures. asked: whether a backend or the assistant was asked for it",
+            ["asked"],
+            registry=health.registry,
+            buckets=TURN_BOUNDS,
+        )
+        self._turns = {asked: turns.labels(word) for asked, word in ((False, "no"), (True, "yes"))}
         self._seconds = Histogram(
             "switchboard_decide_seconds",
             "From a wake-up to the stored outcome, where nothing outside was asked",
@@ -151,6 +177,7 @@ class Workflow:
                 state = await self._repository.append(mailbox.key, entry, state)
                 await self._fault("after_fire", mailbox.key)
                 self._fired.labels(firing.timer.partition(":")[0]).inc()
+                self._lateness.observe(_seconds_since(parse_time(firing.at)))
         return state
 
     async def _answer(self, mailbox: TurnMailbox, state: Conversation, item: Input) -> Conversation:
@@ -194,6 +221,7 @@ class Workflow:
         await self._fault("after_append", mailbox.key)
         if state.inbox.owes(item.position):  # it may not speak now: a rule of the fold that deciding missed
             log.error("outcome_dropped", conversation=mailbox.key, position=item.position)
+            self._dropped.inc()
             mailbox.drop(item)
             return state
         if turn.drafts:
@@ -206,6 +234,9 @@ class Workflow:
         self._outcomes[outcome].inc()
         if not turn.performed:
             self._seconds.observe(duration)
+        wake_up = mailbox.lease(item)
+        if wake_up is not None and outcome != "failed" and not isinstance(item.fact, TimerFired):
+            self._turns[bool(turn.performed)].observe(_seconds_since(wake_up.time))
         log.info(
             "decided",
             conversation=mailbox.key,
@@ -251,6 +282,11 @@ class Workflow:
         if await self._stuck.look(firing):
             self._fired.labels("turn").inc()
             self._outcomes["failed"].inc()
+
+
+def _seconds_since(time: int) -> float:
+    """``time`` in nanoseconds since 1970. Clocks differ: never below 0."""
+    return max(time_ns() - time, 0) / 1_000_000_000
 
 
 async def _end(turn: TurnProgress, how: End) -> None:

@@ -12,6 +12,7 @@ from shared.eventlog.api import NO_ANSWER, PubAck, acknowledged, append_error, p
 from shared.eventlog.errors import IdReused, LogError, Unknown
 from shared.eventlog.layout import Layout
 from shared.eventlog.messages import StoredMessage
+from shared.eventlog.meters import AppendMeter
 from shared.eventlog.request_multiplexer import Reply, RequestMultiplexer
 from shared.eventlog.stream import Stream
 from shared.eventlog.witness import Appended
@@ -59,6 +60,8 @@ class Appender(Generic[E]):
         self._codec = codec
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        #: Counts the appends, where somebody looks.
+        self.meter: AppendMeter | None = None
 
     def append(
         self,
@@ -79,6 +82,8 @@ class Appender(Generic[E]):
         A plain call: nearly every append is answered at the first try, and needs no task.
         """
         sequence: asyncio.Future[int] = self._loop.create_future()
+        if self.meter is not None:
+            self.meter.begin(author, sequence)
         try:
             self._append(sequence, key, author, entry, expect, deadline)
         except Exception as error:
@@ -160,6 +165,8 @@ class Appender(Generic[E]):
                 ):
                     raise IdReused("this id was used before, with another content")
                 appended = appended._replace(data=original.data)
+                if self.meter is not None:
+                    self.meter.repeated(appended.author)
         except LogError as error:
             if not sequence.done():
                 sequence.set_exception(error)

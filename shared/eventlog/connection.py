@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 from nats.aio.client import Client
 from nats.errors import SlowConsumerError
+from prometheus_client import Counter, Gauge
 
 from shared.eventlog.observer import Observer
 
@@ -36,6 +37,12 @@ class ConnectionState:
         self._disturbed: list[Callable[[], None]] = []
         self._lost: list[Callable[[], None]] = []
         health.unready("nats", "not connected to NATS yet")
+        self._connected = Gauge(
+            "switchboard_nats_connected", "1 while the connection to NATS stands", registry=health.registry
+        )
+        self._disconnects = Counter(
+            "switchboard_nats_disconnects_total", "Times that connection was lost", registry=health.registry
+        )
 
     def on_disturbance(self, notify: Callable[[], None]) -> None:
         """Call ``notify`` after each reconnect and each dropped message."""
@@ -47,10 +54,13 @@ class ConnectionState:
 
     async def connected(self) -> None:
         self._health.ready("nats")
+        self._connected.set(1)
         self._notify()
 
     async def disconnected(self) -> None:
         self._health.unready("nats", "the connection to NATS is lost, trying again")
+        self._connected.set(0)
+        self._disconnects.inc()
         for notify in self._lost:
             notify()
 

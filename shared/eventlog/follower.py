@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+from time import time as now
 from typing import Protocol
 
 import structlog
@@ -18,6 +19,7 @@ import structlog
 from shared.eventlog.checkpoint import Place
 from shared.eventlog.errors import Unreachable
 from shared.eventlog.messages import StoredMessage
+from shared.eventlog.meters import FollowMeter
 from shared.eventlog.stream import Stream, Tail
 from shared.eventlog.witness import Appended
 
@@ -40,6 +42,8 @@ class Reader(Protocol):
     streams: int
     #: Whether to begin with the first entry of the stream, or behind the last.
     from_beginning: bool
+    #: Counts what befalls its followers.
+    meter: FollowMeter
     #: The name of the replay consumer that carries the bulk of a reading from the beginning; "": none.
     replay_as: str
 
@@ -48,9 +52,6 @@ class Reader(Protocol):
 
     async def room(self) -> None:
         """Wait until the reader can bear more of what is read in bulk."""
-
-    def healed(self) -> None:
-        """A message was fetched that the live feed lacked."""
 
     def replaced(self, follower: Follower) -> None:
         """The stream is no longer the one that was followed: all that was delivered is to be dropped."""
@@ -95,6 +96,9 @@ class Follower:
         #: The sequence of the newest entry that was delivered.
         self.sequence = 0
         self.epoch = ""
+        #: When all of the stream was last known to have been delivered (seconds since 1970), 0 for never.
+        self.checked = 0.0
+        self._last = 0  # the stream's last sequence, when it was asked for
         if place is not None:
             self.epoch, self.sequence, self._last_time = place.epoch, place.sequence, place.time
         reader.tell(stream.number, "the log has not been read yet")
@@ -108,6 +112,7 @@ class Follower:
                 self._tell(str(error))
                 await asyncio.sleep(0.5)
         self._tell("")
+        self.checked = now()
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -133,6 +138,16 @@ class Follower:
     def count(self) -> int:
         """How many entries the stream has up to there."""
         return max(self.sequence - self._before, 0)
+
+    @property
+    def number(self) -> int:
+        """That of the stream."""
+        return self._stream.number
+
+    @property
+    def lag(self) -> int:
+        """How many entries the stream is known to have that were not delivered yet."""
+        return max(self._last - self.sequence, len(self._buffer), 0)
 
     @property
     def losses(self) -> int:
@@ -272,6 +287,7 @@ class Follower:
             self._deliver(message)
         except Exception:  # one entry that its reader cannot bear must not stop the feed
             log.exception("deliver_failed", position=message.sequence)
+            self._reader.meter.failed("reader")
         if self._waiting:
             self._release()
 
@@ -329,6 +345,7 @@ class Follower:
             self._drain()
             self._release()
             self._tell("")
+            self.checked = now()
 
     @property
     def _told(self) -> bool:
@@ -424,8 +441,9 @@ class Follower:
                 if message.sequence > self.sequence + 1:
                     # The stream denies deletion, so only a damaged store has holes.
                     log.error("log_has_a_hole", after=self.sequence, next=message.sequence)
+                    self._reader.meter.failed("hole")
                 if self._started:
-                    self._reader.healed()
+                    self._reader.meter.healed(self.number)
                 self._advance(message)
             self._drain()
             if last - self.sequence > MAX_BUFFERED:
@@ -484,7 +502,7 @@ class Follower:
             raise Unreachable(
                 f"the log has {tail.streams} streams now, and had {self._reader.streams}: start again"
             )
-        self._before = tail.first - 1
+        self._before, self._last = tail.first - 1, tail.last
         return tail
 
     def _tell(self, reason: str) -> None:

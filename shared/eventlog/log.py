@@ -22,6 +22,7 @@ from shared.eventlog.errors import NoAnswer, Unknown
 from shared.eventlog.layout import Layout
 from shared.eventlog.merging import in_order
 from shared.eventlog.messages import StoredMessage
+from shared.eventlog.meters import AppendMeter
 from shared.eventlog.read_budget import ReadBudget
 from shared.eventlog.request_multiplexer import RequestChannel, RequestMultiplexer
 from shared.eventlog.stream import MAX_IN_FLIGHT, Stream, Tail
@@ -59,6 +60,10 @@ class Log(Generic[E]):
         self._requests.go_over(line)
         for stream in self.streams:
             stream.goes_over(line)
+
+    def count_appends(self, meter: AppendMeter) -> None:
+        """Have ``meter`` count what is appended from now on."""
+        self._appender.meter = meter
 
     def append(
         self,

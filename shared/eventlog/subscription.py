@@ -11,7 +11,6 @@ from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from prometheus_client import Counter, Gauge
 
 from shared.eventlog.checkpoint import Checkpoint
 from shared.eventlog.connection import ConnectionState
@@ -20,6 +19,7 @@ from shared.eventlog.layout import Position
 from shared.eventlog.live_connection import LiveConnection
 from shared.eventlog.log import Log
 from shared.eventlog.messages import StoredMessage
+from shared.eventlog.meters import FollowMeter
 from shared.eventlog.observer import Observer
 from shared.eventlog.protocol_reader import TakeLive
 
@@ -72,11 +72,6 @@ class Subscription:
         self._health = health
         self._reset = reset
         self._reasons: dict[int, str] = {}  # why a stream has not been read to its end
-        self._healed = Counter(
-            "switchboard_follower_healed_total",
-            "Messages that the live feed lacked and that were fetched",
-            registry=health.registry,
-        )
         self.deliver = deliver
         self.streams = log.layout.streams
         self.from_beginning = start is not Start.END
@@ -93,11 +88,7 @@ class Subscription:
         log.goes_over(self._feed)
         link.on_disturbance(self._disturbed)
         link.on_loss(self._lost)
-        Gauge(
-            "switchboard_follower_position",
-            "Entries up to which the log was read, of all streams",
-            registry=health.registry,
-        ).set_function(lambda: float(self.count))
+        self.meter = FollowMeter(health.registry, self._followers)
 
     async def start(self) -> None:
         """Begin to follow; returns when the feed has reached what was the end of each stream."""
@@ -157,10 +148,8 @@ class Subscription:
         if self._room is not None:
             await self._room()
 
-    def healed(self) -> None:
-        self._healed.inc()
-
     def replaced(self, follower: Follower) -> None:
+        self.meter.replaced()
         self._reset()
         for other in self._followers:
             if other is not follower:

@@ -18,6 +18,7 @@ from shared.eventlog.errors import Conflict, Full, LogError, Unreachable
 from shared.eventlog.layout import key_and_author
 from shared.eventlog.log import Log
 from shared.eventlog.mailbox import Delivery, Mailbox, WakeUp, renew
+from shared.eventlog.meters import WorkMeter
 from shared.eventlog.subscription import Subscription
 
 log = structlog.get_logger()
@@ -61,6 +62,8 @@ class DurableWorker(Generic[M, S]):
 
     ``done`` says whether the fold needs nobody to be woken for this wake-up any more. It comes to hold for a
     key's entries in their order, or for all at once, and then holds for ever.
+
+    ``meter`` counts the wake-ups, and what must be done again.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class DurableWorker(Generic[M, S]):
         handle: Callable[[M, S], Awaitable[S | None]],
         done: Callable[[WakeUp, S], bool],
         make_mailbox: Callable[[str], M],
+        meter: WorkMeter | None = None,
     ) -> None:
         self._log = log
         self._subscription = subscription
@@ -78,8 +82,11 @@ class DurableWorker(Generic[M, S]):
         self._handle = handle
         self._done = done
         self._make_mailbox = make_mailbox
+        self._meter = meter
         #: By their keys.
         self.mailboxes: dict[str, M] = {}
+        if meter is not None:
+            meter.watch(lambda: len(self.mailboxes))
         #: Whether it is to end: a step that waits for something is to give up.
         self.stopping = False
         self._aside: set[WakeUp] = set()
@@ -92,6 +99,7 @@ class DurableWorker(Generic[M, S]):
 
     def take(self, key: str, wake_up: WakeUp) -> None:
         """Take a wake-up into the mailbox of ``key``; never waits."""
+        self._took(wake_up)
         mailbox = self.mailboxes.get(key)
         if mailbox is None:
             mailbox = self.mailboxes[key] = self._make_mailbox(key)
@@ -102,6 +110,7 @@ class DurableWorker(Generic[M, S]):
 
     def beside(self, wake_up: WakeUp, work: Coroutine[Any, Any, None]) -> None:
         """Do ``work`` beside the mailboxes, and keep the lease meanwhile. It acknowledges by itself."""
+        self._took(wake_up)
         self._aside.add(wake_up)
 
         async def whole() -> None:
@@ -136,6 +145,8 @@ class DurableWorker(Generic[M, S]):
             return  # acknowledged now, it may be another log's message of this number that is
         for wake_up in mailbox.finished(state.position, lambda wake_up: self._done(wake_up, state)):
             await self._log.acknowledge(wake_up.message)
+            if self._meter is not None:
+                self._meter.acknowledged()
 
     async def stop(self, seconds: float) -> None:
         """Finish the steps that are being made, at most for so long; give the rest back at once."""
@@ -157,15 +168,19 @@ class DurableWorker(Generic[M, S]):
         while mailbox and not self.stopping:
             try:
                 await self._step(mailbox)
-            except Conflict:  # somebody was quicker, or we were and did not hear of it: the fold will tell
+            except Conflict as error:  # somebody was quicker, or we were and did not hear: the fold will tell
+                self._again(error)
                 mailbox.behind = True
             except (Unreachable, Full) as error:
+                self._again(error)
                 log.warning("work_waits", key=key, error=str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
             except LogError as error:  # unknown, or refused: look at the log again, then decide anew
+                self._again(error)
                 log.warning("work_again", key=key, error=str(error))
                 await asyncio.sleep(PAUSE_SECONDS / 10)
-            except Exception:
+            except Exception as error:
+                self._again(error)
                 log.exception("work_failed", key=key)
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
@@ -202,6 +217,14 @@ class DurableWorker(Generic[M, S]):
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             await renew(self._in_hand())
+
+    def _took(self, wake_up: WakeUp) -> None:
+        if self._meter is not None:
+            self._meter.took(wake_up)
+
+    def _again(self, error: Exception) -> None:
+        if self._meter is not None:
+            self._meter.again(error)
 
     def _in_hand(self) -> list[WakeUp]:
         return [*(wake_up for mailbox in self.mailboxes.values() for wake_up in mailbox), *self._aside]

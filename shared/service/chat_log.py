@@ -16,6 +16,7 @@ from shared.eventlog.errors import Unreachable
 from shared.eventlog.layout import Layout
 from shared.eventlog.log import Log, MakeStream, open_as
 from shared.eventlog.messages import StoredMessage
+from shared.eventlog.meters import AppendMeter
 from shared.eventlog.observer import Observer
 from shared.eventlog.stream import Stream
 from shared.eventlog.windows import Windows
@@ -143,16 +144,25 @@ async def open_log(
     return await open_as(lambda layout: ChatLog(client, layout, keys, make_stream), client, chat_layout())
 
 
-async def await_log(client: Client, health: Observer, keys: ConversationKeys | None = None) -> ChatLog:
-    """The log, however long its streams, or its keys, stay away."""
+async def await_log(
+    client: Client,
+    health: Observer,
+    keys: ConversationKeys | None = None,
+    meter: AppendMeter | None = None,
+) -> ChatLog:
+    """The log, however long its streams, or its keys, stay away. ``meter`` counts what is appended to it."""
     if keys is not None:
         await keys.usable()
     while True:
         try:
-            return await open_log(client, keys)
+            log = await open_log(client, keys)
         except Unreachable as error:
             health.unready("log", str(error))
             await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            if meter is not None:
+                log.count_appends(meter)
+            return log
 
 
 def flow_store(log: ChatLog) -> ContentStore:

@@ -13,7 +13,7 @@ import functools
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Protocol, TypeVar
 
 import structlog
@@ -84,12 +84,15 @@ def main(
         return
     try:
         listener = listen(values.host, port(values), settings.variable(f"{name}_port"))
+        internal = _internal(values)
     except CannotListen as error:
         settings.fail(error)
         return
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn_run = serve(
-            app, health, values, listener, largest_frame, ping(values), functools.partial(turned_away, app)
+            *(app, health, values, listener, largest_frame, ping(values)),
+            functools.partial(turned_away, app),
+            internal,
         )
         if sys.platform == "win32":
             asyncio.run(uvicorn_run)
@@ -107,16 +110,21 @@ async def serve(
     largest_frame: int,
     ping_seconds: float = PING_SECONDS,
     turned_away: Callable[[str], int] = lambda host: 0,
+    internal: socket.socket | None = None,
 ) -> None:
     """Serve ``app`` with its health on ``listener`` until SIGTERM or SIGINT.
+
+    With an ``internal`` socket its health is there, and ``listener`` has nothing of it.
 
     A WebSocket is pinged every ``ping_seconds``, and closed when no answer comes within the same time.
     ``turned_away`` says of a peer's address when it may open one again (seconds), 0 for at once.
     """
 
     async def edge(scope: Scope, receive: Receive, send: Send) -> None:
-        if await health.answer(scope, send):
+        if internal is None and await health.answer(scope, send):
             return
+        if scope["type"] == "http":
+            send = health.counted(send)
         try:
             await app(scope, receive, send)
         except Exception:
@@ -157,15 +165,59 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop)
-    await app.start()
-    settle()
-    log.info("serving", address="{}:{}".format(*listener.getsockname()[:2]), version=VERSION)
     try:
-        await server.serve([listener, *(listener.dup() for _ in range(ACCEPTS - 1))])
+        async with _health_apart(health, values, internal):
+            await app.start()
+            settle()
+            log.info("serving", address="{}:{}".format(*listener.getsockname()[:2]), version=VERSION)
+            try:
+                await server.serve([listener, *(listener.dup() for _ in range(ACCEPTS - 1))])
+            finally:
+                await app.stop()
     finally:
-        await app.stop()
         await end_others()
     log.info("stopped")
+
+
+def _internal(values: Common) -> socket.socket | None:
+    """Where health and metrics are, apart from all else; None: they are not. Raises `CannotListen`."""
+    if not values.internal_port:
+        return None
+    host = values.internal_host or values.host
+    return listen(host, values.internal_port, settings.variable("internal_port"))
+
+
+@contextlib.asynccontextmanager
+async def _health_apart(
+    health: Health, values: Common, internal: socket.socket | None
+) -> AsyncIterator[None]:
+    """Health and metrics on ``internal``, before the service begins and until it has ended."""
+    if internal is None:
+        yield
+        return
+
+    async def edge(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not await health.answer(scope, send):
+            await respond(send, 404, b'{"error":"/healthz, /readyz and /metrics are here, nothing else"}')
+
+    config = uvicorn.Config(
+        edge,
+        http=punctual(values.handshake_seconds),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve([internal]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
 
 
 class _Server(uvicorn.Server):

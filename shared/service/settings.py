@@ -42,6 +42,18 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """The settings that every service has."""
 
     host: Annotated[str, msgspec.Meta(description="address to listen on")] = "127.0.0.1"
+    internal_port: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=65535,
+            description="port of /healthz, /readyz and /metrics, which the service's own port has no more; "
+            "0: they are there",
+        ),
+    ] = 0
+    internal_host: Annotated[
+        str, msgspec.Meta(description="address to listen on for these; empty: that of all else")
+    ] = ""
     nats_url: Annotated[
         str,
         msgspec.Meta(

@@ -158,11 +158,11 @@ async def test_a_visitors_messages_count_over_all_of_the_visitors_sockets(servic
     async with stage.modern() as one, stage.modern(cookie_of(one)) as two, stage.modern() as other:
         for socket in (one, one, one, two, two):
             await tell(socket, OTHER)
-        await is_metric(stage, 'switchboard_appends_total{outcome="stored"}', 7)  # two began
+        await is_metric(stage, 'switchboard_appends_total{door="websocket",outcome="stored"}', 7)  # two began
         await tell(two, OTHER)
         assert await closed(two) == (4029, "too many messages; come back in 60 s")
         await tell(other, OTHER)
-        await is_metric(stage, 'switchboard_appends_total{outcome="stored"}', 8)
+        await is_metric(stage, 'switchboard_appends_total{door="websocket",outcome="stored"}', 8)
         await tell(one, OTHER)
         assert (await closed(one))[0] == 4029
 
@@ -461,7 +461,7 @@ async def test_a_slow_reader_is_closed_with_its_code_and_resumes_where_it_was(se
         resumed = await slow.message()
         assert resumed["kind"] == "Resumed"
         await flood(stage, cookie, FLOOD)
-        await is_metric(stage, 'switchboard_sockets_closed_total{code="4008"}', 1)
+        await is_metric(stage, 'switchboard_sockets_closed_total{code="4008",door="websocket"}', 1)
         heard = 0
         cursor = ""
         while (got := await slow.receive()).opcode != CLOSE:

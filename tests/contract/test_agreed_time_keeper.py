@@ -6,11 +6,13 @@ import asyncio
 import time
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.operator.agreed_time_keeper import AgreedTimeKeeper
 from services.operator.desk_commands import DeskCommands
 from services.operator.desk_state import DeskState
 from services.operator.handlers import Handlers
+from services.operator.meters import DeskMeter
 from shared.contract.desk_facts import AgreedTimeReached
 from shared.contract.desk_settings import read_settings
 from shared.contract.facts import (
@@ -42,6 +44,7 @@ class WatchedKeeper:
             handlers._desk,
             DeskCommands(handlers),
             hears=lambda: self.hears,
+            meter=DeskMeter(CollectorRegistry()),
             now=lambda: time.time_ns() + self.later,
         ).look
 

@@ -97,6 +97,12 @@ def held(go_on: asyncio.Event) -> MakeStream:
     return Held
 
 
+def behind(health: Health) -> float:
+    """How many entries a subscription says that it has not read."""
+    families = {family.name: family for family in health.registry.collect()}
+    return sum(sample.value for sample in families["switchboard_follower_lag_entries"].samples)
+
+
 @pytest.fixture
 async def logs(connections: Connections) -> Logs:
     users = [await connections.log(user) for user in ("proxy", "workflow", "operator")]
@@ -213,8 +219,10 @@ async def test_a_half_read_log_gives_no_numbers(
     assert (so_far.position, so_far.started > 0) == (read, True)
     assert not numbers.complete()
     assert list(collector.collect()) == []
+    assert behind(health) == sum(await stream.ends()) - read
     go_on.set()
     await starting
+    assert behind(health) == 0
     async with asyncio.timeout(10):
         while not numbers.complete():
             await asyncio.sleep(0.01)

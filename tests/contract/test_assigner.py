@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from nats.aio.client import Client
+from prometheus_client import CollectorRegistry
 
 from deploy.cli import accounts
 from services.operator.accounts import Accounts
@@ -19,6 +20,7 @@ from services.operator.domain.decisions import Operator
 from services.operator.domain.leases import PRESENT_SECONDS, Leases
 from services.operator.handlers import Handlers
 from services.operator.lead import HOLD_SECONDS, RENEW_SECONDS, TAKE_SECONDS, Lead
+from services.operator.meters import DeskMeter
 from services.operator.team import DeskTeam
 from shared.contract.facts import (
     ConversationClaimed,
@@ -91,6 +93,7 @@ class WatchedAssigner:
             desk,
             handlers,
             hears=lambda: self.hears,
+            meter=DeskMeter(CollectorRegistry()),
             now=lambda: time.time_ns() + self.later,
         ).look
 

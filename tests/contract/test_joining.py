@@ -115,9 +115,7 @@ class JoiningStage:
 
         conversation = conversation_of(secret, "socketio")
         opening = Opening(conversation, Chat(secret, self.hub.epoch(conversation), BEGIN, ""), new=False)
-        client = SocketioClient(
-            self.hub, self.edge, "socketio", Line(), conversation, [opening], lambda outcome: None
-        )
+        client = SocketioClient(self.hub, self.edge, "socketio", Line(), conversation, [opening])
         client.open()
         try:
             await asyncio.get_running_loop().create_future()

@@ -9,10 +9,12 @@ import httpx
 import msgspec
 import pytest
 from nats.aio.client import Client
+from prometheus_client import CollectorRegistry
 
 from services.operator.domain.leases import Leases
 from services.operator.handlers import Handlers
 from services.operator.leases import LeaseKeeper, PresentOperators
+from services.operator.meters import DeskMeter
 from shared.contract.facts import (
     ConversationClaimed,
     ConversationTransferred,
@@ -45,7 +47,8 @@ class WatchedDesk:
         self.handlers = handlers
         self._log = log
         self.keeper = LeaseKeeper(
-            client, "a", self.leases, handlers._desk, handlers, lambda: 1, lambda: self.hears
+            *(client, "a", self.leases, handlers._desk, handlers, lambda: 1, lambda: self.hears),
+            meter=DeskMeter(CollectorRegistry()),
         )
 
     async def looks(self) -> None:

@@ -395,7 +395,7 @@ async def test_a_reader_that_is_too_slow_is_cut_off_and_resumes(
             await log.append(conversation, "operator", Entry(id=str(number), facts=(said,)))
             assert (await reader.says())[0].startswith(f"{number} ")
         async with asyncio.timeout(30), httpx.AsyncClient(base_url=own_stage.proxy.url) as client:
-            counted = 'switchboard_socketio_closed_total{code="4008"} 1.0'
+            counted = 'switchboard_sockets_closed_total{code="4008",door="socketio"} 1.0'
             while counted not in (await client.get("/metrics")).text:
                 await asyncio.sleep(0.05)
     again = await own_stage.client().chat(session_id=reader.session)

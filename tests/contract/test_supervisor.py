@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -230,6 +231,31 @@ def test_replicas_on_the_following_ports(start: Starter, tmp_path: Path) -> None
     run.until(r"workflow-2 +http://127\.0\.0\.1:(\d+)/")
     assert len(run.children()) == 7
     assert run.interrupt() == 0
+
+
+@linux
+def test_health_on_ports_of_its_own(start: Starter, tmp_path: Path) -> None:
+    env = settings(tmp_path)
+    (first,) = free_ports(1)
+    run = start(env | {"SWITCHBOARD_INTERNAL_PORT": str(first)}, "run")
+    said = run.until(r"health and metrics on ports of their own: (proxy .*)").group(1)
+    ports = {name: int(port) for name, port in (each.split() for each in said.split(", "))}
+    assert set(ports) == {"proxy", "workflow", "operator", "analytics"}
+    assert ports["proxy"] == first
+    assert len(set(ports.values())) == 4
+    for port in ports.values():
+        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as answer:
+            assert answer.status == 200
+    with pytest.raises(HTTPError, match="404"):
+        run.get("proxy", "/metrics")
+    assert run.interrupt() == 0
+
+
+def test_one_port_for_health_and_for_all_else(start: Starter, tmp_path: Path) -> None:
+    env = settings(tmp_path)
+    run = start(env | {"SWITCHBOARD_INTERNAL_PORT": env["SWITCHBOARD_PROXY_PORT"]})
+    assert run.end() == 1
+    assert "SWITCHBOARD_INTERNAL_PORT names port" in run.text
 
 
 @linux

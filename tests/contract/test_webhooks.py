@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from deploy.webhook_provisioning import declare_webhooks
 from services.operator import webhook_sender
 from services.operator.domain import webhook_delivery
+from services.operator.meters import DeskMeter
 from services.operator.webhook_posts import WebhookPoster
 from services.operator.webhook_sender import WebhookSender
 from services.operator.webhook_store import WebhookStore
@@ -84,10 +85,10 @@ class Hooked:
     async def running(self) -> AsyncIterator[None]:
         log = await self._connections.log("operator")
         store, self.registry = WebhookStore(log.client), CollectorRegistry()
-        poster = WebhookPoster(private=True)
+        poster, meter = WebhookPoster(private=True), DeskMeter(self.registry)
         parts = (
-            Webhooks(log.client, log, store),
-            WebhookSender(log.client, log, store, poster, self.registry),
+            Webhooks(log.client, log, store, meter),
+            WebhookSender(log.client, log, store, poster, self.registry, meter),
         )
         for part in parts:
             await part.start()

@@ -134,6 +134,8 @@ async def test_nothing_is_decided_on_a_state_that_missed_a_claim(
     entries = await answered(visitor)
     assert len(said(entries, BotSaid)) == 1  # the answer to the first text; the second is a person's
     assert second not in causes(entries)
+    stream = str(replica.subscription.of(C).number)
+    assert replica.metric("switchboard_follower_healed_total", stream=stream) >= 2  # the claim, the handback
 
 
 async def test_what_comes_while_a_conversation_is_loaded_is_not_taken_for_answered(

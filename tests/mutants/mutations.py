@@ -1258,8 +1258,8 @@ MUTATIONS: Final = (
     Mutation(
         "A consumer that vanishes shows in readiness",
         "services/workflow/app.py",
-        "                await manager.consumer_info(subjects.TIMERS, subjects.TIMERS_DURABLE)\n",
-        "",
+        "in {subjects.TIMERS: subjects.TIMERS_DURABLE, **durables}.items():",
+        "in durables.items():",
         (
             "tests/contract/test_subscriptions.py::test_a_consumer_that_vanishes_shows_in_readiness_and_once_it_is_back_timers_come_again",
         ),
@@ -2288,5 +2288,47 @@ MUTATIONS: Final = (
         "(await self._store.newest()).get(endpoint_id)",
         "None",
         ("tests/contract/test_webhooks.py", "-k", "moment_ago"),
+    ),
+    Mutation(
+        "With an internal port health is there and nowhere else",
+        "shared/service/lifecycle.py",
+        "if internal is None and await health.answer(scope, send):",
+        "if await health.answer(scope, send):",
+        ("tests/contract/test_internal_port.py",),
+    ),
+    Mutation(
+        "A counter of appends is there before its first failure",
+        "shared/eventlog/meters.py",
+        "for outcome in _OUTCOMES}\n            self._known",
+        "for outcome in ()}\n            self._known",
+        ("tests/unit/test_meters.py",),
+    ),
+    Mutation(
+        "A redelivery is counted",
+        "shared/eventlog/meters.py",
+        "if wake_up.count > 1:",
+        "if wake_up.count > 2:",
+        ("tests/unit/test_meters.py",),
+    ),
+    Mutation(
+        "An append whose fate is unknown is no stored one",
+        "shared/eventlog/meters.py",
+        'if future.cancelled():\n        return "unknown"\n    error = future.exception()',
+        "error = None if future.cancelled() else future.exception()",
+        ("tests/unit/test_meters.py",),
+    ),
+    Mutation(
+        "What the live feed lost is counted as healed",
+        "shared/eventlog/meters.py",
+        "        self._healed.labels(str(stream)).inc()\n",
+        "",
+        ("tests/contract/test_workflow.py",),
+    ),
+    Mutation(
+        "A follower says how far it is behind the stream's end",
+        "shared/eventlog/follower.py",
+        "max(self._last - self.sequence, len(self._buffer), 0)",
+        "len(self._buffer)",
+        ("tests/contract/test_analytics.py",),
     ),
 )

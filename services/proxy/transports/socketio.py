@@ -20,7 +20,6 @@ import msgspec
 import socketio
 import structlog
 from engineio.payload import Payload
-from prometheus_client import Counter
 from socketio.exceptions import ConnectionRefusedError as ConnectRefused
 
 from services.proxy.admission import Admission, BodyRefused, Refusal, refuse
@@ -136,19 +135,7 @@ class SocketIoDoor:
         self.sio.on("disconnect", self._disconnect)
         self.sio.on("*", self._event)
         for door in (DOOR, AGENTS):
-            admission.open.labels(door)
-        self._appended = Counter(
-            "switchboard_socketio_appends_total",
-            "Appends of the Socket.IO doors by how they ended",
-            ["outcome"],
-            registry=health.registry,
-        )
-        self._closed = Counter(
-            "switchboard_socketio_closed_total",
-            "Socket.IO clients that the server closed, by the code of the table of closings",
-            ["code"],
-            registry=health.registry,
-        )
+            admission.begin(door)
         health.on_drain(self._drain_all)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -352,7 +339,6 @@ class SocketIoDoor:
             _Line(self, session, sid),
             visitor,
             openings,
-            lambda outcome: self._appended.labels(outcome).inc(),
         )
         refusal = self._admission.enter(door, visitor, address)
         leave = _nothing if refusal else lambda: self._admission.leave(door, visitor, address)
@@ -407,7 +393,8 @@ class SocketIoDoor:
 
     async def hang_up(self, session: str, closing: CloseCode) -> None:
         """Close what carries the session; its client may begin another."""
-        self._closed.labels(str(closing.code)).inc()
+        client, _ = self._clients.get(session, (None, None))
+        self._admission.closed(client.door if client is not None else DOOR, closing)
         wire = self._wires.get(session)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):

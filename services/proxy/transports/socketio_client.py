@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -74,15 +74,13 @@ class SocketioClient:
         line: SocketLine,
         conversation: str,
         openings: list[Opening],
-        count: Callable[[str], None],
     ) -> None:
-        """``conversation`` is the name as limits count it; ``count`` is told how each append ended."""
+        """``conversation`` is the name as limits count it."""
         self._hub = hub
         self._admission = admission
-        self._door = door
+        self.door = door
         self._line = line
         self._openings = openings
-        self._count = count
         self._talk: Talk | None = None  # None until the history is told
         self._conversation = conversation
         self._inbox: ClientInbox[_Event] = ClientInbox()
@@ -191,7 +189,7 @@ class SocketioClient:
             return {"error": self._closing.reason}
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         event = _Event(name, payload, answer)
-        if refusal := self._admission.message(self._conversation, self._door):
+        if refusal := self._admission.message(self._conversation, self.door):
             self._refuse(event, refusal.text)
         elif len(self._outbox or ()) + len(self._inbox.said) >= MAX_PENDING:
             self._refuse(event, "too many events at once")
@@ -205,7 +203,7 @@ class SocketioClient:
         """What came was no event at all; it counts as a message."""
         if not self._openings:
             return
-        refusal = self._admission.message(self._conversation, self._door)
+        refusal = self._admission.message(self._conversation, self.door)
         self._act([error(refusal.text if refusal else problem)])
 
     def _take(self, event: _Event, talk: Talk) -> None:
@@ -257,7 +255,7 @@ class SocketioClient:
 
     def _appended(self, append: Append, outcome: Outcome, reason: str) -> None:
         """See to how an append ended. "conflict": another connection greeted first; its start is ours too."""
-        self._count(outcome)
+        self._admission.appended(self.door, outcome)
         if outcome == "unknown" or (outcome == "full" and append.expect is not None):
             self.close(close_codes.NO_LOG)
         if outcome == "unknown":

@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import structlog
-from prometheus_client import Counter
 
 from services.proxy.admission import FULL_SECONDS, Admission
 from services.proxy.domain import close_codes, frames
@@ -35,7 +34,7 @@ from services.proxy.domain.session import (
     TellPresence,
     Typed,
 )
-from services.proxy.door_queues import MAX_PENDING, OUTCOMES, ClientInbox, Outbox, Outcome, Unread
+from services.proxy.door_queues import MAX_PENDING, ClientInbox, Outbox, Outcome, Unread
 from services.proxy.history import History
 from services.proxy.hub import Hub
 from services.proxy.settings import ProxySettings
@@ -84,15 +83,7 @@ class WebSocketDoor:
         self.flow = settings.websocket_flow
         self._health = health
         self._channels: set[_Channel] = set()
-        registry = health.registry
-        admission.open.labels(DOOR)
-        self.closed = Counter(
-            "switchboard_sockets_closed_total", "Sockets closed by the server", ["code"], registry=registry
-        )
-        appended = Counter(
-            "switchboard_appends_total", "Appends by how they ended", ["outcome"], registry=registry
-        )
-        self.appended = {outcome: appended.labels(outcome) for outcome in OUTCOMES}
+        admission.begin(DOOR)
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         await receive()  # websocket.connect
@@ -127,7 +118,7 @@ class WebSocketDoor:
             # A code needs an open socket to reach the client.
             await send(self._accept(scope, secret, new and not lost))
             await _close(send, closing)
-            self.closed.labels(str(closing.code)).inc()
+            self.admission.closed(DOOR, closing)
             return
         try:
             await send(self._accept(scope, secret, new))
@@ -135,7 +126,7 @@ class WebSocketDoor:
             if window is None:
                 reason = f"`window` is a whole number from 1 to {MAX_WINDOW}"
                 await _close(send, close_codes.explained(close_codes.NOT_ALLOWED, reason))
-                self.closed.labels(str(close_codes.NOT_ALLOWED.code)).inc()
+                self.admission.closed(DOOR, close_codes.NOT_ALLOWED)
                 return
             cursor = cursors.decode(_asked(scope, "cursor")) if modern else None
             direct: Direct | None = scope.get("extensions", {}).get(DIRECT)
@@ -454,7 +445,7 @@ class _Channel:
 
     def _appended(self, append: Append, outcome: Outcome, reason: str) -> None:
         """See to how an append ended. "conflict": another tab greeted first; its start is ours too."""
-        self._door.appended[outcome].inc()
+        self._door.admission.appended(DOOR, outcome)
         match outcome:
             case "id_reused" | "too_large":
                 self._act(self._session.refuse(append.entry.id, outcome))
@@ -487,7 +478,7 @@ class _Channel:
     async def close(self, closing: CloseCode) -> None:
         """Close the socket with the code and reason of ``closing``."""
         self._closing = closing
-        self._door.closed.labels(str(closing.code)).inc()
+        self._door.admission.closed(DOOR, closing)
         await _close(self._send, closing)
 
 

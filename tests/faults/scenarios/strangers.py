@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import re
 import statistics
 import sys
 import time
@@ -166,6 +167,5 @@ async def closed(url: str) -> dict[str, float]:
     """How many sockets the proxy closed, by code."""
     async with httpx.AsyncClient() as client:
         text = (await client.get(f"{url}/metrics")).text
-    prefix = 'switchboard_sockets_closed_total{code="'
-    lines = [line.removeprefix(prefix) for line in text.splitlines() if line.startswith(prefix)]
-    return {code: float(value) for code, value in (line.split('"} ') for line in lines)}
+    series = r'^switchboard_sockets_closed_total\{code="(\d+)",door="websocket"\} (\S+)$'
+    return {code: float(value) for code, value in re.findall(series, text, re.MULTILINE)}
