@@ -18,6 +18,7 @@ from shared.contract import subjects
 from shared.contract.drafts import DraftPiece
 from shared.contract.entry import Entry
 from shared.contract.facts import MAY_WRITE
+from shared.contract.logins import LoginAsked, LoginTold
 from shared.contract.presence import VisitorReport, WatchAsked
 from shared.contract.suggestions import Suggestion, SuggestionAsked, SuggestionsOffered
 from shared.service.version import VERSION
@@ -202,6 +203,20 @@ CHANNELS: Final = {
         ("suggestion", "offered"),
         publish=("workflow",),
         subscribe=("operator",),
+    ),
+    "logins": Channel(
+        subjects.LOGINS,
+        "Whose session a browser's cookie is. One of the operator service's replicas answers.",
+        ("loginAsked",),
+        publish=("analytics",),
+        subscribe=("operator",),
+    ),
+    "loginAnswers": Channel(
+        subjects.LOGINS_TOLD + ".{request}",
+        "What it names as its reply subject.",
+        ("login",),
+        publish=("operator",),
+        subscribe=("analytics",),
     ),
     "drafts": Channel(
         "draft.{shard}.{conversation}",
@@ -467,6 +482,8 @@ def _messages() -> dict[str, Any]:
             "summary": "Whether there is an assistant; its value means nothing in the question.",
             "payload": ref("SuggestionsOffered"),
         },
+        "loginAsked": {"summary": "Where the session is kept.", "payload": ref("LoginAsked")},
+        "login": {"summary": "The account, or why it is none.", "payload": ref("LoginTold")},
         "draft": {"summary": "A piece of an answer in the making.", "payload": ref("DraftPiece")},
         "time": {
             "summary": "The time that the timer was armed for (RFC 3339, UTC).",
@@ -484,7 +501,7 @@ def _schemas() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(
         [
             *(Entry, DraftPiece, OperatorsPresent, Release, VisitorReport, WatchAsked),
-            *(Suggestion, SuggestionAsked, SuggestionsOffered),
+            *(Suggestion, SuggestionAsked, SuggestionsOffered, LoginAsked, LoginTold),
         ],
         ref_template="#/components/schemas/{name}",
     )

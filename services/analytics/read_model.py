@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
+import duckdb
 import structlog
 
 from services.analytics.numbers import LogNumbers, numbers, per_hour
@@ -156,6 +157,34 @@ class ReadModel:
                 return per_hour(reading, now)
 
         return await self._asked(ask)
+
+    @property
+    def revision(self) -> int:
+        """Another one after each write."""
+        return self._store.revision
+
+    @property
+    def newest(self) -> int:
+        """When the newest entry that is counted was stored (nanoseconds since 1970); 0: none is."""
+        return self._store.newest
+
+    async def read(self, question: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """What ``question`` makes of the store, one after the other. Raises `StoreError`, and what it raises."""
+
+        def ask() -> T:
+            with self._store.reading() as reading:
+                return question(reading)
+
+        return await self._asked(ask)
+
+    async def ends(self) -> list[int] | None:
+        """The end of each of the log's streams, or None while they cannot be reached."""
+        if self._log is None:
+            return None
+        try:
+            return await self._log.ends(timeout=1.0)
+        except Unreachable:
+            return None
 
     async def last(self) -> int | None:
         """How many entries the log has, or None while it cannot be reached."""

@@ -23,7 +23,7 @@ from services.operator.domain.decisions import Operator
 from services.operator.sessions import Sessions
 from shared.contract.accounts import ACCOUNT_NAME, NO_PASSWORD, Account
 from shared.contract.roles import Role
-from shared.contract.sessions import LoginSession
+from shared.contract.sessions import LoginSession, is_session_key
 from shared.contract.subjects import OPERATORS
 
 _WRONG_LAST_SEQUENCE = 10071
@@ -162,7 +162,13 @@ class Accounts:
 
         Raises `SecondFactorDemanded` unless it is for ``enrolling``.
         """
-        session = await self.sessions.find(token)
+        return await self._of(await self.sessions.find(token), enrolling)
+
+    async def who_has(self, key: str) -> Operator | None:
+        """The same, of the session with this `session_key`."""
+        return await self._of(await self.sessions.find_key(key) if is_session_key(key) else None)
+
+    async def _of(self, session: LoginSession | None, enrolling: bool = False) -> Operator | None:
         found = session and await self.account(session.name)
         if not session or not found or not self.sessions.stands(session, found[1]):
             return None

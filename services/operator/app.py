@@ -31,6 +31,7 @@ from services.operator.handlers import Handlers
 from services.operator.lead import Lead
 from services.operator.leases import TELL_SECONDS, LeaseKeeper, PresentOperators
 from services.operator.meters import ASSIGNING, MAILING, DeskMeter
+from services.operator.login_answers import LoginAnswers
 from services.operator.oidc_provider import OidcProvider
 from services.operator.saved_views import SavedViews
 from services.operator.second_factor import SecondFactors
@@ -112,7 +113,8 @@ class OperatorApp:
             lambda: self._hub.publish("settings", schemas.SettingsEvent()),
             lambda: self._hub.publish("team", schemas.TeamEvent()),
         )
-        subscribe(self._broker, health, self._typing, self._present, self._watched, self._state.wake)
+        logins = LoginAnswers(lambda: self._door and self._door.accounts)
+        subscribe(self._broker, health, self._typing, self._present, self._watched, self._state.wake, logins)
         self._handlers: Handlers | None = None
         self._door: Door | None = None
         self._answers: CannedAnswers | None = None

@@ -46,8 +46,12 @@ class Sessions:
     async def find(self, token: str) -> LoginSession | None:
         """The session of this token, if there is one; the caller asks whether it stands."""
         key = session_key(token)
-        found = key and await read_key(self._bucket, key)
-        if not key or not found:
+        return await self.find_key(key) if key else None
+
+    async def find_key(self, key: str) -> LoginSession | None:
+        """The session that is kept there, likewise."""
+        found = await read_key(self._bucket, key)
+        if not found:
             return None
         session, now = msgspec.json.decode(found[0], type=LoginSession), self._clock()
         if now - session.used >= USED_EVERY:

@@ -13,7 +13,9 @@ from nats.aio.msg import Msg
 
 from services.operator import desk_state
 from services.operator.leases import PresentOperators
+from services.operator.login_answers import PLACES, LoginAnswers
 from shared.contract import subjects
+from shared.contract.logins import LoginAsked
 from shared.contract.presence import VisitorReport, WatchAsked
 from shared.eventlog.observer import Observer
 from shared.service.broker import JsonCodec, UnreadCodec, Watch
@@ -26,6 +28,7 @@ def subscribe(
     on_presence: Callable[[PresentOperators], None],
     on_watch: Callable[[str, WatchAsked | VisitorReport], None],
     on_desk_state: Callable[[], None],
+    logins: LoginAnswers,
 ) -> None:
     """Declare the subscribers; they listen from the broker's start on."""
     broker.add_middleware(Watch(health))
@@ -47,6 +50,12 @@ def subscribe(
     @broker.subscriber(desk_state.ALL, codec=UnreadCodec(), no_reply=True)
     async def desk_state_written(_: Msg) -> None:
         on_desk_state()
+
+    @broker.subscriber(
+        subjects.LOGINS, queue=subjects.LOGINS_QUEUE, codec=JsonCodec(LoginAsked), max_workers=PLACES
+    )
+    async def login_asked(asked: LoginAsked) -> bytes:
+        return msgspec.json.encode(await logins.tell(asked))  # FastStream knows no structs
 
 
 _asked = msgspec.json.Decoder(WatchAsked)

@@ -44,6 +44,12 @@ def session_token(account: str, secret: str) -> str:
     return f"{account}.{secret}"
 
 
+def is_session_key(key: str) -> bool:
+    """Whether a session may be kept there."""
+    account, _, id = key.rpartition(".")
+    return bool(ACCOUNT_NAME.fullmatch(account) and SESSION_ID.fullmatch(id))
+
+
 def session_key(token: str) -> str | None:
     """Where the session of a token is kept; None: it is no token."""
     account = token.rpartition(".")[0]

@@ -77,6 +77,11 @@ SUGGESTIONS_QUEUE: Final = "suggest"
 #: `allow_responses` each delivery to it would be remembered.
 SUGGESTED: Final = "suggested"
 
+#: Core NATS: whose session a browser's cookie is, asked of the operator services, and where they answer.
+LOGINS: Final = "login.asked"
+LOGINS_QUEUE: Final = "login"
+LOGINS_TOLD: Final = "login-told"
+
 #: Webhooks: the endpoints, all under one key of a bucket, and the stream of what is due to them, now or
 #: later, or dead.
 WEBHOOK_ENDPOINTS: Final = "WEBHOOK_ENDPOINTS"

@@ -23,8 +23,9 @@ from services.operator.second_factor import SecondFactors
 from services.operator.single_sign_on import SingleSignOn
 from services.operator.transports.parameters import Req
 from shared.contract.accounts import Account, SecondFactor
+from shared.contract.logins import SESSION_COOKIE
 
-COOKIE = "switchboard_operator"
+COOKIE = SESSION_COOKIE
 
 #: A session's token, and whose it is.
 Entered = tuple[str, Operator]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import msgspec
 
 from shared.service.health import Asgi, Health, Receive, Scope, Send, respond
+from shared.service.neighbours import is_own_page
 
 _PAGES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -39,28 +38,12 @@ class OperatorMiddleware:
         # While it drains the service still serves whoever is connected.
         reasons = {part: why for part, why in self._health.reasons.items() if part != "drain"}
         changes = scope["method"] not in ("GET", "HEAD")
-        if (changes or scope["path"].startswith("/api/")) and not _own_page(headers):
+        if (changes or scope["path"].startswith("/api/")) and not is_own_page(headers):
             await _refuse(send, 403, "this origin may not do that")
         elif scope["path"].startswith(("/api/", "/login/")) and reasons:
             await _refuse(send, 503, "not ready: " + "; ".join(reasons.values()))
         else:
             await self._app(scope, receive, send)
-
-
-def _own_page(headers: dict[bytes, bytes]) -> bool:
-    """Only the console itself may ask and change things: no other page, not even one of the same machine,
-    which the session's cookie would be sent to at every port.
-
-    Browsers name the origin of every request that changes something, and what kind of page it comes from
-    (Sec-Fetch-Site, on HTTPS and on this machine); "none" is the address bar. Other clients name neither.
-    """
-    if headers.get(b"sec-fetch-site", b"none") not in (b"same-origin", b"none"):
-        return False
-    origin = headers.get(b"origin")
-    if origin is None:
-        return True
-    host = headers.get(b"host", b"").decode("latin-1").lower()
-    return bool(host) and urlsplit(origin.decode("latin-1").lower()).netloc == host
 
 
 def _with_headers(path: str, send: Send) -> Send:
