@@ -1,4 +1,4 @@
-"""Answers that are asked for by many, computed once: fifty open dashboards cost as one."""
+"""NumberAnswers that are asked for by many, computed once: fifty open dashboards cost as one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final, NamedTuple, TypeVar
 
 import duckdb
+from prometheus_client import CollectorRegistry, Counter
 
 from services.analytics.read_model import ReadModel
 
 T = TypeVar("T")
 
-#: While the log grows, an answer is given again for so long (seconds); what has not grown has the same answer.
+#: While the log grows, an answer is given again for so long (seconds); else until it grows.
 FRESH_SECONDS: Final = 3.0
-#: Answers that are kept, and questions that may wait for the store's thread.
+#: NumberAnswers that are kept, and questions that may wait for the store's thread.
 MAX_KEPT: Final = 1_000
 MAX_WAITING: Final = 200
 
@@ -24,19 +25,24 @@ class TooManyQuestions(Exception):
     """So many wait that another one would wait for too long."""
 
 
-class _Kept(NamedTuple):
+class _KeptAnswer(NamedTuple):
     revision: int
     at: float
     answer: Any
 
 
-class Answers:
+class NumberAnswers:
     """``clock`` in seconds."""
 
-    def __init__(self, model: ReadModel, clock: Callable[[], float]) -> None:
+    def __init__(self, model: ReadModel, clock: Callable[[], float], registry: CollectorRegistry) -> None:
         self._model = model
         self._clock = clock
-        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._asked = Counter(
+            "switchboard_numbers_asked_total",
+            "Questions that the numbers' store has answered for the dashboard",
+            registry=registry,
+        )
+        self._kept: OrderedDict[Hashable, _KeptAnswer] = OrderedDict()
         self._asking: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def ask(self, key: Hashable, question: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
@@ -59,12 +65,13 @@ class Answers:
         return found
 
     async def _answered(self, key: Hashable, question: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        self._asked.inc()
         at, revision = self._clock(), self._model.revision
         try:
             answer = await self._model.read(question)
         finally:
             del self._asking[key]
-        self._kept[key] = _Kept(revision, at, answer)
+        self._kept[key] = _KeptAnswer(revision, at, answer)
         self._kept.move_to_end(key)
         if len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import structlog
 
+from services.analytics.answers import NumberAnswers
+from services.analytics.logins import Logins
 from services.analytics.read_model import PAUSE_SECONDS, ReadModel
 from services.analytics.settings import Settings
 from services.analytics.store import NumbersStore, StoreError
 from services.analytics.transports import http
+from services.analytics.transports.http import Parts
 from services.analytics.transports.metrics import NumbersCollector
+from services.analytics.transports.middleware import DashboardMiddleware
 from shared.eventlog.connection import ConnectionState, connect, disconnect, make_broker
 from shared.eventlog.subscription import After, Start, Subscription
 from shared.service.chat_log import await_log
@@ -32,7 +36,9 @@ class Analytics:
         self._link = ConnectionState(health)
         self._broker = make_broker(settings, "analytics", self._link)
         self._numbers: ReadModel | None = None
-        self._http = http.build(lambda: self._numbers, health)
+        self._answers: NumberAnswers | None = None
+        self._logins: Logins | None = None
+        self._http = DashboardMiddleware(http.build(self._parts, health, settings))  # type: ignore[arg-type]
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         health.unready("log", "the log has not been read yet")
@@ -55,13 +61,19 @@ class Analytics:
         await disconnect(self._broker)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._http(scope, receive, send)  # type: ignore[arg-type]
+        await self._http(scope, receive, send)
+
+    def _parts(self) -> Parts:
+        return Parts(self._numbers, self._answers, self._logins)
 
     async def _run(self) -> None:
         try:
             begin = time.perf_counter()
             numbers = self._numbers = ReadModel(await self._store(), self._health)
-            stream = await await_log(await connect(self._broker, self._link), self._health)
+            self._answers = NumberAnswers(numbers, time.monotonic, self._health.registry)
+            client = await connect(self._broker, self._link)
+            self._logins = Logins(client, time.monotonic)
+            stream = await await_log(client, self._health)
             self._subscription = Subscription(
                 stream,
                 self._link,

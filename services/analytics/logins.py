@@ -38,7 +38,7 @@ class CannotAsk(Exception):
     """Who is logged in cannot be found out now; the text says why."""
 
 
-class _Kept(NamedTuple):
+class _KeptLogin(NamedTuple):
     until: float
     told: LoginTold
 
@@ -49,7 +49,7 @@ class Logins:
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
         self._client = client
         self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, _KeptLogin] = OrderedDict()
         self._asking: dict[str, asyncio.Task[LoginTold]] = {}
         self._unknown = 0
 
@@ -90,7 +90,7 @@ class Logins:
             del self._asking[key]
         self._kept.pop(key, None)
         if told.failure != "unavailable":
-            self._kept[key] = _Kept(asked + BELIEVED_SECONDS, told)
+            self._kept[key] = _KeptLogin(asked + BELIEVED_SECONDS, told)
             if len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
         return told
@@ -100,9 +100,7 @@ class Logins:
         try:
             subscription = await self._client.subscribe(inbox, max_msgs=1)
             try:
-                await self._client.publish(
-                    subjects.LOGINS, msgspec.json.encode(LoginAsked(key)), reply=inbox
-                )
+                await self._client.publish(subjects.LOGINS, msgspec.json.encode(LoginAsked(key)), reply=inbox)
                 answer = await subscription.next_msg(timeout=ASK_SECONDS)
             finally:
                 with suppress(nats.errors.Error):

@@ -169,7 +169,7 @@ class ReadModel:
         return self._store.newest
 
     async def read(self, question: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """What ``question`` makes of the store, one after the other. Raises `StoreError`, and what it raises."""
+        """What ``question`` makes of the store. Raises `StoreError`, and what it raises."""
 
         def ask() -> T:
             with self._store.reading() as reading:
@@ -177,7 +177,7 @@ class ReadModel:
 
         return await self._asked(ask)
 
-    async def ends(self) -> list[int] | None:
+    async def ends(self) -> tuple[int, ...] | None:
         """The end of each of the log's streams, or None while they cannot be reached."""
         if self._log is None:
             return None

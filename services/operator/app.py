@@ -113,7 +113,7 @@ class OperatorApp:
             lambda: self._hub.publish("settings", schemas.SettingsEvent()),
             lambda: self._hub.publish("team", schemas.TeamEvent()),
         )
-        logins = LoginAnswers(lambda: self._door and self._door.accounts)
+        logins = LoginAnswers(lambda: self._door.accounts if self._door is not None else None)
         subscribe(self._broker, health, self._typing, self._present, self._watched, self._state.wake, logins)
         self._handlers: Handlers | None = None
         self._door: Door | None = None
@@ -158,6 +158,7 @@ class OperatorApp:
         application = http.build(
             *(self._get_desk, self._hub, self._get_handlers, self._get_door, self._leases),
             *(self._state, self._get_answers, self._get_views, self._get_suggester, self._get_hooks),
+            settings,
         )
         measure_read_model(health.registry, lambda: self._kept[0], lambda: self._kept[1])
         self._gate = OperatorMiddleware(application, health)  # type: ignore[arg-type]

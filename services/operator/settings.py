@@ -28,6 +28,22 @@ class Settings(SignOnSettings, frozen=True, kw_only=True):
             "temporary one, so that the log is read anew at each start"
         ),
     ] = ""
+    analytics_port: Annotated[Port, msgspec.Meta(description="port of the dashboard and its API")] = 9996
+    analytics_url: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^(https?://[^\s/?#@]+/?)?$",
+            description="the dashboard's own address, as browsers have it: https://numbers.example.com",
+        ),
+    ] = ""
+    session_domain: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$",
+            description="the domain of console and dashboard, where they have names of their own: all its "
+            "hosts get the logins' cookie; empty: the console's host alone",
+        ),
+    ] = ""
     login_failures: Annotated[
         PositiveInt,
         msgspec.Meta(

@@ -1,4 +1,4 @@
-"""Who is logged in: asked of the operator service over core NATS, by services that may not read its buckets."""
+"""Who is logged in: asked of the operator service over core NATS by who may not read its buckets."""
 
 from __future__ import annotations
 

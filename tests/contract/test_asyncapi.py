@@ -48,7 +48,9 @@ def heard(name: str, connections: Connections) -> set[str]:
         case "proxy":
             services.proxy.subscriptions.subscribe(broker, health, nothing, nothing)
         case "operator":
-            services.operator.subscriptions.subscribe(broker, health, nothing, nothing, nothing, nothing)
+            services.operator.subscriptions.subscribe(
+                broker, health, nothing, nothing, nothing, nothing, nothing
+            )
         case "workflow":
             services.workflow.subscriptions.subscribe(broker, health, nothing, nothing, nothing, nothing)
     return {subscriber.get_log_context(None)["subject"] for subscriber in broker.subscribers}

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from deploy.provisioning import wipe
 from services.analytics import store as stores
 from services.analytics.read_model import ReadModel
+from services.analytics.settings import Settings as AnalyticsSettings
 from services.analytics.store import NumbersStore, StoreError
 from services.analytics.transports import http
 from shared.contract import subjects
@@ -257,7 +258,10 @@ async def test_numbers_that_cannot_be_read_are_no_ones_business(
     model._complete = True
     store._connection.execute("DROP TABLE matters")
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(cast(Any, http.build(lambda: model, health))), base_url="http://here"
+        transport=httpx.ASGITransport(
+            cast(Any, http.build(lambda: http.Parts(model), health, AnalyticsSettings()))
+        ),
+        base_url="http://here",
     ) as client:
         answer = await client.get("/api/summary")
     assert answer.status_code == 503

@@ -206,6 +206,17 @@ async def test_the_operator_service_asks_for_suggestions_and_the_workflow_answer
 
 
 @pytest.mark.parametrize("name", USERS)
+async def test_analytics_asks_who_is_logged_in_and_the_operator_service_answers(
+    server: EmbeddedNats, name: str
+) -> None:
+    async with connected(server, name) as user:
+        assert await user.may_publish(subjects.LOGINS) == (name == "analytics")
+        assert await user.may_subscribe(subjects.LOGINS) == (name == "operator")
+        assert await user.may_publish(f"{subjects.LOGINS_TOLD}.1") == (name == "operator")
+        assert await user.may_subscribe(f"{subjects.LOGINS_TOLD}.1") == (name == "analytics")
+
+
+@pytest.mark.parametrize("name", USERS)
 async def test_accounts_and_sessions(server: EmbeddedNats, name: str) -> None:
     async with connected(server, name) as user:
         assert await user.may_publish("$KV.OPERATORS.someone") == (name in ("admin", "operator"))

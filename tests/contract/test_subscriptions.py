@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 from prometheus_client.samples import Sample
 
 from deploy.local.embedded import EmbeddedNats
+from services.operator.login_answers import LoginAnswers
 from services.operator.subscriptions import subscribe
 from shared.contract import subjects
 from shared.contract.entry import Entry
@@ -45,7 +46,8 @@ class OperatorSubscriptions:
 
     async def start(self) -> None:
         client = await connect(self.broker, self._link)
-        subscribe(self.broker, self.health, self._hear, lambda _: None, lambda *_: None, lambda: None)
+        nobody = LoginAnswers(lambda: None)
+        subscribe(self.broker, self.health, self._hear, lambda _: None, lambda *_: None, lambda: None, nobody)
         await listen(self.broker, self.health)
         await flushed(client)
 

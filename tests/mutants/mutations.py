@@ -2172,7 +2172,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "No other page of the same machine uses the API",
-        "services/operator/transports/middleware.py",
+        "shared/service/neighbours.py",
         """(b"same-origin", b"none")""",
         """(b"same-origin", b"same-site", b"none")""",
         ("tests/contract/test_operator_api.py::test_origins_and_headers",),

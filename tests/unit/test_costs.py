@@ -19,7 +19,6 @@ import pytest
 from msgspec.structs import replace
 
 from services.operator.domain.transcript import transcript
-from services.operator.transports.middleware import _own_page
 from services.proxy.domain import agent_session, packets, sse_events
 from services.proxy.domain.addresses import counted, last_hop
 from services.proxy.domain.connect_params import flow_name, languages
@@ -61,6 +60,7 @@ from shared.flow.language.comparison import comparable
 from shared.flow.language.emails import email
 from shared.flow.language.flow import Flow
 from shared.flow.language.phones import phone
+from shared.service.neighbours import is_own_page
 from tests import examples
 from tests.dialogue import asks, flow_of, got, offers, picked, says
 from tests.examples import Story
@@ -330,7 +330,7 @@ READERS: Final[dict[str, Reader]] = {
     "an origin": lambda text: allowed(text, "chat.example", ("https://shop.example", "loopback")),
     "a host": lambda text: allowed("https://shop.example", text, ()),
     "a loopback host": is_loopback,
-    "a console's origin": lambda text: _own_page({b"origin": text.encode(), b"host": b"x"}),
+    "a console's origin": lambda text: is_own_page({b"origin": text.encode(), b"host": b"x"}),
     "an address": lambda text: counted(last_hop(text)),
     "languages": lambda text: languages(text, text),
     "a flow's name": flow_name,

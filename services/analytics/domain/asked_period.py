@@ -48,15 +48,18 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def asked_period(since: str, until: str, zone: ZoneInfo, now: int) -> AskedPeriod:
-    """From ``since`` until ``until``: dates, the last one included, or moments of ISO 8601. Raises `BadPeriod`.
+    """Of dates, the last one included, or moments of ISO 8601. Raises `BadPeriod`.
 
     Without either, the last 28 days; without ``until``, up to today's end.
     """
     today = day_of(now, zone)
     last = until or today.isoformat()
-    first = since or (
-        _date("until", last) - timedelta(days=USUAL_DAYS - 1) if _DATE.fullmatch(last) else today
-    ).isoformat()
+    first = (
+        since
+        or (
+            _date("until", last) - timedelta(days=USUAL_DAYS - 1) if _DATE.fullmatch(last) else today
+        ).isoformat()
+    )
     if _DATE.fullmatch(first) and _DATE.fullmatch(last):
         begin, end = _date("since", first), _date("until", last)
         if end < begin:
@@ -88,7 +91,9 @@ def step_of(period: Period, zone: ZoneInfo, asked: Step | None) -> Step:
         length = (period.until - period.since) / 3_600e9
         steps: tuple[tuple[Step, float], ...] = (("hour", 1), ("day", 24), ("week", 168), ("month", 720))
         most = (50, *(_USUAL_POINTS,) * 2, MAX_POINTS)
-        return next(step for (step, hours), points in zip(steps, most, strict=True) if length / hours <= points)
+        return next(
+            step for (step, hours), points in zip(steps, most, strict=True) if length / hours <= points
+        )
     except TooManyPoints as error:
         raise BadPeriod(f"step: {error}") from error
 
@@ -117,7 +122,7 @@ def _moment(name: str, text: str, zone: ZoneInfo) -> int:
         found = read(text, zone)
     except (ValueError, OverflowError) as error:
         raise BadPeriod(
-            f"{name}: {text[:40]!r} is neither a date, as 2026-11-27, nor a time, as 2026-11-27T09:00:00+01:00"
+            f"{name}: {text[:40]!r} is neither a date, as 2026-11-27, nor a time, as 2026-11-27T09:00+01:00"
         ) from error
     if not days(FIRST, FIRST, zone).since <= found <= days(LAST, LAST, zone).until:
         raise BadPeriod(f"{name}: {text} is not from {FIRST} to {LAST}")

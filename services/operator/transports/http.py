@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Litestar, Response, get, post
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotAuthorizedException, PermissionDeniedException
 from litestar.openapi import OpenAPIConfig
@@ -29,10 +30,12 @@ from services.operator.domain.mails import words_for
 from services.operator.domain.search import Search, question
 from services.operator.handlers import CommandRefused, Handlers, NotFound, Still
 from services.operator.saved_views import SavedViews
+from services.operator.settings import Settings
 from services.operator.suggestions import Suggester
 from services.operator.transports import schemas
 from services.operator.transports.account_routes import account_routes
 from services.operator.transports.answer_routes import answer_routes
+from services.operator.transports.dashboard_routes import dashboard_address
 from services.operator.transports.desk_routes import desk_routes
 from services.operator.transports.events import EventHub
 from services.operator.transports.history_routes import history_routes
@@ -52,6 +55,7 @@ from shared.contract.desk_settings import DeskSettings
 from shared.contract.subjects import SESSION_HOURS
 from shared.contract.visible import cleaned
 from shared.service.health import VERSION
+from shared.service.neighbours import neighbour
 
 #: The largest request (bytes).
 MAX_BODY = 64 * 1024
@@ -440,6 +444,7 @@ def build(
     saved: Callable[[], SavedViews],
     suggester: Callable[[], Suggester],
     hooks: Callable[[], WebhookStore],
+    installed: Settings,
 ) -> Litestar:
     """The ASGI application. ``here`` is told of every operator who asks for something."""
 
@@ -466,6 +471,9 @@ def build(
             await operator(request, door)
 
         return confirm
+
+    def dashboard(scope: Any) -> str:
+        return neighbour(scope, installed.analytics_url, installed.analytics_port)
 
     return Litestar(
         route_handlers=[
@@ -494,6 +502,7 @@ def build(
             second_factor_routes(),
             *sign_on_routes(),
             webhook_routes(),
+            dashboard_address,
             *pages(),
         ],
         dependencies={
@@ -512,6 +521,7 @@ def build(
             "settings": Provide(lambda: state.settings, sync_to_thread=False),
             "here": Provide(lambda: here, sync_to_thread=False),
         },
+        state=State({"session_domain": installed.session_domain, "dashboard": dashboard}),
         exception_handlers={Exception: as_json},
         request_max_body_size=MAX_BODY,
         openapi_config=OpenAPIConfig(

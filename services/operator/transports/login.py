@@ -56,6 +56,7 @@ def session_cookie(request: Req, value: str, seconds: int) -> Cookie:
         value=value,
         max_age=seconds,
         path="/",
+        domain=request.app.state.session_domain or None,
         httponly=True,
         samesite="strict",
         secure=request.scope["scheme"] == "https",

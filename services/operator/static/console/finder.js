@@ -17,8 +17,13 @@ function address(wanted) {
   history.replaceState(null, "", wanted ? `#${new URLSearchParams(values)}` : location.pathname);
 }
 
+const CONVERSATION = /^#conversation=([0-9a-f]{32})$/;
+
 export class Finder {
   constructor() {
+    /** The conversation to which a link has led. */
+    this.led = CONVERSATION.exec(location.hash)?.[1] ?? "";
+    if (this.led) history.replaceState(null, "", location.pathname);
     /** @type {SearchFor | null} */
     this.wanted = null;
     /** Null while it is not known. @type {import("./types").Found | null} */

@@ -91,7 +91,7 @@ export class DeskSession {
     this.model.me = this.team.me = me.name;
     for (const kept of [drafts, outbox]) kept.of(me.name);
     const left = drafts.at(drafts.open) || drafts.at(drafts.open, "note") || outbox.at(drafts.open).length;
-    if (left && !this.talk.id) this.choose(drafts.open); // something is to be sent there
+    if ((this.finder.led || left) && !this.talk.id) this.choose(this.finder.led || drafts.open); // or something is to be sent there
     this.stop = listen({
       open: (name) => {
         this.talk.feed = name;

@@ -13,12 +13,14 @@ import "./second-factor.js";
 import "./sessions-dialog.js";
 import "./views-dialog.js";
 import "./webhooks-dialog.js";
+import { api, problem } from "./api.js";
 import { showCount } from "./attention.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { KEYS, keyOf } from "./keys.js";
 import { AVAILABLE, VIEWS } from "./model.js";
 import { DeskSession } from "./session.js";
 import { live, repeat } from "./vendor/lit.js";
+import { leadsBack } from "./way-back.js";
 import { t } from "./words.js";
 
 /** @typedef {import("./types").Me} Me */
@@ -33,6 +35,7 @@ export class SwitchboardConsole extends ConsoleElement {
     this.drawing = false;
     this.session = new DeskSession();
     this.session.renew = (now) => this.renew(now);
+    this.leaving = false; // led back to the dashboard
     this.pressed = (/** @type {KeyboardEvent} */ event) => this.press(event);
   }
 
@@ -120,6 +123,13 @@ export class SwitchboardConsole extends ConsoleElement {
     /** @type {import("./dialogs.js").ConsoleDialog} */ (this.child(`${question}-dialog`)).show(conversation, position);
   }
 
+  /** The dashboard, in a tab of its own. */
+  async numbers() {
+    const found = await api.dashboard().catch(problem);
+    if (found instanceof Error) this.session.toasts.say(found.message);
+    else window.open(found.url, "_blank", "noopener");
+  }
+
   logout() {
     const { left } = this.session;
     if (left.length) /** @type {import("./dialogs.js").LeaveDialog} */ (this.child("leave-dialog")).ask(left);
@@ -136,6 +146,8 @@ export class SwitchboardConsole extends ConsoleElement {
   render() {
     const { session } = this;
     if (!session.known) return nothing;
+    if (session.me) this.leaving ||= leadsBack();
+    if (this.leaving) return nothing;
     if (session.me) return this.desk(session.me);
     showCount(0);
     if (session.enrolling) return html`
@@ -172,6 +184,7 @@ export class SwitchboardConsole extends ConsoleElement {
           ${this.availability(me)}
           ${me.role === "operator" ? nothing
             : html`<button data-role="overview" @click=${() => this.ask("overview")}>${t("overview")}</button>`}
+          <button data-role="numbers" @click=${() => this.numbers()}>${t("numbers")}</button>
           <button data-role="help" aria-label="${t("keys")}, ${t("settings")}" @click=${() => this.ask("help")}>?</button>
           <button data-role="logout" @click=${this.logout}>${t("logout")}</button>
         </header>

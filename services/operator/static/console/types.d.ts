@@ -50,6 +50,10 @@ export interface LoginOptions {
   logout: boolean;
 }
 
+export interface DashboardAddress {
+  url: string;
+}
+
 export interface SecondFactorState {
   on: boolean;
   since: string | null;

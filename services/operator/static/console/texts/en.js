@@ -17,6 +17,7 @@ export default {
   takesAway: "Away",
   madeAway: "You are away now, and are given nothing until you say that you are online.",
   overview: "Team",
+  numbers: "Numbers",
   whoIsOn: "Operators",
   hasOf: "{count} of {capacity}",
   closedNow: "closed",
