@@ -47,10 +47,11 @@ check: setup $(TOOLS) ## only the static checks; made documents are up to date
 	$(BIN)/python -m tests.asyncapi --check
 	$(BIN)/python -m tests.numbers_page --check
 	$(BIN)/python -m deploy.observability --check
-	$(NODE) node_modules/eslint/bin/eslint.js services/proxy/widget services/operator/static tests/widget tests/console
+	$(NODE) node_modules/eslint/bin/eslint.js services/proxy/widget services/operator/static services/analytics/static tests/widget tests/console
 	$(NODE) node_modules/typescript/bin/tsc
 	$(NODE) services/proxy/widget/build.js --check
 	$(NODE) services/operator/static/vendor.js --check
+	$(NODE) services/analytics/static/vendor.js --check
 
 images: setup ## build the images of all services, and start each: needs buildah and podman
 	@$(BIN)/python -m deploy.images
@@ -61,8 +62,9 @@ containers: setup ## the product in containers, brought up by podman-compose (so
 widget: $(TOOLS) ## build the chat button from its modules
 	$(NODE) services/proxy/widget/build.js
 
-vendor: $(TOOLS) ## renew the library that the console uses
+vendor: $(TOOLS) ## renew the libraries that the console and the dashboard use
 	$(NODE) services/operator/static/vendor.js
+	$(NODE) services/analytics/static/vendor.js
 
 format: setup ## put the code into its form
 	$(BIN)/ruff check --fix

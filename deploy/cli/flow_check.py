@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from services.workflow.domain.authoring.drawing import drawing, mermaid
 from services.workflow.domain.authoring.svg import svg
 from services.workflow.flow_files import NO_FLOWS, BrokenFlow, beside, read_flow, told
+from shared.flow.drawing import drawing, mermaid
 from shared.flow.language.flow import Diagnostic, FlowError, parse
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from services.analytics.answers import NumberAnswers
+from services.analytics.desk_hours import DeskHours
 from services.analytics.logins import Logins
 from services.analytics.read_model import PAUSE_SECONDS, ReadModel
 from services.analytics.settings import Settings
@@ -38,6 +39,7 @@ class Analytics:
         self._numbers: ReadModel | None = None
         self._answers: NumberAnswers | None = None
         self._logins: Logins | None = None
+        self._hours: DeskHours | None = None
         self._http = DashboardMiddleware(http.build(self._parts, health, settings))  # type: ignore[arg-type]
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
@@ -64,7 +66,7 @@ class Analytics:
         await self._http(scope, receive, send)
 
     def _parts(self) -> Parts:
-        return Parts(self._numbers, self._answers, self._logins)
+        return Parts(self._numbers, self._answers, self._logins, self._hours)
 
     async def _run(self) -> None:
         try:
@@ -73,6 +75,7 @@ class Analytics:
             self._answers = NumberAnswers(numbers, time.monotonic, self._health.registry)
             client = await connect(self._broker, self._link)
             self._logins = Logins(client, time.monotonic)
+            self._hours = DeskHours(client)
             stream = await await_log(client, self._health)
             self._subscription = Subscription(
                 stream,

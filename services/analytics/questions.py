@@ -97,9 +97,13 @@ def series(
 
 
 def groups(
-    store: duckdb.DuckDBPyConnection, definition: Definition, question: Question, by: Group
+    store: duckdb.DuckDBPyConnection,
+    definition: Definition,
+    question: Question,
+    by: Group,
+    most: int = MAX_GROUPS,
 ) -> dict[str, Value]:
-    """The number of each value of a group, those with most rows first; the rarest together are `OTHER`.
+    """The number of each value of a group, those with most rows first; all but ``most`` together are `OTHER`.
 
     Raises `NotAGroup`, `duckdb.Error`.
     """
@@ -107,10 +111,11 @@ def groups(
     found = asked.rows(
         f"""
         WITH rows AS ({asked.of(by)}),
-        named AS (SELECT name FROM rows GROUP BY name ORDER BY count(*) DESC, name LIMIT {MAX_GROUPS})
+        named AS (SELECT name FROM rows GROUP BY name ORDER BY count(*) DESC, name LIMIT $most)
         SELECT CASE WHEN name IN (FROM named) THEN name ELSE '{OTHER}' END AS shown, {_numbers(definition)}
         FROM rows GROUP BY shown ORDER BY count(*) DESC, shown
-        """
+        """,
+        most=most,
     )
     return {name: _value(definition, rest) for name, *rest in found}
 

@@ -159,6 +159,11 @@ class ReadModel:
         return await self._asked(ask)
 
     @property
+    def log(self) -> ChatLog | None:
+        """The log, once it is connected."""
+        return self._log
+
+    @property
     def revision(self) -> int:
         """Another one after each write."""
         return self._store.revision

@@ -15,11 +15,11 @@ from deploy.cli.flow_try import TryStage
 from deploy.cli.main import main
 from services.workflow.domain.authoring.dialogue_runner import perform
 from services.workflow.domain.authoring.dialogues import read_dialogues
-from services.workflow.domain.authoring.drawing import drawing, mermaid
 from services.workflow.domain.authoring.json_positions import parse as parse_lines
-from services.workflow.domain.authoring.layout import LayoutEdge, Size, layout
 from services.workflow.domain.authoring.svg import svg
+from shared.flow.drawing import drawing, mermaid
 from shared.flow.language.flow import Flow, FlowError, parse
+from shared.flow.layout import LayoutEdge, Size, layout
 from tests import examples
 from tests.processes import ROOT
 

@@ -19,13 +19,25 @@ from litestar.static_files import create_static_files_router
 from msgspec import Struct
 
 from services.analytics.answers import NumberAnswers
+from services.analytics.desk_hours import DeskHours
 from services.analytics.domain.viewers import Viewer, viewer
+from services.analytics.flow_pictures import FlowPictures
 from services.analytics.logins import CannotAsk, Logins, NotLoggedIn
 from services.analytics.read_model import ReadModel
 from services.analytics.settings import Settings
 from services.analytics.store import StoreError
+from services.analytics.transports.flow_routes import flow_routes
 from services.analytics.transports.number_routes import number_routes
-from services.analytics.transports.parameters import AskedNumbers, Filter, Moment, Req, Zone, only_of, when_of
+from services.analytics.transports.parameters import (
+    AskedNumbers,
+    Filter,
+    Hours,
+    Moment,
+    Req,
+    Zone,
+    only_of,
+    when_of,
+)
 from services.analytics.transports.problems import StillCounting, as_problem
 from services.analytics.transports.state_routes import state_routes
 from services.analytics.transports.summary import Summary, summarize
@@ -43,6 +55,7 @@ class Parts(NamedTuple):
     model: ReadModel | None = None
     answers: NumberAnswers | None = None
     logins: Logins | None = None
+    hours: DeskHours | None = None
 
 
 class NotReady(Struct):
@@ -94,6 +107,8 @@ def build(parts: Callable[[], Parts], health: Health, settings: Settings) -> Lit
         now = time.time_ns()
         return summarize(await found.numbers(), await found.per_hour(now), now, await found.last())
 
+    pictures = FlowPictures()
+
     def console(scope: Any) -> str:
         return neighbour(scope, settings.operator_url, settings.operator_port)
 
@@ -121,15 +136,17 @@ def build(parts: Callable[[], Parts], health: Health, settings: Settings) -> Lit
         version: Filter = None,
         queue: Filter = None,
         operator: Filter = None,
+        hours: Hours = "all",
     ) -> AskedNumbers:
-        model, answers, _ = parts()
-        if model is None or answers is None or not model.complete():
+        model, answers, _, desk = parts()
+        if model is None or answers is None or desk is None or not model.complete():
             raise StillCounting(model.position if model is not None else 0)
         only = only_of(
             viewer, {"door": door, "flow": flow, "version": version, "queue": queue, "operator": operator}
         )
         when = when_of(since, until, zone, time.time_ns())
-        return AskedNumbers(viewer, when, only, model, answers, console(request.scope))
+        working = await desk.working() if hours == "working" else None
+        return AskedNumbers(viewer, when, only, working, model, answers, console(request.scope))
 
     def model() -> ReadModel:
         found = parts().model
@@ -142,6 +159,7 @@ def build(parts: Callable[[], Parts], health: Health, settings: Settings) -> Lit
             dashboard,
             summary,
             number_routes(),
+            flow_routes(),
             state_routes(),
             create_static_files_router("/static", [STATIC]),
             create_static_files_router("/docs/swagger-ui", [SWAGGER_UI]),
@@ -149,6 +167,7 @@ def build(parts: Callable[[], Parts], health: Health, settings: Settings) -> Lit
         dependencies={
             "viewer": Provide(who),
             "asked": Provide(asked),
+            "pictures": Provide(lambda: pictures, sync_to_thread=False),
             "model": Provide(model, sync_to_thread=False),
             "reasons": Provide(lambda: dict(health.reasons), sync_to_thread=False, use_cache=False),
         },

@@ -69,7 +69,7 @@ async def series(
     found, zone = definition_named(id, definition), asked.when.zone
     chosen = step_of(asked.when.period, zone, step)
 
-    async def points(question: Question) -> list[schemas.SeriesPoint]:
+    async def points(question: Question) -> list[schemas.ChartPoint]:
         if question.period.until <= question.period.since:
             return []
         key = asked.key("series", found.id, found.version, chosen, question.period)
@@ -139,7 +139,7 @@ async def rows(
         may_see(asked.who, where, {named: None})
         if where == "operator" and asked.who.names == "own" and named != asked.who.name:
             raise NotForYou("operators see the numbers of nobody else")
-    question = Question(asked.when.period, only)
+    question = Question(asked.when.period, only, asked.working)
     key = asked.key("rows", found.id, found.version, parts, most, where, named)
     told = await asked.answers.ask(key, lambda store: questions.behind(store, found, question, most, parts))
     whole = await asked.answers.ask(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from litestar import Request
 from litestar.openapi.spec import Example
@@ -14,6 +14,7 @@ from services.analytics.domain.asked_period import AskedPeriod, asked_period, zo
 from services.analytics.domain.definition import Definition, Group
 from services.analytics.domain.definitions import BY_NAME, CURRENT
 from services.analytics.domain.viewers import Viewer, check_filters
+from services.analytics.domain.working_time import WorkingTime
 from services.analytics.questions import Question
 from services.analytics.read_model import ReadModel
 from services.analytics.transports.problems import NoSuchNumber
@@ -32,6 +33,10 @@ Zone = Annotated[
     str, QueryParameter(max_length=64, description="time zone by its IANA name, as Europe/Berlin")
 ]
 Filter = Annotated[str | None, QueryParameter(max_length=200, description="only what has this one")]
+Hours = Annotated[
+    Literal["all", "working"],
+    QueryParameter(description="times in working time, for definitions with `working` and queues with hours"),
+]
 NumberId = Annotated[str, PathParameter(max_length=64, description="see `/api/definitions`")]
 DefinitionVersion = Annotated[
     int | None, QueryParameter(ge=1, description="a version of the definition; without it the newest")
@@ -44,22 +49,23 @@ class AskedNumbers(NamedTuple):
     who: Viewer
     when: AskedPeriod
     only: Mapping[Group, str]
+    working: WorkingTime | None
     model: ReadModel
     answers: NumberAnswers
     console: str
 
     @property
     def question(self) -> Question:
-        return Question(self.when.period, self.only)
+        return Question(self.when.period, self.only, self.working)
 
     @property
     def earlier(self) -> Question:
-        return Question(self.when.before, self.only)
+        return Question(self.when.before, self.only, self.working)
 
     def key(self, *parts: object) -> tuple[object, ...]:
         """What an answer depends on: nobody's name, for what is the same for all."""
         period, before, zone = self.when
-        return (*parts, period, before, zone.key, *sorted(self.only.items()))
+        return (*parts, period, before, zone.key, self.working, *sorted(self.only.items()))
 
 
 def only_of(who: Viewer, given: Mapping[Group, str | None]) -> dict[Group, str]:

@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 
 from services.analytics.answers import TooManyQuestions
+from services.analytics.desk_hours import NoHours
 from services.analytics.domain.asked_period import BadPeriod
 from services.analytics.domain.viewers import NotForYou
 from services.analytics.logins import CannotAsk, NotLoggedIn
@@ -61,6 +62,9 @@ def _problem(error: Exception) -> tuple[int, str, dict[str, str]]:
             return 400, str(error), {}
         case CannotAsk() | StillCounting():
             return 503, str(error), _AGAIN
+        case NoHours():
+            log.warning("no_working_hours", error=str(error))
+            return 503, "the desk's working hours cannot be read now, try again", _AGAIN
         case TooManyQuestions():
             return 503, "too many questions wait, try again", _AGAIN
         case StoreError():  # what is wrong with the file is in the service's log

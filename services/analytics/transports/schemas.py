@@ -10,7 +10,7 @@ from services.analytics.domain.asked_period import AskedPeriod
 from services.analytics.domain.definition import Definition, Group, Topic, Unit
 from services.analytics.domain.periods import Step
 from services.analytics.domain.viewers import Names
-from services.analytics.questions import Point, Row, Value
+from services.analytics.questions import RowBehind, SeriesPoint, Value
 from shared.contract.roles import Role
 from shared.timestamps import format_time
 
@@ -49,6 +49,7 @@ class NumberDefinition(Struct):
     says: str
     of: Annotated[tuple[str, ...], Meta(description="the facts that it follows from")]
     better: Annotated[str, Meta(description="more, less, or empty: neither is")]
+    working: Annotated[bool, Meta(description="it can be told in working time, too")]
     groups: Annotated[tuple[Group, ...], Meta(description="what it can be told apart by, and narrowed to")]
 
 
@@ -87,7 +88,7 @@ class OneNumber(Struct):
     number: ToldNumber
 
 
-class SeriesPoint(Struct):
+class ChartPoint(Struct):
     begin: str
     value: Value
 
@@ -97,8 +98,8 @@ class NumberSeries(Struct):
 
     about: AboutNumbers
     step: Step
-    points: list[SeriesPoint]
-    before: list[SeriesPoint]
+    points: list[ChartPoint]
+    before: list[ChartPoint]
 
 
 class NumberGroup(Struct):
@@ -168,23 +169,10 @@ class NumbersState(Struct):
     missing: Annotated[list[str], Meta(description="what is not in the numbers, or not now, and why")]
 
 
-class FlowVersion(Struct):
-    flow: str
-    version: str
-    started: int
-
-
-class FlowVersions(Struct):
-    """Flows in which conversations began in the period, those with most first."""
-
-    about: AboutNumbers
-    versions: list[FlowVersion]
-
-
 def definition_of(each: Definition, current: bool) -> NumberDefinition:
     return NumberDefinition(
         *(each.id, each.version, current, each.name, each.topic, each.unit, each.says, each.of),
-        *(each.better, each.groups),
+        *(each.better, each.working, each.groups),
     )
 
 
@@ -200,11 +188,11 @@ def about(asked: AskedPeriod, newest: int) -> AboutNumbers:
     )
 
 
-def point(found: Point) -> SeriesPoint:
-    return SeriesPoint(format_time(found.begin), found.value)
+def point(found: SeriesPoint) -> ChartPoint:
+    return ChartPoint(format_time(found.begin), found.value)
 
 
-def row(found: Row, console: str) -> NumberRow:
+def row(found: RowBehind, console: str) -> NumberRow:
     link = f"{console}/#conversation={found.conversation}"
     time, conversation, matter, position, value, part = found
     return NumberRow(format_time(time), conversation, link, matter, position, value, part)

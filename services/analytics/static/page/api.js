@@ -19,7 +19,7 @@ const PATIENCE = 20_000;
  * @returns {Promise<T>}
  */
 export async function ask(path, query = {}) {
-  const words = new URLSearchParams(query).toString();
+  const words = new URLSearchParams(Object.entries(query).filter(([name, value]) => value !== "" || name === "named")).toString();
   let answer;
   try {
     answer = await fetch(`/api/${path}${words && `?${words}`}`, { signal: AbortSignal.timeout(PATIENCE) });

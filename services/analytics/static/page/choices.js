@@ -11,7 +11,7 @@ const DAY = 86_400_000;
 export function usual(zone) {
   return {
     ...{ period: "28", since: "", until: "", zone, door: "", flow: "", version: "", queue: "", operator: "" },
-    ...{ number: "conversations", by: "", named: null, parts: false, funnel: "", other: "" },
+    ...{ number: "conversations", by: "", named: null, parts: false, hours: "", funnel: "", other: "" },
   };
 }
 
@@ -34,6 +34,7 @@ export function read(hash, zone) {
   const other = given.get("zone") ?? "";
   if (isZone(other)) found.zone = other;
   found.named = given.get("named");
+  found.hours = given.get("hours") === "working" ? "working" : "";
   found.parts = given.get("parts") === "yes";
   const dates = /^\d{4}-\d{2}-\d{2}$/;
   if (found.period !== "own") found.since = found.until = "";
@@ -82,5 +83,5 @@ export function days(choices, now) {
 /** What the API is asked with. @param {Choices} choices @param {number} now @returns {Record<string, string>} */
 export function query(choices, now) {
   const filters = FILTERS.filter((name) => choices[name]).map((name) => [name, choices[name]]);
-  return { ...days(choices, now), zone: choices.zone, ...Object.fromEntries(filters) };
+  return { ...days(choices, now), zone: choices.zone, ...(choices.hours ? { hours: choices.hours } : {}), ...Object.fromEntries(filters) };
 }

@@ -22,6 +22,7 @@ export interface NumberDefinition {
   says: string;
   of: string[];
   better: "" | "more" | "less";
+  working: boolean;
   groups: Group[];
 }
 
@@ -55,7 +56,7 @@ export interface AllNumbers {
   numbers: ToldNumber[];
 }
 
-export interface SeriesPoint {
+export interface ChartPoint {
   begin: string;
   value: Value;
 }
@@ -63,8 +64,8 @@ export interface SeriesPoint {
 export interface NumberSeries {
   about: AboutNumbers;
   step: "hour" | "day" | "week" | "month";
-  points: SeriesPoint[];
-  before: SeriesPoint[];
+  points: ChartPoint[];
+  before: ChartPoint[];
 }
 
 export interface NumberGroup {
@@ -116,6 +117,36 @@ export interface NumbersState {
   missing: string[];
 }
 
+export interface StateNumbers {
+  state: string;
+  reached: number;
+  asked: number;
+  left: number;
+  drop_off: number | null;
+}
+
+export interface DrawnPart {
+  scope: string;
+  width: number;
+  height: number;
+  boxes: { state: string; look: string; x: number; y: number; width: number; height: number; lines: [string, string][] }[];
+  arrows: { path: string; dashed: boolean; x: number; y: number; width: number; height: number; lines: string[] }[];
+}
+
+export interface BegunVersions {
+  versions: { flow: string; version: string; started: number }[];
+}
+
+export interface FlowFunnel {
+  about: AboutNumbers;
+  flow: string;
+  version: string;
+  started: number;
+  states: StateNumbers[];
+  parts: DrawnPart[];
+  why: string;
+}
+
 /** What is looked at: all of it stands in the address bar. */
 export interface Choices {
   period: "today" | "yesterday" | "7" | "28" | "month" | "own";
@@ -131,6 +162,7 @@ export interface Choices {
   by: string;
   named: string | null;
   parts: boolean;
+  hours: "" | "working";
   funnel: string;
   other: string;
 }

@@ -20,6 +20,9 @@ from shared.flow.language.state import FlowState
 
 Look = Literal["says", "asks", "handoff", "service", "assistant", "call", "end", "plain"]
 
+#: Holds the place of a line that is written later.
+ROOM: Final = "\N{FIGURE SPACE}" * 24
+
 #: Longer texts are cut (characters).
 _MAX_LENGTH: Final = 60
 
@@ -52,14 +55,15 @@ class Drawing(msgspec.Struct, frozen=True):
     arrows: tuple[Arrow, ...]
 
 
-def drawing(flow: Flow) -> Drawing:
-    """The parts of the flow's picture."""
+def drawing(flow: Flow, room: int = 0) -> Drawing:
+    """The parts of the flow's picture. In each box there is ``room`` for so many lines of numbers."""
     out: dict[str, list[Edge]] = {}
     for way in flow.ways:
         out.setdefault(way.source, []).append(way)
     hidden = {name: ways[0].target for name, ways in out.items() if _only_takes(flow.states[name], ways)}
     hidden = {name: target for name, target in hidden.items() if target not in hidden and name != flow.first}
-    boxes = [_box(state, flow.first) for state in flow.states.values() if state.name not in hidden]
+    rooms = (ROOM,) * room
+    boxes = [_box(each, flow.first, rooms) for each in flow.states.values() if each.name not in hidden]
     arrows: dict[Arrow, None] = {}
     for name, ways in out.items():
         for way in ways if name not in hidden else ():
@@ -82,7 +86,7 @@ def _only_takes(state: FlowState, ways: list[Edge]) -> bool:
     return state.answer is not None and [way.kind for way in ways] == ["next"]
 
 
-def _box(state: FlowState, first: str) -> Box:
+def _box(state: FlowState, first: str, room: tuple[str, ...]) -> Box:
     look, text = _look(state)
     notes = [f"saves {name}" for name in dict.fromkeys(state.saves)]
     notes += [f"after {span(timer.seconds)}: says more" for timer in state.after if timer.next is None]
@@ -90,7 +94,7 @@ def _box(state: FlowState, first: str) -> Box:
         notes.append(f"may hand off to {state.assistant.desk.queue}")
     if state.name == first:
         notes.insert(0, "begins here")
-    return Box(state.name, look, cut(text), tuple(notes), state.scope)
+    return Box(state.name, look, cut(text), (*notes, *room), state.scope)
 
 
 def _look(state: FlowState) -> tuple[Look, str]:
