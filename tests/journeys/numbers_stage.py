@@ -36,8 +36,8 @@ from shared.contract.facts import (
 )
 from shared.contract.roles import Role
 from shared.flow.language.flow import parse
-from shared.service.chat_log import flow_store
-from tests.conftest import connected, declare, log_of
+from shared.service.chat_log import flow_store, open_log
+from tests.conftest import connected, declare
 from tests.journeys.stage import PASSWORD
 from tests.processes import ROOT, TOUR, Service
 
@@ -66,7 +66,7 @@ class NumbersStage:
             self._admin = await self._client("admin")
             await declare(self._admin, max_bytes=1024**3)
             self._logs = {
-                author: await log_of(await self._client(user), user)
+                author: await open_log(await self._client(user))  # not sealed: a sealed entry has no past
                 for author, user in (("visitor", "proxy"), ("bot", "workflow"), ("operator", "operator"))
             }
             content = (ROOT / TOUR).read_bytes()

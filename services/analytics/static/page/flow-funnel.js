@@ -9,6 +9,8 @@ import { level, shown, spaced } from "./words.js";
 
 const LINE = 15;
 const MARGIN = 12;
+/** How wide the hatching is, at both sides: words stand on plain colour. */
+const BAND = 9;
 
 /** The step of a drop-off, of five. @param {number | null | undefined} share */
 export const dropLevel = (share) => Math.min(5, level(share ?? 0, 0.5));
@@ -101,10 +103,10 @@ export class FunnelView extends DashboardElement {
       numbers?.asked ? `${shown(numbers.drop_off, "share")} left here (${numbers.left} of ${numbers.asked})` : "",
     ];
     return svg`
-      <g class="state ${numbers?.asked ? "asks" : ""}" data-state=${state} @click=${() => this.open(state, numbers, funnel)}>
+      <g class="state ${numbers?.asked ? "asks" : ""} ${step ? "left" : ""}" data-state=${state} @click=${() => this.open(state, numbers, funnel)}>
         <rect class="box ${look} drop-${step} ${numbers ? "" : "unseen"}" x=${x} y=${y} width=${width} height=${height} rx="6"></rect>
-        ${step ? svg`<rect class="over" x=${x} y=${y} width=${width} height=${height} rx="6" fill="url(#hatch-${step})"></rect>` : nothing}
-        ${step ? svg`<rect class="ground" x=${x + 5} y=${y + 4} width=${width - 10} height=${height - 8} rx="4"></rect>` : nothing}
+        ${step ? svg`<rect class="over" x=${x + 2} y=${y + 2} width=${BAND} height=${height - 4} fill="url(#hatch-${step})"></rect>
+          <rect class="over" x=${x + width - BAND - 2} y=${y + 2} width=${BAND} height=${height - 4} fill="url(#hatch-${step})"></rect>` : nothing}
         ${lines.map(([style, line], at) => svg`
           <text class=${line ? style : "count"} x=${x + width / 2} y=${y + 19 + at * LINE}>${line || said.shift()}</text>`)}
       </g>`;

@@ -75,13 +75,13 @@ export class NumberView extends DashboardElement {
           @change=${(/** @type {Event} */ event) => this.choose({ parts: /** @type {HTMLInputElement} */ (event.target).checked })}>
           only what the share counts</label>` : nothing}
       <p class="quiet">${rows.total === 0 ? "Nothing in this period." : `The newest ${rows.rows.length} of ${shown(rows.total, "count")}. They open at the console.`}</p>
-      <div class="scroll" tabindex="0" role="region" aria-label="Conversations behind the number">
+      <div class="scroll low" tabindex="0" role="region" aria-label="Conversations behind the number">
         <table data-role="rows">
-          <thead><tr><th scope="col">When</th><th scope="col">Conversation</th><th scope="col">${unit === "share" ? "Counts" : "Value"}</th></tr></thead>
+          <thead><tr><th scope="col">When</th><th scope="col">Conversation</th>${unit === "count" ? nothing : html`<th scope="col">${unit === "share" ? "Counts" : "Value"}</th>`}</tr></thead>
           <tbody>${rows.rows.map((row) => html`
             <tr><td>${moment(row.time, rows.about.zone)}</td>
               <td><a data-role="conversation" href=${row.link} target="_blank" rel="noopener">${row.conversation.slice(0, 8)}${row.matter > 1 ? `, matter ${row.matter}` : ""}</a></td>
-              <td>${unit === "share" ? (row.part ? "yes" : "no") : unit === "count" ? "1" : shown(row.value, unit)}</td></tr>`)}
+              ${unit === "count" ? nothing : html`<td>${unit === "share" ? (row.part ? "yes" : "no") : shown(row.value, unit)}</td>`}</tr>`)}
           </tbody>
         </table>
       </div>`;

@@ -13,7 +13,7 @@ const GROUPS = [
   ...["waiting_time", "abandonment", "breaches"].map((id) => /** @type {[string, "queue"]} */ ([id, "queue"])),
   ...["claims", "said", "first_response", "next_response", "resolved", "resolution", "rating"].map((id) => /** @type {[string, "operator"]} */ ([id, "operator"])),
   ["rating", "score"],
-  ["containment", "outcome"],
+  ["matters", "outcome"],
   ["refusals", "reason"],
   ["answer_failures", "reason"],
   ["tokens", "reason"],

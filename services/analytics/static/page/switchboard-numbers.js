@@ -88,20 +88,24 @@ export class SwitchboardNumbers extends DashboardElement {
         </section>
         ${this.card("Load by hour and weekday", "Conversations that began, by the hour of the time zone above.",
           html`<week-map .week=${session.known.get("week") ?? null} .name=${"Conversations"}></week-map>`, "wide")}
-        ${this.card("Waiting, by queue", "How long visitors waited for a person; those who still wait count so far.",
-          html`<number-table .columns=${columns(["waiting_time", "abandonment", "breaches"], "queue")} .by=${"queue"}></number-table>`)}
-        ${this.ratings()}
-        ${session.who?.names === "none" ? nothing : this.card(session.who?.names === "own" ? "You" : "Operators", "Times are medians, credited to whoever spoke.",
+        ${session.who?.names === "none" ? nothing : this.card(session.who?.names === "own" ? "You" : "Operators", "Credited to whoever spoke.",
           html`<number-table .columns=${columns(SERVED, "operator")} .by=${"operator"}></number-table>`, "wide")}
-        ${this.card("What became of it", "Ended without a person: of each outcome, how many had none.",
-          html`<number-table .columns=${columns(["containment"], "outcome")} .by=${"outcome"}></number-table>`)}
-        ${this.card("Refused inputs", "What visitors sent that the bot could not take.",
-          html`<number-table .columns=${columns(["refusals"], "reason")} .by=${"reason"}></number-table>`)}
-        ${this.card("The assistant", "What it answered, used and cost, at the prices of then.", html`
-          <p class="facts">${["answers", "answer_failures", "tokens", "cost"].map((each) => this.fact(each))}</p>
-          <number-table .columns=${columns(["tokens"], "reason")} .by=${"reason"}></number-table>
-          ${session.known.get("answer_failures reason")?.groups.length ? html`
-            <number-table .columns=${columns(["answer_failures"], "reason")} .by=${"reason"}></number-table>` : nothing}`)}
+        <div class="stack">
+          ${this.card("Waiting, by queue", "How long visitors waited for a person; those who still wait count so far.",
+            html`<number-table .columns=${columns(["waiting_time", "abandonment", "breaches"], "queue")} .by=${"queue"}></number-table>`)}
+          ${this.card("What became of it", "How the matters ended that began in this period.",
+            html`<number-table .columns=${columns(["matters"], "outcome")} .by=${"outcome"}></number-table>`)}
+          ${this.card("Refused inputs", "What visitors sent that the bot could not take.",
+            html`<number-table .columns=${columns(["refusals"], "reason")} .by=${"reason"}></number-table>`)}
+        </div>
+        <div class="stack">
+          ${this.ratings()}
+          ${this.card("The assistant", "What it answered, used and cost, at the prices of then.", html`
+            <p class="facts">${["answers", "answer_failures", "tokens", "cost"].map((each) => this.fact(each))}</p>
+            <number-table .columns=${columns(["tokens"], "reason")} .by=${"reason"}></number-table>
+            ${session.known.get("answer_failures reason")?.groups.length ? html`
+              <number-table .columns=${columns(["answer_failures"], "reason")} .by=${"reason"}></number-table>` : nothing}`)}
+        </div>
         <section class="card wide" aria-labelledby="the-flow">
           <flow-funnel .flows=${session.known.get("flows") ?? null} .chosen=${session.flows} .funnel=${session.known.get("funnel") ?? null}
             .other=${session.known.get("other") ?? null}></flow-funnel>
@@ -124,7 +128,7 @@ export class SwitchboardNumbers extends DashboardElement {
     const moved = change(told?.value, told?.before, definition.unit, definition.better);
     return html`
       <button class="tile" data-role="tile" data-number=${each} aria-pressed=${each === chosen} title=${definition.says} @click=${() => this.choose({ number: each })}>
-        <span class="name">${definition.name}</span>
+        <span class="name">${definition.name}${definition.unit === "seconds" ? ", median" : ""}</span>
         <span class="value">${shown(told?.value?.value, definition.unit)}</span>
         <span class="change ${moved.sense}">${moved.text || " "}</span>
       </button>`;

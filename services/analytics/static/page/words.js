@@ -76,7 +76,7 @@ export function change(now, before, unit, better) {
 /** A name of a group's value. @param {string} name @param {string} group */
 export function groupName(name, group) {
   if (name === "other") return "all others";
-  if (name === "") return { operator: "the bot", outcome: "not over", state: "no question", flow: "no flow", version: "no flow" }[group] ?? "none";
+  if (name === "") return { operator: "the bot", outcome: "not over yet", state: "no question", flow: "no flow", version: "no flow" }[group] ?? "none";
   if (group === "version") return name.slice(0, 8);
   return group === "reason" || group === "outcome" || group === "goal" ? spaced(name) : name;
 }
