@@ -47,7 +47,7 @@ check: setup $(TOOLS) ## only the static checks; made documents are up to date
 	$(BIN)/python -m tests.asyncapi --check
 	$(BIN)/python -m tests.numbers_page --check
 	$(BIN)/python -m deploy.observability --check
-	$(NODE) node_modules/eslint/bin/eslint.js services/proxy/widget services/operator/static services/analytics/static tests/widget tests/console
+	$(NODE) node_modules/eslint/bin/eslint.js services/proxy/widget services/operator/static services/analytics/static tests/widget tests/console tests/dashboard
 	$(NODE) node_modules/typescript/bin/tsc
 	$(NODE) services/proxy/widget/build.js --check
 	$(NODE) services/operator/static/vendor.js --check

@@ -10,7 +10,7 @@ export default [
   { files: ["services/analytics/static/page/*.js"], languageOptions: { globals: globals.browser } },
   { files: ["services/operator/static/console/**/*.js"], languageOptions: { globals: globals.browser } },
   { ignores: ["services/operator/static/console/vendor/*.js", "services/operator/static/docs/*.js", "services/analytics/static/vendor/*.js", "services/analytics/static/docs.js"] },
-  { files: ["services/proxy/widget/build.js", "services/operator/static/vendor.js", "services/analytics/static/vendor.js", "tests/widget/*.js", "tests/console/*.js"], languageOptions: { globals: globals.node } },
+  { files: ["services/proxy/widget/build.js", "services/operator/static/vendor.js", "services/analytics/static/vendor.js", "tests/widget/*.js", "tests/console/*.js", "tests/dashboard/*.js"], languageOptions: { globals: globals.node } },
   {
     rules: {
       eqeqeq: "error",

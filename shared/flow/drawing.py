@@ -21,7 +21,7 @@ from shared.flow.language.state import FlowState
 Look = Literal["says", "asks", "handoff", "service", "assistant", "call", "end", "plain"]
 
 #: Holds the place of a line that is written later.
-ROOM: Final = "\N{FIGURE SPACE}" * 24
+ROOM: Final = "\N{FIGURE SPACE}" * 29
 
 #: Longer texts are cut (characters).
 _MAX_LENGTH: Final = 60

@@ -271,7 +271,8 @@ async def test_pages_load_nothing_from_elsewhere(services: Services) -> None:
         assert "unsafe" not in page.headers["content-security-policy"]
         assert "http" not in page.text  # addresses of our own only
     for path in (
-        *("/static/dashboard.js", "/static/charts.js", "/static/dashboard.css", "/static/icon.svg"),
+        *("/static/page/switchboard-numbers.js", "/static/vendor/uplot.js", "/static/vendor/lit.js"),
+        *("/static/dashboard.css", "/static/vendor/uplot.css", "/static/icon.svg"),
         *("/static/docs.js", "/docs/swagger-ui/swagger-ui-bundle.js", "/docs/swagger-ui/swagger-ui.css"),
     ):
         assert (await get(service, path)).status_code == 200, path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -13,17 +14,27 @@ import pytest
 from deploy.cli import accounts
 from services.analytics.domain.definitions import CURRENT, DEFINITIONS
 from shared.contract.entry import Entry
-from shared.contract.facts import ConversationClaimed, ConversationRated, ConversationResolved, OperatorSaid
+from shared.contract.facts import (
+    ConversationClaimed,
+    ConversationRated,
+    ConversationReset,
+    ConversationResolved,
+    OperatorSaid,
+)
 from shared.contract.roles import Role
 from shared.contract.sessions import session_token
+from shared.contract.subjects import DESK_SETTINGS, DESK_STATE
 from tests.conftest import Connections, Services
 from tests.contract.test_operator_api import (  # noqa: F401 (fixtures)
+    VERSION,
     Api,
     WrittenChats,
     chat,
     clients,
 )
 from tests.processes import Service
+
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 class Dashboard:
@@ -208,6 +219,47 @@ async def test_numbers_are_told_compared_and_followed_to_their_conversations(das
     assert [each["counted"] for each in state["streams"]] == [each["end"] for each in state["streams"]]
 
 
+async def test_how_conversations_went_through_a_flow_is_drawn_on_its_own_graph(dashboard: Dashboard) -> None:
+    await dashboard.begin()
+    await dashboard.chat.waiting("one")
+    waits = await dashboard.chat.waiting("two")
+    again = Entry(id="again", facts=(ConversationReset(),))
+    await dashboard.chat.visitor.append(waits, "visitor", again)
+    ada = await dashboard.person("ada")
+    await dashboard.counted(ada)
+    (version,) = (await told(ada, "/api/flows"))["versions"]
+    assert version == {"flow": "default", "version": VERSION, "started": 2}
+    found = await told(ada, f"/api/flows/{VERSION}/funnel")
+    assert (found["flow"], found["started"], found["why"]) == ("default", 2, "")
+    assert {each["state"]: each["reached"] for each in found["states"]} == {"hello": 2, "pick": 2}
+    boxes = {each["state"]: each for part in found["parts"] for each in part["boxes"]}
+    assert {"hello", "pick"} <= set(boxes)
+    assert boxes["pick"]["lines"][-2:] == [["s", ""], ["s", ""]]  # room for numbers
+    assert all(each["width"] > 0 and each["height"] > 0 for each in boxes.values())
+    narrowed = await told(ada, f"/api/flows/{VERSION}/funnel", door="rest")
+    assert (narrowed["started"], narrowed["states"]) == (0, [])
+    assert "no version" in (await told(ada, "/api/flows/0123/funnel", 404))["detail"]
+    await told(ada, "/api/flows/a.b*/funnel", 400)
+
+
+async def test_times_are_told_in_working_time_where_that_is_asked(
+    dashboard: Dashboard, connections: Connections
+) -> None:
+    await dashboard.begin()
+    bucket = await (await connections.client("admin")).jetstream().key_value(DESK_STATE)
+    other = DAYS[(time.gmtime().tm_wday + 3) % 7]  # the queue of these conversations is closed today
+    hours = {"zone": "UTC", other: ["09:00-17:00"]}
+    await bucket.put(DESK_SETTINGS, json.dumps({"queues": {"sales": {"hours": hours}}}).encode())
+    await helped(dashboard, "one", "ada", 5)
+    ada = await dashboard.person("ada")
+    await dashboard.counted(ada)
+    around = await value(ada, "waiting_time")
+    working = await value(ada, "waiting_time", hours="working")
+    assert around["rows"] == working["rows"] == 1
+    assert around["value"] > 0 == working["value"]
+    assert "hours" in (await told(ada, "/api/numbers", 400, hours="mine"))["detail"]
+
+
 async def test_operators_see_themselves_supervisors_all_and_a_setting_hides_everybody(
     dashboard: Dashboard,
 ) -> None:
@@ -309,5 +361,6 @@ async def test_the_api_describes_itself(served: tuple[Dashboard, httpx.AsyncClie
     schema = (await ada.get("/docs/openapi.json")).json()
     for path, route in schema["paths"].items():
         if path != "/api/summary":
-            examples = route["get"]["responses"]["401"]["content"]["application/problem+json"]["examples"]
-            assert examples, path
+            answers = route["get"]["responses"]
+            assert answers["401"]["content"]["application/problem+json"]["examples"], path
+            assert answers["200"]["content"]["application/json"]["examples"], path

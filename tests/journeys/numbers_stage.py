@@ -60,6 +60,7 @@ class NumbersStage:
         self.operator.set(SWITCHBOARD_ANALYTICS_PORT=str(self.analytics.port))
         self._clients: list[Client] = []
         self._numbers = itertools.count(1)
+        self.versions: list[str] = []  # of the flow: the one of before, and that of the last ten days
 
     async def __aenter__(self) -> NumbersStage:
         try:
@@ -70,9 +71,10 @@ class NumbersStage:
                 for author, user in (("visitor", "proxy"), ("bot", "workflow"), ("operator", "operator"))
             }
             content = (ROOT / TOUR).read_bytes()
-            flow = parse(content, "tour")
-            self.version = flow.version
-            await flow_store(self._logs["bot"]).put(flow.version, flow.content)
+            for text in (content, content.replace(b"What would you like", b"So what would you like")):
+                flow = parse(text, "tour")
+                await flow_store(self._logs["bot"]).put(flow.version, flow.content)
+                self.versions.append(flow.version)
         except BaseException:
             await self.__aexit__()
             raise
@@ -105,14 +107,14 @@ class NumbersStage:
         for day in range(7 * weeks, -1, -1):
             for _ in range(chance.randint(3, 6) if day % 7 else 2):
                 moment = now - day * DAY - int(abs(chance.gauss(0, 4)) * 3600 * SECOND)
-                await self.visitor(moment, chance)
+                await self.visitor(moment, chance, self.versions[day <= 10])
 
-    async def visitor(self, moment: int, chance: random.Random) -> str:
+    async def visitor(self, moment: int, chance: random.Random, version: str) -> str:
         """One conversation, which begins at that moment; its name."""
         talk = _Talk(self, f"visitor {next(self._numbers)}", moment)
         await talk.visits(ConversationStarted(door="websocket" if chance.random() < 0.8 else "rest"))
         await talk.answers(
-            FlowStarted(flow="tour", version=self.version), _went("welcome", "toMenu", "menu"), MENU
+            FlowStarted(flow="tour", version=version), _went("welcome", "toMenu", "menu"), MENU
         )
         road = chance.random()
         if road < 0.15:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tests.journeys.accessibility import DESK, PHONE, fits_everyone
 from tests.journeys.conftest import PATIENCE
 from tests.journeys.numbers_stage import NumbersStage
 from tests.journeys.pages import ConsolePage
+from tests.journeys.test_pictures import DOCS, size
 from tests.journeys.watch import PageWatch
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -127,6 +130,37 @@ async def test_where_visitors_leave_is_seen_on_the_flow_itself(dashboard: Dashbo
     await expect(dashboard.part("conversation").first).to_be_visible()
 
 
+async def test_two_versions_of_a_flow_are_compared(dashboard: DashboardPage, shop: NumbersStage) -> None:
+    before, now = shop.versions
+    await dashboard.comes(f"#funnel={now}")
+    await dashboard.logs_in("vera")
+    await dashboard.is_drawn()
+    await dashboard.part("other").select_option(before)
+    await expect(dashboard.part("graph")).to_have_count(2)
+    await expect(dashboard.part("graph").last).to_contain_text(before[:8])
+    menu = dashboard.part("states").locator("tr", has_text="menu").first
+    await expect(menu).to_contain_text(re.compile(r"[▲▼] \d+\.\d points"))
+    await expect(dashboard.page).to_have_url(re.compile(f"funnel={now}&other={before}"))
+
+
+async def test_the_page_renews_itself_and_keeps_where_one_is(
+    dashboard: DashboardPage, shop: NumbersStage
+) -> None:
+    await dashboard.comes("#period=today&number=conversations")
+    await dashboard.logs_in("vera")
+    await dashboard.is_drawn()
+    value = dashboard.tile("conversations").locator(".value")
+    count = int(await value.inner_text())
+    streams = dashboard.page.get_by_text("By stream of the log")
+    await streams.click()
+    place = await dashboard.page.evaluate("scrollY")
+    assert place > 0
+    await shop.visitor(time.time_ns(), random.Random(1), shop.versions[1])
+    await expect(value).to_have_text(str(count + 1))
+    assert await dashboard.page.evaluate("scrollY") == place
+    await expect(dashboard.part("streams")).to_be_visible()
+
+
 async def test_an_operator_sees_themselves_and_nobody_else(dashboard: DashboardPage) -> None:
     await dashboard.comes()
     await dashboard.logs_in("otto")
@@ -163,3 +197,18 @@ async def test_everyone_can_read_the_dashboard(dashboard: DashboardPage, tmp_pat
     await dashboard.page.screenshot(path=folder / "dashboard-whole.png", full_page=True)
     await dashboard.page.set_viewport_size(PHONE)
     await dashboard.page.screenshot(path=folder / "dashboard-whole-phone.png", full_page=True)
+
+
+async def test_the_dashboard_in_pictures(dashboard: DashboardPage, tmp_path: Path) -> None:
+    """Those of docs/dashboard.md: `SWITCHBOARD_TEST_PICTURES=docs pytest ... -k pictures` makes them anew."""
+    await dashboard.comes()
+    await dashboard.logs_in("vera")
+    await dashboard.is_drawn()
+    folder = Path(os.environ.get("SWITCHBOARD_TEST_PICTURES") or tmp_path)
+    for name, shown, wanted in (
+        ("dashboard.png", dashboard.page, (1280, 800)),
+        ("dashboard-flow.png", dashboard.page.locator("[data-role=graph]"), None),
+    ):
+        await shown.screenshot(path=folder / name)
+        assert size(folder / name) == size(DOCS / name)
+        assert wanted in (None, size(DOCS / name))

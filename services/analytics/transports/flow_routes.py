@@ -11,19 +11,23 @@ from litestar.params import PathParameter
 from services.analytics import questions
 from services.analytics.domain.definition import Definition, Group
 from services.analytics.domain.definitions import CURRENT
+from services.analytics.domain.measures import OTHER
 from services.analytics.flow_pictures import FlowPictures, NoPicture
 from services.analytics.funnel import BEGUN, MAX_STATES, REACHED, state_numbers
-from services.analytics.questions import OTHER, Question, Value
+from services.analytics.questions import Question, Value
 from services.analytics.transports import schemas
+from services.analytics.transports.examples import answered
 from services.analytics.transports.flow_schemas import BegunVersion, BegunVersions, FlowFunnel, drawn
 from services.analytics.transports.parameters import AskedNumbers
 from services.analytics.transports.problems import NoSuchNumber, problems
 from shared.eventlog.errors import Unreachable
 
-Version = Annotated[str, PathParameter(pattern="^[0-9A-Za-z_-]{1,64}$", description="of a flow")]
+Version = Annotated[
+    str, PathParameter(pattern="^[0-9A-Za-z_-]{1,64}$", description="of a flow, see `/api/flows`")
+]
 
 
-@get("/flows", responses=problems())
+@get("/flows", responses={**answered(BegunVersions), **problems()})
 async def flows(asked: NamedDependency[AskedNumbers]) -> BegunVersions:
     """Versions of flows that were begun in the period."""
     found = await _groups(asked, BEGUN, "state")
@@ -35,11 +39,15 @@ async def flows(asked: NamedDependency[AskedNumbers]) -> BegunVersions:
     return BegunVersions(schemas.about(asked.when, asked.model.newest), versions)
 
 
-@get("/flows/{version:str}/funnel", responses=problems(missing="there is no version 5f3a of a flow"))
+@get(
+    "/flows/{id:str}/funnel",
+    responses={**answered(FlowFunnel), **problems(missing="there is no version 5f3a of a flow")},
+)
 async def funnel(
-    version: Version, asked: NamedDependency[AskedNumbers], pictures: NamedDependency[FlowPictures]
+    id: Version, asked: NamedDependency[AskedNumbers], pictures: NamedDependency[FlowPictures]
 ) -> FlowFunnel:
     """How conversations went through a version of a flow, with what draws its own graph."""
+    version = id
     asked = asked._replace(only={**asked.only, "version": version})
     begun = await _groups(asked, BEGUN, "state")
     reached = await _groups(asked, REACHED, "state")

@@ -16,6 +16,7 @@ from services.analytics.domain.periods import Step, TooManyPoints
 from services.analytics.domain.viewers import NotForYou, Viewer, may_see
 from services.analytics.questions import MAX_ROWS, NotAGroup, Question, Value
 from services.analytics.transports import schemas
+from services.analytics.transports.examples import answered, definitions_answered
 from services.analytics.transports.parameters import (
     AskedNumbers,
     DefinitionVersion,
@@ -28,20 +29,20 @@ _MISSING = "there is no number 'turnes'; there are abandonment, answer_time, ...
 _NUMBER = problems(missing=_MISSING)
 
 
-@get("/definitions", responses=problems(invalid=""))
+@get("/definitions", responses={**definitions_answered(), **problems(invalid="")})
 async def definitions(viewer: NamedDependency[Viewer]) -> list[schemas.NumberDefinition]:
     """What each number means, in all versions."""
     return [schemas.definition_of(each, CURRENT[each.id] is each) for each in DEFINITIONS]
 
 
-@get("/numbers", responses=problems())
+@get("/numbers", responses={**answered(schemas.AllNumbers), **problems()})
 async def numbers(asked: NamedDependency[AskedNumbers]) -> schemas.AllNumbers:
     """All numbers of a period, and of the one before."""
     found = [await _told(asked, each) for each in CURRENT.values()]
     return schemas.AllNumbers(schemas.about(asked.when, asked.model.newest), found)
 
 
-@get("/numbers/{id:str}", responses=_NUMBER)
+@get("/numbers/{id:str}", responses={**answered(schemas.OneNumber), **_NUMBER})
 async def number(
     id: NumberId, asked: NamedDependency[AskedNumbers], definition: DefinitionVersion = None
 ) -> schemas.OneNumber:
@@ -56,7 +57,7 @@ async def number(
     return schemas.OneNumber(schemas.about(asked.when, asked.model.newest), told)
 
 
-@get("/numbers/{id:str}/series", responses=_NUMBER)
+@get("/numbers/{id:str}/series", responses={**answered(schemas.NumberSeries), **_NUMBER})
 async def series(
     id: NumberId,
     asked: NamedDependency[AskedNumbers],
@@ -85,7 +86,7 @@ async def series(
     return schemas.NumberSeries(schemas.about(asked.when, asked.model.newest), chosen, now, earlier)
 
 
-@get("/numbers/{id:str}/groups", responses=_NUMBER)
+@get("/numbers/{id:str}/groups", responses={**answered(schemas.NumberGroups), **_NUMBER})
 async def groups(
     id: NumberId,
     asked: NamedDependency[AskedNumbers],
@@ -105,7 +106,7 @@ async def groups(
     return schemas.NumberGroups(schemas.about(asked.when, asked.model.newest), by, listed)
 
 
-@get("/numbers/{id:str}/week", responses=_NUMBER)
+@get("/numbers/{id:str}/week", responses={**answered(schemas.NumberWeek), **_NUMBER})
 async def week(
     id: NumberId, asked: NamedDependency[AskedNumbers], definition: DefinitionVersion = None
 ) -> schemas.NumberWeek:
@@ -117,7 +118,7 @@ async def week(
     return schemas.NumberWeek(schemas.about(asked.when, asked.model.newest), hours)
 
 
-@get("/numbers/{id:str}/rows", responses=_NUMBER)
+@get("/numbers/{id:str}/rows", responses={**answered(schemas.NumberRows), **_NUMBER})
 async def rows(
     id: NumberId,
     asked: NamedDependency[AskedNumbers],

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from services.analytics.domain.viewers import Viewer
 from services.analytics.read_model import ReadModel
 from services.analytics.transports import schemas
+from services.analytics.transports.examples import answered
 from services.analytics.transports.parameters import Req
 from services.analytics.transports.problems import problems
 from shared.timestamps import format_time
@@ -20,14 +21,14 @@ _NEVER_COUNTED = (
 )
 
 
-@get("/me", responses=problems(invalid=""))
+@get("/me", responses={**answered(schemas.SeenBy), **problems(invalid="")})
 async def me(viewer: NamedDependency[Viewer], request: Req) -> schemas.SeenBy:
     """Who looks, and what they may see."""
     console = request.app.state.console(request.scope)
     return schemas.SeenBy(viewer.name, viewer.display, viewer.role, viewer.names, viewer.sees_rows, console)
 
 
-@get("/state", responses=problems(invalid=""))
+@get("/state", responses={**answered(schemas.NumbersState), **problems(invalid="")})
 async def state(
     viewer: NamedDependency[Viewer],
     model: NamedDependency[ReadModel],

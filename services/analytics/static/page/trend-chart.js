@@ -20,24 +20,22 @@ export class TrendChart extends DashboardElement {
     this.chart = null;
     this.drawn = "";
     this.redraw = () => this.draw(true);
-    this.printing = () => this.draw(true, true);
     this.sizes = new ResizeObserver(() => this.fit());
     this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.paper = matchMedia("print");
   }
 
   connectedCallback() {
     super.connectedCallback();
     this.dark.addEventListener("change", this.redraw);
-    window.addEventListener("beforeprint", this.printing);
-    window.addEventListener("afterprint", this.redraw);
+    this.paper.addEventListener("change", this.redraw);
     this.sizes.observe(this);
   }
 
   disconnectedCallback() {
     super.disconnectedCallback();
     this.dark.removeEventListener("change", this.redraw);
-    window.removeEventListener("beforeprint", this.printing);
-    window.removeEventListener("afterprint", this.redraw);
+    this.paper.removeEventListener("change", this.redraw);
     this.sizes.disconnect();
   }
 
@@ -55,15 +53,15 @@ export class TrendChart extends DashboardElement {
     return this.querySelector(".plot");
   }
 
-  /** @param {boolean} [anew] whatever was drawn @param {boolean} [print] on white paper */
-  draw(anew = false, print = false) {
+  /** @param {boolean} [anew] whatever was drawn */
+  draw(anew = false) {
     const { series, place, unit } = this;
     const now = JSON.stringify([series?.points, series?.before, unit, series?.about.zone]);
     if (!series || !place || (now === this.drawn && !anew)) return;
     this.drawn = now;
     this.chart?.destroy();
     const { zone } = series.about;
-    const color = (/** @type {string} */ name) => (print ? PAPER[name] : getComputedStyle(this).getPropertyValue(`--${name}`).trim());
+    const color = (/** @type {string} */ name) => (this.paper.matches ? PAPER[name] : getComputedStyle(this).getPropertyValue(`--${name}`).trim());
     const times = series.points.map(({ begin }) => Date.parse(begin) / 1000);
     const values = series.points.map(({ value }) => value.value);
     const before = times.map((_, at) => series.before[at]?.value.value ?? null);
@@ -122,7 +120,7 @@ export class TrendChart extends DashboardElement {
   }
 }
 
-/** @type {Record<string, string>} */
+/** What is drawn is drawn before the style sheet for paper holds. @type {Record<string, string>} */
 const PAPER = { soft: "#444", line: "#ccc", accent: "#1c3fae", wash: "rgba(28, 63, 174, .08)" };
 
 customElements.define("trend-chart", TrendChart);
