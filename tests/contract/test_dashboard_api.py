@@ -26,6 +26,7 @@ from shared.contract.sessions import session_token
 from shared.contract.subjects import DESK_SETTINGS, DESK_STATE
 from tests.conftest import Connections, Services
 from tests.contract.test_operator_api import (  # noqa: F401 (fixtures)
+    PASSWORDS,
     VERSION,
     Api,
     WrittenChats,
@@ -364,3 +365,29 @@ async def test_the_api_describes_itself(served: tuple[Dashboard, httpx.AsyncClie
             answers = route["get"]["responses"]
             assert answers["401"]["content"]["application/problem+json"]["examples"], path
             assert answers["200"]["content"]["application/json"]["examples"], path
+
+
+async def test_settings_say_where_the_other_page_is_and_who_gets_the_cookie(
+    dashboard: Dashboard,
+    clients: list[httpx.AsyncClient],  # noqa: F811
+) -> None:
+    await dashboard.begin(SWITCHBOARD_OPERATOR_URL="https://desk.example.com/")
+    said = await told(dashboard.stranger(), "/api/me", 401)
+    assert said["console"] == "https://desk.example.com"
+    for settings, url, domain in (
+        ({}, "http://shop.test:9996", ""),
+        (
+            {
+                "SWITCHBOARD_ANALYTICS_URL": "https://numbers.example.com",
+                "SWITCHBOARD_SESSION_DOMAIN": "example.com",
+            },
+            "https://numbers.example.com",
+            "Domain=example.com",
+        ),
+    ):
+        console = Api(await dashboard.services.start("operator", **settings), clients)
+        address = await console.http.get("/api/dashboard?to=https://evil.test", headers={"host": "shop.test"})
+        assert address.json() == {"url": url}
+        entered = await console.http.post("/api/login", json={"name": "ada", "password": PASSWORDS["ada"]})
+        assert ("Domain" in entered.headers["set-cookie"]) == bool(domain)
+        assert domain in entered.headers["set-cookie"]

@@ -2,7 +2,7 @@
 // colour and the closer its hatching; the numbers stand in the boxes. A table says the same.
 
 import { DashboardElement, html, nothing, svg } from "./element.js";
-import { level, shown, spaced } from "./words.js";
+import { level, shown, spaced, times } from "./words.js";
 
 /** @typedef {import("./types").FlowFunnel} FlowFunnel */
 /** @typedef {import("./types").StateNumbers} StateNumbers */
@@ -54,7 +54,7 @@ export class FunnelView extends DashboardElement {
       <select data-role=${name} @change=${(/** @type {Event} */ event) => this.choose({ [name]: /** @type {HTMLSelectElement} */ (event.target).value })}>
         ${none ? html`<option value="">no other</option>` : nothing}
         ${versions.map(({ flow, version, started }) => html`
-          <option value=${version} ?selected=${version === chosen}>${flow} ${version.slice(0, 8)}, begun ${shown(started, "count")} times</option>`)}
+          <option value=${version} ?selected=${version === chosen}>${flow} ${version.slice(0, 8)}, begun ${times(started)}</option>`)}
       </select></label>`;
   }
 
@@ -63,7 +63,7 @@ export class FunnelView extends DashboardElement {
     const states = new Map(funnel.states.map((each) => [each.state, each]));
     return html`
       <figure class="flow" data-role="graph">
-        <figcaption>${funnel.flow} ${funnel.version.slice(0, 8)}, begun ${shown(funnel.started, "count")} times</figcaption>
+        <figcaption>${funnel.flow} ${funnel.version.slice(0, 8)}, begun ${times(funnel.started)}</figcaption>
         ${funnel.why ? html`<p class="quiet">It cannot be drawn: ${funnel.why}.</p>` : nothing}
         ${funnel.parts.map((part) => html`
           ${part.scope ? html`<p class="quiet">${part.scope}</p>` : nothing}
@@ -99,7 +99,7 @@ export class FunnelView extends DashboardElement {
   box({ state, look, x, y, width, height, lines }, numbers, funnel) {
     const step = dropLevel(numbers?.drop_off);
     const said = [
-      numbers ? `reached ${shown(numbers.reached, "count")} times` : "never reached",
+      numbers ? `reached ${times(numbers.reached)}` : "never reached",
       numbers?.asked ? `${shown(numbers.drop_off, "share")} left here (${numbers.left} of ${numbers.asked})` : "",
     ];
     return svg`

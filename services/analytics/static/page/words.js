@@ -48,6 +48,9 @@ export function shown(value, unit) {
   }
 }
 
+/** How often. @param {number} count */
+export const times = (count) => (count === 1 ? "once" : `${counts.format(count)} times`);
+
 /** What a number was told of. @param {Value} value @param {Unit} unit */
 export function basis(value, unit) {
   if (!value.rows) return "nothing to tell it of";
