@@ -61,6 +61,7 @@ class NumberAnswers:
             if len(self._asking) >= MAX_WAITING:
                 raise TooManyQuestions
             asking = self._asking[key] = asyncio.create_task(self._answered(key, question))
+            asking.add_done_callback(_heard)
         found: T = await asyncio.shield(asking)
         return found
 
@@ -76,3 +77,9 @@ class NumberAnswers:
         if len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
         return answer
+
+
+def _heard(asking: asyncio.Task[Any]) -> None:
+    """Whoever asked may be gone: then nobody is told what went wrong."""
+    if not asking.cancelled():
+        asking.exception()

@@ -78,6 +78,7 @@ class Logins:
             if not known and self._unknown >= MAX_UNKNOWN:
                 raise CannotAsk("too many are asked for at once, try again")
             asking = self._asking[key] = asyncio.create_task(self._ask(key, known))
+            asking.add_done_callback(_heard)
         return await asyncio.shield(asking)
 
     async def _ask(self, key: str, known: bool) -> LoginTold:
@@ -114,3 +115,9 @@ class Logins:
 
 
 _told = msgspec.json.Decoder(LoginTold)
+
+
+def _heard(asking: asyncio.Task[LoginTold]) -> None:
+    """Whoever asked may be gone: then nobody is told what went wrong."""
+    if not asking.cancelled():
+        asking.exception()

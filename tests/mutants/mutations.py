@@ -2404,8 +2404,8 @@ MUTATIONS: Final = (
     Mutation(
         "Who logs in for the dashboard is led to where a setting says",
         "services/operator/static/console/way-back.js",
-        "`${url}/${wanted}`",
-        "wanted",
+        "location.replace(`/dashboard${wanted}`)",
+        "location.replace(`/${wanted}`)",
         ("tests/journeys/test_dashboard.py", "-k", "follows_a_number"),
     ),
 )

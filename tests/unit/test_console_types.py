@@ -14,7 +14,6 @@ from services.operator.saved_views import SavedView
 from services.operator.transports import desk_schemas, history_schemas, schemas, team_routes
 from services.operator.transports.account_routes import AccountDetail, AccountList
 from services.operator.transports.answer_routes import Answers
-from services.operator.transports.dashboard_routes import DashboardAddress
 from services.operator.transports.login import LoginOptions
 from services.operator.transports.second_factor_routes import (
     RecoveryCodes,
@@ -39,7 +38,6 @@ PAIRS: dict[str, type[msgspec.Struct]] = {
     "SavedView": SavedView,
     "Views": Views,
     "LoginOptions": LoginOptions,
-    "DashboardAddress": DashboardAddress,
     "SecondFactorState": SecondFactorState,
     "SecondFactorSecret": SecondFactorSecret,
     "RecoveryCodes": RecoveryCodes,

@@ -1,20 +1,15 @@
-"""Where the dashboard is, which is of another service: who logs in for it is led back there."""
+"""The way to the dashboard, which is of another service: who logs in for it is led back there."""
 
 from __future__ import annotations
 
-import msgspec
-from litestar import get
+from litestar import Response, get
 
 from services.operator.transports.parameters import Req
 
 
-class DashboardAddress(msgspec.Struct):
-    """``url`` has no slash at its end."""
-
-    url: str
-
-
-@get("/api/dashboard", security=[])
-async def dashboard_address(request: Req) -> DashboardAddress:
-    """Where the dashboard is. Nothing but a setting says so: nobody can be led elsewhere from here."""
-    return DashboardAddress(request.app.state.dashboard(request.scope))
+@get("/dashboard", include_in_schema=False)
+async def to_dashboard(request: Req) -> Response[None]:
+    """To where a setting says that it is, and nowhere else. What is looked at there is the fragment of the
+    address, which browsers keep on the way.
+    """
+    return Response(None, status_code=303, headers={"Location": request.app.state.dashboard(request.scope)})

@@ -35,7 +35,7 @@ from services.operator.suggestions import Suggester
 from services.operator.transports import schemas
 from services.operator.transports.account_routes import account_routes
 from services.operator.transports.answer_routes import answer_routes
-from services.operator.transports.dashboard_routes import dashboard_address
+from services.operator.transports.dashboard_routes import to_dashboard
 from services.operator.transports.desk_routes import desk_routes
 from services.operator.transports.events import EventHub
 from services.operator.transports.history_routes import history_routes
@@ -502,7 +502,7 @@ def build(
             second_factor_routes(),
             *sign_on_routes(),
             webhook_routes(),
-            dashboard_address,
+            to_dashboard,
             *pages(),
         ],
         dependencies={

@@ -54,6 +54,9 @@ export class NumbersSession {
   /** @param {Partial<Choices>} choices */
   choose(choices) {
     if (choices.number && choices.number !== this.choices.number) choices = { by: "", named: null, parts: false, ...choices };
+    const other = choices.number !== undefined && choices.number !== this.choices.number;
+    const stale = other ? ["series", "groups", "rows"] : choices.by !== undefined || choices.named !== undefined ? ["groups", "rows"] : [];
+    for (const name of stale) this.known.delete(name); // never one number's line below another's name
     this.choices = { ...this.choices, ...choices };
     history.replaceState(null, "", address(this.choices));
     this.refresh();

@@ -112,8 +112,6 @@ export const api = {
   login: (name, password, code) => request("POST", "/api/login", { name, password, code }),
   /** @returns {Promise<import("./types").LoginOptions>} */
   loginOptions: () => request("GET", "/api/login/options"),
-  /** @returns {Promise<import("./types").DashboardAddress>} */
-  dashboard: () => request("GET", "/api/dashboard"),
   /** @returns {Promise<{next: string | null}>} */
   logout: () => request("POST", "/api/logout"),
   present: () => request("POST", "/api/presence"),

@@ -13,7 +13,6 @@ import "./second-factor.js";
 import "./sessions-dialog.js";
 import "./views-dialog.js";
 import "./webhooks-dialog.js";
-import { api, problem } from "./api.js";
 import { showCount } from "./attention.js";
 import { ConsoleElement, html, nothing } from "./element.js";
 import { KEYS, keyOf } from "./keys.js";
@@ -123,13 +122,6 @@ export class SwitchboardConsole extends ConsoleElement {
     /** @type {import("./dialogs.js").ConsoleDialog} */ (this.child(`${question}-dialog`)).show(conversation, position);
   }
 
-  /** The dashboard, in a tab of its own. */
-  async numbers() {
-    const found = await api.dashboard().catch(problem);
-    if (found instanceof Error) this.session.toasts.say(found.message);
-    else window.open(found.url, "_blank", "noopener");
-  }
-
   logout() {
     const { left } = this.session;
     if (left.length) /** @type {import("./dialogs.js").LeaveDialog} */ (this.child("leave-dialog")).ask(left);
@@ -184,7 +176,7 @@ export class SwitchboardConsole extends ConsoleElement {
           ${this.availability(me)}
           ${me.role === "operator" ? nothing
             : html`<button data-role="overview" @click=${() => this.ask("overview")}>${t("overview")}</button>`}
-          <button data-role="numbers" @click=${() => this.numbers()}>${t("numbers")}</button>
+          <a data-role="numbers" href="/dashboard" target="_blank" rel="noopener">${t("numbers")}</a>
           <button data-role="help" aria-label="${t("keys")}, ${t("settings")}" @click=${() => this.ask("help")}>?</button>
           <button data-role="logout" @click=${this.logout}>${t("logout")}</button>
         </header>

@@ -50,10 +50,6 @@ export interface LoginOptions {
   logout: boolean;
 }
 
-export interface DashboardAddress {
-  url: string;
-}
-
 export interface SecondFactorState {
   on: boolean;
   since: string | null;

@@ -1,7 +1,5 @@
-// Who came from the dashboard to log in is led back there: to the address that the service names, and to nothing
-// that stands in a link. Single sign-on leads away from this page and back; what is wanted waits in the tab.
-
-import { api } from "./api.js";
+// Who came from the dashboard to log in is led back there: to the address that the service is set to, and to
+// nothing that stands in a link. Single sign-on leads away from this page and back; what is wanted waits in the tab.
 
 const WANTED = "switchboard.dashboard";
 
@@ -15,6 +13,6 @@ export function leadsBack() {
   const wanted = sessionStorage.getItem(WANTED);
   if (wanted === null) return false;
   sessionStorage.removeItem(WANTED);
-  api.dashboard().then(({ url }) => location.replace(`${url}/${wanted}`), () => location.reload());
+  location.replace(`/dashboard${wanted}`);
   return true;
 }
