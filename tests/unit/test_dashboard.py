@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from services.analytics.domain.asked_period import BadPeriod, asked_period, step_of, zone_of
+from services.analytics.domain.definition import Group, Topic, Unit
+from services.analytics.domain.definitions import CURRENT
 from services.analytics.domain.periods import Period
 from services.analytics.domain.viewers import NotForYou, Viewer, check_filters, may_see, viewer
+from services.analytics.funnel import StateNumbers
+from services.analytics.questions import Value
+from services.analytics.transports import flow_schemas, schemas
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = 3600 * 1_000_000_000
@@ -117,3 +126,51 @@ def test_where_names_are_hidden_nobody_is_told_apart(who: Viewer) -> None:
 
 def test_conversations_are_named_to_who_may_read_them() -> None:
     assert (OPERATOR.sees_rows, HIDDEN.sees_rows, NOBODY.sees_rows) == (True, True, False)
+
+
+# --- the page ---
+
+PAGE = Path(__file__).parent.parent.parent / "services/analytics/static/page"
+TYPES = (PAGE / "types.d.ts").read_text()
+#: The page's types, and what the API gives. A form within another is compared by its own name.
+PAIRS: dict[str, type[msgspec.Struct]] = {
+    each.__name__: each
+    for each in (
+        *(schemas.SeenBy, schemas.NumberDefinition, Value, schemas.AboutNumbers, schemas.ToldNumber),
+        *(schemas.AllNumbers, schemas.ChartPoint, schemas.NumberSeries, schemas.NumberGroup),
+        *(schemas.NumberGroups, schemas.NumberWeek, schemas.NumberRow, schemas.NumberRows),
+        *(schemas.CountedStream, schemas.NumbersState, StateNumbers, flow_schemas.BegunVersions),
+        *(flow_schemas.DrawnPart, flow_schemas.FlowFunnel),
+    )
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_an_interface_of_the_page_has_the_fields_that_the_api_gives(name: str) -> None:
+    found = re.search(rf"export interface {name} {{(.*?)\n}}", TYPES, re.DOTALL)
+    assert found, name
+    own = set(re.findall(r"^  (\w+):", found[1], re.MULTILINE))
+    assert own == {field.encode_name for field in msgspec.structs.fields(PAIRS[name])}
+
+
+def test_the_page_knows_every_group_topic_and_unit() -> None:
+    for kind in (Group, Topic, Unit):
+        for name in get_args(kind):
+            assert f'"{name}"' in TYPES, name
+    words = (PAGE / "words.js").read_text()
+    assert all(re.search(rf"\b{name}: ", words) for name in (*get_args(Group), *get_args(Topic)))
+
+
+def test_every_number_that_the_page_names_is_defined() -> None:
+    named = set[str]()
+    for path in PAGE.glob("*.js"):
+        for line in re.findall(r"^const (?:GLANCE|SERVED) = \[(.*)\];", path.read_text(), re.MULTILINE):
+            named |= set(re.findall(r'"(\w+)"', line))
+        named |= set(re.findall(r'session\.column\("(\w+)"', path.read_text()))
+        named |= set(re.findall(r"numbers/(\w+)/", path.read_text()))
+    assert len(named) > 10
+    assert named <= set(CURRENT)
+
+
+def test_no_file_of_the_page_is_longer_than_a_person_keeps_in_mind() -> None:
+    assert {path.name for path in PAGE.glob("*.js") if len(path.read_text().splitlines()) > 300} == set()

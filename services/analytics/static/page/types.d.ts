@@ -134,6 +134,7 @@ export interface DrawnPart {
 }
 
 export interface BegunVersions {
+  about: AboutNumbers;
   versions: { flow: string; version: string; started: number }[];
 }
 
