@@ -186,6 +186,7 @@ async def test_an_operator_logs_in_at_the_provider_and_out_again(
             SWITCHBOARD_OIDC_CLIENT_SECRET_FILE=str(secret),
             SWITCHBOARD_OIDC_LABEL="Log in with Acme",
             SWITCHBOARD_OIDC_LOGOUT="yes",
+            SWITCHBOARD_ANALYTICS_URL=stage.proxy.url,  # a page that is there, in place of the dashboard
         )
         service.set(SWITCHBOARD_OPERATOR_URL=service.url)
         await service.start()
@@ -227,6 +228,12 @@ async def test_an_operator_logs_in_at_the_provider_and_out_again(
             await page.keyboard.press("Escape")
             await kira.part("logout").click()
             await expect(page.get_by_text("Signed out of switchboard")).to_be_visible()
+
+            # Who came from the dashboard is led back there, by way of the provider.
+            await page.goto(f"{service.url}/?to=dashboard#number=rating")
+            await kira.part("login-sso").click()
+            await page.get_by_role("button", name="Continue as Kira").click()
+            await expect(page).to_have_url(f"{stage.proxy.url}/#number=rating")
             for each in (page, chief.page):
                 await each.close()
         finally:

@@ -6,7 +6,7 @@ import { DashboardElement, html, nothing } from "./element.js";
 import { GROUP_NAMES, basis, change, groupName, moment, shown } from "./words.js";
 
 export class NumberView extends DashboardElement {
-  static properties = { definition: {}, told: {}, choices: {}, series: {}, groups: {}, rows: {}, who: {} };
+  static properties = { definition: {}, told: {}, choices: {}, series: {}, groups: {}, rows: {}, who: {}, older: {} };
 
   constructor() {
     super();
@@ -24,6 +24,8 @@ export class NumberView extends DashboardElement {
     this.rows = null;
     /** @type {import("./types").SeenBy | null} */
     this.who = null;
+    /** What it meant before, and what it would be so. @type {{definition: import("./types").NumberDefinition, told: import("./types").ToldNumber | undefined}[]} */
+    this.older = [];
   }
 
   render() {
@@ -40,6 +42,10 @@ export class NumberView extends DashboardElement {
       </header>
       <p data-role="number-says">${definition.says}
         <small>It follows from ${definition.of.join(", ")}; definition ${definition.version}.</small></p>
+      ${this.older.map((each) => html`
+        <p data-role="older">By definition ${each.definition.version} (${each.definition.name}):
+          ${shown(each.told?.value?.value, each.definition.unit)}, before ${shown(each.told?.before?.value, each.definition.unit)}.
+          <small>${each.definition.says}</small></p>`)}
       ${told?.why ? nothing : html`
         <trend-chart .series=${this.series} .unit=${unit} .name=${definition.name}></trend-chart>
         <div class="columns">

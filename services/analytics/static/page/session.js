@@ -67,6 +67,11 @@ export class NumbersSession {
     return this.definitions.find((each) => each.id === id && each.current);
   }
 
+  /** What a number meant before. @param {string} id */
+  olderOf(id) {
+    return this.definitions.filter((each) => each.id === id && !each.current);
+  }
+
   /** @param {string} id @returns {import("./types").ToldNumber | undefined} */
   told(id) {
     return this.known.get("numbers")?.numbers.find((/** @type {import("./types").ToldNumber} */ each) => each.id === id);
@@ -131,6 +136,7 @@ export class NumbersSession {
       keep("series", `numbers/${id}/series`),
       keep("groups", `numbers/${id}/groups`, { by }),
       ...(this.who?.rows ? [keep("rows", `numbers/${id}/rows`, { most: "25", ...(choices.parts ? { parts: "true" } : {}), ...named })] : []),
+      ...this.olderOf(id).map(({ version }) => keep(`${id} ${version}`, `numbers/${id}`, { definition: String(version) })),
       keep("week", "numbers/conversations/week"),
       ...GROUPS.filter(([, group]) => group !== "operator" || this.who?.names !== "none").map(([name, group]) => keep(`${name} ${group}`, `numbers/${name}/groups`, { by: group })),
       ...(this.who?.rows ? ["1", "2"].map((score) => keep(`low ${score}`, "numbers/rating/rows", { where: "score", named: score, most: "10" })) : []),

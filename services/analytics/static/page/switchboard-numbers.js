@@ -41,7 +41,7 @@ export class SwitchboardNumbers extends DashboardElement {
       <header class="page">
         <img src="/static/icon.svg" alt="" width="36" height="36">
         <h1>Switchboard <span>numbers</span></h1>
-        <p id="status" role="status" data-role="status" data-state=${this.freshness.state}>${this.freshness.text}</p>
+        <p id="status" role=${this.freshness.state === "live" ? nothing : "status"} data-role="status" data-state=${this.freshness.state}>${this.freshness.text}</p>
         ${session.who ? html`<p class="who" data-role="who"><a href=${session.who.console}>Console</a>
           ${session.who.name ? html`<bdi>${session.who.display}</bdi>` : "open to all"}</p>` : nothing}
       </header>
@@ -84,6 +84,7 @@ export class SwitchboardNumbers extends DashboardElement {
         <section class="tiles" aria-label="At a glance">${GLANCE.map((each) => this.tile(each, id))}</section>
         <section class="card wide" aria-labelledby="the-number">
           <number-view .definition=${session.definition(id) ?? null} .told=${session.told(id)} .choices=${choices} .who=${session.who}
+            .older=${session.olderOf(id).map((each) => ({ definition: each, told: session.known.get(`${id} ${each.version}`)?.number }))}
             .series=${session.known.get("series") ?? null} .groups=${session.known.get("groups") ?? null} .rows=${session.known.get("rows") ?? null}></number-view>
         </section>
         ${this.card("Load by hour and weekday", "Conversations that began, by the hour of the time zone above.",
