@@ -30,8 +30,8 @@ from services.operator.erasure import Erasure
 from services.operator.handlers import Handlers
 from services.operator.lead import Lead
 from services.operator.leases import TELL_SECONDS, LeaseKeeper, PresentOperators
-from services.operator.meters import ASSIGNING, MAILING, DeskMeter
 from services.operator.login_answers import LoginAnswers
+from services.operator.meters import ASSIGNING, MAILING, DeskMeter
 from services.operator.oidc_provider import OidcProvider
 from services.operator.saved_views import SavedViews
 from services.operator.second_factor import SecondFactors

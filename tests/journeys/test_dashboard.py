@@ -91,7 +91,7 @@ async def test_a_supervisor_logs_in_by_the_console_and_follows_a_number_there(
 
     await dashboard.tile("handoff_rate").click()
     await expect(dashboard.part("older")).to_contain_text(
-        re.compile(r"By definition 1 .*: \d+ %, before \d+ %")
+        re.compile(r"By definition 1 .*:\s+\d+ %,\s+before\s+\d+ %")
     )
     await dashboard.tile("rating").click()
     await expect(dashboard.name).to_have_text("Rating")
