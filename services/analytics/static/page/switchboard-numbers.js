@@ -47,7 +47,7 @@ export class SwitchboardNumbers extends DashboardElement {
       </header>
       ${session.door ? this.atTheDoor() : session.known.has("numbers") ? this.numbers() : html`<main><p class="quiet">${session.why || "Loading …"}</p></main>`}
       <footer>
-        <a href="/docs">API</a> <a href="/api/summary">All since the beginning, as JSON</a> <a href="/metrics">Prometheus metrics</a>
+        <a href="/docs">API</a> <a href="/api/summary">All since the beginning, as JSON</a>
       </footer>`;
   }
 
