@@ -11,9 +11,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, async_playwright, expect
+from playwright.async_api import Browser, async_playwright, expect
 
-from shared.contract import subjects
 from tests.containers.compose import CONSOLE, NUMBERS, PROXY, SERVICES, Compose
 from tests.journeys.conftest import LIGHT, SWITCHES, WHOLE, chromium
 from tests.journeys.pages import ChatPage, ConsolePage
@@ -61,22 +60,17 @@ async def chat(compose: Compose, browser: Browser) -> AsyncIterator[ChatPage]:
     await context.close()
 
 
-async def conversation_of(context: BrowserContext) -> str:
-    """Whose it is, by the cookie that the proxy set."""
-    (cookie,) = [each for each in await context.cookies() if each["name"] == "switchboard"]
-    return subjects.conversation_of(cookie["value"], "websocket")
-
-
 async def test_a_conversation_from_the_browser_to_an_operator_and_back(
     compose: Compose, chat: ChatPage, browser: Browser
 ) -> None:
     await chat.picks("talk to a person")
+    await chat.types("It is about my order")
     context = await browser.new_context(reduced_motion="reduce")
     page = await context.new_page()
     await page.goto(CONSOLE)
     desk = ConsolePage(page)
     await desk.logs_in("ada")
-    conversation = await conversation_of(chat.page.context)
+    conversation = await chat.conversation()
     await desk.row(conversation).click()
     await desk.takes_over()
     await desk.editor.fill("Ada here, how can I help?")
