@@ -611,7 +611,7 @@ async def test_another_log_empties_the_lists(
     admin = await connections.client("admin")
     await admin.jetstream().delete_stream(stream_name(id))
     await declare(admin, max_bytes=1024**3)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(40):
         while (await api.http.get("/api/conversations?view=live")).json().get("conversations") != []:
             await asyncio.sleep(0.05)
     assert (await api.do(id, "claim")).status_code == 404
