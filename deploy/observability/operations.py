@@ -131,6 +131,12 @@ def operations() -> Dashboard:
                         about="With a quiet log that is right: nothing was stored since",
                     ),
                     graph(
+                        "Questions asked of the numbers",
+                        rate("switchboard_numbers_asked_total", "job"),
+                        unit=EACH_SECOND,
+                        about="By the dashboard of the analytics service",
+                    ),
+                    graph(
                         "Other messages over NATS that could not be handled",
                         rate(
                             'switchboard_subscriber_messages_total{outcome="failed"}',
