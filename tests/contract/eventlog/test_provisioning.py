@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,9 @@ async def test_what_was_removed_does_not_come_back(client: Client, open_server: 
     await put(client, "old")
     await remove_streams(client, [NAME])
     left = folder(open_server) / CLEARED
+    async with asyncio.timeout(10):
+        while left.exists():  # it is still clearing away the first
+            await asyncio.sleep(0.01)
     left.mkdir()
     (left / "block").touch()
     await declare_stream(client, WANTED)
