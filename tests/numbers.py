@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.analytics.numbers import MAX_QUEUES, REASONS, LogNumbers, numbers
+from services.analytics.domain.measures import MAX_QUEUES, REASONS
+from services.analytics.numbers import LogNumbers, numbers
 from services.analytics.store import NumbersStore
 from shared.contract.entry import RecordedEntry
 

@@ -29,6 +29,7 @@ log gives the same numbers, on any machine and at any time.
 - **Erased** conversations lose their words and keep their numbers. Nothing here holds a visitor's words.
 - **Versions**: when a number gets another meaning it gets another version. The one before stays, and both are
   counted over all history.
+- **Proof**: `switchboard reconcile` counts the log by another path, and compares with what analytics tells.
 - Snoozing, notes, labels and priorities change no number.
 """
 

@@ -48,6 +48,7 @@ def _told() -> tuple[type[Exception], ...]:
     from deploy.cli.connection import ConnectionFailed
     from deploy.cli.desk import DeskCommandError
     from deploy.cli.erase import EraseError
+    from deploy.cli.reconcile import ReconcileError
     from deploy.cli.replay_bundle import ReplayError
     from deploy.cli.webhooks import WebhookCommandError
     from deploy.local.embedded import ServerError
@@ -66,7 +67,7 @@ def _told() -> tuple[type[Exception], ...]:
         *(AccountError, ConnectionFailed, ServerError, ProcessError, PortError, FolderError),
         *(ReleaseError, BrokenFlow, DeclareError, LogError, KeyringError),
         *(ReshardError, Unmovable, EraseError, ReplayError, DeskCommandError),
-        WebhookCommandError,
+        *(WebhookCommandError, ReconcileError),
     )
 
 
@@ -100,6 +101,13 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--streams", type=_streams, metavar="N", help="of how many streams, 1 to 8")
     what.add_argument("--drop-old", action="store_true", help="remove the streams from before for good")
     reshard.set_defaults(command=LazyCommand("reshard", "reshard"))
+
+    reconcile = commands.add_parser(
+        "reconcile", help="count the log by another path, and compare with what analytics tells"
+    )
+    reconcile.add_argument("--analytics", metavar="URL", help="the service; the one of this machine")
+    reconcile.add_argument("--metrics", metavar="URL", help="its port for metrics, where that is another")
+    reconcile.set_defaults(command=LazyCommand("reconcile", "reconcile"))
 
     wipe = commands.add_parser("wipe", help="remove every conversation, flow and account for good")
     wipe.add_argument("--yes", action="store_true", help="do not ask")

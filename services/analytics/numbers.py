@@ -7,27 +7,14 @@ from typing import Any, Final
 import duckdb
 import msgspec
 
-from services.analytics.domain.measures import NANOSECONDS, OTHER
+from services.analytics.domain.measures import FAILED, MAX_QUEUES, NANOSECONDS, OTHER, REASONS
 from services.analytics.totals import FactTotals, totals
 
 HOUR: Final = 3600 * NANOSECONDS
 DAY_HOURS: Final = 24
 
-FAILED: Final = "failed"
-#: The reasons told apart. `FAILED` is every failure; an unknown reason of a refusal is `OTHER`.
-REASONS: Final = (
-    "nothing_asked",
-    "stale_answer",
-    "unknown_choice",
-    "no_transition",
-    "conversation_ended",
-    "conversation_resolved",
-    FAILED,
-    OTHER,
-)
 #: The names shown by themselves, those that were stored first: authors of flows invent them. For the flow
 #: versions it is those in which a conversation began last.
-MAX_QUEUES: Final = 50
 MAX_FAILURES: Final = 20
 MAX_VERSIONS: Final = 20
 MAX_STATES: Final = 200

@@ -20,6 +20,7 @@ import nats
 from nats.aio.client import Client
 
 from deploy.cli import accounts
+from deploy.cli.reconcile import compared
 from deploy.local.embedded import EmbeddedNats
 from shared.contract.sealing import opened
 from shared.eventlog.connection import inbox_prefix
@@ -353,6 +354,7 @@ class Lab:
         self.trial.figure("MiB at first/at most", " ".join(sorted(grown)))
         if replay:
             violations += await self.replayed()
+            violations += await self.reconciled()
         deeds = self.history.deeds()
         outcomes = [sum(deed.outcome == kind for deed in deeds) for kind in ("ok", "fail", "unknown")]
         turns = [seconds for guest in self.guests for _, seconds in guest.turns]
@@ -382,6 +384,14 @@ class Lab:
         return (
             same_state("told", live, replayed) + same_state("rebuilt", live, rebuilt) + silent(before, after)
         )
+
+    async def reconciled(self) -> list[Violation]:
+        """The numbers are those of the log, counted by another path."""
+        found: list[Violation] = []
+        for url in self.urls("analytics"):
+            done = await compared(await self.log(), url, url)
+            found += [Violation("reconciled", "of the log", str(each)) for each in done.differences]
+        return found
 
     async def _rebuilt(self) -> dict[str, Any]:
         """What is told by services that have no file, and read all of the log."""

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from services.analytics import questions
 from services.analytics.domain.counting import TrackedConversation, count
 from services.analytics.domain.definitions import DEFINITIONS
-from services.analytics.domain.measures import Matter, Measure
+from services.analytics.domain.measures import REASONS, Matter, Measure
 from services.analytics.domain.periods import Period
-from services.analytics.numbers import REASONS, LogNumbers
+from services.analytics.numbers import LogNumbers
 from services.analytics.questions import Question
 from services.analytics.store import NumbersStore
 from services.analytics.transports.metrics import families

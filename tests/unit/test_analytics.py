@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 
+from services.analytics.domain.measures import MAX_QUEUES
 from services.analytics.numbers import (
     ANSWER_BOUNDS,
     HOUR,
-    MAX_QUEUES,
     MAX_STATES,
     MAX_VERSIONS,
     Durations,

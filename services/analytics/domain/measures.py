@@ -15,6 +15,20 @@ from shared.contract.conversation import Owner, Status
 NANOSECONDS: Final = 1_000_000_000
 #: What all further names are shown as, where only some are told apart.
 OTHER: Final = "other"
+FAILED: Final = "failed"
+#: The reasons told apart. `FAILED` is every failure; an unknown reason of a refusal is `OTHER`.
+REASONS: Final = (
+    "nothing_asked",
+    "stale_answer",
+    "unknown_choice",
+    "no_transition",
+    "conversation_ended",
+    "conversation_resolved",
+    FAILED,
+    OTHER,
+)
+#: Queues told apart by themselves in totals: authors of flows invent them.
+MAX_QUEUES: Final = 50
 #: The queue of a handoff that names none.
 DEFAULT_QUEUE: Final = "default"
 #: No measure is larger; so sums of many fit into 64 bits, with their sign.

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from services.analytics.numbers import FAILED, FlowNumbers, LogNumbers
+from services.analytics.domain.measures import FAILED
+from services.analytics.numbers import FlowNumbers, LogNumbers
 from shared.timestamps import format_time
 
 MILLION = 1_000_000
