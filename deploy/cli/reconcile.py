@@ -19,7 +19,7 @@ import msgspec
 from deploy.cli.connection import connected
 from deploy.cli.progress import ProgressLine
 from deploy.cli.settings import Local
-from deploy.reconciling import TotalDifference, Total, differences, tally
+from deploy.reconciling import Total, TotalDifference, differences, tally
 from shared.contract.codec import entry_of
 from shared.contract.entry import RecordedEntry
 from shared.service.chat_log import ChatLog, open_log
