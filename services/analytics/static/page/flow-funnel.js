@@ -29,6 +29,16 @@ export class FunnelView extends DashboardElement {
     this.other = null;
   }
 
+  /** What is wider than its place begins at the flow's first state; later it stays where it was moved to. */
+  updated() {
+    for (const place of /** @type {NodeListOf<HTMLElement>} */ (this.querySelectorAll(".flow .scroll"))) {
+      const { version = "", middle = "0" } = place.dataset;
+      if (place.dataset.shown === version) continue;
+      place.dataset.shown = version;
+      place.scrollLeft = Number(middle) + MARGIN - place.clientWidth / 2;
+    }
+  }
+
   render() {
     const { flows, funnel, other, chosen } = this;
     const versions = flows?.versions ?? [];
@@ -67,7 +77,8 @@ export class FunnelView extends DashboardElement {
         ${funnel.why ? html`<p class="quiet">It cannot be drawn: ${funnel.why}.</p>` : nothing}
         ${funnel.parts.map((part) => html`
           ${part.scope ? html`<p class="quiet">${part.scope}</p>` : nothing}
-          <div class="scroll" tabindex="0" role="region" aria-label="The graph of ${part.scope || funnel.flow} ${funnel.version.slice(0, 8)}">
+          <div class="scroll" data-version=${funnel.version} data-middle=${(part.boxes[0]?.x ?? 0) + (part.boxes[0]?.width ?? 0) / 2}
+            tabindex="0" role="region" aria-label="The graph of ${part.scope || funnel.flow} ${funnel.version.slice(0, 8)}">
             <svg aria-hidden="true" width=${part.width + 2 * MARGIN} height=${part.height + 2 * MARGIN}
               viewBox="${-MARGIN} ${-MARGIN} ${part.width + 2 * MARGIN} ${part.height + 2 * MARGIN}">
               <defs>
