@@ -51,6 +51,8 @@ def _told() -> tuple[type[Exception], ...]:
     from deploy.cli.reconcile import ReconcileError
     from deploy.cli.replay_bundle import ReplayError
     from deploy.cli.webhooks import WebhookCommandError
+    from deploy.data.exporter import ExportError
+    from deploy.data.query import QueryError
     from deploy.local.embedded import ServerError
     from deploy.local.ports import PortError
     from deploy.local.processes import FolderError
@@ -67,7 +69,7 @@ def _told() -> tuple[type[Exception], ...]:
         *(AccountError, ConnectionFailed, ServerError, ProcessError, PortError, FolderError),
         *(ReleaseError, BrokenFlow, DeclareError, LogError, KeyringError),
         *(ReshardError, Unmovable, EraseError, ReplayError, DeskCommandError),
-        *(WebhookCommandError, ReconcileError),
+        *(WebhookCommandError, ReconcileError, ExportError, QueryError),
     )
 
 
@@ -108,6 +110,20 @@ def parser() -> argparse.ArgumentParser:
     reconcile.add_argument("--analytics", metavar="URL", help="the service; the one of this machine")
     reconcile.add_argument("--metrics", metavar="URL", help="its port for metrics, where that is another")
     reconcile.set_defaults(command=LazyCommand("reconcile", "reconcile"))
+
+    export = commands.add_parser("export", help="write what is new on the log as Parquet files")
+    export.add_argument("folder", help="a folder of its own, a new one or that of the last time")
+    export.set_defaults(command=LazyCommand("export", "export"))
+
+    sql = commands.add_parser("sql", help="ask an exported folder a question in SQL")
+    sql.add_argument("folder", help="the folder of `switchboard export`")
+    sql.add_argument("question", help="a SELECT over conversations, matters, turns and facts")
+    sql.add_argument(
+        "--form", choices=("table", "csv", "json"), default="table", help="json: a line for each row"
+    )
+    sql.add_argument("--rows", type=count, default=1000, metavar="N", help="at most so many (1000)")
+    sql.add_argument("--seconds", type=count, default=60, metavar="N", help="at most so long (60)")
+    sql.set_defaults(command=LazyCommand("export", "sql"))
 
     wipe = commands.add_parser("wipe", help="remove every conversation, flow and account for good")
     wipe.add_argument("--yes", action="store_true", help="do not ask")

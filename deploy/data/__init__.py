@@ -1,0 +1,1 @@
+"""The log as data: Parquet files, and questions about them in SQL."""
