@@ -103,7 +103,7 @@ class Exporter:
             while len(waiting) >= CHUNK:
                 write(waiting[:CHUNK])
                 del waiting[:CHUNK]
-        if waiting:
+        if waiting or not (self._folder / _MANIFEST).exists():
             write(waiting)
         return total
 

@@ -57,6 +57,11 @@ async def test_what_is_written_can_be_asked(logs: Logs, reader: ChatLog, tmp_pat
     assert (folder / "facts" / f"day={today[0]}").is_dir()
 
 
+async def test_a_log_without_entries_can_be_asked_too(reader: ChatLog, tmp_path: Path) -> None:
+    assert await Exporter(tmp_path / "export").run(reader) == 0
+    assert rows(tmp_path / "export", "SELECT * FROM matters") == []
+
+
 async def test_no_word_is_written(logs: Logs, reader: ChatLog, tmp_path: Path) -> None:
     await logs.conversation(1)  # says "Hello", and is told "Yes"
     await Exporter(tmp_path / "export").run(reader)
