@@ -51,6 +51,11 @@ _PLAIN: Final[Mapping[type, str]] = {
     OperatorSaid: "operator_messages",
     AssistantSaid: "assistant_messages",
 }
+#: What was asked before is of before, or a person takes care of it.
+_ANEW: Final = (
+    *(ConversationStarted, ConversationReset, ConversationErased),
+    *(HandoffRequested, ConversationClaimed),
+)
 #: All that are compared.
 _NAMES: Final = frozenset(
     {*_PLAIN.values(), "turns", "refusals", "handoffs", "ratings", "flows_started", "conversations_open"}
@@ -104,10 +109,10 @@ def tally(entries: Iterable[RecordedEntry]) -> Counter[Total]:
                 found["turns", ""] += 1
         for fact in facts:
             _add(found, fact)
-        if kinds & {HandoffRequested, ConversationClaimed, ConversationReset, ConversationErased}:
-            inputs.clear()  # a person takes care of them, or they are of before
-        if kinds & {TextWritten, ChoiceMade} and state.inbox.owes(entry.position):
-            inputs.add(entry.position)
+            if isinstance(fact, _ANEW):
+                inputs.clear()
+            if isinstance(fact, TextWritten | ChoiceMade) and state.inbox.owes(entry.position):
+                inputs.add(entry.position)
     if state.visit.started and state.engagement is None and state.ownership.status == "open":
         found["conversations_open", state.ownership.owner] += 1
     return found

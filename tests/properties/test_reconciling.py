@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import msgspec
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
@@ -19,7 +19,7 @@ from services.analytics.transports.summary import summarize
 from shared.contract.entry import RecordedEntry
 from tests.examples import FIRST_TIME
 from tests.numbers import numbers_of
-from tests.properties.test_numbers import histories, stored, wild
+from tests.properties.test_numbers import histories, wild
 
 
 def told(numbers: LogNumbers) -> tuple[dict[str, Any], str]:
@@ -43,13 +43,13 @@ def counted(history: list[RecordedEntry]) -> Counter[Total]:
 
 
 @given(histories() | st.lists(wild(), max_size=25))
-@stored
+@settings(max_examples=50, deadline=None, derandomize=True)
 def test_both_paths_come_to_the_same(history: list[RecordedEntry]) -> None:
     assert differences(counted(history), *told(numbers_of(history))) == []
 
 
 @given(histories(), st.data())
-@stored
+@settings(max_examples=10, deadline=None, derandomize=True)
 def test_a_lie_is_found_wherever_it_is(history: list[RecordedEntry], data: st.DataObject) -> None:
     found, (summary, metrics) = counted(history), told(numbers_of(history))
     assume(found)

@@ -15,14 +15,14 @@ const ROLES = [["operator", "asOperator"], ["supervisor", "asSupervisor"], ["adm
 
 export class AccountsDialog extends ConsoleDialog {
   static properties = {
-    me: {}, accounts: { state: true }, signOn: { state: true }, question: { state: true }, why: { state: true }, busy: { state: true },
+    me: {}, accounts: { state: true }, signOn: { state: true }, offersSignOn: { state: true }, question: { state: true }, why: { state: true }, busy: { state: true },
   };
 
   constructor() {
     super();
     this.me = ""; // the admin's own account
     this.signOn = false; // the new account has no password
-    this.offersSignOn = false;
+    this.offersSignOn = false; // accounts without a password can log in
     /** @type {AccountDetail[]} */
     this.accounts = [];
     /** @type {Question | null} */
@@ -35,12 +35,14 @@ export class AccountsDialog extends ConsoleDialog {
     this.question = null;
     this.why = "";
     await super.show();
+    const options = api.loginOptions().catch(() => null);
     await this.carry(api.accounts());
-    this.offersSignOn = Boolean((await api.loginOptions().catch(() => null))?.sign_on);
+    this.offersSignOn = Boolean((await options)?.sign_on);
   }
 
   /** @param {Promise<import("./types").AccountList>} work */
   async carry(work) {
+    const asked = this.question;
     this.busy = true;
     const found = await work.catch(problem);
     this.busy = false;
@@ -50,7 +52,7 @@ export class AccountsDialog extends ConsoleDialog {
       return;
     }
     this.why = "";
-    this.question = null;
+    if (this.question === asked) this.question = null; // else it is another one, asked meanwhile
     this.accounts = found.accounts;
   }
 
