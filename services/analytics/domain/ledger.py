@@ -119,6 +119,8 @@ class Ledger:
 
     def ask(self, place: str | None, version: str) -> None:
         """A state of the flow asks something: once, in however many words, and however often."""
+        if not self.matter.current:  # nobody came yet
+            return
         if place is None or self.matter.question == place:
             return
         self.settle_question("passed")
