@@ -264,6 +264,7 @@ class _Counting:
                 ledger.add("ended")
                 ledger.settle_question("silence")
                 ledger.settle_wait("silence")
+                ledger.closed = "silence"
                 self._since, self._over = None, True
             case _:
                 pass
@@ -330,4 +331,5 @@ class _Counting:
                 ledger.settle_wait("resolved")
                 ledger.settle_question("person")
                 ledger.join()
+                ledger.closed = "person"
                 self._since, self._over = None, True

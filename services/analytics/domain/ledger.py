@@ -6,7 +6,15 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from services.analytics.domain.measures import MAX_VALUE, Kind, Matter, Measure, Unanswered, WaitEnd
+from services.analytics.domain.measures import (
+    MAX_VALUE,
+    Kind,
+    Matter,
+    Measure,
+    Outcome,
+    Unanswered,
+    WaitEnd,
+)
 from shared.contract.entry import RecordedEntry
 
 
@@ -18,6 +26,7 @@ class Ledger:
         self.matter = matter
         self.fact = 0  # the number of the fact that is being counted
         self.measures: list[Measure] = []
+        self.closed: Outcome = ""  # how the entry itself closed the matter
         #: Those that the entry leaves behind it.
         self.left: list[Matter] = []
 
@@ -65,7 +74,8 @@ class Ledger:
         before = self.matter
         if not before.current:  # nobody came yet
             return
-        self.left.append(replace(before, current=False))
+        outcome, closed = before.outcome or self.closed, before.closed or self._entry.time
+        self.left.append(replace(before, current=False, outcome=outcome, closed=closed))
         self.matter = Matter(
             number=before.number + 1,
             talk=before.talk,
@@ -74,7 +84,7 @@ class Ledger:
             door=before.door,
             current=True,
         )
-        self.add("reopened", name="person" if before.outcome == "person" else "bot")
+        self.add("reopened", name="person" if outcome == "person" else "bot")
 
     def erase(self) -> None:
         """The words go, the numbers stay."""
