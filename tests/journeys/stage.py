@@ -12,8 +12,9 @@ from nats.aio.client import Client
 from deploy.cli import accounts
 from deploy.local.embedded import EmbeddedNats
 from services.operator.webhook_store import WebhookStore
+from shared.contract.codec import entry_of
 from shared.contract.entry import Entry, RecordedEntry
-from shared.contract.facts import BotSaid, ConversationErased, Fact, VariableSaved
+from shared.contract.facts import BotSaid, ConversationErased, ConversationStarted, Fact, VariableSaved
 from shared.contract.roles import Role
 from shared.contract.subjects import DESK_SETTINGS, DESK_STATE
 from tests.conftest import connected, declare, log_of
@@ -111,9 +112,13 @@ class Stage:
         erased = Entry(id=str(uuid.uuid4()), facts=(ConversationErased(by="ada"),))
         await log.append(conversation, "eraser", erased)
 
-    async def size(self) -> int:
-        """How many entries the log holds, of all conversations."""
-        return await self._log.length()
+    async def begun(self) -> int:
+        """How many conversations have begun. Their entries may get more at any time: leases end, say."""
+        found = 0
+        async for batch in self._log.read():
+            facts = [fact for message in batch for fact in entry_of(message).facts]
+            found += sum(isinstance(fact, ConversationStarted) for fact in facts)
+        return found
 
     async def facts(self, conversation: str, kind: type[Fact]) -> list[Fact]:
         """The conversation's facts of one kind, what was noted beside it too, in order."""

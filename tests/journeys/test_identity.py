@@ -134,15 +134,15 @@ async def test_a_cookie_that_does_not_stick_is_told(street: Street) -> None:
     await expect(visitor.part("identity")).to_contain_text(UNKEPT)
     assert any(re.search(HINT, text) for text in street.said)
 
-    size = await street.stage.size()
+    begun = await street.stage.begun()
     for _ in range(3):  # viewing pages begins nothing
         await street.page.reload()
         await expect(visitor.part("launcher")).to_be_visible()
         await expect(visitor.dialog).to_have_count(0)  # not even the panel is loaded
-    assert await street.stage.size() == size
+    assert await street.stage.begun() == begun
     visitor = await street.opens()  # asked for, it does, and is told again
     await expect(visitor.part("identity")).to_contain_text(UNKEPT)
-    assert await street.stage.size() > size
+    assert await street.stage.begun() > begun
 
 
 @pytest.mark.parametrize("street", [LAX], indirect=True, ids=["lax"])
@@ -151,11 +151,11 @@ async def test_a_broken_link_does_not_put_the_menu_in_place_of_the_talk(street: 
     await expect(visitor.part("identity")).to_contain_text(UNKEPT)
     await visitor.picks("The end")
     await visitor.hears(BYE)
-    size = await street.stage.size()
+    begun = await street.stage.begun()
     street.chat.cuts()
     await expect(visitor.notice).to_contain_text("could not be found again")
     await visitor.sees_the_same()
-    assert await street.stage.size() == size
+    assert await street.stage.begun() == begun
     visitor.lines.clear()
     await visitor.part("retry").click()  # "Start a new conversation"
     await visitor.hears(WELCOME, MENU)
@@ -179,12 +179,12 @@ async def test_a_cookie_that_sticks_keeps_the_conversation(street: Street) -> No
 
 async def test_viewing_pages_begins_no_conversation(people: People, stage: Stage) -> None:
     page = await people.page()
-    size = await stage.size()
+    begun = await stage.begun()
     for _ in range(3):
         await page.goto(stage.proxy.url)
         await expect(page.locator("[data-role=launcher]")).to_be_visible()
     assert await page.context.cookies() == []
-    assert await stage.size() == size
+    assert await stage.begun() == begun
 
 
 async def test_a_visitor_whose_cookie_was_cleared_is_told_that_the_talk_is_gone(
@@ -195,10 +195,10 @@ async def test_a_visitor_whose_cookie_was_cleared_is_told_that_the_talk_is_gone(
     await visitor.picks("The end")
     await visitor.hears(BYE)
     await visitor.page.context.clear_cookies()
-    size = await stage.size()
+    begun = await stage.begun()
     await visitor.page.reload()
     await expect(visitor.part("identity")).to_have_text("Your earlier conversation could not be found again.")
-    assert await stage.size() == size
+    assert await stage.begun() == begun
     await visitor.opens()
     visitor.lines.clear()
     await visitor.hears(WELCOME, MENU)
