@@ -35,7 +35,6 @@ SERVICES: Final = (*PORTS, "setup")
 STAND_IN: Final = "localhost/switchboard-base:debian"
 STAND_IN_SERVER: Final = "localhost/switchboard-nats:stand-in"
 _CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "switchboard"
-_MIRROR: Final = "http://deb.debian.org/debian"
 _RELEASE: Final = "bookworm"
 #: Until a service must be alive (seconds).
 ALIVE_SECONDS: Final = 60.0
@@ -186,12 +185,20 @@ def stand_in() -> str:
         with tempfile.TemporaryDirectory(prefix="switchboard-base-") as folder:
             packages = "--include=python3,python3-venv,ca-certificates,wget"  # the last for NATS
             os.chmod(folder, 0o755)  # it is the root of what runs in it
-            _run("debootstrap", "--variant=minbase", packages, _RELEASE, folder, _MIRROR)
+            _run("debootstrap", "--variant=minbase", packages, _RELEASE, folder, *_mirror())
             whole = archive.with_suffix(".part")
             _run("tar", "--directory", folder, "--exclude", "./var/cache/apt/*", "-cf", str(whole), ".")
             whole.rename(archive)
     _run("podman", "import", "--quiet", str(archive), STAND_IN)
     return STAND_IN
+
+
+def _mirror() -> tuple[str, ...]:
+    """Where this machine has Debian from; without one, debootstrap's own choice."""
+    form = "$(CODENAME) $(REPO_URI)"
+    told = _output("apt-get", "indextargets", "--format", form, "Created-By: Packages", fails="")
+    found = [line.split() for line in told.splitlines()]
+    return next(((each[1],) for each in found if len(each) == 2 and each[0] == _RELEASE), ())
 
 
 def stand_in_server() -> str:
